@@ -1,0 +1,5 @@
+"""The one exception that a user, rather than a programmer, can cause."""
+
+
+class UserError(ValueError):
+    """A file, option or name is not what was wanted; the message is one line and names it."""
