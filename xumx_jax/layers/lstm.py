@@ -20,7 +20,9 @@ def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array) -> Array:
     backwards. The states start from zero. Hochreiter and Schmidhuber 1997, with forget gates.
     """
     z = jnp.einsum("tbi,dig->tdbg", x, w_ih, precision=PRECISION) + bias[:, None]
-    h = unturn(recur(unturn(z), w_hh))
+    # Under shard_map, adding a zero made from z marks shared weights as this device's own, as the
+    # hand-written gradient of `recur` treats them; the gradient of the mark sums over devices.
+    h = unturn(recur(unturn(z), w_hh + jnp.zeros_like(z[0, :, :1])))
     # [frame, direction, batch, hidden] -> [frame, batch, direction * hidden]
     frames, directions, batch, hidden = h.shape
     return h.swapaxes(1, 2).reshape(frames, batch, directions * hidden)
