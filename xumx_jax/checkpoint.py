@@ -33,7 +33,7 @@ class CheckpointError(UserError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model as stored: `build(name, **args)` makes the module that `variables` (numpy) belong to."""
+    """A model as stored: `build(name, **args)` makes the module, `variables` are numpy arrays."""
 
     name: str
     args: dict[str, Any]

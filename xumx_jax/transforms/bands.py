@@ -16,16 +16,12 @@ def pool(power: Array, edges: tuple[int, ...]) -> Array:
     if single == len(widths):
         return narrow
     wide = np.arange(edges[single], edges[-1])
-    member = (wide[:, None] >= np.array(edges[single:-1])) & (
-        wide[:, None] < np.array(edges[single + 1 :])
-    )
+    member = (wide[:, None] >= np.array(edges[single:-1])) & (wide[:, None] < np.array(edges[single + 1 :]))
     average = (member / widths[single:]).astype(np.float32)
     return jnp.concatenate(
         [
             narrow,
-            jnp.matmul(
-                power[..., edges[single] : edges[-1]], average, precision=lax.Precision.HIGHEST
-            ),
+            jnp.matmul(power[..., edges[single] : edges[-1]], average, precision=lax.Precision.HIGHEST),
         ],
         axis=-1,
     )
