@@ -79,7 +79,7 @@ def test_formats_that_ffmpeg_writes(tmp_path, name, codec, margin):
     assert rate == 44100 and 0 <= read.shape[1] - 30000 <= margin
     # The encoder may delay the tones; their levels stay.
     inside = read[:, 5000:25000]
-    np.testing.assert_allclose(inside.std(axis=1), wave.std(axis=1), rtol=0.03)
+    np.testing.assert_allclose(inside.std(axis=1), wave.std(axis=1), rtol=0.1)
 
 
 def test_no_frames_give_an_empty_array(tmp_path):
