@@ -1,0 +1,262 @@
+"""Open-Unmix and X-UMX: per source an encoder, a stacked LSTM and a decoder that gives a mask.
+
+X-UMX (Sawata et al. 2021, "All for One and One for All") is Open-Unmix (Stoeter et al. 2019) with
+two averages over the source axis, after the encoder and before the decoder: `bridge`. Everything
+that belongs to one source is written for one source and vmapped, so parameters carry the source axis
+in front: `params/enc/dense/kernel [source, channel * bin, hidden]`.
+
+Options beyond the originals serve small models: `bands` pools the input into bands and predicts one
+mask value a band; `activation="softmax"` divides every bin between the sources and "none of them".
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jax import nn as jnn
+
+from xumx_jax.layers.lstm import PRECISION, lstm
+from xumx_jax.layers.norm import BatchNorm
+from xumx_jax.stems import Stems
+from xumx_jax.transforms.bands import log_bands
+from xumx_jax.transforms.scales import band_of_bin, bandwidth_to_max_bin
+from xumx_jax.transforms.stft import Stft
+
+ACTIVATIONS = ("relu", "softmax")
+
+
+class Dense(nn.Module):
+    """Multiply [..., feature] by a kernel, after `(x + mean) * scale` if these are given.
+
+    Shift and scale are folded into the kernel: with one pair per source, the input itself need not
+    be copied once a source.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Array, mean: Array | None = None, scale: Array | None = None) -> Array:
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        if mean is None:
+            return jnp.matmul(x, kernel, precision=PRECISION)
+        kernel = kernel * scale[:, None]
+        shift = jnp.matmul(mean, kernel, precision=PRECISION)
+        return jnp.matmul(x, kernel, precision=PRECISION) + shift
+
+
+class Encoder(nn.Module):
+    """[batch, frame, channel, bin] -> [batch, frame, hidden], for one source.
+
+    `mean` holds minus the mean of every bin over the training set and `scale` one over its
+    deviation, as all published checkpoints store them.
+    """
+
+    hidden_size: int
+    axis_name: str | None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        channels, bins = x.shape[-2:]
+        mean = self.param("mean", nn.initializers.zeros, (bins,))
+        scale = self.param("scale", nn.initializers.ones, (bins,))
+        mean, scale = jnp.tile(mean, channels), jnp.tile(scale, channels)
+        x = x.reshape(*x.shape[:-2], channels * bins)
+        x = Dense(self.hidden_size, name="dense")(x, mean, scale)
+        return jnp.tanh(BatchNorm(self.axis_name, name="norm")(x, train))
+
+
+class Recurrent(nn.Module):
+    """The weights of one LSTM layer of one source; see `layers.lstm`."""
+
+    hidden: int
+    directions: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        features, hidden, directions = x.shape[-1], self.hidden, self.directions
+        limit = (6 / (features + hidden)) ** 0.5
+
+        def uniform(key, shape):
+            return nn.initializers.uniform(2 * limit)(key, shape) - limit
+
+        w_ih = self.param("w_ih", uniform, (directions, features, 4 * hidden))
+        w_hh = self.param("w_hh", uniform, (directions, hidden, 4 * hidden))
+        bias = self.param("bias", nn.initializers.zeros, (directions, 4 * hidden))
+        return lstm(x, w_ih, w_hh, bias)
+
+
+class Decoder(nn.Module):
+    """[batch, frame, 2 * hidden] -> mask before its activation, [batch, frame, channel, bin]."""
+
+    hidden_size: int
+    channels: int
+    bins: int
+    axis_name: str | None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        x = Dense(self.hidden_size, name="dense_0")(x)
+        x = jnn.relu(BatchNorm(self.axis_name, name="norm_0")(x, train))
+        x = Dense(self.channels * self.bins, name="dense_1")(x)
+        x = BatchNorm(self.axis_name, name="norm_1")(x, train)
+        scale = self.param("scale", nn.initializers.ones, (self.bins,))
+        mean = self.param("mean", nn.initializers.ones, (self.bins,))
+        return x.reshape(*x.shape[:-1], self.channels, self.bins) * scale + mean
+
+
+def per_source(module: type[nn.Module], sources: int, axes: tuple):
+    """Vmap a module over the source axis, in front; an input axis None is shared by all sources."""
+    return nn.vmap(
+        module,
+        variable_axes={"params": 0, "batch_stats": 0},
+        split_rngs={"params": True},
+        in_axes=axes,
+        axis_size=sources,
+    )
+
+
+class UMX(nn.Module):
+    """Separate a mixture with one mask per source.
+
+    sources       names, in the order of the source axis
+    sample_rate   of the audio that the weights were trained on, in hertz
+    n_fft, hop    of the transform, in samples
+    channels      1 averages the magnitudes of all input channels; its mask serves them all
+    hidden_size   width of encoder and decoder; bidirectional LSTMs have half of it a direction
+    layers        LSTM layers, with `dropout` between them in training
+    bandwidth_hz  the encoder sees bins up to here; `max_bin`, if given, counts them instead
+    bridge        True: X-UMX, False: sources are separated independently (Open-Unmix)
+    power         of the magnitudes that the network sees and masks
+    bands         edges of bands (`transforms.scales.band_edges`) that replace the bins at both ends
+    activation    "relu", or "softmax" over the sources and a constant "none of them"
+    axis_name     of the devices that share a training batch, for batch normalisation
+    """
+
+    sources: tuple[str, ...] = ("bass", "drums", "vocals", "other")
+    sample_rate: int = 44100
+    n_fft: int = 4096
+    hop: int = 1024
+    channels: int = 2
+    hidden_size: int = 512
+    layers: int = 3
+    bandwidth_hz: float = 16000.0
+    max_bin: int | None = None
+    unidirectional: bool = False
+    bridge: bool = True
+    power: int = 1
+    dropout: float = 0.4
+    bands: tuple[int, ...] | None = None
+    activation: str = "relu"
+    axis_name: str | None = None
+
+    def __post_init__(self):
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation {self.activation!r}: wanted one of {ACTIVATIONS}")
+        super().__post_init__()
+
+    @property
+    def transform(self) -> Stft:
+        return Stft(self.n_fft, self.hop)
+
+    def valid_length(self, samples: int) -> int:
+        """How many samples `__call__` returns for `samples`: whole hops, as in the original."""
+        return samples // self.hop * self.hop
+
+    def setup(self):
+        count = len(self.sources)
+        directions = 1 if self.unidirectional else 2
+        bins = self.transform.bins if self.bands is None else len(self.bands) - 1
+        encoder = per_source(Encoder, count, (None, None))
+        recurrent = per_source(Recurrent, count, (0,))
+        decoder = per_source(Decoder, count, (None if self.bridge else 0, None))
+        self.enc = encoder(self.hidden_size, self.axis_name)
+        self.lstm = [
+            recurrent(self.hidden_size // directions, directions) for _ in range(self.layers)
+        ]
+        self.drop = nn.Dropout(self.dropout)
+        self.dec = decoder(self.hidden_size, self.channels, bins, self.axis_name)
+
+    def __call__(self, mix: Array, train: bool = False) -> Stems:
+        """Separate [batch, channel, time] into Stems; `wave` has `valid_length(time)` samples.
+
+        With `train`, batch statistics are used and updated ("batch_stats" must be mutable) and a
+        "dropout" key is needed unless `dropout` is 0. Sources keep the phase of the mixture.
+        `mask` is the network's own: one value per band where the model has bands.
+        """
+        spec = self.transform.forward_frames(mix)
+        magnitudes = jnp.abs(spec)
+        mask = self._network(magnitudes, train)
+        if self.power != 1:
+            spec = spec * magnitudes ** (self.power - 1)
+        # [batch, source, channel, frame, bin]
+        masked = self._widen(mask) * spec[:, None]
+        wave = self.transform.inverse_frames(masked)
+        return Stems(wave, (masked.swapaxes(-1, -2),), (mask.swapaxes(-1, -2),))
+
+    def masks(self, magnitudes: Array, train: bool = False) -> Array:
+        """Mask for magnitudes [batch, channel, bin, frame]: [batch, source, channel, bin, frame].
+
+        The network alone, for callers with a transform of their own. A model with one channel
+        returns one channel.
+        """
+        return self._widen(self._network(magnitudes.swapaxes(-1, -2), train)).swapaxes(-1, -2)
+
+    def _network(self, magnitudes: Array, train: bool) -> Array:
+        """[batch, channel, frame, bin] -> [batch, source, channel, frame, bin or band]."""
+        hidden = self.encode(magnitudes, train)
+        return self.decode(hidden, self.recur(hidden, train), train)
+
+    def encode(self, magnitudes: Array, train: bool = False) -> Array:
+        """Encode [batch, channel, frame, bin] as [source, batch, frame, hidden].
+
+        X-UMX averages over the sources: its source axis has length 1.
+        """
+        if magnitudes.shape[1] != self.channels:
+            if self.channels != 1:
+                raise ValueError(
+                    f"the magnitudes have {magnitudes.shape[1]} channels, the model {self.channels}"
+                )
+            magnitudes = magnitudes.mean(1, keepdims=True)
+        x = self.features(magnitudes).swapaxes(1, 2)  # [batch, frame, channel, bin]
+        x = self.enc(x, train)
+        return x.mean(0, keepdims=True) if self.bridge else x
+
+    def features(self, magnitudes: Array) -> Array:
+        """What the encoder normalises, [batch, channel, frame, bin or band]."""
+        if self.bands is not None:
+            return log_bands(magnitudes, self.bands)
+        if self.max_bin is not None:
+            bins = self.max_bin
+        else:
+            bins = bandwidth_to_max_bin(self.sample_rate, self.n_fft, self.bandwidth_hz)
+        return magnitudes[..., :bins] ** self.power
+
+    def recur(self, hidden: Array, train: bool = False) -> Array:
+        """Run the LSTMs: [source or 1, batch, frame, hidden] -> [source, batch, frame, hidden]."""
+        x = hidden.swapaxes(1, 2)  # [source, frame, batch, hidden]
+        x = jnp.broadcast_to(x, (len(self.sources), *x.shape[1:]))
+        for index, layer in enumerate(self.lstm):
+            if index:
+                x = self.drop(x, deterministic=not train)
+            x = layer(x)
+        return x.swapaxes(1, 2)
+
+    def decode(self, hidden: Array, latent: Array, train: bool = False) -> Array:
+        """Turn the outputs of `encode` and `recur` into [batch, source, channel, frame, bin]."""
+        if self.bridge:
+            x = jnp.concatenate([hidden[0], latent.mean(0)], axis=-1)
+        else:
+            x = jnp.concatenate([hidden, latent], axis=-1)
+        y = self.dec(x, train)
+        # [source, batch, frame, channel, bin] -> [batch, source, channel, frame, bin]
+        y = y.transpose(1, 0, 3, 2, 4)
+        if self.activation == "relu":
+            return jnn.relu(y)
+        none = jnp.zeros_like(y[:, :1])
+        return jnn.softmax(jnp.concatenate([y, none], axis=1), axis=1)[:, :-1]
+
+    def _widen(self, mask: Array) -> Array:
+        """One value per band -> one per bin, on the last axis."""
+        if self.bands is None:
+            return mask
+        return mask[..., band_of_bin(self.bands, self.transform.bins)]

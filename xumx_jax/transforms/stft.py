@@ -1,0 +1,119 @@
+"""Short-time Fourier transform: periodic Hann, centred, reflected edges, no scaling.
+
+The convention of X-UMX and Open-Unmix (`numpy.fft.rfft` of windowed frames) for any n_fft and hop.
+Forward and inverse are pure, batched over leading axes, and differentiable.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+SILENT_WEIGHT = 1e-11  # where no window reaches, the inverse is 0 rather than 0/0
+
+
+@dataclass(frozen=True)
+class Stft:
+    """A transform of `n_fft` samples every `hop` samples; hashable, so it may be a static argument."""
+
+    n_fft: int
+    hop: int
+
+    def __post_init__(self):
+        if not (self.n_fft >= 2 and self.n_fft % 2 == 0 and 1 <= self.hop <= self.n_fft // 2):
+            raise ValueError(
+                f"n_fft {self.n_fft}, hop {self.hop}: wanted an even n_fft and 1 <= hop <= n_fft / 2"
+            )
+
+    @property
+    def bins(self) -> int:
+        return self.n_fft // 2 + 1
+
+    def frames(self, samples: int) -> int:
+        """How many frames `samples` samples give."""
+        return samples // self.hop + 1
+
+    def forward(self, wave: Array) -> Array:
+        """Transform [..., time] into complex64 [..., bin, frame], time // hop + 1 frames.
+
+        Any length is defined: a signal shorter than half a window is reflected repeatedly, as
+        `numpy.pad` does; no samples at all give one silent frame.
+        """
+        return self.forward_frames(wave).swapaxes(-1, -2)
+
+    def forward_frames(self, wave: Array) -> Array:
+        """Transform [..., time] into complex64 [..., frame, bin], the order in which it is computed."""
+        frames, half = self.frames(wave.shape[-1]), self.n_fft // 2
+        edges = [(0, 0)] * (wave.ndim - 1) + [(half, half)]
+        padded = jnp.pad(wave, edges, mode="reflect" if wave.shape[-1] else "constant")
+        return jnp.fft.rfft(self._cut(padded, frames) * self._window(wave.dtype), axis=-1)
+
+    def inverse(self, spec: Array, length: int | None = None) -> Array:
+        """Rebuild [..., bin, frame] as [..., time] by least squares (window-sum normalised).
+
+        `length` None gives hop * (frames - 1) samples, as the original programs do. A given length
+        goes on past that into the last window's tail, so `inverse(forward(x), len(x))` keeps every
+        sample of x.
+        """
+        return self.inverse_frames(spec.swapaxes(-1, -2), length)
+
+    def inverse_frames(self, spec: Array, length: int | None = None) -> Array:
+        """Rebuild [..., frame, bin] as [..., time]; see `inverse`."""
+        frames, half = spec.shape[-2], self.n_fft // 2
+        if length is None:
+            length = self.hop * (frames - 1)
+        pieces = jnp.fft.irfft(spec, self.n_fft, axis=-1)
+        wave = self._overlap_add(pieces * self._window(pieces.dtype)) * self._weight(frames)
+        wave = wave[..., half : half + length]
+        missing = length - wave.shape[-1]
+        return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)]) if missing else wave
+
+    def _window(self, dtype=np.float64) -> np.ndarray:
+        phase = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
+        return (0.5 - 0.5 * np.cos(phase)).astype(dtype)
+
+    def _cut(self, padded: Array, frames: int) -> Array:
+        """Cut [..., time] into overlapping [..., frame, n_fft]."""
+        if self.n_fft % self.hop:
+            index = np.arange(frames)[:, None] * self.hop + np.arange(self.n_fft)
+            return padded[..., index]
+        # Blocks of one hop, laid side by side: copies of whole rows instead of a gather.
+        ratio = self.n_fft // self.hop
+        rows = frames + ratio - 1
+        blocks = padded[..., : rows * self.hop].reshape(*padded.shape[:-1], rows, self.hop)
+        return jnp.concatenate([blocks[..., i : i + frames, :] for i in range(ratio)], axis=-1)
+
+    def _overlap_add(self, pieces: Array) -> Array:
+        """Add [..., frame, n_fft] into [..., time], each frame one hop after the one before."""
+        *lead, frames, _ = pieces.shape
+        if self.n_fft % self.hop:
+            total = (frames - 1) * self.hop + self.n_fft
+            index = np.arange(frames)[:, None] * self.hop + np.arange(self.n_fft)
+            return jnp.zeros((*lead, total), pieces.dtype).at[..., index].add(pieces)
+        ratio = self.n_fft // self.hop
+        pieces = pieces.reshape(*lead, frames, ratio, self.hop)
+        none = [(0, 0)] * len(lead)
+        shifted = [
+            jnp.pad(pieces[..., i, :], [*none, (i, ratio - 1 - i), (0, 0)]) for i in range(ratio)
+        ]
+        return sum(shifted).reshape(*lead, (frames + ratio - 1) * self.hop)
+
+    def _weight(self, frames: int) -> Array:
+        """One over the summed squared windows, [time].
+
+        All frames but those at the edges see the same sum, so only the edges are computed (in
+        float64) and the inside is one hop repeated: a constant whatever the length.
+        """
+        ratio = -(-self.n_fft // self.hop)
+        few = min(frames, 2 * ratio)
+        total = np.zeros((few - 1) * self.hop + self.n_fft)
+        for frame in range(few):
+            total[frame * self.hop :][: self.n_fft] += self._window() ** 2
+        weight = np.where(total > SILENT_WEIGHT, 1 / np.maximum(total, SILENT_WEIGHT), 0)
+        weight = weight.astype(np.float32)
+        if frames == few:
+            return jnp.asarray(weight)
+        edge = ratio * self.hop
+        inside = jnp.tile(weight[edge : edge + self.hop], frames - few)
+        return jnp.concatenate([weight[:edge], inside, weight[edge:]])
