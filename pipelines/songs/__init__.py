@@ -7,7 +7,7 @@ The sampled engine needs `tinysoundfont`, `pedalboard`, `pyworld` and the Debian
 `musescore-general-soundfont`, `fluidr3mono-gm-soundfont` and `flite`; the plain engine needs numpy.
 """
 
-from .render import Song, render
+from .mixing import Song, render
 from .score import SOURCES
 
 __all__ = ["SOURCES", "Song", "render"]

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import subprocess
 import sys
 import time
 from functools import partial
@@ -13,7 +14,7 @@ from pathlib import Path
 import soundfile
 
 from . import sampler, wordbank
-from .render import choose, render
+from .mixing import choose, render
 from .score import SOURCES
 
 
@@ -50,16 +51,24 @@ def generate(out: Path, seeds: range, rate: int, seconds: float, engine: str, pr
                 wordbank.build(voice, processes)
             wordbank.load(voice)
     print(f"{len(seeds) - len(wanted)} songs there, {len(wanted)} to make ({engine})", flush=True)
-    begun = time.monotonic()
     task = partial(write, out=out, rate=rate, seconds=seconds, engine=engine)
+    if processes < 2:
+        _follow(map(task, wanted), len(wanted))
+        return
     # An import of jax would make forking unsafe; nothing here imports it.
-    with multiprocessing.get_context("fork").Pool(max(1, processes)) as pool:
-        for count, _ in enumerate(pool.imap_unordered(task, wanted), 1):
-            minutes = (time.monotonic() - begun) / 60
-            line = f"{count}/{len(wanted)} songs, {count / minutes:.1f} a minute"
-            print(line, end="\r" if sys.stdout.isatty() else "\n", flush=True)
-    if wanted and sys.stdout.isatty():
-        print()
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        _follow(pool.imap_unordered(task, wanted), len(wanted))
+
+
+def _follow(songs, total: int) -> None:
+    """Runs through the songs and says how far they are: in one line, or in a log every 8 songs."""
+    begun = time.monotonic()
+    live = sys.stdout.isatty()
+    for count, _ in enumerate(songs, 1):
+        minutes = (time.monotonic() - begun) / 60
+        line = f"{count}/{total} songs, {count / max(minutes, 1e-9):.1f} a minute"
+        if live or count % 8 == 0 or count == total:
+            print(line, end="\r" if live and count < total else "\n", flush=True)
 
 
 def main(argv=None) -> int:
@@ -81,9 +90,12 @@ def main(argv=None) -> int:
             raise ValueError(f"rate {options.rate}: wanted 8000 to 192000 Hz")
         generate(options.out, seeds, options.rate, options.seconds, options.engine,
                  options.processes)  # fmt: skip
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
         print(f"songs: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("songs: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -28,7 +28,7 @@ def sing(layer: dict, notes: list, samples: int, rate: int, seed: int, name: str
         if length < 64 or note.start * rate >= samples:
             continue
         frames = int(note.length / singing.FRAME_SECONDS) + 2
-        line = singing._pitch([note._replace(start=0.0)], frames, who, rng)
+        line = singing.pitch_line([note._replace(start=0.0)], frames, who, rng)
         at = np.arange(length) / rate
         hz = 440 * 2 ** ((np.interp(at, np.arange(frames) * singing.FRAME_SECONDS, line) - 69) / 12)
         phase = 2 * np.pi * np.cumsum(hz) / rate

@@ -30,25 +30,24 @@ def font_paths() -> list:
     return musescore + fluid
 
 
-@lru_cache(maxsize=1)
-def _synths() -> list:
-    """A synthesiser for every soundfont (takes seconds, and about a gigabyte)."""
-    synths = []
-    for path in font_paths():
-        synth = tinysoundfont.Synth(gain=-6.0, samplerate=RATE)
-        synth.sfload(str(path), max_voices=160)
-        synths.append(synth)
-    return synths
+@lru_cache(maxsize=4)
+def _synth(path: Path):
+    """The synthesiser of one soundfont (takes seconds, and up to a gigabyte)."""
+    synth = tinysoundfont.Synth(gain=-6.0, samplerate=RATE)
+    synth.sfload(str(path), max_voices=160)
+    return synth
 
 
 def load() -> None:
     """Loads the soundfonts now, so that processes forked later share them."""
-    _synths()
+    for path in font_paths():
+        _synth(path)
 
 
 def play(font: int, bank: int, program: int, notes: list, samples: int, tuning: float = 0.0):
     """Notes in seconds -> [2, time] at 44.1 kHz; bank 128 is drums."""
-    synth = _synths()[font % len(_synths())]
+    paths = font_paths()
+    synth = _synth(paths[font % len(paths)])
     sfid = 0
     drums = bank == 128
     if synth.sfpreset_name(sfid, bank, program) is None:

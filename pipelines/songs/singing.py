@@ -72,7 +72,7 @@ def _words(notes: list) -> list:
     return groups
 
 
-def _pitch(notes: list, frames: int, who: dict, rng) -> np.ndarray:
+def pitch_line(notes: list, frames: int, who: dict, rng) -> np.ndarray:
     """The sung line in semitones [frame]: glides, scoops after rests, vibrato, drift."""
     times = np.arange(frames) * FRAME_SECONDS
     line = np.full(frames, float(notes[0].pitch))
@@ -160,8 +160,9 @@ def _phrase(notes: list, who: dict, style: str, rate: int, rng) -> tuple:
     spots = np.maximum(spots, 0)
     level = np.convolve(level, np.hanning(9)[1:-1] / np.hanning(9)[1:-1].sum(), "same")
 
-    spoken = voice.pitch_hz[np.round(spots).astype(int)]
-    pitch = _pitch(notes, frames, who, rng)
+    nearest = np.minimum(np.round(spots).astype(int), len(voice.pitch_hz) - 1)
+    spoken = voice.pitch_hz[nearest]
+    pitch = pitch_line(notes, frames, who, rng)
     if style == "rap":
         base = np.median(spoken[spoken > 0]) if (spoken > 0).any() else 120.0
         bend = 12 * np.log2(np.maximum(spoken, 50) / base)

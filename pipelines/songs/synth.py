@@ -84,24 +84,26 @@ def _tone(patch: str, note: Note, rate: int, rng) -> np.ndarray:
     return out * envelope(length, tail, rate, attack, decay, sustain) * note.velocity
 
 
-def _pluck(note: Note, rate: int, rng, dull: float) -> np.ndarray:
-    """A Karplus-Strong string, one period a step."""
+def _pluck(note: Note, rate: int, rng, open_hz: float) -> np.ndarray:
+    """A Karplus-Strong string, one period a step; `open_hz` is how bright the pluck is."""
     hz = 440 * 2 ** ((note.pitch - 69) / 12)
-    period = max(2, int(round(rate / hz - 0.5)))
+    period = max(2, int(rate / hz))
     length = int((note.length + 0.12) * rate)
-    wave = np.empty((-(-length // period), period), np.float32)
-    row = rng.uniform(-1, 1, period + 1).astype(np.float32)
-    for _ in range(int(dull)):
-        row = 0.5 * (row + np.roll(row, 1))
-    row = row[:period]
+    wave = np.empty((-(-length // period) + 2, period), np.float32)
+    harmonic = np.fft.rfftfreq(period, 1 / rate)
+    spectrum = np.fft.rfft(rng.uniform(-1, 1, period)) / (1 + (harmonic / open_hz) ** 2)
+    row = np.fft.irfft(spectrum, period)
     loss = 0.5 * 0.5 ** (1 / (hz * (0.5 + 60 / hz)))
     for index in range(len(wave)):
         wave[index] = row
-        row = loss * (row + np.roll(row, 1))
-    flat = wave.ravel()[:length]
-    fade = min(length, int(0.08 * rate))
+        row = loss * (row + np.concatenate((row[-1:], row[:-1])))
+    # A period of whole samples (and half a sample of the average) is brought to the true pitch.
+    spots = np.arange(length) * (hz * (period + 0.5) / rate)
+    spots = spots[spots < wave.size - 1]
+    flat = np.interp(spots, np.arange(wave.size), wave.ravel()).astype(np.float32)
+    fade = min(len(flat), int(0.08 * rate))
     flat[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
-    return np.stack([flat, flat]) * note.velocity
+    return np.stack([flat, flat]) * note.velocity / max(1e-3, float(np.abs(flat).max()))
 
 
 def _fm(note: Note, rate: int, bell: bool) -> np.ndarray:
@@ -131,7 +133,7 @@ def play(patch: str, notes: list, samples: int, rate: int, rng) -> np.ndarray:
         elif patch in ("fm_bell", "fm_keys"):
             wave = _fm(note, rate, patch == "fm_bell")
         else:
-            wave = _pluck(note, rate, rng, 6 if patch == "pluck_bass" else 1)
+            wave = _pluck(note, rate, rng, 500 if patch == "pluck_bass" else 3000)
         stop = min(samples, start + wave.shape[-1])
         out[:, start:stop] += wave[:, : stop - start]
     return out
