@@ -4,12 +4,7 @@ import numpy as np
 
 from . import wordbank
 from .score import stream
-from .wordbank import BINS, FRAME_SECONDS, ROUGH, VOWELS
-
-try:
-    import pyworld
-except ImportError:  # the plain engine needs none
-    pyworld = None
+from .wordbank import BINS, FRAME_SECONDS, ROUGH, VOWELS, pyworld
 
 GAP_SECONDS = 0.3  # longer silences are not synthesised
 TOP_HZ = 7300.0  # above it the 16 kHz speech holds nothing

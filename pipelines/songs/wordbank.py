@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +24,9 @@ import soundfile
 from .words import EVERY, SPELLED
 
 try:
-    import pyworld
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks setuptools for its version, which warns
+        import pyworld
 except ImportError:  # the plain engine needs none
     pyworld = None
 
@@ -147,5 +150,5 @@ def load(voice: str) -> Voice:
 
 def missing() -> list:
     """What the sung words need and this machine lacks."""
-    out = [] if pyworld else ["pyworld (pip)"]
+    out = [] if pyworld else ["pyworld (pip, with setuptools<80)"]
     return out if shutil.which("flite") else [*out, "flite (apt)"]
