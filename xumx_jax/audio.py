@@ -26,6 +26,18 @@ FORMATS = {
 }
 
 
+def check_file(path) -> bytes:
+    """Raise UserError unless `path` is a file with something in it; returns its first 4 bytes."""
+    try:
+        with open(path, "rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; wanted an audio file") from None
+    if not magic:
+        raise UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
+    return magic
+
+
 def decode(path) -> tuple[np.ndarray, int]:
     """Read an audio file of any format -> (wave [channel, time], rate).
 
@@ -33,13 +45,7 @@ def decode(path) -> tuple[np.ndarray, int]:
     missing, no audio, or ends before the length that its own header states.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; wanted an audio file") from None
-    if not magic:
-        raise UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
+    magic = check_file(path)
     if magic in _SOUNDFILE_MAGIC:
         decoded = _decode_soundfile(path)
         if decoded is not None:
