@@ -1,0 +1,28 @@
+"""Music source separation in JAX.
+
+    separator = xumx_jax.load("x-umx")
+    stems = separator(mix, rate=44_100)      # [channel, time] -> {name: [channel, time]}
+
+Names are imported on first use, so that `import xumx_jax` costs nothing.
+"""
+
+from importlib import import_module
+
+PUBLIC = {
+    "build": "xumx_jax.models",
+    "load": "xumx_jax.loading",
+    "convert": "xumx_jax.loading",
+    "Separator": "xumx_jax.separation.separator",
+    "Stems": "xumx_jax.stems",
+}
+__all__ = ["build", "load", "convert", "Separator", "Stems"]
+
+
+def __getattr__(name: str):
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__():
+    return sorted([*globals(), *PUBLIC])

@@ -1,0 +1,136 @@
+"""What one training example is made of: a pure function of (seed, example index).
+
+A counter-based generator (Philox, keyed by the two numbers) gives every example its own numbers, so
+nothing has to be remembered to resume, and hosts and threads may work in any order.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xumx_jax.errors import UserError
+
+# One row of uniform numbers per decision; a new row goes to the end, which leaves old draws alone.
+ROWS = (
+    "song", "mix_gain", "track", "start", "gain", "swap", "drop", "resample", "ratio",
+    "shelf", "low_db", "high_db", "low_hz", "high_hz",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How examples are mixed. The defaults are those of the published X-UMX.
+
+    Ranges are (low, high) and drawn uniformly; `*_hz` uniformly in octaves.
+    """
+
+    same_song: float = 0.0  # share of examples whose sources all come from one place of one song
+    coherent_examples: int = 0  # so many examples at the start are all same-song ...
+    coherent_effects: bool = False  # ... and, unless this is set, as mixed: channel swap only
+    gain: tuple[float, float] = (0.25, 1.25)  # factor per source
+    gain_db: tuple[float, float] | None = None  # per source in dB, instead of `gain`
+    mix_gain_db: tuple[float, float] = (0.0, 0.0)  # common to all sources
+    swap: float = 0.5  # probability, per source, that left and right change places
+    drop: float = 0.0  # probability, per source, of silence; one source always stays
+    resample: float = 0.0  # probability of a changed pitch and tempo; together if same-song
+    resample_range: float = 0.12  # by up to this share, up or down
+    shelf: float = 0.0  # probability, per source, of a low and a high shelving filter
+    shelf_db: tuple[float, float] = (-6.0, 6.0)
+    shelf_low_hz: tuple[float, float] = (80.0, 400.0)
+    shelf_high_hz: tuple[float, float] = (1500.0, 6000.0)
+
+    def __post_init__(self):
+        for name in ("same_song", "swap", "drop", "resample", "shelf"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"recipe.{name} is {getattr(self, name)}, wanted 0 to 1")
+        if not 0 <= self.resample_range < 0.5:
+            raise UserError(f"recipe.resample_range is {self.resample_range}, wanted 0 to 0.5")
+
+
+RECIPES = {
+    "xumx": Recipe(),
+    # Measured to suit a small model and generated songs; coherent_examples is the config's to set.
+    "demo": Recipe(
+        same_song=0.7,
+        gain_db=(-8.0, 6.0),
+        mix_gain_db=(-6.0, 3.0),
+        drop=0.08,
+        resample=0.4,
+        shelf=0.5,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The decisions for one example, each an array [source].
+
+    `start` is a fraction of the starts that are possible. `ratio` is input samples per output
+    sample: above 1 is higher and faster. `shelves` [source, 4] is low Hz, low dB, high Hz, high dB;
+    0 dB twice means no filter. A dropped source has gain 0.
+    """
+
+    track: np.ndarray
+    start: np.ndarray
+    gain: np.ndarray
+    swap: np.ndarray
+    ratio: np.ndarray
+    shelves: np.ndarray
+
+
+def draw(recipe: Recipe, seed: int, index: int, sources: int, tracks: int) -> Draw:
+    """Decide all that is random about example `index`.
+
+    Equal arguments give equal results on every machine.
+    """
+    generator = np.random.Generator(np.random.Philox(key=[seed, index]))
+    numbers = dict(zip(ROWS, generator.random((len(ROWS), sources + 1)), strict=True))
+    own = {name: row[:sources] for name, row in numbers.items()}
+    common = {name: row[sources] for name, row in numbers.items()}
+
+    opening = index < recipe.coherent_examples
+    together = opening or common["song"] < recipe.same_song
+    shared = {name: np.full(sources, value) for name, value in common.items()}
+    place = shared if together else own
+    track = np.minimum((place["track"] * tracks).astype(np.int64), tracks - 1)
+    swap = own["swap"] < recipe.swap
+    if opening and not recipe.coherent_effects:
+        still = np.ones(sources)
+        return Draw(track, place["start"], still, swap, still, np.zeros((sources, 4)))
+
+    if recipe.gain_db is None:
+        gain = _between(recipe.gain, own["gain"])
+    else:
+        gain = 10 ** (_between(recipe.gain_db, own["gain"]) / 20)
+    gain = gain * 10 ** (_between(recipe.mix_gain_db, common["mix_gain"]) / 20)
+    dropped = own["drop"] < recipe.drop
+    dropped[np.argmax(own["drop"])] = False  # never all of them
+    ratio = 1 + _between((-recipe.resample_range, recipe.resample_range), place["ratio"])
+    filtered = own["shelf"] < recipe.shelf
+    shelves = np.stack(
+        [
+            _octaves(recipe.shelf_low_hz, own["low_hz"]),
+            _between(recipe.shelf_db, own["low_db"]),
+            _octaves(recipe.shelf_high_hz, own["high_hz"]),
+            _between(recipe.shelf_db, own["high_db"]),
+        ],
+        axis=1,
+    )
+    return Draw(
+        track=track,
+        start=place["start"],
+        gain=np.where(dropped, 0.0, gain),
+        swap=swap,
+        ratio=np.where(place["resample"] < recipe.resample, ratio, 1.0),
+        shelves=np.where(filtered[:, None], shelves, 0.0),
+    )
+
+
+def _between(limits, uniform):
+    low, high = limits
+    return low + (high - low) * uniform
+
+
+def _octaves(limits, uniform):
+    low, high = limits
+    return low * (high / low) ** uniform

@@ -1,0 +1,180 @@
+"""Read PyTorch's checkpoint files without PyTorch, and without running anything that they name.
+
+A `.pth` is a pickle, and unpickling calls whatever it names. Here the names of PyTorch's tensors
+build plain records; every other name becomes an inert placeholder.
+"""
+
+import io
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of a file written before PyTorch 1.6
+LARGEST = 2**31  # elements in one tensor; strides of 0 could ask for any number
+BFLOAT16 = "bfloat16"
+DTYPES = {
+    "FloatStorage": "f4",
+    "DoubleStorage": "f8",
+    "HalfStorage": "f2",
+    "BFloat16Storage": BFLOAT16,
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+
+
+class Inert:
+    """Stands for an object of a class that we neither know nor want; accepts all and does nothing."""
+
+    def __new__(cls, *args, **kwargs):
+        return object.__new__(cls)
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __call__(self, *args, **kwargs):
+        return self
+
+    def __setstate__(self, state):
+        pass
+
+    def __setitem__(self, key, value):
+        pass
+
+    def append(self, item):
+        pass
+
+    def extend(self, items):
+        pass
+
+    def add(self, item):
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A flat run of numbers in the file; `key` finds its bytes."""
+
+    dtype: str
+    key: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A strided view of a storage, not read yet."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def read(self, fetch: Callable[[Storage], np.ndarray]) -> np.ndarray:
+        """Copy the view; `fetch` gives the storage as a flat array. Floats become float32."""
+        flat = fetch(self.storage)
+        shape, strides = self.shape, self.strides
+        last = self.offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+        size = int(np.prod([int(n) for n in shape], dtype=object))
+        if size == 0:
+            return np.zeros(shape, flat.dtype)
+        if min((self.offset, *shape, *strides)) < 0 or last >= flat.size or size > LARGEST:
+            raise ValueError(f"a tensor {shape} does not fit in its storage of {flat.size}")
+        view = np.lib.stride_tricks.as_strided(
+            flat[self.offset :], shape, [s * flat.itemsize for s in strides]
+        )
+        return np.array(
+            view, np.float32 if view.dtype.kind == "f" else view.dtype.newbyteorder("=")
+        )
+
+
+class Unpickler(pickle.Unpickler):
+    """Builds `Tensor`s and plain containers; see the module's docstring."""
+
+    def __init__(self, file: BinaryIO):
+        super().__init__(file)
+        self.storages: dict[str, Storage] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        # Fresh functions and classes each time: a pickle may set attributes on what it is given.
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch" and name in DTYPES:
+            return DTYPES[name]
+        if (module, name) == ("torch", "Size"):
+            return lambda sizes=(): tuple(sizes)
+        if module == "torch._utils":
+            if name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
+                return lambda storage, offset, shape, strides, *_: Tensor(
+                    storage, offset, tuple(shape), tuple(strides)
+                )
+            if name in ("_rebuild_parameter", "_rebuild_parameter_with_state"):
+                return lambda tensor, *_: tensor
+        return type(name, (Inert,), {})
+
+    def persistent_load(self, pid: tuple) -> Storage:
+        kind, dtype, key, _, length, *view = pid
+        if kind != "storage" or any(view):
+            raise pickle.UnpicklingError(f"unknown kind of storage {kind!r}")
+        # A dtype that we don't know is an inert class by now: it fails when read, if it is read.
+        storage = Storage(dtype if isinstance(dtype, str) else "unknown", str(key), int(length))
+        return self.storages.setdefault(storage.key, storage)
+
+
+def as_numbers(data: bytes, dtype: str, order: str) -> np.ndarray:
+    """Interpret bytes; bfloat16 is the upper half of a float32."""
+    if dtype == BFLOAT16:
+        return (np.frombuffer(data, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
+    return np.frombuffer(data, f"{order}{dtype}")
+
+
+def load(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:
+    """Unpickle a PyTorch file: its contents, and what reads their storages while it stays open."""
+    magic = file.read(2)
+    file.seek(0)
+    return load_zip(file) if magic == b"PK" else load_legacy(file)
+
+
+def load_zip(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:
+    """Load what PyTorch 1.6 or later wrote: a zip file of one pickle and one file a storage."""
+    archive = zipfile.ZipFile(file)
+    pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
+    if len(pickles) != 1:
+        raise ValueError("a zip file without one data.pkl (TorchScript, or not from PyTorch)")
+    root = pickles[0].removesuffix("data.pkl")
+    order = "<"
+    if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") == b"big":
+        order = ">"
+
+    def fetch(storage: Storage) -> np.ndarray:
+        return as_numbers(archive.read(f"{root}data/{storage.key}"), storage.dtype, order)
+
+    return Unpickler(io.BytesIO(archive.read(pickles[0]))).load(), fetch
+
+
+def load_legacy(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:
+    """Load what PyTorch before 1.6 wrote: pickles in a row, then the numbers of every storage."""
+    if Unpickler(file).load() != LEGACY_MAGIC:
+        raise ValueError("not written by torch.save")
+    _protocol, system = Unpickler(file).load(), Unpickler(file).load()
+    order = "<" if system["little_endian"] else ">"
+    unpickler = Unpickler(file)
+    contents = unpickler.load()
+    numbers = {}
+    for key in Unpickler(file).load():
+        storage = unpickler.storages[str(key)]
+        width = 2 if storage.dtype == BFLOAT16 else np.dtype(storage.dtype).itemsize
+        (length,) = struct.unpack(f"{order}q", file.read(8))
+        data = file.read(length * width)
+        if len(data) != length * width:
+            raise ValueError(f"{len(data)} bytes where {length * width} were announced")
+        numbers[storage.key] = as_numbers(data, storage.dtype, order)
+    return contents, lambda storage: numbers[storage.key]

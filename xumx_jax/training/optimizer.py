@@ -1,0 +1,70 @@
+"""Optimizers and learning-rate schedules by name, as optax transformations."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from xumx_jax.errors import UserError
+
+
+def scale_by_nnabla_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8):
+    """Adam as in Kingma and Ba's closing remark of section 2, which NNabla implements.
+
+    `eps` joins the square root before bias correction; optax and PyTorch add it after. The two
+    differ where gradients are tiny and in the first steps.
+    """
+
+    def update(grads, state, params=None):
+        count = state.count + 1
+        mu = optax.tree.update_moment(grads, state.mu, b1, 1)
+        nu = optax.tree.update_moment_per_elem_norm(grads, state.nu, b2, 2)
+        size = jnp.sqrt(1 - b2**count) / (1 - b1**count)
+        updates = jax.tree.map(lambda m, v: size * m / (jnp.sqrt(v) + eps), mu, nu)
+        return updates, optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(optax.scale_by_adam().init, update)
+
+
+def l2(weight_decay: float, adam: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Add decay to the gradient before Adam sees it, as the originals do; not AdamW."""
+    return optax.chain(optax.add_decayed_weights(weight_decay), adam)
+
+
+OPTIMIZERS = {
+    "adam": lambda decay: l2(decay, optax.scale_by_adam()),
+    "adam_nnabla": lambda decay: l2(decay, scale_by_nnabla_adam()),
+    "adamw": lambda decay: optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(decay)),
+}
+
+SCHEDULES = {
+    "constant": lambda rate, steps: optax.constant_schedule(rate),
+    "cosine": lambda rate, steps: optax.cosine_decay_schedule(rate, steps, alpha=0.01),
+}
+
+
+def build_schedule(name: str, learning_rate: float, steps: int, warmup: int) -> optax.Schedule:
+    """Learning rate as a function of the step: up linearly for `warmup` steps, then as `name` says.
+
+    Raises UserError on an unknown name.
+    """
+    if name not in SCHEDULES:
+        raise UserError(f"unknown schedule {name!r}; known: {', '.join(SCHEDULES)}")
+    after = SCHEDULES[name](learning_rate, max(steps - warmup, 1))
+    if warmup == 0:
+        return after
+    before = optax.linear_schedule(0.0, learning_rate, warmup)
+    return optax.join_schedules([before, after], [warmup])
+
+
+def build(
+    name: str, schedule: optax.Schedule, weight_decay: float, clip: float | None
+) -> optax.GradientTransformation:
+    """Make the optimizer called `name`: clip the global norm (unless None), then adapt and scale.
+
+    Raises UserError on an unknown name.
+    """
+    if name not in OPTIMIZERS:
+        raise UserError(f"unknown optimizer {name!r}; known: {', '.join(OPTIMIZERS)}")
+    clipping = [optax.clip_by_global_norm(clip)] if clip else []
+    adapt = OPTIMIZERS[name](weight_decay)
+    return optax.chain(*clipping, adapt, optax.scale_by_learning_rate(schedule))
