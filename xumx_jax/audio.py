@@ -6,6 +6,7 @@ that is read and written again at its own depth comes back bit for bit.
 
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -233,7 +234,8 @@ def encode_all(waves, rate, format="wav", bits="16"):
                 raise UserError(f"{path}: cannot be written: {error.strerror}") from None
     finally:
         for part in parts.values():
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
 
 
 def _write(part, path, wave, rate, format, bits):
