@@ -33,7 +33,7 @@ DTYPES = {
 
 
 class Inert:
-    """Stands for an object of a class that we neither know nor want; accepts all and does nothing."""
+    """Stands for an object of a class that we don't know; accepts everything and does nothing."""
 
     def __new__(cls, *args, **kwargs):
         return object.__new__(cls)
