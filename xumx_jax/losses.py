@@ -2,8 +2,9 @@
 
 `build(name, **options)` returns `loss(est, ref, mix) -> (value, parts)`, where `est` and `ref` are
 `Stems` (`ref.spec` holds the model's transform of the true sources), `mix` is
-[batch, channel, time] and `parts` names the terms for the log. Combination losses look at every
-proper subset of the sources, which has the models share what they know (Sawata et al. 2021).
+[batch, channel, time] and `parts` names the terms for the log, scalars or [source]. Combination
+losses look at every proper subset of the sources, which has the sources' networks share what they
+know (Sawata et al. 2021).
 """
 
 from functools import partial
@@ -125,7 +126,7 @@ def _segment_sdr(est: Stems, ref: Stems, mix: Array, *, bands, frames: int, shar
     s, e, x = per_segment(s), per_segment(error), per_segment(x)
     even = share * x + floor
     sdr = 10 * jnp.log10((s + even) / (jnp.maximum(e, 0) + even))
-    return -sdr.mean(), {f"sdr_{i}": value for i, value in enumerate(sdr.mean((0, 2)))}
+    return -sdr.mean(), {"sdr": sdr.mean((0, 2))}
 
 
 def _groups(est: Stems, combinations: bool) -> np.ndarray:

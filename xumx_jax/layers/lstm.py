@@ -7,6 +7,7 @@ step inside it (twice as fast as differentiating the scan; it equals that to rou
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 PRECISION = lax.Precision.HIGHEST  # no TF32 or bfloat16 passes: the weights were trained in float32
@@ -43,9 +44,11 @@ def recur(z: Array, w_hh: Array) -> Array:
     [frame, direction, batch, hidden].
     """
 
+    z, w_hh = halve(z), halve(w_hh)
+
     def step(carry, z_t):
         h, c = carry
-        i, f, g, o = gates(z_t, h, w_hh)
+        i, f, g, o = jnp.split(gates(z_t, h, w_hh), 4, axis=-1)
         c = f * c + i * g
         h = o * jnp.tanh(c)
         return (h, c), h
@@ -53,11 +56,22 @@ def recur(z: Array, w_hh: Array) -> Array:
     return lax.scan(step, start(z), z)[1]
 
 
-def gates(z: Array, h: Array, w_hh: Array) -> tuple[Array, Array, Array, Array]:
-    """Activate the gates i, f, g, o from projected input [direction, batch, 4 * hidden] and state."""
-    z = z + jnp.einsum("dbh,dhg->dbg", h, w_hh, precision=PRECISION)
-    i, f, g, o = jnp.split(z, 4, axis=-1)
-    return jax.nn.sigmoid(i), jax.nn.sigmoid(f), jnp.tanh(g), jax.nn.sigmoid(o)
+def halve(z: Array) -> Array:
+    """Halve the columns of i, f and o in [..., 4 * hidden]; see `gates`."""
+    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), z.shape[-1] // 4)
+    return z * half
+
+
+def gates(z: Array, h: Array, w_hh: Array) -> Array:
+    """Activate all gates, [direction, batch, 4 * hidden], from halved inputs and weights.
+
+    sigmoid(x) = (1 + tanh(x / 2)) / 2, so one tanh over the whole vector serves all four: half the
+    time of a step on a CPU.
+    """
+    t = jnp.tanh(z + jnp.einsum("dbh,dhg->dbg", h, w_hh, precision=PRECISION))
+    hidden = t.shape[-1] // 4
+    gain = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), hidden)
+    return t * gain + (1 - gain)
 
 
 def start(z: Array) -> tuple[Array, Array]:
@@ -67,12 +81,15 @@ def start(z: Array) -> tuple[Array, Array]:
 
 
 def _recur_forward(z: Array, w_hh: Array):
+    z, halved = halve(z), halve(w_hh)
+
     def step(carry, z_t):
         h, c = carry
-        i, f, g, o = gates(z_t, h, w_hh)
+        activated = gates(z_t, h, halved)
+        i, f, g, o = jnp.split(activated, 4, axis=-1)
         c_new = f * c + i * g
         h_new = o * jnp.tanh(c_new)
-        return (h_new, c_new), (h_new, c, jnp.concatenate([i, f, g, o], axis=-1))
+        return (h_new, c_new), (h_new, c, activated)
 
     _, (h, c_before, activated) = lax.scan(step, start(z), z)
     return h, (h, c_before, activated, w_hh)
@@ -80,6 +97,7 @@ def _recur_forward(z: Array, w_hh: Array):
 
 def _recur_backward(saved, dh_out):
     h, c_before, activated, w_hh = saved
+    w_back = w_hh.swapaxes(-1, -2)  # once, not every step
 
     def step(carry, inputs):
         dh, dc = carry
@@ -97,7 +115,7 @@ def _recur_backward(saved, dh_out):
             ],
             axis=-1,
         )
-        dh = jnp.einsum("dbg,dhg->dbh", dz, w_hh, precision=PRECISION)
+        dh = jnp.einsum("dbg,dgh->dbh", dz, w_back, precision=PRECISION)
         return (dh, dc * f), dz
 
     zero = jnp.zeros_like(dh_out[0])

@@ -37,13 +37,8 @@ OPTIMIZERS = {
 }
 
 SCHEDULES = {
-    "constant": lambda rate, steps, warmup: optax.schedules.join_schedules(
-        [optax.schedules.linear_schedule(0.0, rate, warmup), optax.constant_schedule(rate)],
-        [warmup],
-    ),
-    "cosine": lambda rate, steps, warmup: optax.schedules.warmup_cosine_decay_schedule(
-        0.0, rate, warmup, steps, end_value=rate / 100
-    ),
+    "constant": lambda rate, steps: optax.constant_schedule(rate),
+    "cosine": lambda rate, steps: optax.cosine_decay_schedule(rate, steps, alpha=0.01),
 }
 
 
@@ -54,9 +49,11 @@ def build_schedule(name: str, learning_rate: float, steps: int, warmup: int) -> 
     """
     if name not in SCHEDULES:
         raise UserError(f"unknown schedule {name!r}; known: {', '.join(SCHEDULES)}")
-    if warmup == 0 and name == "constant":
-        return optax.constant_schedule(learning_rate)
-    return SCHEDULES[name](learning_rate, steps, warmup)
+    after = SCHEDULES[name](learning_rate, max(steps - warmup, 1))
+    if warmup == 0:
+        return after
+    before = optax.linear_schedule(0.0, learning_rate, warmup)
+    return optax.join_schedules([before, after], [warmup])
 
 
 def build(

@@ -67,9 +67,9 @@ def per_replica(
 def evaluate(
     variables: dict, stems: Array, weight: Array, *, model: nn.Module, loss: Callable
 ) -> dict[str, Array]:
-    """Sum of losses over this replica's stems [batch, source, channel, time], each alone.
+    """Sum losses over this replica's stems [batch, source, channel, time], each item alone.
 
-    `weight` [batch] is 0 for padding. Returns sums over all replicas, with their weight.
+    `weight` [batch] is 0 for padding. Returns sums over all replicas, with the sum of weights.
     """
 
     def one(stems):
@@ -80,7 +80,7 @@ def evaluate(
         return {"loss": value} | parts
 
     values = lax.map(one, stems)
-    sums = {name: (value * weight).sum() for name, value in values.items()}
+    sums = {name: jnp.tensordot(weight, value, 1) for name, value in values.items()}
     return lax.psum(sums | {"weight": weight.sum()}, AXIS)
 
 

@@ -4,7 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from xumx_jax.transforms.scales import band_of_bin
+
 FLOOR = 0.01  # 40 dB under the level: what lies deeper is inaudible beside the rest
+GROUP = 16  # bands per matrix product
 SILENT = 1e-12  # power; keeps silence finite
 
 
@@ -12,19 +15,16 @@ def pool(power: Array, edges: tuple[int, ...]) -> Array:
     """Average [..., bin] over bands, [..., band]; see `scales.band_edges` for the edges."""
     widths = np.diff(edges)
     single = int(np.argmax(widths > 1)) if np.any(widths > 1) else len(widths)
-    narrow = power[..., edges[0] : edges[single]]
-    if single == len(widths):
-        return narrow
-    wide = np.arange(edges[single], edges[-1])
-    member = (wide[:, None] >= np.array(edges[single:-1])) & (wide[:, None] < np.array(edges[single + 1 :]))
-    average = (member / widths[single:]).astype(np.float32)
-    return jnp.concatenate(
-        [
-            narrow,
-            jnp.matmul(power[..., edges[single] : edges[-1]], average, precision=lax.Precision.HIGHEST),
-        ],
-        axis=-1,
-    )
+    pieces = [power[..., edges[0] : edges[single]]]
+    # A few bands at a time: one product for all of them would multiply by zeros mostly.
+    for first in range(single, len(widths), GROUP):
+        part = np.array(edges[first : first + GROUP + 1])
+        member = band_of_bin(tuple(part), part[-1])[part[0] :, None] == np.arange(len(part) - 1)
+        average = (member / np.diff(part)).astype(np.float32)
+        pieces.append(
+            jnp.matmul(power[..., part[0] : part[-1]], average, precision=lax.Precision.HIGHEST)
+        )
+    return jnp.concatenate(pieces, axis=-1)
 
 
 def log_bands(magnitudes: Array, edges: tuple[int, ...]) -> Array:

@@ -1,0 +1,59 @@
+"""The bundled model: a small X-UMX, trained on generated songs (`make demo-model`).
+
+    python -m pipelines.songs songs/train --songs 288 --rate 22050
+    python train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs
+
+Trained at 22.05 kHz, where a step costs half; its bands lie at the same bins with twice the rate and
+twice the transform, so the weights are used at 44.1 kHz as they are (`export`). Scores: README.
+`:tiny` runs in seconds and learns little.
+"""
+
+from configs.common import base
+from xumx_jax.transforms.scales import band_edges
+
+
+def get_config(variant: str = ""):
+    config = base()
+    bands = band_edges(22050, 2048)
+    config.model.args = {
+        "sample_rate": 22050,
+        "n_fft": 2048,
+        "hop": 512,
+        "hidden_size": 128,
+        "bands": bands,
+        "activation": "softmax",
+        "dropout": 0.0,
+    }
+    config.export = {"sample_rate": 44100, "n_fft": 4096, "hop": 1024}
+    config.loss.name = "segment_sdr"
+    config.loss.options = {"bands": bands}
+    config.optimizer.update(
+        {
+            "name": "adamw",
+            "learning_rate": 2e-3,
+            "weight_decay": 1e-4,
+            "clip": 1.0,
+            "schedule": "cosine",
+            "warmup_steps": 50,
+        }
+    )
+    config.train.update(
+        {
+            "epochs": 40,
+            "steps_per_epoch": 125,
+            "seconds": 4.0,
+            "valid_seconds": 10.0,
+            "average": 0.995,
+        }
+    )
+    config.data.recipe = "demo"
+    # A fifth of the run on songs as they are; remixes and effects pay only after that.
+    config.data.options.coherent_examples = 1000 * config.train.batch_size
+    config.data.workers = 1
+    if variant == "tiny":
+        config.model.args.hidden_size = 16
+        config.train.update({"epochs": 2, "steps_per_epoch": 3, "batch_size": 2})
+        config.optimizer.warmup_steps = 0
+    elif variant:
+        raise ValueError(f"variant {variant!r}: wanted none or tiny")
+    return config

@@ -1,0 +1,17 @@
+"""What holds for the whole suite: four CPU devices, strict shapes, and a count of golden files."""
+
+import os
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
+    " --xla_force_host_platform_device_count=4"
+)
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import golden_files  # noqa: E402
+
+
+def pytest_terminal_summary(terminalreporter):
+    used = sorted(golden_files.used)
+    folders = ", ".join(str(folder) for folder in golden_files.folders() if folder.is_dir())
+    terminalreporter.write_line(f"golden files used: {len(used)} (from {folders})")

@@ -1,0 +1,270 @@
+"""Separation of arrays: exactness, lengths, channels, rates and what must not break it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from xumx_jax.errors import UserError
+from xumx_jax.models import build
+from xumx_jax.separation import chunks, staged
+from xumx_jax.separation.separator import Separator, separate_chunk
+from xumx_jax.wiener import wiener
+
+RATE = 8000
+TINY = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
+
+
+def tiny(name="xumx", **arguments):
+    """A model with every weight random, batch statistics included."""
+    module = build(name, **TINY | arguments)
+    variables = module.init(jax.random.key(0), jnp.zeros((1, module.channels, 256)))
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        name = path[-1].key
+        if name in ("scale", "var"):
+            return rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
+        return np.float32(0.3) * rng.standard_normal(leaf.shape).astype(np.float32)
+
+    return module, jax.tree_util.tree_map_with_path(draw, variables)
+
+
+MODEL = tiny()
+
+
+def noise(time, channels=2, seed=0):
+    rng = np.random.default_rng(seed)
+    return 0.1 * rng.standard_normal((channels, time)).astype(np.float32)
+
+
+def stack(stems):
+    return np.stack(list(stems.values()))
+
+
+POST = ("niter", "softmask", "alpha", "residual")
+compiled = jax.jit(separate_chunk, static_argnums=0, static_argnames=POST)
+
+
+def at_once(model, mix, **post):
+    return np.asarray(compiled(*model, mix, **post))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("xumx", {}),
+        ("umx", {}),
+        ("xumx", {"channels": 1}),
+        ("umx", {"unidirectional": True, "activation": "softmax"}),
+        ("xumx", {"power": 2, "max_bin": 33}),
+        ("umx", {"sources": ("vocals", "rest")}),
+    ],
+)
+def test_stages_equal_the_whole_track_at_once(name, arguments):
+    model = tiny(name, **arguments)
+    separator = Separator(*model, niter=0)
+    for time in (1, 20000):  # one block, then three
+        mix = noise(time)
+        stems = separator(mix, RATE)
+        assert tuple(stems) == model[0].sources
+        wanted = at_once(model, mix, niter=0)
+        assert np.abs(stack(stems) - wanted).max() <= 2e-6 * np.abs(wanted).max()
+
+
+def test_short_tracks_run_in_stages_too():
+    separator = Separator(*MODEL, niter=0)
+    for time in (31, 50, 127):
+        mix = noise(time)
+        wanted = at_once(MODEL, mix, niter=0)
+        np.testing.assert_allclose(stack(separator(mix, RATE)), wanted, atol=1e-6)
+
+
+def test_in_stages_wiener_statistics_are_those_of_a_block():
+    module, variables = MODEL
+    mix = noise(20000)
+    spec = module.transform.forward(mix)
+    size = jnp.abs(spec)
+    magnitudes = module.apply(variables, size[None], method="masks")[0] * size
+    count = -(-spec.shape[-1] // staged.BLOCK_FRAMES)
+    edges = [spec.shape[-1] * i // count for i in range(count + 1)]
+    parts = [
+        wiener(magnitudes[..., a:b], spec[..., a:b]) for a, b in zip(edges, edges[1:], strict=False)
+    ]
+    wanted = module.transform.inverse(jnp.concatenate(parts, axis=-1), 20000)
+    np.testing.assert_allclose(stack(Separator(*MODEL)(mix, RATE)), wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("post", "residual"),
+    [({"niter": 0}, False), ({"niter": 2}, True), ({"softmask": True, "alpha": 2.0}, True)],
+)
+def test_without_overlap_chunks_are_separate_tracks(post, residual):
+    mix, chunk = noise(2500), 1000
+    separator = Separator(
+        *MODEL, **post, residual=residual, chunk_seconds=chunk / RATE, overlap=0, batch=2
+    )
+    stems = separator(mix, RATE)
+    assert tuple(stems) == MODEL[0].sources + ("residual",) * residual
+    wanted = [
+        at_once(MODEL, mix[:, at : at + chunk], **post, residual=residual) for at in (0, 1000, 2000)
+    ]
+    np.testing.assert_allclose(stack(stems), np.concatenate(wanted, axis=-1), atol=2e-5)
+
+
+def test_overlapping_chunks_are_blended():
+    mix, chunk = noise(2500), 1000
+    stems = Separator(*MODEL, niter=0, chunk_seconds=chunk / RATE, overlap=0.5, batch=3)(mix, RATE)
+    at = chunks.starts(2500, chunk, 0.5)
+    pieces = [at_once(MODEL, mix[:, s : s + chunk], niter=0) for s in at]
+    wanted = chunks.overlap_add(pieces, at, 2500, chunks.triangle(chunk))
+    np.testing.assert_allclose(stack(stems), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"overlap": 0}, {"overlap": 0.25}])
+def test_every_length_comes_back(options):
+    separator = Separator(*MODEL, niter=0, chunk_seconds=0.1 if options else None, **options)
+    for time in (1, 31, 127, 800, 801):
+        stems = stack(separator(noise(time), RATE))
+        assert stems.shape == (4, 2, time) and stems.dtype == np.float32
+        assert np.isfinite(stems).all()
+
+
+def test_lengths_share_compiled_code():
+    separator = Separator(*MODEL, niter=0, chunk_seconds=0.1, overlap=0.25)
+    for time in (900, 1500, 3000, 799):
+        separator(noise(time), RATE)
+    assert separator._run[1]._cache_size() == 1
+    whole = Separator(*MODEL, niter=0)
+    for time in (1, 9000, 20000):
+        whole(noise(time), RATE)
+    assert whole._whole._render._cache_size() == 1
+
+
+def test_banded_models_run_in_chunks():
+    edges = (0, 1, 2, 4, 8, 16, 32, 65)
+    model = tiny(bands=edges, activation="softmax")
+    separator = Separator(*model, niter=0)
+    mix = noise(256)
+    wanted = at_once(model, mix, niter=0)
+    np.testing.assert_allclose(stack(separator(mix, RATE)), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("chunk_seconds", [None, 0.1])
+@pytest.mark.parametrize("niter", [0, 1])
+def test_silence_gives_silence(chunk_seconds, niter):
+    separator = Separator(*MODEL, chunk_seconds=chunk_seconds, niter=niter, residual=True)
+    stems = stack(separator(np.zeros((2, 3000), np.float32), RATE))
+    assert np.abs(stems).max() < 1e-7
+    mix = noise(3000)
+    mix[:, :2000] = 0
+    mix[1] = 0
+    stems = stack(separator(mix, RATE))
+    assert np.isfinite(stems).all() and np.abs(stems[..., :1500]).max() < 1e-6
+
+
+def test_mono_input_gives_mono_stems():
+    mono = noise(3000, channels=1)
+    separator = Separator(*MODEL)
+    stems = stack(separator(mono, RATE))
+    assert stems.shape == (4, 1, 3000)
+    both = stack(separator(np.repeat(mono, 2, axis=0), RATE))
+    np.testing.assert_allclose(stems[:, 0], both.mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_mono_model_takes_mono_and_stereo(channels):
+    model = tiny(channels=1)
+    for options in ({}, {"chunk_seconds": 0.1}):
+        stems = stack(Separator(*model, **options)(noise(1200, channels), RATE))
+        assert stems.shape == (4, channels, 1200) and np.isfinite(stems).all()
+
+
+def test_of_six_channels_the_front_pair_is_separated():
+    mix = noise(2000, channels=6)
+    separator = Separator(*MODEL, niter=0)
+    with pytest.warns(UserWarning, match="6 channels: the front pair"):
+        stems = stack(separator(mix, RATE))
+    np.testing.assert_array_equal(stems, stack(separator(mix[:2], RATE)))
+
+
+def test_what_is_not_finite_is_replaced_and_counted():
+    mix = noise(2000)
+    clean = mix.copy()
+    mix[0, 5:8], mix[1, 9] = np.nan, np.inf
+    clean[0, 5:8] = clean[1, 9] = 0
+    separator = Separator(*MODEL, niter=0)
+    with pytest.warns(UserWarning, match="4 samples are NaN or infinite"):
+        stems = stack(separator(mix, RATE))
+    np.testing.assert_array_equal(stems, stack(separator(clean, RATE)))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_no_samples_give_empty_stems(channels):
+    with pytest.warns(UserWarning, match="no samples"):
+        stems = Separator(*MODEL)(np.zeros((channels, 0)), RATE)
+    assert stack(stems).shape == (4, channels, 0)
+
+
+def test_every_rate_comes_back():
+    separator = Separator(*MODEL, niter=0)
+    for rate in (2000, 7999, 16000, 48000):
+        stems = stack(separator(noise(3001), rate))
+        assert stems.shape == (4, 2, 3001) and np.isfinite(stems).all()
+
+
+def test_progress_rises_to_one():
+    for options in ({}, {"chunk_seconds": 0.1}, {"chunk_seconds": 0.1, "overlap": 0}):
+        seen = []
+        Separator(*MODEL, niter=0, **options)(noise(20000), RATE, seen.append)
+        assert seen == sorted(seen) and seen[-1] == 1 and len(seen) > 3
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"niter": -1}, "niter"),
+        ({"alpha": 2.0}, "alpha"),
+        ({"alpha": 0.0, "softmask": True}, "alpha"),
+        ({"chunk_seconds": 0}, "chunk"),
+        ({"chunk_seconds": float("nan")}, "chunk"),
+        ({"overlap": 1.0}, "overlap"),
+        ({"batch": 0}, "batch"),
+    ],
+)
+def test_options_that_make_no_sense(options, names):
+    with pytest.raises(UserError, match=names):
+        Separator(*MODEL, **options)
+
+
+def test_a_mixture_of_another_shape():
+    with pytest.raises(UserError, match=r"wanted \[channel, time\]"):
+        Separator(*MODEL)(np.zeros(100), RATE)
+
+
+def test_chunks_are_spread_over_devices():
+    """Four devices give the same stems; their number is fixed when a process starts."""
+    code = (
+        "import numpy as np, jax; from tests import test_separator as t\n"
+        "assert jax.local_device_count() == 4\n"
+        "s = t.Separator(*t.MODEL, niter=0, chunk_seconds=0.1)\n"
+        "stems = t.stack(s(t.noise(5000), t.RATE))\n"
+        "np.save('stems.npy', stems)\n"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | flags | {"PYTHONPATH": root},
+            cwd=folder,
+            check=True,
+        )
+        spread = np.load(os.path.join(folder, "stems.npy"))
+    alone = stack(Separator(*MODEL, niter=0, chunk_seconds=0.1)(noise(5000), RATE))
+    np.testing.assert_allclose(spread, alone, atol=1e-5)

@@ -1,0 +1,21 @@
+"""Which options of a Separator make sense; checked before anything heavy is imported."""
+
+from math import isfinite
+
+from xumx_jax.errors import UserError
+
+
+def check_options(niter=1, softmask=False, alpha=1.0, chunk_seconds=None, overlap=0.25, batch=None):
+    """Raise UserError on the first option that makes no sense."""
+    if niter != int(niter) or niter < 0:
+        raise UserError(f"niter is {niter}; wanted 0 or a positive whole number")
+    if not (isfinite(alpha) and alpha > 0):
+        raise UserError(f"alpha is {alpha}; wanted a positive number")
+    if alpha != 1 and not softmask:
+        raise UserError(f"alpha is {alpha} without softmask; alpha acts with softmask alone")
+    if chunk_seconds is not None and not (isfinite(chunk_seconds) and chunk_seconds > 0):
+        raise UserError(f"chunk-seconds is {chunk_seconds}; wanted a positive number")
+    if not 0 <= overlap < 1:
+        raise UserError(f"overlap is {overlap}; wanted 0 <= overlap < 1")
+    if batch is not None and batch < 1:
+        raise UserError(f"batch is {batch}; wanted at least 1")

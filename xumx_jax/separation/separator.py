@@ -1,0 +1,181 @@
+"""Separate arrays with a model: any length, rate and channel count in, the same out."""
+
+import warnings
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from xumx_jax.audio import resample
+from xumx_jax.errors import UserError
+from xumx_jax.separation import chunks, staged
+from xumx_jax.separation.options import check_options
+from xumx_jax.wiener import wiener
+
+CHUNK_SECONDS = 10.0  # for models that cannot take the whole track in stages
+
+
+def separate_chunk(
+    module, variables, mix: Array, *, niter=1, softmask=False, alpha=1.0, residual=False
+) -> Array:
+    """Separate one chunk: [channel, time] -> [source, channel, time], every sample kept.
+
+    The model's masks give magnitudes; `wiener` turns them into spectra.
+    """
+    transform = module.transform
+    spec = transform.forward(mix)
+    size = jnp.abs(spec)
+    masks = module.apply(variables, size[None], method="masks")[0]
+    masks = masks ** (1 / getattr(module, "power", 1))  # of magnitudes, whatever the model masks
+    spec = wiener(masks * size, spec, niter, softmask, alpha, residual)
+    return transform.inverse(spec, mix.shape[-1])
+
+
+class Separator:
+    """A model with its weights and how to apply it: arrays in, arrays out.
+
+    niter, softmask, alpha, residual   as in `wiener`; `residual` adds a stem of that name
+    chunk_seconds   None takes the whole track at once where the model can be run in stages
+                    (`separation.staged`: the result has no borders, memory does not grow with
+                    the spectrogram), else chunks of 10 s
+    overlap         what neighbouring chunks share, cross-faded; 0 butts them, each with its own
+                    edges and statistics and the last one shorter: the original programs' protocol
+    batch           chunks run at once; None: one a device
+
+    `separator(mix [channel, time], rate)` gives {name: float32 [channel, time]} at the same rate,
+    length and channel count. Raises UserError on options that make no sense.
+    """
+
+    def __init__(
+        self,
+        module,
+        variables,
+        *,
+        niter: int = 1,
+        softmask: bool = False,
+        alpha: float = 1.0,
+        residual: bool = False,
+        chunk_seconds: float | None = None,
+        overlap: float = 0.25,
+        batch: int | None = None,
+    ):
+        check_options(niter, softmask, alpha, chunk_seconds, overlap, batch)
+        self.model, self.variables = module, variables
+        self.sources = tuple(module.sources) + ("residual",) * residual
+        self.overlap = overlap
+        self._post = dict(niter=niter, softmask=softmask, alpha=alpha, residual=residual)
+        self._whole = None
+        if chunk_seconds is None and staged.can_stage(module):
+            self._whole = staged.WholeTrack(module, variables, **self._post)
+        self.chunk = max(1, int(module.sample_rate * (chunk_seconds or CHUNK_SECONDS)))
+        self._devices = jax.local_devices()
+        self.batch = batch or len(self._devices)
+        self._run = None
+
+    def __call__(self, mix, rate: int, progress=None) -> dict[str, np.ndarray]:
+        """Separate [channel, time] at `rate` hertz -> {name: [channel, time]}.
+
+        `progress(done)` is called with the part done, rising to 1. Mono input to a stereo model
+        gives mono stems; of more than two channels the front pair is separated. Warns about
+        that, about samples that are not finite (taken as 0) and about empty input.
+        """
+        mix = np.asarray(mix, np.float32)
+        if mix.ndim != 2 or not mix.shape[0]:
+            raise UserError(f"the mixture has shape {mix.shape}; wanted [channel, time]")
+        if rate < 1:
+            raise UserError(f"the sample rate is {rate}; wanted at least 1 hertz")
+        mix, channels = self._tidy(mix)
+        length = mix.shape[1]
+        if length:
+            at_model = resample(mix, rate, self.model.sample_rate)
+            separate = self._chunked if self._whole is None else self._whole
+            stems = separate(at_model, progress or (lambda done: None))
+        else:
+            stems = np.zeros((len(self.sources), mix.shape[0], 0), np.float32)
+        if stems.shape[1] > channels:
+            stems = stems.mean(axis=1, keepdims=True)
+        return {
+            name: resample(stem, self.model.sample_rate, rate, length)
+            for name, stem in zip(self.sources, stems, strict=True)
+        }
+
+    def _tidy(self, mix):
+        """Make the mixture finite and as wide as the model -> (mix, channels of the stems)."""
+        if not mix.shape[1]:
+            warnings.warn("the mixture has no samples: the stems are empty", stacklevel=3)
+        bad = mix.size - np.count_nonzero(np.isfinite(mix))
+        if bad:
+            warnings.warn(f"{bad} samples are NaN or infinite and were replaced by 0", stacklevel=3)
+            mix = np.where(np.isfinite(mix), mix, np.float32(0))
+        if mix.shape[0] > 2:
+            warnings.warn(
+                f"the mixture has {mix.shape[0]} channels: the front pair (the first two) is "
+                "separated into stereo stems",
+                stacklevel=3,
+            )
+            mix = mix[:2]
+        channels = mix.shape[0]
+        if channels == 1 and self.model.channels == 2:
+            mix = np.repeat(mix, 2, axis=0)
+        return mix, channels
+
+    def _chunked(self, mix, progress):
+        """Separate [channel, time] in chunks -> [source, channel, time]."""
+        length, chunk = mix.shape[1], self.chunk
+        if self.overlap:
+            chunk = self._bucket(length)
+        at = chunks.starts(length, chunk, self.overlap)
+        pieces = self._pieces(mix, at, chunk, progress)
+        if self.overlap:
+            return chunks.overlap_add(pieces, at, length, chunks.triangle(chunk))
+        return np.concatenate(list(pieces), axis=-1)
+
+    def _bucket(self, length):
+        """The chunk length for a track: short ones share a few smaller shapes."""
+        size = max(self.model.n_fft, self.model.hop)
+        while size < length:
+            size *= 2
+        return min(size, self.chunk)
+
+    def _pieces(self, mix, at, chunk, progress):
+        """Yield the separated chunks in order, each [source, channel, time]."""
+        if self._run is None:
+            self._run = self._compile()
+        place, run = self._run
+        done = 0
+        while done < len(at):
+            cut = [mix[:, s : s + chunk] for s in at[done : done + self.batch]]
+            if self.overlap:
+                # A short track is padded with silence to the common shape.
+                cut = [np.pad(c, ((0, 0), (0, chunk - c.shape[1]))) for c in cut]
+            elif len(cut) > 1 and cut[-1].shape != cut[0].shape:
+                cut = cut[:-1]  # the last, shorter chunk has a shape of its own
+            count = len(cut)
+            rows = self.batch if len(at) > self.batch else count
+            rows = -(-rows // len(self._devices)) * len(self._devices)
+            stacked = np.stack(cut + [np.zeros_like(cut[0])] * (rows - count))
+            yield from np.asarray(run(self.variables, place(stacked)))[:count]
+            done += count
+            progress(done / len(at))
+
+    def _compile(self):
+        """The batched function, its chunks spread over all local devices, and how to place them."""
+        one = partial(separate_chunk, self.model, **self._post)
+
+        def batched(variables, mix):
+            return jax.vmap(partial(one, variables))(mix)
+
+        if len(self._devices) == 1:
+            return jnp.asarray, jax.jit(batched)
+        # jit alone would gather all chunks on every device at the FFTs.
+        mesh = Mesh(np.array(self._devices), ("chunk",))
+        self.variables = jax.device_put(self.variables, NamedSharding(mesh, P()))
+        spread = jax.shard_map(
+            batched, mesh=mesh, in_specs=(P(), P("chunk")), out_specs=P("chunk"), check_vma=False
+        )
+        sharding = NamedSharding(mesh, P("chunk"))
+        return partial(jax.device_put, device=sharding), jax.jit(spread)
