@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xumx_jax.converters.kinds import Kind, Tensors, sizes, groups_in, vote
+from xumx_jax.converters.kinds import Kind, Tensors, groups_in, sizes, vote
 from xumx_jax.converters.rules import Rule
 
 
@@ -118,7 +118,6 @@ TORCH_NORM = (
 def torch_lstm_sizes(tensors: Tensors, prefix: str) -> dict:
     """Hidden size, layers and directions of the LSTMs whose names start with `prefix`."""
     layers = groups_in(tensors, prefix + r"\.weight_ih_l(\d+)")
-    both_ways = any(re.fullmatch(prefix + ".*_reverse", name) for name in tensors)
     both_ways = any(re.fullmatch(prefix + ".*_reverse", name) for name in tensors)
     return {
         "hidden": vote(sizes(tensors, prefix + r"\.weight_ih_l0", 1), "the hidden size"),
