@@ -150,9 +150,22 @@ def render(module, post, decoder, wave, hidden, latent, frames, weight) -> Array
     spec = spec * (jnp.arange(spec.shape[1]) < frames)[:, None]
     size = jnp.abs(spec)
     mask = decode(module, decoder, hidden, latent)
-    stems = wiener(mask ** (1 / module.power) * size, spec, **post, frame_axis=-2)
+    stems = wiener(mask ** (1 / module.power) * size, spec, *post, frame_axis=-2)
     pieces = jnp.fft.irfft(stems, transform.n_fft) * transform._window(np.float32)
     return transform._overlap_add(pieces) * weight
+
+
+def gather(bridge: bool, latents) -> Array:
+    """Join directions and sources: [source][direction] of [frame, hidden] -> [source or 1, ...]."""
+    latent = jnp.stack([jnp.concatenate(turned, axis=-1) for turned in latents])
+    return latent.mean(0, keepdims=True) if bridge else latent
+
+
+# Compiled once a model, however many Separators share it.
+_encode = jax.jit(encode, static_argnums=0)
+_recur = jax.jit(recur, static_argnames="backward")
+_gather = jax.jit(gather, static_argnums=0)
+_render = jax.jit(render, static_argnums=(0, 1))
 
 
 class WholeTrack:
@@ -161,7 +174,7 @@ class WholeTrack:
     def __init__(self, module, variables, niter=1, softmask=False, alpha=1.0, residual=False):
         self.module, self.transform = module, module.transform
         self.outputs = len(module.sources) + residual
-        post = dict(iterations=niter, softmask=softmask, alpha=alpha, residual=residual)
+        self._post = niter, softmask, alpha, residual
         weights = jax.tree.map(jnp.asarray, fold(module, variables))
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
         # [source][layer][direction] -> (w_ih, w_hh, bias)
@@ -172,10 +185,6 @@ class WholeTrack:
             ]
             for source in range(len(module.sources))
         ]
-        self._encode = jax.jit(partial(encode, module))
-        self._recur = jax.jit(recur, static_argnames="backward")
-        self._gather = jax.jit(partial(gather, module.bridge))
-        self._render = jax.jit(partial(render, module, post))
 
     def __call__(self, mix: np.ndarray, progress=lambda done: None) -> np.ndarray:
         """Separate float32 [channel, time], every sample kept; `progress` gets the part done."""
@@ -200,7 +209,7 @@ class WholeTrack:
         with _pool() as pool:
             hidden = []
             encoded = pool.map(
-                lambda block: self._encode(self._encoder, cut(padded, block)), range(count)
+                lambda block: _encode(self.module, self._encoder, cut(padded, block)), range(count)
             )
             for block in encoded:
                 hidden.append(block)
@@ -211,9 +220,9 @@ class WholeTrack:
                 progress(0.2 + 0.3 * len(latents) / len(self._lstm))
 
             def finish(block):
-                latent = self._gather([latent[block] for latent in latents])
+                latent = _gather(self.module.bridge, [latent[block] for latent in latents])
                 inputs = cut(padded, block), hidden[block], latent, sizes[block], cut(weight, block)
-                return np.asarray(self._render(self._decoder, *inputs))
+                return np.asarray(_render(self.module, self._post, self._decoder, *inputs))
 
             for block, piece in enumerate(pool.map(finish, range(count))):
                 # The first and last half window of the padded track are not part of the result.
@@ -232,7 +241,7 @@ class WholeTrack:
                 zero = jnp.zeros_like(weights[1][:, 0])
                 state, out = (zero, zero), [None] * len(blocks)
                 for at in range(len(blocks))[:: -1 if turn else 1]:
-                    state, out[at] = self._recur(
+                    state, out[at] = _recur(
                         blocks[at], state, weights, sizes[at], backward=bool(turn)
                     )
                 turned.append(out)
@@ -248,12 +257,6 @@ def _pool():
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def gather(bridge: bool, latents) -> Array:
-    """Join directions and sources: [source][direction] of [frame, hidden] -> [source or 1, ...]."""
-    latent = jnp.stack([jnp.concatenate(turned, axis=-1) for turned in latents])
-    return latent.mean(0, keepdims=True) if bridge else latent
 
 
 def host_threads() -> int:
