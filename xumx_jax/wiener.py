@@ -1,15 +1,18 @@
 """From magnitude estimates to complex stems: ratio mask, and multichannel Wiener filter by EM.
 
 The filter of norbert 0.2.1 (Nugraha, Liutkus, Vincent 2016; Liutkus and Stoeter 2019), arranged so
-that float32 carries it. Mono and panned sources make spatial covariances singular; the original then
-divides by determinants as small as its regularisation, 1e-8, which float32 cancels away. Here every
-covariance is R = u u^H + w w^H with u = (u0, u1), w = (0, w1), w1 from the part of the right channel
-that the left one does not explain, and everything is built from the 2 x 2 determinants
+that float32 carries it. Mono and panned sources make spatial covariances singular; the original
+then divides by determinants as small as its regularisation, 1e-8, which float32 cancels away. Here
+every covariance is R = u u^H + w w^H with u = (u0, u1), w = (0, w1), w1 from the part of the right
+channel that the left one does not explain, and everything is built from the 2 x 2 determinants
 [a, b] = a0 b1 - a1 b0 of such factors: small numbers arise as squares of differences, never as
 differences of squares.
 
     det(sum_k v_k R_k + l I)  = l^2 + l sum_k v_k tr R_k + sum_{j <= k} v_j v_k D_jk,   all >= 0
     R_j adj(sum_k v_k R_k + l I) x = l R_j x + sum_k v_k sum_{a in j, b in k} a conj([a, b]) [x, b]
+
+Complex numbers are pairs of real arrays inside, which the compiler vectorises, and a few bins are
+taken at a time, all iterations at once, so that intermediate results stay in a core's cache.
 """
 
 import jax.numpy as jnp
@@ -20,6 +23,9 @@ EPSILON = float(np.finfo(np.float64).eps)  # the original runs in double precisi
 REGULARISER = EPSILON**0.5
 SCALE = 10.0  # the largest magnitude of a scaled mixture
 TINY = 1e-36  # keeps 0 / 0 at 0
+BLOCK_BINS = 128
+
+Pair = tuple[Array, Array]  # real and imaginary part
 
 
 def wiener(
@@ -35,33 +41,68 @@ def wiener(
 
     Returns complex64 [source, channel, bin, frame], with `residual` one source more: what the
     magnitudes leave of the mixture's. The first estimate is the magnitudes with the mixture's phase
-    or, with `softmask`, the mixture divided in proportion to magnitudes ** `alpha` (`alpha` acts with
-    `softmask` alone). `iterations` of EM follow; its statistics and its scaling are those of all
-    frames given. `frame_axis` -2 stands for spectra laid out [..., frame, bin]. Raises ValueError on
-    EM with more than two channels.
+    or, with `softmask`, the mixture divided in proportion to magnitudes ** `alpha` (`alpha` acts
+    with `softmask` alone). `iterations` of EM follow; its statistics and its scaling are those of
+    all frames given. `frame_axis` -2 stands for spectra laid out [..., frame, bin]. Raises
+    ValueError on EM with more than two channels.
     """
+    if iterations and mix.shape[0] > 2:
+        raise ValueError(f"wiener: the mixture has {mix.shape[0]} channels; EM takes one or two")
     magnitudes = jnp.broadcast_to(magnitudes, (magnitudes.shape[0], *mix.shape))
-    if not softmask:
-        alpha = 1.0
+    gain = jnp.maximum(1.0, jnp.abs(mix).max() / SCALE)
+
+    def filtered(magnitudes, mix):
+        spec = _estimate(
+            magnitudes, mix, softmask, alpha if softmask else 1.0, residual, frame_axis
+        )
+        if iterations == 0:
+            return spec
+        return _refine(spec, mix, iterations, gain, frame_axis)
+
+    bin_axis = -1 if frame_axis == -2 else -2
+    bins = mix.shape[bin_axis]
+    count = -(-bins // BLOCK_BINS)
+    if count == 1 or not iterations:
+        return filtered(magnitudes, mix)
+    # Bins know nothing of each other. The last block begins early, to be as long as the others.
+    size = -(-bins // count)
+    axes = (magnitudes.ndim + bin_axis, mix.ndim + bin_axis)
+
+    def body(block, result):
+        at = jnp.minimum(block * size, bins - size)
+        magnitudes_, mix_ = (
+            lax.dynamic_slice_in_dim(values, at, size, axis)
+            for values, axis in zip((magnitudes, mix), axes, strict=True)
+        )
+        return lax.dynamic_update_slice_in_dim(result, filtered(magnitudes_, mix_), at, axes[0])
+
+    # Made from the mixture, so that it varies over devices as that does, under shard_map.
+    empty = jnp.broadcast_to(mix * 0, (magnitudes.shape[0] + residual, *mix.shape))
+    return lax.fori_loop(0, count, body, empty)
+
+
+def _estimate(magnitudes, mix, softmask, alpha, residual, frame_axis) -> Array:
+    """The first estimate: complex [source, channel, bin, frame]."""
+    size = jnp.abs(mix)
     if alpha != 1.0:
         magnitudes = magnitudes**alpha
     if residual:
-        magnitudes = with_residual(magnitudes, jnp.abs(mix) ** alpha, frame_axis)
+        magnitudes = with_residual(magnitudes, size**alpha, frame_axis)
     if softmask:
-        spec = mix * (magnitudes / (EPSILON + magnitudes.sum(0)))
-    else:
-        size = jnp.abs(mix)
-        # an empty bin has phase 0
-        spec = magnitudes * jnp.where(size > 0, mix / jnp.where(size > 0, size, 1), 1)
-    if iterations == 0:
-        return spec
-    if mix.shape[0] > 2:
-        raise ValueError(f"wiener: the mixture has {mix.shape[0]} channels; EM takes one or two")
-    gain = jnp.maximum(1.0, jnp.abs(mix).max() / SCALE)
+        return mix * (magnitudes / (EPSILON + magnitudes.sum(0)))
+    # an empty bin has phase 0
+    return magnitudes * jnp.where(size > 0, mix / jnp.where(size > 0, size, 1), 1)
+
+
+def _refine(spec, mix, iterations, gain, frame_axis) -> Array:
+    """Iterations of EM from `spec` [source, channel, bin, frame], both scaled by 1 / `gain`."""
     step = _stereo_step if mix.shape[0] == 2 else _mono_step
-    mix, spec = mix / gain, spec / gain
-    spec = lax.fori_loop(0, iterations, lambda _, spec: step(spec, mix, frame_axis), spec)
-    return spec * gain
+    spec, mix = spec / gain, mix / gain
+    channels = range(mix.shape[0])
+    x = tuple((mix[c].real, mix[c].imag) for c in channels)
+    y = tuple((spec[:, c].real, spec[:, c].imag) for c in channels)
+    y = lax.fori_loop(0, iterations, lambda _, y: step(y, x, frame_axis), y)
+    return jnp.stack([lax.complex(re * gain, im * gain) for re, im in y], axis=1)
 
 
 def with_residual(magnitudes: Array, mix: Array, frame_axis: int = -1) -> Array:
@@ -79,57 +120,81 @@ def with_residual(magnitudes: Array, mix: Array, frame_axis: int = -1) -> Array:
     return jnp.concatenate([magnitudes * fit, rest[None]])
 
 
-def _power(x: Array) -> Array:
-    return jnp.square(x.real) + jnp.square(x.imag)
+def _power(a: Pair) -> Array:
+    return jnp.square(a[0]) + jnp.square(a[1])
 
 
-def _mono_step(spec: Array, mix: Array, frame_axis: int) -> Array:
-    """One iteration on one channel: spec [source, 1, bin, frame], mixture [1, bin, frame]."""
-    v = _power(spec)
+def _times(a: Pair, b: Pair) -> Pair:
+    return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+
+
+def _times_conj(a: Pair, b: Pair) -> Pair:
+    """a conj(b)."""
+    return a[0] * b[0] + a[1] * b[1], a[1] * b[0] - a[0] * b[1]
+
+
+def _each(function, *pairs: Pair) -> Pair:
+    """Apply a function to the real parts, and to the imaginary parts."""
+    return function(*(p[0] for p in pairs)), function(*(p[1] for p in pairs))
+
+
+def _sum(values: Array) -> Array:
+    """Add up sources; written out, the compiler fuses it with what surrounds it."""
+    return sum(values[j] for j in range(len(values)))
+
+
+def _mono_step(y: tuple[Pair], x: tuple[Pair], frame_axis: int) -> tuple[Pair]:
+    """One iteration on one channel: y [source, bin, frame], x [bin, frame]."""
+    v = _power(y[0])
     total = v.sum(frame_axis, keepdims=True)
     modelled = v * (total / (EPSILON + total))
-    return mix * (modelled / (modelled.sum(0) + REGULARISER + EPSILON))
+    share = modelled / (modelled.sum(0) + REGULARISER + EPSILON)
+    return (_each(lambda part: share * part, x[0]),)
 
 
-def _stereo_step(spec: Array, mix: Array, frame_axis: int) -> Array:
-    """One iteration on two channels: spec [source, 2, bin, frame], mixture [2, bin, frame].
+def _stereo_step(y: tuple[Pair, Pair], x: tuple[Pair, Pair], frame_axis: int) -> tuple[Pair, Pair]:
+    """One iteration on two channels: y [source, bin, frame] each, mixture x [bin, frame].
 
-    Names as in the module's docstring; v [source, bin, frame], all others have one frame.
+    Names as in the module's docstring; v [source, bin, frame], the factors u, w have one frame.
     """
-    y0, y1 = spec[:, 0], spec[:, 1]
+
+    def over_frames(values):
+        return values.sum(frame_axis, keepdims=True)
+
+    (y0, y1), (x0, x1) = y, x
     power = _power(y0)
     v = (power + _power(y1)) / 2
-    left = power.sum(frame_axis, keepdims=True)
-    weight = EPSILON + v.sum(frame_axis, keepdims=True)
-    tilt = (y1 * y0.conj()).sum(frame_axis, keepdims=True) / jnp.maximum(left, TINY)
-    u0 = jnp.sqrt(left / weight)
-    u1 = tilt * u0
-    w1 = jnp.sqrt(_power(y1 - tilt * y0).sum(frame_axis, keepdims=True) / weight)
+    left = over_frames(power)
+    weight = EPSILON + over_frames(v)
+    tilt = _each(lambda p: over_frames(p) / jnp.maximum(left, TINY), _times_conj(y1, y0))
+    unexplained = _each(lambda a, b: a - b, y1, _times(tilt, y0))
+    u0 = jnp.sqrt(left / weight)  # real
+    u1 = _each(lambda part: part * u0, tilt)
+    w1 = jnp.sqrt(over_frames(_power(unexplained)) / weight)
 
-    sources = range(len(v))
     # [u_j, u_k], [u_j, w_k] = u0_j w1_k and [w_j, u_k] = -w1_j u0_k; [w, w] = 0
-    cross = u0[:, None] * u1[None] - u1[:, None] * u0[None]
-    mixed = _power(cross) + jnp.square(u0[:, None] * w1[None]) + jnp.square(w1[:, None] * u0[None])
+    cross = _each(lambda part: u0[:, None] * part - part[:, None] * u0, u1)
+    mixed = _power(cross) + jnp.square(u0[:, None] * w1) + jnp.square(w1[:, None] * u0)
     trace = jnp.square(u0) + _power(u1) + jnp.square(w1)
-    det = REGULARISER * (REGULARISER + (v * trace).sum(0))
-    for j in sources:
-        det = det + jnp.square(v[j] * u0[j] * w1[j])
+    det = REGULARISER * (REGULARISER + _sum(v * trace))
+    for j in range(len(v)):
+        row = v[j] * jnp.square(u0[j] * w1[j])
         for k in range(j + 1, len(v)):
-            det = det + v[j] * v[k] * mixed[j, k]
+            row = row + v[k] * mixed[j, k]
+        det = det + v[j] * row
 
-    # Row 0 and row 1 of R_j adj(...), each against x0 and x1, for all j at once.
-    #   a = u_j: u conj([u_j, u_k]) [x, u_k] + u conj([u_j, w_k]) [x, w_k]
-    #   a = w_j: w conj([w_j, u_k]) [x, u_k]
-    g00 = REGULARISER * jnp.square(u0) + 0j
-    g01 = REGULARISER * u0 * u1.conj()
-    g10 = g01.conj()
-    g11 = REGULARISER * (_power(u1) + jnp.square(w1)) + 0j
-    for k in sources:
-        uu, uw, wu = cross[:, k].conj(), u0 * w1[k], -w1 * u0[k]
-        g00 = g00 + v[k] * (u0 * (uu * u1[k] + uw * w1[k]))
-        g01 = g01 - v[k] * (u0 * uu * u0[k])
-        g10 = g10 + v[k] * (u1 * (uu * u1[k] + uw * w1[k]) + w1 * wu * u1[k])
-        g11 = g11 - v[k] * (u1 * uu * u0[k] + w1 * wu * u0[k])
+    # What u_j and w_j are multiplied by, for all j at once; [x, w_k] = x0 w1_k.
+    to_u = _each(lambda a, b: v * (a - b * u0), _times(u1, x0), x1)  # v_k [x, u_k]
+    to_w = _sum(v * jnp.square(w1))  # sum_k v_k w1_k^2
+    of_u = _each(lambda a, b: a * u0 + b, x0, _times_conj(x1, u1))  # u_j^H x
+    of_u = _each(lambda a, b: REGULARISER * a + u0 * (to_w * b), of_u, x0)
+    for k in range(len(v)):
+        pair = _times_conj((to_u[0][k], to_u[1][k]), (cross[0][:, k], cross[1][:, k]))
+        of_u = _each(jnp.add, of_u, pair)
+    shared = _each(lambda part: _sum(u0 * part), to_u)
+    of_w = _each(lambda a, b: jnp.square(w1) * (REGULARISER * a - b), x1, shared)
     share = v / det
-    x0, x1 = mix
-    return jnp.stack([share * (g00 * x0 + g01 * x1), share * (g10 * x0 + g11 * x1)], axis=1)
+    return (
+        _each(lambda a: share * u0 * a, of_u),
+        _each(lambda a, b: share * (a + b), _times(u1, of_u), of_w),
+    )

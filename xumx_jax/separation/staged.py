@@ -20,15 +20,16 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 
-from xumx_jax.layers.lstm import PRECISION
-from xumx_jax.layers.norm import BatchNorm
 from xumx_jax.models.umx import UMX
+from xumx_jax.separation import blocks
 from xumx_jax.wiener import wiener
 
-BLOCK_FRAMES = 256  # also the window of the Wiener filter's statistics: 6 s
+# Also the window of the Wiener filter's statistics: 5.6 s. Four stereo spectra of X-UMX then take
+# less than 32 MiB, the size from which glibc asks the system for every array anew.
+BLOCK_FRAMES = 240
 THREADS = 4
+POST = ("iterations", "softmask", "alpha", "residual")
 
 
 def can_stage(module) -> bool:
@@ -36,136 +37,14 @@ def can_stage(module) -> bool:
     return isinstance(module, UMX) and module.bands is None
 
 
-def fold(module, variables) -> dict:
-    """Fold scalings and batch normalisation into kernels, and 0.5 into the sigmoid gates' rows.
-
-    encoder  (kernel [channel * bin, source * hidden], shift [source * hidden])
-    lstm     one (w_ih, w_hh, bias) a layer, [source, direction, ...] as in the model
-    decoder  two (kernel [source, in, out], shift [source, 1, out])
-    """
-    params, stats = jax.tree.map(
-        lambda leaf: np.asarray(leaf, np.float32), (variables["params"], variables["batch_stats"])
-    )
-
-    def norm(side, name):
-        weight, running = params[side][name], stats[side][name]
-        gain = weight["scale"] / np.sqrt(running["var"] + BatchNorm.epsilon)
-        return gain, weight["bias"] - running["mean"] * gain
-
-    def wide(values):  # [source, bin] -> [source, channel * bin]
-        return np.tile(values, (1, module.channels))
-
-    enc, dec = params["enc"], params["dec"]
-    gain, shift = norm("enc", "norm")
-    kernel = enc["dense"]["kernel"] * wide(enc["scale"])[:, :, None] * gain[:, None]
-    shift = np.einsum("si,sih->sh", wide(enc["mean"]), kernel) + shift
-    # [source, channel * bin, hidden] -> [channel * bin, source * hidden]
-    encoder = (kernel.transpose(1, 0, 2).reshape(kernel.shape[1], -1), shift.ravel())
-
-    lstm = []
-    for layer in range(module.layers):
-        weights = params[f"lstm_{layer}"]
-        # sigmoid(x) = 0.5 + 0.5 tanh(0.5 x): one tanh does all four gates i, f, g, o
-        half = np.repeat(np.float32([0.5, 0.5, 1, 0.5]), weights["w_hh"].shape[2])
-        lstm.append(tuple(weights[name] * half for name in ("w_ih", "w_hh", "bias")))
-
-    gain_0, shift_0 = norm("dec", "norm_0")
-    gain_1, shift_1 = norm("dec", "norm_1")
-    scale = wide(dec["scale"])
-    decoder = (
-        (dec["dense_0"]["kernel"] * gain_0[:, None], shift_0[:, None]),
-        (
-            dec["dense_1"]["kernel"] * (gain_1 * scale)[:, None],
-            (shift_1 * scale + wide(dec["mean"]))[:, None],
-        ),
-    )
-    return {"encoder": encoder, "lstm": lstm, "decoder": decoder}
-
-
-def spectrum(transform, wave: Array) -> Array:
-    """Transform [channel, time], edges already in place, into [channel, frame, bin]."""
-    frames = (wave.shape[-1] - transform.n_fft) // transform.hop + 1
-    return jnp.fft.rfft(transform._cut(wave, frames) * transform._window(np.float32))
-
-
-def encode(module, encoder, wave: Array) -> Array:
-    """Stage 1: [channel, time] -> [source, frame, hidden], or [1, ...] for X-UMX."""
-    kernel, shift = encoder
-    size = jnp.abs(spectrum(module.transform, wave))
-    if module.channels == 1:
-        size = size.mean(0, keepdims=True)
-    x = size[..., : kernel.shape[0] // module.channels] ** module.power
-    x = x.swapaxes(0, 1).reshape(x.shape[1], -1)  # [frame, channel * bin]
-    y = jnp.tanh(jnp.matmul(x, kernel, precision=PRECISION) + shift)
-    y = y.reshape(len(y), len(module.sources), -1).swapaxes(0, 1)
-    return y.mean(0, keepdims=True) if module.bridge else y
-
-
-def recur(x, state, weights, frames: Array, backward: bool):
-    """Stage 2: one layer, source and direction over one block -> [frame, hidden].
-
-    `x` is what the layer reads, a tuple of [frame, feature] laid side by side. `state` (h, c)
-    comes from the block before, in the order of the direction. Of the frames only the first
-    `frames` exist; the others leave the state as it is. Returns (state, hidden).
-    """
-    w_ih, w_hh, bias = weights
-    x = jnp.concatenate(x, axis=-1)
-    z = jnp.matmul(x, w_ih, precision=PRECISION) + bias
-    exists = jnp.arange(len(x)) < frames
-
-    def step(carry, inputs):
-        h, c = carry
-        z_t, e = inputs
-        gates = jnp.tanh(z_t + jnp.matmul(h, w_hh, precision=PRECISION))
-        i, f, g, o = jnp.split(gates, 4)
-        c_new = (0.5 * f + 0.5) * c + (0.5 * i + 0.5) * g
-        h_new = (0.5 * o + 0.5) * jnp.tanh(c_new)
-        return (jnp.where(e, h_new, h), jnp.where(e, c_new, c)), h_new
-
-    return lax.scan(step, state, (z, exists), reverse=backward)
-
-
-def decode(module, decoder, hidden: Array, latent: Array) -> Array:
-    """Map features and latents [source or 1, frame, hidden] to [source, channel, frame, bin]."""
-    (kernel_0, shift_0), (kernel_1, shift_1) = decoder
-    x = jnp.concatenate([hidden, latent], axis=-1)
-    x = jnp.broadcast_to(x, (len(kernel_0), *x.shape[1:]))
-    x = jax.nn.relu(jnp.matmul(x, kernel_0, precision=PRECISION) + shift_0)
-    y = jnp.matmul(x, kernel_1, precision=PRECISION) + shift_1
-    y = y.reshape(*y.shape[:2], module.channels, -1).swapaxes(1, 2)
-    if module.activation == "relu":
-        return jax.nn.relu(y)
-    return jax.nn.softmax(jnp.concatenate([y, jnp.zeros_like(y[:1])]), axis=0)[:-1]
-
-
-def render(module, post, decoder, wave, hidden, latent, frames, weight) -> Array:
-    """Stage 3: one block -> its frames overlapped and added, [source, channel, time].
-
-    Only the first `frames` exist. `weight` [time] is what the inverse transform of the whole track
-    divides by, so that blocks need only be added.
-    """
-    transform = module.transform
-    spec = spectrum(transform, wave)
-    # Frames past the end must not enter the Wiener filter's statistics.
-    spec = spec * (jnp.arange(spec.shape[1]) < frames)[:, None]
-    size = jnp.abs(spec)
-    mask = decode(module, decoder, hidden, latent)
-    stems = wiener(mask ** (1 / module.power) * size, spec, *post, frame_axis=-2)
-    pieces = jnp.fft.irfft(stems, transform.n_fft) * transform._window(np.float32)
-    return transform._overlap_add(pieces) * weight
-
-
-def gather(bridge: bool, latents) -> Array:
-    """Join directions and sources: [source][direction] of [frame, hidden] -> [source or 1, ...]."""
-    latent = jnp.stack([jnp.concatenate(turned, axis=-1) for turned in latents])
-    return latent.mean(0, keepdims=True) if bridge else latent
-
-
 # Compiled once a model, however many Separators share it.
-_encode = jax.jit(encode, static_argnums=0)
-_recur = jax.jit(recur, static_argnames="backward")
-_gather = jax.jit(gather, static_argnums=0)
-_render = jax.jit(render, static_argnums=(0, 1))
+_encode = jax.jit(blocks.encode, static_argnums=0)
+_recur = jax.jit(blocks.recur, static_argnames="backward")
+_gather = jax.jit(blocks.gather, static_argnums=0)
+_masked = jax.jit(blocks.masked, static_argnums=0)
+_wiener = jax.jit(wiener, static_argnames=POST + ("frame_axis",))
+_invert = jax.jit(blocks.invert, static_argnums=0)
+_invert_masked = jax.jit(blocks.invert_masked, static_argnums=0)
 
 
 class WholeTrack:
@@ -174,8 +53,10 @@ class WholeTrack:
     def __init__(self, module, variables, niter=1, softmask=False, alpha=1.0, residual=False):
         self.module, self.transform = module, module.transform
         self.outputs = len(module.sources) + residual
-        self._post = niter, softmask, alpha, residual
-        weights = jax.tree.map(jnp.asarray, fold(module, variables))
+        self._post = dict(zip(POST, (niter, softmask, alpha, residual), strict=True))
+        plain = not (niter or softmask or residual)
+        self._masks_alone = plain and module.activation == "relu" and module.power == 1
+        weights = jax.tree.map(jnp.asarray, blocks.fold(module, variables))
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
         # [source][layer][direction] -> (w_ih, w_hh, bias)
         self._lstm = [
@@ -221,8 +102,11 @@ class WholeTrack:
 
             def finish(block):
                 latent = _gather(self.module.bridge, [latent[block] for latent in latents])
-                inputs = cut(padded, block), hidden[block], latent, sizes[block], cut(weight, block)
-                return np.asarray(_render(self.module, self._post, self._decoder, *inputs))
+                return np.asarray(
+                    self._render(
+                        cut(padded, block), hidden[block], latent, sizes[block], cut(weight, block)
+                    )
+                )
 
             for block, piece in enumerate(pool.map(finish, range(count))):
                 # The first and last half window of the padded track are not part of the result.
@@ -231,6 +115,14 @@ class WholeTrack:
                 stems[..., max(first, 0) : stop] += piece[..., max(-first, 0) : stop - first]
                 progress(0.5 + 0.5 * (block + 1) / count)
         return stems
+
+    def _render(self, wave, hidden, latent, frames, weight):
+        """Stage 3 -> [source, channel, time]."""
+        inputs = self.module, self._decoder, wave, hidden, latent, frames
+        if self._masks_alone and len(wave) == self.module.channels:
+            return _invert_masked(*inputs, weight)
+        stems = _wiener(*_masked(*inputs), **self._post, frame_axis=-2)
+        return _invert(self.transform, stems, weight)
 
     def _latents(self, hidden, sizes, source):
         """Run the LSTMs of one source -> per block, per direction [frame, hidden]."""
