@@ -294,5 +294,7 @@ def resample(wave, rate, target_rate, length=None):
 
 def _fit(wave, length):
     """Cut or zero-pad the end of [channel, time] -> [channel, length]."""
+    if wave.shape[-1] == length and wave.dtype == np.float32:
+        return wave
     missing = max(0, length - wave.shape[-1])
     return np.ascontiguousarray(np.pad(wave[:, :length], ((0, 0), (0, missing))), np.float32)

@@ -1,7 +1,7 @@
 """Separate arrays with a model: any length, rate and channel count in, the same out."""
 
 import warnings
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -72,9 +72,8 @@ class Separator:
         if chunk_seconds is None and staged.can_stage(module):
             self._whole = staged.WholeTrack(module, variables, **self._post)
         self.chunk = max(1, int(module.sample_rate * (chunk_seconds or CHUNK_SECONDS)))
-        self._devices = jax.local_devices()
+        self._devices, self._placed = jax.local_devices(), None
         self.batch = batch or len(self._devices)
-        self._run = None
 
     def __call__(self, mix, rate: int, progress=None) -> dict[str, np.ndarray]:
         """Separate [channel, time] at `rate` hertz -> {name: [channel, time]}.
@@ -143,9 +142,11 @@ class Separator:
 
     def _pieces(self, mix, at, chunk, progress):
         """Yield the separated chunks in order, each [source, channel, time]."""
-        if self._run is None:
-            self._run = self._compile()
-        place, run = self._run
+        run, everywhere, each = compile_chunks(
+            self.model, tuple(self._devices), tuple(self._post.items())
+        )
+        if self._placed is None:
+            self._placed = everywhere(self.variables)
         done = 0
         while done < len(at):
             cut = [mix[:, s : s + chunk] for s in at[done : done + self.batch]]
@@ -158,24 +159,30 @@ class Separator:
             rows = self.batch if len(at) > self.batch else count
             rows = -(-rows // len(self._devices)) * len(self._devices)
             stacked = np.stack(cut + [np.zeros_like(cut[0])] * (rows - count))
-            yield from np.asarray(run(self.variables, place(stacked)))[:count]
+            yield from np.asarray(run(self._placed, each(stacked)))[:count]
             done += count
             progress(done / len(at))
 
-    def _compile(self):
-        """The batched function, its chunks spread over all local devices, and how to place them."""
-        one = partial(separate_chunk, self.model, **self._post)
 
-        def batched(variables, mix):
-            return jax.vmap(partial(one, variables))(mix)
+@lru_cache(maxsize=8)
+def compile_chunks(module, devices: tuple, post: tuple):
+    """The function `(variables, mix [chunk, channel, time])` and how to place its arguments.
 
-        if len(self._devices) == 1:
-            return jnp.asarray, jax.jit(batched)
-        # jit alone would gather all chunks on every device at the FFTs.
-        mesh = Mesh(np.array(self._devices), ("chunk",))
-        self.variables = jax.device_put(self.variables, NamedSharding(mesh, P()))
-        spread = jax.shard_map(
-            batched, mesh=mesh, in_specs=(P(), P("chunk")), out_specs=P("chunk"), check_vma=False
-        )
-        sharding = NamedSharding(mesh, P("chunk"))
-        return partial(jax.device_put, device=sharding), jax.jit(spread)
+    Chunks are spread over the devices. Compiled once a model, however many Separators share it.
+    """
+    one = partial(separate_chunk, module, **dict(post))
+
+    def batched(variables, mix):
+        return jax.vmap(partial(one, variables))(mix)
+
+    if len(devices) == 1:
+        on_device = partial(jax.device_put, device=devices[0])
+        return jax.jit(batched), on_device, on_device
+    # jit alone would gather all chunks on every device at the FFTs.
+    mesh = Mesh(np.array(devices), ("chunk",))
+    spread = jax.shard_map(
+        batched, mesh=mesh, in_specs=(P(), P("chunk")), out_specs=P("chunk"), check_vma=False
+    )
+    everywhere = partial(jax.device_put, device=NamedSharding(mesh, P()))
+    each = partial(jax.device_put, device=NamedSharding(mesh, P("chunk")))
+    return jax.jit(spread), everywhere, each

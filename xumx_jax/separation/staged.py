@@ -138,19 +138,34 @@ def decode(module, decoder, hidden: Array, latent: Array) -> Array:
     return jax.nn.softmax(jnp.concatenate([y, jnp.zeros_like(y[:1])]), axis=0)[:-1]
 
 
-def render(
-    module, post, decoder, wave: Array, hidden: Array, latent: Array, frames: Array
-) -> Array:
-    """Stage 3: one block -> windowed frames overlapped and added, [source, channel, time]."""
+def render(module, post, decoder, wave, hidden, latent, frames, weight) -> Array:
+    """Stage 3: one block -> its frames overlapped and added, [source, channel, time].
+
+    Only the first `frames` exist. `weight` [time] is what the inverse transform of the whole track
+    divides by, so that blocks need only be added.
+    """
     transform = module.transform
     spec = spectrum(transform, wave)
     # Frames past the end must not enter the Wiener filter's statistics.
     spec = spec * (jnp.arange(spec.shape[1]) < frames)[:, None]
     size = jnp.abs(spec)
     mask = decode(module, decoder, hidden, latent)
-    stems = wiener(mask ** (1 / module.power) * size, spec, **post, frame_axis=-2)
+    stems = wiener(mask ** (1 / module.power) * size, spec, *post, frame_axis=-2)
     pieces = jnp.fft.irfft(stems, transform.n_fft) * transform._window(np.float32)
-    return transform._overlap_add(pieces)
+    return transform._overlap_add(pieces) * weight
+
+
+def gather(bridge: bool, latents) -> Array:
+    """Join directions and sources: [source][direction] of [frame, hidden] -> [source or 1, ...]."""
+    latent = jnp.stack([jnp.concatenate(turned, axis=-1) for turned in latents])
+    return latent.mean(0, keepdims=True) if bridge else latent
+
+
+# Compiled once a model, however many Separators share it.
+_encode = jax.jit(encode, static_argnums=0)
+_recur = jax.jit(recur, static_argnames="backward")
+_gather = jax.jit(gather, static_argnums=0)
+_render = jax.jit(render, static_argnums=(0, 1))
 
 
 class WholeTrack:
@@ -159,7 +174,7 @@ class WholeTrack:
     def __init__(self, module, variables, niter=1, softmask=False, alpha=1.0, residual=False):
         self.module, self.transform = module, module.transform
         self.outputs = len(module.sources) + residual
-        post = dict(iterations=niter, softmask=softmask, alpha=alpha, residual=residual)
+        self._post = niter, softmask, alpha, residual
         weights = jax.tree.map(jnp.asarray, fold(module, variables))
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
         # [source][layer][direction] -> (w_ih, w_hh, bias)
@@ -170,10 +185,6 @@ class WholeTrack:
             ]
             for source in range(len(module.sources))
         ]
-        self._encode = jax.jit(partial(encode, module))
-        self._recur = jax.jit(recur, static_argnames="backward")
-        self._gather = jax.jit(partial(gather, module.bridge))
-        self._render = jax.jit(partial(render, module, post))
 
     def __call__(self, mix: np.ndarray, progress=lambda done: None) -> np.ndarray:
         """Separate float32 [channel, time], every sample kept; `progress` gets the part done."""
@@ -185,15 +196,22 @@ class WholeTrack:
         edges = [frames * block // count for block in range(count + 1)]
         sizes = np.diff(edges)
         span = (BLOCK_FRAMES - 1) * hop + n_fft
-        padded = np.pad(mix, ((0, 0), (n_fft // 2, n_fft // 2)), mode="reflect")
-        total = edges[-2] * hop + span
-        padded = np.pad(padded, ((0, 0), (0, max(0, total - padded.shape[1]))))
-        waves = [padded[:, edge * hop :][:, :span] for edge in edges[:-1]]
+        half = n_fft // 2
+        padded = np.pad(mix, ((0, 0), (half, half)), mode="reflect")
+        weight = np.asarray(transform._weight(frames))
 
-        stems = np.zeros((self.outputs, mix.shape[0], total), np.float32)
+        def cut(values, block):  # the samples that a block's frames cover
+            piece = values[..., edges[block] * hop :][..., :span]
+            missing = span - piece.shape[-1]
+            return np.pad(piece, [(0, 0)] * (piece.ndim - 1) + [(0, missing)]) if missing else piece
+
+        stems = np.zeros((self.outputs, *mix.shape), np.float32)
         with _pool() as pool:
             hidden = []
-            for block in pool.map(lambda wave: self._encode(self._encoder, wave), waves):
+            encoded = pool.map(
+                lambda block: _encode(self.module, self._encoder, cut(padded, block)), range(count)
+            )
+            for block in encoded:
                 hidden.append(block)
                 progress(0.2 * len(hidden) / count)
             latents = []
@@ -202,16 +220,17 @@ class WholeTrack:
                 progress(0.2 + 0.3 * len(latents) / len(self._lstm))
 
             def finish(block):
-                latent = self._gather([latent[block] for latent in latents])
-                return np.asarray(
-                    self._render(self._decoder, waves[block], hidden[block], latent, sizes[block])
-                )
+                latent = _gather(self.module.bridge, [latent[block] for latent in latents])
+                inputs = cut(padded, block), hidden[block], latent, sizes[block], cut(weight, block)
+                return np.asarray(_render(self.module, self._post, self._decoder, *inputs))
 
             for block, piece in enumerate(pool.map(finish, range(count))):
-                stems[..., edges[block] * hop :][..., :span] += piece
+                # The first and last half window of the padded track are not part of the result.
+                first = edges[block] * hop - half
+                stop = min(first + span, length)
+                stems[..., max(first, 0) : stop] += piece[..., max(-first, 0) : stop - first]
                 progress(0.5 + 0.5 * (block + 1) / count)
-        weight = np.asarray(transform._weight(frames))[n_fft // 2 :][:length]
-        return stems[..., n_fft // 2 :][..., :length] * weight
+        return stems
 
     def _latents(self, hidden, sizes, source):
         """Run the LSTMs of one source -> per block, per direction [frame, hidden]."""
@@ -222,7 +241,7 @@ class WholeTrack:
                 zero = jnp.zeros_like(weights[1][:, 0])
                 state, out = (zero, zero), [None] * len(blocks)
                 for at in range(len(blocks))[:: -1 if turn else 1]:
-                    state, out[at] = self._recur(
+                    state, out[at] = _recur(
                         blocks[at], state, weights, sizes[at], backward=bool(turn)
                     )
                 turned.append(out)
@@ -238,12 +257,6 @@ def _pool():
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def gather(bridge: bool, latents) -> Array:
-    """Join directions and sources: [source][direction] of [frame, hidden] -> [source or 1, ...]."""
-    latent = jnp.stack([jnp.concatenate(turned, axis=-1) for turned in latents])
-    return latent.mean(0, keepdims=True) if bridge else latent
 
 
 def host_threads() -> int:
