@@ -1,0 +1,109 @@
+# Every target does its own set-up. Wanted: make, and Python 3.11 or newer with venv.
+# PYTHON=... names another interpreter; EXTRA=cuda12 (cuda13, tpu) also installs JAX for that device.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+VENV := .venv
+TORCH := .venv-torch
+PY := $(VENV)/bin/python
+PINNED := -m pip --disable-pip-version-check install --quiet -c constraints.txt
+LISTS := pyproject.toml constraints.txt
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+comma := ,
+also = $(if $(EXTRA),$(comma)$(EXTRA))
+
+# The first of these that runs, is new enough and can make environments.
+CANDIDATES := $(or $(PYTHON),python3.11 python3.12 python3)
+define find_python
+for python in $(CANDIDATES); do \
+	if "$$python" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then break; fi; python=; \
+done; \
+if [ -z "$$python" ]; then \
+	echo "wanted Python 3.11 or newer with its venv module; tried $(CANDIDATES)" >&2; exit 1; \
+fi
+endef
+
+.PHONY: help demo test lint parity wheel bench-separate bench-demo demo-model clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/core ## separate the bundled clip with the bundled model
+	@$(PY) separate.py xumx_jax/data/demo.flac --model demo --out separated
+
+test: $(VENV)/dev ## run the tests; ARGS="-k wiener" chooses
+	@$(PY) -m pytest -q $(ARGS)
+
+lint: $(VENV)/dev ## check format, style and import rules
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/lint-imports --no-cache
+
+wheel: $(VENV)/core ## build the wheel and separate with it, away from the repository
+	@rm -rf build dist
+	@$(PY) -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
+	@$(PY) -m pip --disable-pip-version-check install --quiet --no-deps --target build/wheel dist/*.whl
+	@rm -rf build/lib build/bdist.*
+	@cd build && export PYTHONPATH="$$PWD/wheel" \
+	&& ../$(PY) -c 'import sys, xumx_jax; sys.exit("build/wheel" not in xumx_jax.__file__)' \
+	&& wheel/bin/xumx separate wheel/xumx_jax/data/demo.flac --model demo --out separated
+	@ls -l dist/*.whl
+
+parity: $(TORCH)/done ## compare with PyTorch, random full-size weights through both
+	@$(TORCH)/bin/python bench/parity.py $(ARGS)
+
+bench-separate: $(TORCH)/done ## time separation against PyTorch
+	@$(TORCH)/bin/python bench/separate.py $(ARGS)
+
+SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
+
+bench-demo: $(VENV)/songs ## score the bundled model on 20 held-out generated songs
+	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
+	@$(PY) bench/score_demo.py --model demo --songs songs/test $(ARGS)
+
+demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; goes on if stopped)
+	@$(SONGS) songs/train --songs 288 --first-seed 0 --seconds 40 --rate 22050
+	@$(SONGS) songs/valid --songs 12 --first-seed 110000 --seconds 40 --rate 22050
+	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs $(ARGS)
+	@$(PY) -c 'import xumx_jax; xumx_jax.convert("runs/demo/best", "xumx_jax/data/demo.safetensors", half=True)'
+	@ls -l xumx_jax/data/demo.safetensors
+
+clean: ## remove environments, builds, caches and separated stems; songs and runs stay
+	rm -rf .venv .venv-* build dist separated *.egg-info
+	rm -rf .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Environments. Each stamp stands for what was installed, and is renewed with the lists it came from.
+
+$(VENV)/made:
+	@$(find_python); echo "creating $(VENV) ($$($$python --version))"; $$python -m venv $(VENV)
+	@touch $@
+
+$(VENV)/core: $(LISTS) | $(VENV)/made
+	@echo "installing xumx_jax into $(VENV) (about 900 MB) ..."
+	@$(PY) $(PINNED) -e '.$(if $(EXTRA),[$(EXTRA)])'
+	@touch $@
+
+$(VENV)/dev: $(LISTS) | $(VENV)/made
+	@echo "installing xumx_jax, its training and its tests into $(VENV) (about 1 GB) ..."
+	@$(PY) $(PINNED) -e '.[train,dev$(also)]'
+	@touch $(VENV)/core $@
+
+$(VENV)/songs: $(LISTS) | $(VENV)/made
+	@echo "installing xumx_jax, its training and the sampled instruments into $(VENV) ..."
+	@$(PY) $(PINNED) -e '.[train,songs$(also)]'
+	@$(PY) $(PINNED) --no-deps tinysoundfont
+	@echo "also wanted, from Debian: apt-get install flite musescore-general-soundfont fluidr3mono-gm-soundfont"
+	@touch $(VENV)/core $@
+
+$(TORCH)/done: $(LISTS) $(wildcard bench/parity-*.txt)
+	@$(find_python); $$python -m venv $(TORCH)
+	@echo "installing xumx_jax, PyTorch and the packages compared with into $(TORCH) ..."
+	@$(TORCH)/bin/python $(PINNED) -e . -r bench/parity-requirements.txt
+	@$(TORCH)/bin/python $(PINNED) --no-deps -r bench/parity-no-deps.txt
+	@touch $@
