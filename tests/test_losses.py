@@ -108,8 +108,7 @@ def test_segment_sdr_equals_the_energies_of_the_masked_spectrum():
     for start in range(0, 40, 10):
         part = slice(start, start + 10)
         s, e, x = (
-            np.square(np.abs(y[..., part])).sum((2, 3, 4))
-            for y in (truth, truth - wide * mix, mix)
+            np.square(np.abs(y[..., part])).sum((2, 3, 4)) for y in (truth, truth - wide * mix, mix)
         )
         sdr.append(10 * np.log10((s + 0.05 * x + 1e-3) / (e + 0.05 * x + 1e-3)))
     assert float(value) == pytest.approx(-np.mean(sdr), abs=1e-4)

@@ -28,7 +28,9 @@ def batch(size: int = 4, samples: int = 800) -> np.ndarray:
     time = np.arange(samples) / samples
     stems = rng.normal(size=(size, 4, 2, samples)) * 0.02
     for source, turns in enumerate((9, 40, 120, 300)):
-        stems[:, source] += 0.5 * np.sin(2 * np.pi * (turns * time + rng.uniform(size=(size, 1, 1))))
+        stems[:, source] += 0.5 * np.sin(
+            2 * np.pi * (turns * time + rng.uniform(size=(size, 1, 1)))
+        )
     return stems.astype(np.float32)
 
 
@@ -57,7 +59,7 @@ def test_overfits_one_batch():
 
 
 class Grads(optax.GradientTransformation):
-    """An optimizer whose new state is the gradient: what to compare, since Adam inflates rounding."""
+    """An optimizer whose new state is the gradient, to be compared: Adam inflates rounding."""
 
     def __new__(cls):
         def update(grads, _, params=None):
@@ -80,7 +82,9 @@ def with_pmap(model, loss, adam, decay, seed, over):
     """The same function under jax.pmap, which stacks the devices in front."""
     options = {"model": model, "loss": loss, "optimizer": adam, "decay": decay, "seed": seed}
     mapped = jax.pmap(
-        partial(step.per_replica, **options), axis_name=step.AXIS, devices=list(over.devices.ravel())
+        partial(step.per_replica, **options),
+        axis_name=step.AXIS,
+        devices=list(over.devices.ravel()),
     )
 
     def advance(now, stems):

@@ -1,10 +1,10 @@
 """From magnitude estimates to complex stems: ratio mask, and multichannel Wiener filter by EM.
 
 The filter of norbert 0.2.1 (Nugraha, Liutkus, Vincent 2016; Liutkus and Stoeter 2019), arranged so
-that float32 carries it. Mono and panned sources make spatial covariances singular; the original then
-divides by determinants as small as its regularisation, 1e-8, which float32 cancels away. Here every
-covariance is R = u u^H + w w^H with u = (u0, u1), w = (0, w1), w1 from the part of the right channel
-that the left one does not explain, and everything is built from the 2 x 2 determinants
+that float32 carries it. Mono and panned sources make spatial covariances singular; the original
+then divides by determinants as small as its regularisation, 1e-8, which float32 cancels away. Here
+every covariance is R = u u^H + w w^H with u = (u0, u1), w = (0, w1), w1 from the part of the right
+channel that the left one does not explain, and everything is built from the 2 x 2 determinants
 [a, b] = a0 b1 - a1 b0 of such factors: small numbers arise as squares of differences, never as
 differences of squares.
 
@@ -35,10 +35,10 @@ def wiener(
 
     Returns complex64 [source, channel, bin, frame], with `residual` one source more: what the
     magnitudes leave of the mixture's. The first estimate is the magnitudes with the mixture's phase
-    or, with `softmask`, the mixture divided in proportion to magnitudes ** `alpha` (`alpha` acts with
-    `softmask` alone). `iterations` of EM follow; its statistics and its scaling are those of all
-    frames given. `frame_axis` -2 stands for spectra laid out [..., frame, bin]. Raises ValueError on
-    EM with more than two channels.
+    or, with `softmask`, the mixture divided in proportion to magnitudes ** `alpha` (`alpha` acts
+    with `softmask` alone). `iterations` of EM follow; its statistics and its scaling are those of
+    all frames given. `frame_axis` -2 stands for spectra laid out [..., frame, bin]. Raises
+    ValueError on EM with more than two channels.
     """
     magnitudes = jnp.broadcast_to(magnitudes, (magnitudes.shape[0], *mix.shape))
     if not softmask:

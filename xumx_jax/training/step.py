@@ -1,8 +1,8 @@
 """The training step: one pure function per replica, compiled over all devices.
 
-`per_replica` has the semantics of `jax.pmap`: it sees its share of the batch and names the axis that
-joins the replicas. `train_step` compiles it as `jit(shard_map(...))`, which is what pmap itself
-lowers to, less pmap's stacked device axis.
+`per_replica` has the semantics of `jax.pmap`: it sees its share of the batch and names the axis
+that joins the replicas. `train_step` compiles it as `jit(shard_map(...))`, which is what pmap
+itself lowers to, less pmap's stacked device axis.
 """
 
 from collections.abc import Callable
