@@ -39,7 +39,7 @@ def get_config(variant: str = ""):
     )
     config.train.update(
         {
-            "epochs": 40,
+            "epochs": 32,
             "steps_per_epoch": 125,
             "seconds": 4.0,
             "valid_seconds": 10.0,
