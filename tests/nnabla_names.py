@@ -25,7 +25,9 @@ def theirs(name: str, params: dict, batch_stats: dict, sources: tuple[str, ...])
     source, kind = re.fullmatch(r"lstm_(.+)/lstm/(.+)", name).groups()
     index = sources.index(source)
     count = sum(key.startswith("lstm_") for key in params)
-    layers = [{k: np.asarray(v[index]) for k, v in params[f"lstm_{n}"].items()} for n in range(count)]
+    layers = [
+        {k: np.asarray(v[index]) for k, v in params[f"lstm_{n}"].items()} for n in range(count)
+    ]
     if kind == "bias":
         return np.stack([gates_first(layer["bias"][:, None])[..., 0] for layer in layers])
     joined = [

@@ -68,7 +68,9 @@ def forward(path, train: bool):
 def load(path):
     arrays = dict(np.load(path))
     if "audio" not in arrays and path.name.startswith("small_"):  # the train files share its audio
-        arrays |= {k: np.load(path.with_name("small_batch_eval.npz"))[k] for k in ("audio", "targets")}
+        arrays |= {
+            k: np.load(path.with_name("small_batch_eval.npz"))[k] for k in ("audio", "targets")
+        }
     return arrays
 
 
@@ -154,7 +156,10 @@ def test_batch_statistics(path):
     _, updates = forward(path, True)
     for name, wanted in np.load(path).items():
         value = theirs(
-            name.removeprefix("bnafter:"), variables["params"], updates["batch_stats"], model.sources
+            name.removeprefix("bnafter:"),
+            variables["params"],
+            updates["batch_stats"],
+            model.sources,
         )
         np.testing.assert_allclose(value, wanted, rtol=0, atol=1e-5, err_msg=name)
 
@@ -214,7 +219,9 @@ def test_adam_with_weight_decay(path):
         if number != 1:
             moved = file[f"delta_l2_step{number + 1}"]
             for name, wanted in zip(file["names"], moved, strict=True):
-                now, then = (theirs(name, *tree, model.sources) for tree in ((params, stats), before))
+                now, then = (
+                    theirs(name, *tree, model.sources) for tree in ((params, stats), before)
+                )
                 assert np.linalg.norm(now - then) == pytest.approx(wanted, rel=5e-3), name
     for key, wanted in file.items():
         if not key.startswith("after1:"):

@@ -6,6 +6,7 @@ that is read and written again at its own depth comes back bit for bit.
 
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,18 @@ FORMATS = {
 }
 
 
+def check_file(path) -> bytes:
+    """Raise UserError unless `path` is a file with something in it; returns its first 4 bytes."""
+    try:
+        with open(path, "rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; wanted an audio file") from None
+    if not magic:
+        raise UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
+    return magic
+
+
 def decode(path) -> tuple[np.ndarray, int]:
     """Read an audio file of any format -> (wave [channel, time], rate).
 
@@ -33,13 +46,7 @@ def decode(path) -> tuple[np.ndarray, int]:
     missing, no audio, or ends before the length that its own header states.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; wanted an audio file") from None
-    if not magic:
-        raise UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
+    magic = check_file(path)
     if magic in _SOUNDFILE_MAGIC:
         decoded = _decode_soundfile(path)
         if decoded is not None:
@@ -227,7 +234,8 @@ def encode_all(waves, rate, format="wav", bits="16"):
                 raise UserError(f"{path}: cannot be written: {error.strerror}") from None
     finally:
         for part in parts.values():
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
 
 
 def _write(part, path, wave, rate, format, bits):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -139,6 +140,8 @@ def download(published: Published, place: Path, opener: Callable, progress: Call
                         progress(done, total)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 reason = getattr(error, "reason", None) or error
+                if isinstance(error, HTTPError):  # an answer, with a connection of its own
+                    error.close()
                 raise UserError(f"{published.url}: download failed, {reason}") from error
         if total is not None and done != total:
             raise UserError(f"{published.url}: download cut off, {done} of {total} bytes")

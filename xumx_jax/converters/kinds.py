@@ -51,6 +51,6 @@ def vote(found: Sequence[int], what: str) -> int:
     return Counter(found).most_common(1)[0][0]
 
 
-def sources_in(tensors: Tensors, pattern: str) -> tuple[str, ...]:
-    """Names of the sources, the group of `pattern`, in the order of the file."""
+def groups_in(tensors: Tensors, pattern: str) -> tuple[str, ...]:
+    """What the group of `pattern` matches in the names (sources), in the order of the file."""
     return tuple(dict.fromkeys(m[1] for m in (re.fullmatch(pattern, n) for n in tensors) if m))

@@ -72,9 +72,8 @@ def read_h5(path: Path) -> Weights:
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
-    return Weights(
-        path, {name: tensor for _, name, tensor in sorted(found, key=lambda row: row[0])}
-    )
+    found.sort(key=lambda row: row[0])
+    return Weights(path, {name: tensor for _, name, tensor in found})
 
 
 def read_safetensors(path: Path) -> Weights:
@@ -99,9 +98,7 @@ def read_torch(path: Path) -> Weights:
     with path.open("rb") as file:
         contents, fetch = torchfile.load(file)
         if not isinstance(contents, dict):
-            raise ValueError(
-                "it holds an object, not a state_dict: save model.state_dict() instead"
-            )
+            raise ValueError("it holds no state_dict; torch.save(model.state_dict()) makes one")
         wrappers = [key for key in WRAPPERS if isinstance(contents.get(key), dict)]
         inside = contents[wrappers[0]] if wrappers else contents
         tensors = {name: tensor.read(fetch) for name, tensor in named_tensors(inside)}

@@ -33,7 +33,7 @@ DTYPES = {
 
 
 class Inert:
-    """Stands for an object of a class that we neither know nor want; accepts all and does nothing."""
+    """Stands for an object of a class that we don't know; accepts everything and does nothing."""
 
     def __new__(cls, *args, **kwargs):
         return object.__new__(cls)
@@ -84,16 +84,15 @@ class Tensor:
         shape, strides = self.shape, self.strides
         last = self.offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
         size = int(np.prod([int(n) for n in shape], dtype=object))
+        native = np.float32 if flat.dtype.kind == "f" else flat.dtype.newbyteorder("=")
         if size == 0:
-            return np.zeros(shape, flat.dtype)
+            return np.zeros(shape, native)
         if min((self.offset, *shape, *strides)) < 0 or last >= flat.size or size > LARGEST:
             raise ValueError(f"a tensor {shape} does not fit in its storage of {flat.size}")
         view = np.lib.stride_tricks.as_strided(
             flat[self.offset :], shape, [s * flat.itemsize for s in strides]
         )
-        return np.array(
-            view, np.float32 if view.dtype.kind == "f" else view.dtype.newbyteorder("=")
-        )
+        return np.array(view, native)
 
 
 class Unpickler(pickle.Unpickler):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xumx_jax.converters.kinds import Kind, Tensors, sizes, sources_in, vote
+from xumx_jax.converters.kinds import Kind, Tensors, groups_in, sizes, vote
 from xumx_jax.converters.rules import Rule
 
 
@@ -39,7 +39,7 @@ NNABLA_STATISTICS = (("mean", "mean"), ("var", "var"))
 def nnabla_arguments(tensors: Tensors, info: dict) -> dict:
     bias = r"lstm_.+/lstm/bias"
     return arguments(
-        sources_in(tensors, r"(?:fc[123]|lstm)_(.+?)/.*"),
+        groups_in(tensors, r"(?:fc[123]|lstm)_(.+?)/.*"),
         bins=vote(sizes(tensors, r"output_(?:scale|mean)_.+", 0), "the number of bins"),
         max_bin=vote(sizes(tensors, r"input_(?:scale|mean)_.+", 0), "the bandwidth"),
         inputs=vote(sizes(tensors, r"fc1_.+/affine/W", 0), "the number of channels"),
@@ -117,13 +117,12 @@ TORCH_NORM = (
 
 def torch_lstm_sizes(tensors: Tensors, prefix: str) -> dict:
     """Hidden size, layers and directions of the LSTMs whose names start with `prefix`."""
-    layers = sources_in(tensors, prefix + r"\.weight_ih_l(\d+)")
+    layers = groups_in(tensors, prefix + r"\.weight_ih_l(\d+)")
+    both_ways = any(re.fullmatch(prefix + ".*_reverse", name) for name in tensors)
     return {
         "hidden": vote(sizes(tensors, prefix + r"\.weight_ih_l0", 1), "the hidden size"),
         "layers": len(layers),
-        "directions": 2
-        if any(re.fullmatch(prefix + ".*_reverse", name) for name in tensors)
-        else 1,
+        "directions": 2 if both_ways else 1,
     }
 
 
@@ -155,7 +154,7 @@ def asteroid_arguments(tensors: Tensors, info: dict) -> dict:
     said = info.get("model_args") or {}
     names = {"n_hop": "hop", "sample_rate": "sample_rate", "spec_power": "power"}
     return arguments(
-        sources_in(tensors, r"layer_enc\.([^.]+)\..*"),
+        groups_in(tensors, r"layer_enc\.([^.]+)\..*"),
         bins=vote(sizes(tensors, r"mean_scale\.output_.+", 0), "the number of bins"),
         max_bin=vote(sizes(tensors, r"mean_scale\.input_.+", 0), "the bandwidth"),
         inputs=vote(sizes(tensors, r"layer_enc\..+\.enc\.0\.weight", 1), "the number of channels"),

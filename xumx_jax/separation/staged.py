@@ -14,6 +14,7 @@ scans of one program one after another.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 
 import jax
@@ -190,7 +191,7 @@ class WholeTrack:
         waves = [padded[:, edge * hop :][:, :span] for edge in edges[:-1]]
 
         stems = np.zeros((self.outputs, mix.shape[0], total), np.float32)
-        with ThreadPoolExecutor(host_threads()) as pool:
+        with _pool() as pool:
             hidden = []
             for block in pool.map(lambda wave: self._encode(self._encoder, wave), waves):
                 hidden.append(block)
@@ -227,6 +228,16 @@ class WholeTrack:
                 turned.append(out)
             blocks = list(zip(*turned, strict=True))
         return jax.block_until_ready(blocks)
+
+
+@contextmanager
+def _pool():
+    """Threads that drop what they have not begun when the caller is interrupted."""
+    pool = ThreadPoolExecutor(host_threads())
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def gather(bridge: bool, latents) -> Array:

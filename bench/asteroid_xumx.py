@@ -1,0 +1,71 @@
+"""asteroid's X-UMX from PyPI, made to run.
+
+asteroid 0.7.0 calls the transform as PyTorch 1 had it and therefore refuses to build the model.
+Here its two transform layers call `torch.stft` and `torch.istft` as they are today; the network
+between them is asteroid's own. torchaudio is imported by asteroid and used by none of this.
+"""
+
+import sys
+import types
+
+import torch
+
+sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))
+
+from asteroid.models import x_umx  # noqa: E402
+
+
+def stft(self, wave):
+    """[batch, channel, time] -> [batch, channel, bin, frame, 2]."""
+    spec = torch.stft(
+        wave.flatten(0, 1), self.n_fft, self.n_hop, window=self.window, return_complex=True
+    )
+    return torch.view_as_real(spec).unflatten(0, wave.shape[:2])
+
+
+def istft(self, magnitudes, phase):
+    """[source, batch, channel, bin, frame] twice -> [source, batch, channel, time]."""
+    spec = torch.polar(magnitudes, phase.expand_as(magnitudes))
+    wave = torch.istft(spec.flatten(0, 2), self.n_fft, self.hop_length, window=self.window)
+    return wave.unflatten(0, spec.shape[:3])
+
+
+x_umx._STFT.forward = stft
+x_umx._ISTFT.forward = istft
+
+
+def build(**arguments) -> torch.nn.Module:
+    """Build X-UMX with asteroid's defaults, in evaluation mode, returning waveforms as well."""
+    return x_umx.BrokenXUMX(**{"return_time_signals": True, **arguments}).eval()
+
+
+def as_aimless(state: dict, sources: list[str]) -> dict:
+    """Rename a state_dict to AIMLESS's layout of the same function; AIMLESS is not on PyPI."""
+
+    def all_sources(name, extra=()):
+        return torch.cat([state[name.replace("*", source)] for source in sources])[(..., *extra)]
+
+    renamed = {
+        "input_means": all_sources("mean_scale.input_mean_*"),
+        "input_scale": all_sources("mean_scale.input_scale_*"),
+        "output_means": all_sources("mean_scale.output_mean_*"),
+        "output_scale": all_sources("mean_scale.output_scale_*"),
+    }
+    for theirs, part, index in (
+        ("affine1", "layer_enc.*.enc", 0),
+        ("affine2", "layer_dec.*.dec", 0),
+        ("affine2", "layer_dec.*.dec", 3),
+    ):
+        # linear layers become convolutions of width 1
+        weight = all_sources(f"{part}.{index}.weight", (None,))
+        renamed[f"{theirs}.{index}.weight"] = weight
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            renamed[f"{theirs}.{index + 1}.{name}"] = all_sources(f"{part}.{index + 1}.{name}")
+        counter = part.replace("*", sources[0]) + f".{index + 1}.num_batches_tracked"
+        renamed[f"{theirs}.{index + 1}.num_batches_tracked"] = state[counter]
+    for source in sources:
+        prefix = f"layer_lstm.{source}."
+        for name, tensor in state.items():
+            if name.startswith(prefix):
+                renamed[f"{source}_lstm.{name.removeprefix(prefix)}"] = tensor
+    return renamed

@@ -1,0 +1,190 @@
+"""Compare with PyTorch, live: random full-size weights through the original and through ours.
+
+    make parity
+
+Every case saves the original's weights with `torch.save`, loads that file as a user would, runs
+both on the same audio, and prints the largest difference per tensor, relative to that tensor's
+largest value. Exits with 1 where one is above the limit.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import asteroid_xumx
+import jax
+import numpy as np
+import torch
+from flax.traverse_util import flatten_dict
+
+from xumx_jax import loading
+from xumx_jax.converters import KINDS, rules, shapes
+
+LIMIT = 1e-4
+SOURCES = ["bass", "drums", "vocals", "other"]
+FULL = {"sources": SOURCES, "hidden_size": 512, "max_bin": 1487}
+MONO = {"sources": ["voice", "rest"], "hidden_size": 512, "nb_channels": 1, "nb_layers": 2}
+LIVE = {"sources": SOURCES[:3], "hidden_size": 512, "bidirectional": False, "spec_power": 2}
+
+
+def randomise(model: torch.nn.Module, seed: int) -> None:
+    """Draw every weight and statistic anew, so that nothing keeps a value that hides a mistake."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def normal(tensor):
+        return torch.randn(tensor.shape, generator=draw)
+
+    for name, tensor in model.state_dict().items():
+        if name.endswith("window"):
+            continue
+        if name.endswith("num_batches_tracked"):
+            value = torch.tensor(1234)
+        elif "running_var" in name:
+            value = 0.5 + normal(tensor).square()
+        elif "scale" in name:
+            value = 0.5 + 0.1 * normal(tensor)
+        elif tensor.ndim > 1:
+            value = normal(tensor) / tensor.shape[-1] ** 0.5
+        else:
+            value = 0.5 + 0.3 * normal(tensor)
+        tensor.copy_(value)
+
+
+def music(channels: int, seconds: float, seed: int, rate: int = 44100) -> np.ndarray:
+    """Make [1, channel, time] with partials, beats and noise."""
+    draw = np.random.default_rng(seed)
+    t = np.arange(int(rate * seconds)) / rate
+    pitches = draw.uniform(60, 4000, 20)
+    partials = np.sin(2 * np.pi * pitches[:, None] * t + draw.uniform(0, 6, (20, 1)))
+    beats = np.exp(-8 * (t % 0.4)) * draw.normal(size=t.size)
+    wave = draw.uniform(0, 0.05, (channels, 20)) @ partials + 0.2 * beats
+    wave = wave + 0.01 * draw.normal(size=(channels, t.size))
+    return wave[None].astype(np.float32)
+
+
+def differ(ours, theirs) -> float:
+    """Largest difference, relative to their largest value."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    if ours.shape != theirs.shape:
+        raise SystemExit(f"shapes differ: ours {ours.shape}, theirs {theirs.shape}")
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def outputs(original: torch.nn.Module, path: Path, mix: np.ndarray):
+    """Yield (tensor, difference) for masks, spectra and waveforms, each source for itself."""
+    module, variables, _ = loading.load_module(path)
+    with torch.no_grad():
+        magnitudes, _ = original.encoder(torch.from_numpy(mix))
+        masks = original.forward_masker(magnitudes.clone())
+        spec, wave = original(torch.from_numpy(mix))
+    stems = jax.jit(module.apply)(variables, mix)
+    # their [source, frame, batch, channel, bin] -> our [batch, source, channel, bin, frame]
+    masks, spec = (tensor.permute(2, 0, 3, 4, 1).numpy() for tensor in (masks, spec))
+    wave = wave.transpose(0, 1).numpy()
+    for index, source in enumerate(original.sources):
+        yield f"mask {source}", differ(stems.mask[0][:, index], masks[:, index])
+        yield f"spectrum {source}", differ(abs(stems.spec[0][:, index]), spec[:, index])
+        yield f"waveform {source}", differ(stems.wave[:, index], wave[:, index])
+
+
+def training(original: torch.nn.Module, path: Path, mix: np.ndarray):
+    """Yield (tensor, difference) of one training step: waveforms, running statistics, gradients.
+
+    The loss is the mean square of all waveforms. Gradients of the input's mean are left out: batch
+    normalisation removes what it adds, so they are zero but for rounding.
+    """
+    module, variables, info = loading.load_module(path)
+    original.train()
+    for lstm in original.layer_lstm.values():
+        lstm.dropout = 0.0
+    wave = original(torch.from_numpy(mix))[1]
+    wave.square().mean().backward()
+    kind = KINDS[info["kind"]]
+
+    def as_ours(tensors):
+        tensors = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+        tree = rules.apply(
+            kind.rules(info["args"]),
+            tensors,
+            shapes(kind.model, info["args"]),
+            info["args"]["sources"],
+            info["args"]["layers"],
+            kind.ignore,
+        )
+        return {collection: flatten_dict(tree[collection], sep="/") for collection in tree}
+
+    # the name map wants all tensors: gradients for the parameters, buffers after the step
+    tensors = original.state_dict()
+    tensors |= {name: p.grad for name, p in original.named_parameters() if p.requires_grad}
+    theirs = as_ours(tensors)
+
+    @jax.jit
+    def step(params, statistics):
+        def loss(params):
+            state = {"params": params, "batch_stats": statistics}
+            stems, new = module.clone(dropout=0.0).apply(state, mix, True, mutable="batch_stats")
+            return (stems.wave**2).mean(), (stems.wave, new["batch_stats"])
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    ours, (our_wave, statistics) = step(variables["params"], variables["batch_stats"])
+    yield "waveforms", differ(our_wave.swapaxes(0, 1), wave.detach())
+    for name, value in flatten_dict(statistics, sep="/").items():
+        yield f"running {name}", differ(value, theirs["batch_stats"][name])
+    for name, value in flatten_dict(ours, sep="/").items():
+        if name != "enc/mean":
+            two = name.startswith("lstm") and name.endswith("bias")  # theirs are b_ih and b_hh
+            yield f"gradient {name}", differ(value * (2 if two else 1), theirs["params"][name])
+
+
+def asteroid_case(folder: Path, seed: int, compare, seconds: float = 6.0, **arguments):
+    """Compare with asteroid's model, from a file as its `serialize` writes it."""
+    original = asteroid_xumx.build(**arguments)
+    randomise(original, seed)
+    path = folder / "asteroid.pth"
+    torch.save({"state_dict": original.state_dict(), "model_args": original.get_model_args()}, path)
+    mix = music(arguments.get("nb_channels", 2), seconds, seed)
+    yield from compare(original, path, mix)
+
+
+def aimless_case(folder: Path, seed: int):
+    """Compare with AIMLESS's layout of the same network, from a file as Lightning writes it."""
+    original = asteroid_xumx.build(**FULL)
+    randomise(original, seed)
+    renamed = asteroid_xumx.as_aimless(original.state_dict(), SOURCES)
+    state = {f"model.{name}": tensor for name, tensor in renamed.items()}
+    state["spec.window"] = torch.hann_window(4096)
+    path = folder / "aimless.ckpt"
+    torch.save({"epoch": 1, "state_dict": state, "optimizer_states": [{"lr": 1e-3}]}, path)
+    yield from outputs(original, path, music(2, 6.0, seed))
+
+
+CASES = {
+    "asteroid, full": lambda folder: asteroid_case(folder, 1, outputs, **FULL),
+    "asteroid, mono": lambda folder: asteroid_case(folder, 2, outputs, **MONO),
+    "asteroid, one way, power 2": lambda folder: asteroid_case(folder, 3, outputs, **LIVE),
+    "AIMLESS, full": lambda folder: aimless_case(folder, 4),
+    "asteroid, training step": lambda folder: asteroid_case(folder, 5, training, 2.0, **FULL),
+}
+
+
+def main() -> int:
+    print(f"torch {torch.__version__}, jax {jax.__version__} on {jax.default_backend()}")
+    start, rows = time.perf_counter(), []
+    with tempfile.TemporaryDirectory() as folder:
+        for case, run in CASES.items():
+            for tensor, value in run(Path(folder)):
+                rows.append((value, case, tensor))
+                mark = "" if value <= LIMIT else "   ABOVE THE LIMIT"
+                print(f"{case:28} {tensor:36} {value:.1e}{mark}", flush=True)
+    worst = max(rows)
+    bad = sum(not value <= LIMIT for value, *_ in rows)
+    seconds = time.perf_counter() - start
+    print(f"worst: {worst[0]:.1e} in {worst[1]}, {worst[2]}")
+    print(f"{len(rows)} tensors compared in {seconds:.0f} s, {bad} above {LIMIT:g}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""The command line on real files: `cli.main`, in process, with a tiny model."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import soundfile
+
+from xumx_jax import audio, checkpoint, cli
+from xumx_jax.models import build
+from xumx_jax.separation.separator import Separator
+
+RATE = 8000
+ARGUMENTS = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
+SOURCES = ["bass", "drums", "other", "vocals"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The path of a tiny random model."""
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    module = build("xumx", **ARGUMENTS)
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 2, 256)))
+    checkpoint.save_model(path, "xumx", ARGUMENTS, variables, {"licence": "MIT"})
+    return path
+
+
+@pytest.fixture
+def run(model, tmp_path, monkeypatch, capsys):
+    """`run(*arguments) -> (status, stdout, stderr)` of `xumx separate`, inside an empty folder."""
+    monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")  # a setting of the whole process
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+    def run(*arguments, model=model):
+        status = cli.main(["separate", *map(str, arguments), "--model", str(model)])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def noise(time=3000, channels=2):
+    rng = np.random.default_rng(time)
+    return rng.uniform(-0.5, 0.5, (channels, time)).astype(np.float32)
+
+
+def write(name, wave, rate=RATE):
+    soundfile.write(name, wave.T, rate, "FLOAT")
+
+
+def stems_in(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_stems_equal_the_separators(run, model, tmp_path):
+    mix = noise()
+    write("song.wav", mix)
+    status, out, err = run("song.wav", "--out", "stems", "--bits", "32f")
+    assert (status, err) == (0, "")
+    assert "licence: MIT" in out and "device" in out and "x real time" in out and "dB" in out
+    loaded = checkpoint.load_model(model)
+    wanted = Separator(build(loaded.name, **loaded.args), loaded.variables)(mix, RATE)
+    for name, stem in wanted.items():
+        read, rate = audio.decode(f"stems/song/{name}.wav")
+        assert rate == RATE
+        np.testing.assert_array_equal(read, stem)
+    assert stems_in(tmp_path / "work" / "stems") == [f"song/{name}.wav" for name in SOURCES]
+
+
+def test_options_reach_the_separator(run, model):
+    mix = noise()
+    write("song.wav", mix)
+    options = dict(niter=2, softmask=True, alpha=2.0, residual=True, chunk_seconds=0.1, overlap=0)
+    status, _, _ = run(
+        *("song.wav", "--bits", "32f", "--niter", 2, "--softmask", "--alpha", 2, "--residual"),
+        *("--chunk-seconds", 0.1, "--overlap", 0, "--stems", "residual,bass"),
+    )
+    assert status == 0
+    loaded = checkpoint.load_model(model)
+    wanted = Separator(build(loaded.name, **loaded.args), loaded.variables, **options)(mix, RATE)
+    for name in ("residual", "bass"):
+        np.testing.assert_array_equal(audio.decode(f"separated/song/{name}.wav")[0], wanted[name])
+
+
+def test_chosen_stems_as_flac(run, tmp_path):
+    write("a song.wav", noise())
+    status, out, _ = run(
+        "a song.wav", "--stems", "vocals, bass", "--format", "flac", "--bits", "24"
+    )
+    assert status == 0
+    folder = tmp_path / "work" / "separated"
+    assert stems_in(folder) == ["a song/bass.flac", "a song/vocals.flac"]
+    assert soundfile.info(folder / "a song" / "bass.flac").subtype == "PCM_24"
+
+
+def test_several_files_of_which_some_are_bad(run, tmp_path):
+    for name in ("a.wav", "b.wav"):
+        write(name, noise())
+    whole = (tmp_path / "work" / "a.wav").read_bytes()
+    (tmp_path / "work" / "half.wav").write_bytes(whole[: len(whole) // 2])
+    status, out, err = run("missing.wav", "a.wav", "half.wav", "b.wav")
+    assert status == 2
+    lines = err.splitlines()
+    assert len(lines) == 2 and all(line.startswith("xumx: error: ") for line in lines)
+    assert "missing.wav" in lines[0] and "half.wav" in lines[1] and "3000 samples" in lines[1]
+    written = stems_in(tmp_path / "work" / "separated")
+    assert written == [f"{track}/{name}.wav" for track in "ab" for name in SOURCES]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file"),
+        (b"", "0 bytes"),
+        (b"This is no audio.\n" * 50, "not an audio file"),
+        ("half", "the file ends after"),
+    ],
+)
+def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, says):
+    if content == "half":
+        write("x.wav", noise())
+        content = (tmp_path / "work" / "x.wav").read_bytes()[:4000]
+    if content is not None:
+        (tmp_path / "work" / "x.wav").write_bytes(content)
+    status, out, err = run("x.wav")
+    assert status == 2 and not (tmp_path / "work" / "separated").exists()
+    assert err.startswith("xumx: error: x.wav: ") and says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--stems", "vocals,piano"], "unknown stem 'piano'; the model has bass, drums"),
+        (["--stems", "residual"], "unknown stem 'residual'"),
+        (["--format", "flac", "--bits", "32f"], "flac files cannot hold '32f' bits"),
+        (["--format", "mp3"], "format 'mp3' is not known; wanted one of wav, flac"),
+        (["--bits", "8"], "wav files cannot hold '8' bits"),
+        (["--alpha", "2"], "alpha acts with softmask alone"),
+        (["--niter", "-1"], "niter is -1"),
+        (["--niter", "many"], "invalid int value"),
+        (["--overlap", "1"], "wanted 0 <= overlap < 1"),
+        (["--chunk-seconds", "0"], "chunk-seconds is 0.0"),
+        (["--colour", "red"], "unrecognized arguments"),
+        (["other/song.wav"], "its stems would go to separated/song, as those of song.wav"),
+        (["--out", ".."], "where its stems would go"),
+    ],
+)
+def test_bad_options_are_one_line(run, tmp_path, monkeypatch, arguments, says):
+    work = tmp_path / "work" / "song"
+    work.mkdir()
+    write(work / "song.wav", noise(100))
+    monkeypatch.chdir(work)
+    status, out, err = run("song.wav", *arguments)
+    assert status == 2 and says in err and err.count("\n") == 1, err
+    assert err.startswith("xumx: error: ") and stems_in(work) == ["song.wav"]
+
+
+def test_an_unknown_model(run):
+    write("song.wav", noise(100))
+    status, _, err = run("song.wav", model="x-unmix")
+    assert status == 2 and "x-unmix" in err and "x-umx" in err and err.count("\n") == 1
+
+
+def test_a_place_that_cannot_be_written(run, tmp_path):
+    write("song.wav", noise(100))
+    (tmp_path / "work" / "separated").write_text("a file")
+    status, _, err = run("song.wav")
+    assert status == 2 and "separated/song" in err and "cannot be written" in err
+
+
+@pytest.mark.parametrize(
+    ("wave", "shape", "warns"),
+    [
+        (np.zeros((2, 0)), (2, 0), "no samples"),
+        (noise(1), (2, 1), ""),
+        (noise(50), (2, 50), ""),  # shorter than a window
+        (noise(3001, channels=1), (1, 3001), ""),
+        (noise(500, channels=6), (2, 500), "6 channels: the front pair"),
+        (np.where(noise(500) > 0.4, np.nan, noise(500)), (2, 500), "samples are NaN or infinite"),
+        (np.where(noise(500) > 0.4, np.inf, noise(500)), (2, 500), "samples are NaN or infinite"),
+        (np.zeros((2, 4000)), (2, 4000), ""),
+    ],
+)
+def test_odd_input_has_a_defined_result(run, wave, shape, warns):
+    write("odd.wav", wave)
+    status, out, err = run("odd.wav", "--bits", "32f")
+    assert status == 0, err
+    assert err.count("\n") == bool(warns) and warns in err
+    assert not warns or err.startswith("xumx: warning: odd.wav: ")
+    for name in SOURCES:
+        stem, rate = audio.decode(f"separated/odd/{name}.wav")
+        assert stem.shape == shape and rate == RATE and np.isfinite(stem).all()
+        assert wave.any() or np.abs(stem).max(initial=0) < 1e-6
+
+
+def test_rates_from_8_to_192_kilohertz(run):
+    rates = (8000, 11025, 44100, 192000)
+    for rate in rates:
+        write(f"{rate}.wav", noise(2001), rate)
+    status, _, err = run(*(f"{rate}.wav" for rate in rates), "--bits", "32f")
+    assert (status, err) == (0, "")
+    for rate in rates:
+        stem, read = audio.decode(f"separated/{rate}/vocals.wav")
+        assert read == rate and stem.shape == (2, 2001)
+
+
+def test_clipping_is_said_and_files_are_replaced(run, tmp_path):
+    write("loud.wav", noise() * 40)
+    old = tmp_path / "work" / "separated" / "loud"
+    old.mkdir(parents=True)
+    (old / "bass.wav").write_bytes(b"old")
+    status, _, err = run("loud.wav")
+    assert status == 0 and "beyond full scale were clipped" in err
+    assert audio.decode(old / "bass.wav")[0].shape == (2, 3000)
+    assert stems_in(old) == [f"{name}.wav" for name in SOURCES]
+
+
+def test_interruption(run, monkeypatch, tmp_path):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Separator, "__call__", interrupt)
+    write("song.wav", noise(100))
+    status, _, err = run("song.wav")
+    assert status == 130 and not (tmp_path / "work" / "separated").exists()
+
+
+def test_convert(run, model, capsys, tmp_path):
+    target = tmp_path / "copy.safetensors"
+    assert cli.main(["convert", str(model), str(target)]) == 0
+    assert "xumx" in capsys.readouterr().out and target.exists()
+    assert cli.main(["convert", str(tmp_path / "none.h5"), str(target)]) == 2
+    assert "none.h5" in capsys.readouterr().err
+
+
+def test_help_is_quick_because_it_imports_little():
+    code = (
+        "import sys; from xumx_jax import cli\n"
+        "try: cli.main(['separate', '--help'])\n"
+        "except SystemExit: pass\n"
+        "cli.main(['separate', 'missing.wav'])\n"
+        "heavy = {'jax', 'flax', 'orbax', 'tensorflow', 'torch'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
