@@ -33,7 +33,9 @@ def open_data(config: ConfigDict):
     from xumx_jax.training.run import Data
 
     if not config.data.root:
-        raise UserError("no data: give --config.data.root=FOLDER (a folder with train/<track>/*.wav)")
+        raise UserError(
+            "no data: give --config.data.root=FOLDER (a folder with train/<track>/*.wav)"
+        )
     if config.data.recipe not in recipe.RECIPES:
         known = ", ".join(recipe.RECIPES)
         raise UserError(f"unknown recipe {config.data.recipe!r}; known: {known}")

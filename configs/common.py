@@ -40,5 +40,7 @@ def base() -> ConfigDict:
         }
     )
     config.data.options.unlock()
-    config.export = ConfigDict({})  # model arguments to replace when the weights are loaded to separate
+    config.export = ConfigDict(
+        {}
+    )  # model arguments to replace when the weights are loaded to separate
     return config

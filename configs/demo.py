@@ -3,8 +3,8 @@
     python -m pipelines.songs songs/train --songs 288 --rate 22050
     python train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs
 
-Trained at 22.05 kHz, where a step costs half; its bands lie at the same bins with twice the rate and
-twice the transform, so the weights are used at 44.1 kHz as they are (`export`). Scores: README.
+Trained at 22.05 kHz, where a step costs half; its bands lie at the same bins with twice the rate
+and twice the transform, so the weights are used at 44.1 kHz as they are (`export`). Scores: README.
 `:tiny` runs in seconds and learns little.
 """
 
@@ -39,7 +39,7 @@ def get_config(variant: str = ""):
     )
     config.train.update(
         {
-            "epochs": 40,
+            "epochs": 32,
             "steps_per_epoch": 125,
             "seconds": 4.0,
             "valid_seconds": 10.0,

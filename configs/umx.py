@@ -18,7 +18,9 @@ def get_config(variant: str = ""):
     config.optimizer.name = "adam"  # PyTorch's
     if variant == "tiny":
         config.model.args = {"hidden_size": 32, "n_fft": 1024, "hop": 256}
-        config.train.update({"batch_size": 4, "seconds": 2.0, "epochs": 10, "examples_per_track": 8})
+        config.train.update(
+            {"batch_size": 4, "seconds": 2.0, "epochs": 10, "examples_per_track": 8}
+        )
     elif variant:
         raise ValueError(f"variant {variant!r}: wanted none or tiny")
     return config

@@ -17,7 +17,9 @@ from golden_files import golden
 from xumx_jax import losses
 from xumx_jax.converters import KINDS, rules, shapes
 from xumx_jax.loading import load_module
+from xumx_jax.separation.separator import Separator
 from xumx_jax.stems import Stems
+from xumx_jax.transforms.stft import Stft
 
 FACTOR = 20  # of the oracle's own rounding; or FLOOR of its largest value, if that is more
 FLOOR = 1e-5
@@ -162,3 +164,55 @@ def test_asteroid_training_step(path, model):
     (value, (statistics, stems)), gradients = run(variables["params"])
     close(path, "spec", their_order(jnp.abs(stems.spec[0])))
     check_step(path, info, value, gradients, statistics)
+
+
+@golden("torch/xumx_loss*.npz")
+def test_asteroid_losses(path):
+    """With and without combinations and the time domain: values and gradients."""
+    file = arrays(path)
+    wave = jnp.asarray(file["in/time_hat"].swapaxes(0, 1))
+    spec = jnp.asarray(file["in/spec_hat"].transpose(2, 0, 3, 4, 1))
+    targets = jnp.asarray(file["in/targets"])
+    for name, config in meta(path)["configs"].items():
+        transform = Stft(config["window_length"], config["n_hop"])
+        truth = Stems(targets, (transform.forward(targets),))
+        options = {"combinations": config["loss_combine_sources"], "power": config["spec_power"]}
+        loss = losses.build("mse", **options)
+        if config["loss_use_multidomain"]:
+            loss = losses.build("multi_domain", mcoef=config["mix_coef"], trim=0, **options)
+
+        def value(wave, spec, loss=loss, truth=truth):
+            return loss(Stems(wave, (spec,)), truth, targets.sum(1))[0]
+
+        found, (in_time, in_frequency) = jax.value_and_grad(value, argnums=(0, 1))(wave, spec)
+        close(path, f"{name}/loss", found)
+        close(path, f"{name}/grad_spec", their_order(in_frequency))
+        if config["loss_use_multidomain"]:
+            close(path, f"{name}/grad_time", np.asarray(in_time).swapaxes(0, 1))
+
+
+@golden("torch/xumx_eval_separate.npz")
+def test_asteroid_separation(path, tmp_path):
+    """Its evaluation script's filter and inverse, the whole excerpt as one chunk."""
+    kwargs = meta(path)["kwargs"]
+    contents = {"state_dict": under(path, "w/"), "model_args": {"n_hop": kwargs["n_hop"]}}
+    module, variables, _ = load_module(write_pth(tmp_path / "weights.pth", contents))
+    audio = arrays(path)["in/audio"]
+    runs = {name.split("/")[1] for name in arrays(path) if name.startswith("out/")}
+    for run in sorted(runs):
+        niter, *words = run.split("_")
+        alpha = [float(word[1:]) for word in words if word[1:].isdigit()]
+        separator = Separator(
+            module,
+            variables,
+            niter=int(niter.removeprefix("niter")),
+            softmask="soft" in words,
+            alpha=alpha[0] if alpha else 1.0,
+            residual="residual" in words,
+            chunk_seconds=len(audio) / module.sample_rate,
+            overlap=0,
+        )
+        for name, wave in separator(audio.T, module.sample_rate).items():
+            wanted = arrays(path)[f"out/{run}/{name}"].T
+            error = np.linalg.norm(wave[:, : wanted.shape[1]] - wanted) / np.linalg.norm(wanted)
+            assert -20 * np.log10(error) >= 90, (run, name)

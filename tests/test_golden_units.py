@@ -73,7 +73,9 @@ def test_combination_mse(path):
 
     def loss(masks):
         magnitudes = ours(masks) * ours(file["mix_spec"])
-        return losses.combination_mse(magnitudes, ours(file["target_spec"]), losses.subsets(sources))
+        return losses.combination_mse(
+            magnitudes, ours(file["target_spec"]), losses.subsets(sources)
+        )
 
     value, grad = jax.value_and_grad(loss)(jnp.asarray(file["masks"]))
     assert float(value) == pytest.approx(float(file["loss"]), rel=5e-5)

@@ -50,4 +50,6 @@ def test_vmaps_over_sources():
     w = [np.stack([a, -a]) for a in weights(2)]
     both = jax.vmap(lstm)(x, *w)
     for source in range(2):
-        np.testing.assert_allclose(both[source], lstm(x[source], *(a[source] for a in w)), atol=1e-6)
+        np.testing.assert_allclose(
+            both[source], lstm(x[source], *(a[source] for a in w)), atol=1e-6
+        )

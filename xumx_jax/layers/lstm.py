@@ -1,8 +1,8 @@
 """Bidirectional LSTM layer: one scan for all directions and, under vmap, all sources.
 
-Written for training speed on a CPU as well: the gates are saved in the forward pass and the gradient
-of the recurrent weights is one matrix product after the reverse scan, instead of one small product a
-step inside it (twice as fast as differentiating the scan; it equals that to rounding).
+Written for training speed on a CPU as well: the gates are saved in the forward pass and the
+gradient of the recurrent weights is one matrix product after the reverse scan, instead of one small
+product a step inside it (twice as fast as differentiating the scan; it equals that to rounding).
 """
 
 import jax
@@ -38,7 +38,7 @@ def unturn(z: Array) -> Array:
 
 @jax.custom_vjp
 def recur(z: Array, w_hh: Array) -> Array:
-    """Run the recurrence on projected inputs: [frame, direction, batch, 4 * hidden] -> hidden states.
+    """Run the recurrence on projected inputs [frame, direction, batch, 4 * hidden] -> hidden.
 
     Every direction runs forwards; `lstm` turns the backward one. Returns
     [frame, direction, batch, hidden].

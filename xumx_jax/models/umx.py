@@ -2,8 +2,8 @@
 
 X-UMX (Sawata et al. 2021, "All for One and One for All") is Open-Unmix (Stoeter et al. 2019) with
 two averages over the source axis, after the encoder and before the decoder: `bridge`. Everything
-that belongs to one source is written for one source and vmapped, so parameters carry the source axis
-in front: `params/enc/dense/kernel [source, channel * bin, hidden]`.
+that belongs to one source is written for one source and vmapped, so parameters carry the source
+axis in front: `params/enc/dense/kernel [source, channel * bin, hidden]`.
 
 Options beyond the originals serve small models: `bands` pools the input into bands and predicts one
 mask value a band; `activation="softmax"` divides every bin between the sources and "none of them".

@@ -71,7 +71,7 @@ class Separator:
         self._whole = None
         if chunk_seconds is None and staged.can_stage(module):
             self._whole = staged.WholeTrack(module, variables, **self._post)
-        self.chunk = max(1, int(module.sample_rate * (chunk_seconds or CHUNK_SECONDS)))
+        self.chunk = max(1, round(module.sample_rate * (chunk_seconds or CHUNK_SECONDS)))
         self._devices, self._placed = jax.local_devices(), None
         self.batch = batch or len(self._devices)
 

@@ -24,7 +24,7 @@ from xumx_jax.training.statistics import apply_moments, moments
 
 
 class Data(NamedTuple):
-    """What a run reads. Stems are [batch, source, channel, time] in the order of the model's sources.
+    """What a run reads. Stems are [batch, source, channel, time], ordered as the model's sources.
 
     train(first)  context of an endless iterator over batches, from the example with that index on
     valid()       iterator over (stems, weight [batch]); weight 0 is padding
@@ -52,8 +52,8 @@ class Run(NamedTuple):
 def run(config: ConfigDict, workdir: str | Path, data: Data, log: Callable = print) -> dict:
     """Train as `config` says until its last epoch; returns the last epoch's row of the table.
 
-    A workdir with checkpoints goes on after the newest complete one. Raises UserError if the loss is
-    no longer finite; what was saved stays.
+    A workdir with checkpoints goes on after the newest complete one. Raises UserError if the loss
+    is no longer finite; what was saved stays.
     """
     this = prepare(config, Path(workdir), data)
     over = step.mesh()
@@ -155,7 +155,9 @@ def add(sums: dict, values: dict | None) -> dict:
     if values is None:
         return sums
     values = jax.device_get(values)
-    return {key: sums.get(key, 0.0) + np.asarray(value, np.float64) for key, value in values.items()}
+    return {
+        key: sums.get(key, 0.0) + np.asarray(value, np.float64) for key, value in values.items()
+    }
 
 
 def validate(now: state.State, eval_step, pieces, over) -> dict:
@@ -194,7 +196,10 @@ def save(this: Run, now: state.State, epoch: int, value: float, best: float, imp
 
 
 def newest(workdir: Path) -> Path | None:
-    """The newest complete checkpoint, None in a workdir without any; damaged ones alone are an error."""
+    """The newest complete checkpoint, None in a workdir without any.
+
+    Raises CheckpointError where there are only damaged ones.
+    """
     folder = workdir / "checkpoints"
     return checkpoint.newest(workdir) if folder.is_dir() and any(folder.iterdir()) else None
 

@@ -23,7 +23,7 @@ class State:
 
 
 def init(model: nn.Module, optimizer: optax.GradientTransformation, key, mix) -> State:
-    """Initialise for mixtures like `mix` [batch, channel, time]; abstract under `jax.eval_shape`."""
+    """Initialise for mixtures like `mix` [batch, channel, time]."""
     variables = model.init(key, mix)
     params, batch_stats = variables["params"], variables["batch_stats"]
     average = jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats})

@@ -36,7 +36,7 @@ def moments(model: nn.Module, mixes: Iterable[np.ndarray]) -> tuple[np.ndarray, 
 
 
 def apply_moments(params: dict, mean: np.ndarray, deviation: np.ndarray) -> dict:
-    """Put statistics into the encoders of all sources: minus the mean and one over the deviation."""
+    """Put statistics into all sources' encoders: minus the mean and one over the deviation."""
     enc = params["enc"]
     filled = {
         "mean": jnp.broadcast_to(jnp.asarray(-mean, jnp.float32), enc["mean"].shape),

@@ -1,8 +1,8 @@
 """The training step: one pure function per replica, compiled over all devices.
 
-`per_replica` has the semantics of `jax.pmap`: it sees its share of the batch and names the axis that
-joins the replicas. `train_step` compiles it as `jit(shard_map(...))`, which is what pmap itself
-lowers to, less pmap's stacked device axis.
+`per_replica` has the semantics of `jax.pmap`: it sees its share of the batch and names the axis
+that joins the replicas. `train_step` compiles it as `jit(shard_map(...))`, which is what pmap
+itself lowers to, less pmap's stacked device axis.
 """
 
 from collections.abc import Callable
@@ -34,8 +34,6 @@ def per_replica(
 ) -> tuple[State, dict[str, Array]]:
     """Take one step on this replica's stems [batch, source, channel, time].
 
-    The loss is averaged over replicas inside the differentiated function, so its gradient is the
-    global one whether or not the transformation around sums gradients of replicated parameters.
     Dropout keys derive from seed, step and replica; nothing random is stored.
     """
     mix = stems.sum(1)
@@ -52,9 +50,15 @@ def per_replica(
             rngs={"dropout": key},
         )
         value, parts = loss(est, ref, mix)
-        return lax.pmean(value, AXIS), (lax.pmean(parts, AXIS), updates["batch_stats"])
+        return value, (parts, updates["batch_stats"])
 
-    (value, (parts, batch_stats)), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
+    # shard_map hands over gradients of replicated parameters already summed, pmap does not. Adding
+    # a zero made from this replica's data makes the parameters its own in both, so that one pmean
+    # is right in both.
+    zero = jnp.zeros_like(stems[0, 0, 0, 0])
+    own = jax.tree.map(lambda p: p + zero, state.params)
+    (value, (parts, batch_stats)), grads = jax.value_and_grad(objective, has_aux=True)(own)
+    grads, value, parts = lax.pmean((grads, value, parts), AXIS)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     # the average starts as a plain mean, so that its first value is soon forgotten

@@ -16,7 +16,7 @@ def band_edges(
     per_octave: int = 30,
     top_hz: float = 11000.0,
 ) -> tuple[int, ...]:
-    """First bins of bands that are one bin wide up to `linear_hz` and `per_octave` above, then the end.
+    """First bins of bands, one bin wide up to `linear_hz` and `per_octave` above, then the end.
 
     Band k covers bins edges[k] to edges[k + 1] - 1. The last edge is the first bin that no band
     covers. Doubling `n_fft` with `sample_rate` leaves the edges as they are.

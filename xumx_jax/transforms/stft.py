@@ -15,7 +15,7 @@ SILENT_WEIGHT = 1e-11  # where no window reaches, the inverse is 0 rather than 0
 
 @dataclass(frozen=True)
 class Stft:
-    """A transform of `n_fft` samples every `hop` samples; hashable, so it may be a static argument."""
+    """A transform of `n_fft` samples every `hop`; hashable, so it may be a static argument."""
 
     n_fft: int
     hop: int
@@ -23,7 +23,7 @@ class Stft:
     def __post_init__(self):
         if not (self.n_fft >= 2 and self.n_fft % 2 == 0 and 1 <= self.hop <= self.n_fft // 2):
             raise ValueError(
-                f"n_fft {self.n_fft}, hop {self.hop}: wanted an even n_fft and 1 <= hop <= n_fft / 2"
+                f"n_fft {self.n_fft}, hop {self.hop}: wanted n_fft even and 1 <= hop <= n_fft / 2"
             )
 
     @property
@@ -43,7 +43,7 @@ class Stft:
         return self.forward_frames(wave).swapaxes(-1, -2)
 
     def forward_frames(self, wave: Array) -> Array:
-        """Transform [..., time] into complex64 [..., frame, bin], the order in which it is computed."""
+        """Transform [..., time] into complex64 [..., frame, bin], as it is computed."""
         frames, half = self.frames(wave.shape[-1]), self.n_fft // 2
         edges = [(0, 0)] * (wave.ndim - 1) + [(half, half)]
         padded = jnp.pad(wave, edges, mode="reflect" if wave.shape[-1] else "constant")

@@ -1,0 +1,140 @@
+from itertools import combinations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from xumx_jax import losses
+from xumx_jax.errors import UserError
+from xumx_jax.stems import Stems
+from xumx_jax.transforms.stft import Stft
+
+RNG = np.random.default_rng(0)
+TRANSFORM = Stft(64, 16)
+
+
+def waves(scale: float = 1.0, sources: int = 3) -> np.ndarray:
+    return (scale * RNG.normal(size=(2, sources, 2, 640))).astype(np.float32)
+
+
+def stems(wave) -> Stems:
+    return Stems(jnp.asarray(wave), (TRANSFORM.forward(wave),))
+
+
+def test_subsets_are_all_proper_ones():
+    rows = losses.subsets(4)
+    assert rows.shape == (14, 4)
+    wanted = {c for size in (1, 2, 3) for c in combinations(range(4), size)}
+    assert {tuple(np.flatnonzero(row)) for row in rows} == wanted
+
+
+def test_combination_mse_is_the_mean_over_groups():
+    est, ref = waves(), waves()
+    wanted = np.mean(
+        [np.square((est - ref)[:, row > 0].sum(1)).mean() for row in losses.subsets(3)]
+    )
+    found = losses.combination_mse(est, ref, losses.subsets(3))
+    assert float(found) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_weighted_sdr_is_the_mean_over_groups():
+    """The definition, group by group in float64, where the estimates do not add up to the mix."""
+    est, ref = waves(), waves()
+    mix = ref.sum(1) + 0.1 * waves()[:, 0]
+
+    def cosine(a, b):
+        return (a * b).sum(-1) / np.sqrt(np.square(a).sum(-1) * np.square(b).sum(-1))
+
+    rows = []
+    for row in losses.subsets(3):
+        e, r = (x.astype(np.float64)[:, row > 0].sum(1) for x in (est, ref))
+        s, n = np.square(r).sum(-1), np.square(mix - r).sum(-1)
+        alpha = s / (s + n)
+        rows.append(-alpha * cosine(e, r) - (1 - alpha) * cosine(mix - e, mix - r))
+    found = losses.weighted_sdr(est, ref, mix, losses.subsets(3))
+    assert float(found) == pytest.approx(1 + np.mean(rows), abs=1e-6)
+
+
+@pytest.mark.parametrize(("factor", "value"), [(1.0, 0.0), (0.0, 1.0)])
+def test_weighted_sdr_of_truth_and_of_silence(factor, value):
+    """Silence scores 1 less the part that what is left of the mixture agrees: here a half."""
+    ref = waves()
+    found = float(losses.build("weighted_sdr")(stems(factor * ref), stems(ref), ref.sum(1))[0])
+    if factor:
+        assert found == pytest.approx(value, abs=1e-6)
+    else:
+        assert 0 < found < value
+
+
+def test_multi_domain_is_ten_times_time_plus_frequency():
+    est, ref = stems(waves()), stems(waves())
+    value, parts = losses.build("multi_domain")(est, ref, ref.wave.sum(1))
+    assert float(value) == pytest.approx(float(parts["mse"] + 10 * parts["sdr"]), rel=1e-6)
+    alone, _ = losses.build("mse")(est, ref, ref.wave.sum(1))
+    assert float(alone) == pytest.approx(float(parts["mse"]))
+
+
+def test_mse_without_combinations_is_the_plain_one():
+    est, ref = stems(waves()), stems(waves())
+    value, _ = losses.build("mse", combinations=False)(est, ref, None)
+    wanted = jnp.square(jnp.abs(est.spec[0]) - jnp.abs(ref.spec[0])).mean()
+    assert float(value) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_one_source_needs_no_combinations():
+    est, ref = stems(waves(sources=1)), stems(waves(sources=1))
+    value, _ = losses.build("mse")(est, ref, None)
+    assert np.isfinite(float(value)) and float(value) > 0
+
+
+BANDS = (0, 1, 2, 4, 8, 16, 33)
+
+
+def banded(ref: Stems, mask) -> Stems:
+    """Stems as a model with bands gives them; the loss looks at the mask alone."""
+    shape = (*ref.spec[0].shape[:3], len(BANDS) - 1, ref.spec[0].shape[-1])
+    return Stems(ref.wave, (), (jnp.broadcast_to(jnp.asarray(mask, jnp.float32), shape),))
+
+
+def test_segment_sdr_equals_the_energies_of_the_masked_spectrum():
+    ref = stems(waves())
+    mask = RNG.uniform(size=(2, 3, 2, len(BANDS) - 1, 41)).astype(np.float32)
+    value, parts = losses.build("segment_sdr", bands=BANDS, frames=10)(banded(ref, mask), ref, None)
+
+    truth = np.asarray(ref.spec[0], np.complex128)
+    mix = truth.sum(1, keepdims=True)
+    wide = np.repeat(mask, np.diff(BANDS), axis=3)
+    sdr = []
+    for start in range(0, 40, 10):
+        part = slice(start, start + 10)
+        s, e, x = (
+            np.square(np.abs(y[..., part])).sum((2, 3, 4)) for y in (truth, truth - wide * mix, mix)
+        )
+        sdr.append(10 * np.log10((s + 0.05 * x + 1e-3) / (e + 0.05 * x + 1e-3)))
+    assert float(value) == pytest.approx(-np.mean(sdr), abs=1e-4)
+    np.testing.assert_allclose(parts["sdr"], np.mean(sdr, (0, 1)), atol=1e-4)
+
+
+def test_segment_sdr_of_silence_is_zero_and_finite():
+    ref = stems(0 * waves())
+    value, _ = losses.build("segment_sdr", bands=BANDS)(banded(ref, 0.5), ref, None)
+    assert float(value) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("l7", {}, "unknown loss 'l7'; known: mse"),
+        ("mse", {"mcoef": 1}, "loss 'mse' has no option mcoef"),
+        ("segment_sdr", {}, "wants the band edges"),
+    ],
+)
+def test_what_cannot_be_built(name, options, message):
+    with pytest.raises(UserError, match=message):
+        losses.build(name, **options)
+
+
+def test_nothing_left_to_compare():
+    ref = stems(waves()[..., :320])
+    with pytest.raises(UserError, match="nothing after trimming 200"):
+        losses.build("weighted_sdr")(ref, ref, ref.wave.sum(1))
