@@ -208,7 +208,7 @@ def save_model(
 
 
 def write_safetensors(path: Path, tensors: dict, description: dict, half: bool) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     stored = {}
     for name, tensor in tensors.items():
@@ -222,7 +222,8 @@ def write_safetensors(path: Path, tensors: dict, description: dict, half: bool) 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        save_file(stored, partial, {"xumx_jax": json.dumps(description)})
+        # not save_file: that makes files which only their owner can read
+        partial.write_bytes(save(stored, {"xumx_jax": json.dumps(description)}))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
