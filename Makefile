@@ -37,7 +37,7 @@ demo: $(VENV)/core ## separate the bundled clip with the bundled model
 	@$(PY) separate.py xumx_jax/data/demo.flac --model demo --out separated
 
 test: $(VENV)/dev ## run the tests; ARGS="-k wiener" chooses
-	@$(PY) -m pytest -q $(ARGS)
+	@$(PY) -m pytest -q -n $(JOBS) $(ARGS)
 
 lint: $(VENV)/dev ## check format, style and import rules
 	@$(VENV)/bin/ruff check .

@@ -1,6 +1,9 @@
-"""What holds for the whole suite: four CPU devices, strict shapes, and a count of golden files."""
+"""What holds for the whole suite: four CPU devices, and a count of golden files."""
 
 import os
+from pathlib import Path
+
+import pytest
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
     " --xla_force_host_platform_device_count=4"
@@ -9,6 +12,17 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import golden_files  # noqa: E402
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Collect what the processes of pytest-xdist used."""
+    golden_files.used.update(map(Path, getattr(node, "workeroutput", {}).get("golden", ())))
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["golden"] = [str(path) for path in golden_files.used]
 
 
 def pytest_terminal_summary(terminalreporter):
