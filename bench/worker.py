@@ -1,0 +1,84 @@
+"""A process that holds one side of a benchmark and does one thing at a time, as it is told.
+
+Each side has a process of its own, so that memory is its own too, and all stay alive, so that their
+runs interleave and a change in the machine's speed meets all of them.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+
+def serve(task: Callable[[], np.ndarray], **facts) -> None:
+    """Answer commands on stdin until it ends, one line of JSON each, beginning with `facts`.
+
+    "run" does the task and answers the seconds, and those of all its threads' work; "save PATH"
+    writes its last result, an array. Every answer has the process's peak memory in MiB.
+    """
+    # What libraries print must not mix with the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def answer(**values):
+        print(json.dumps({**values, "peak_mib": peak_mib()}), file=answers, flush=True)
+
+    answer(**facts)
+    result = None
+    for line in sys.stdin:
+        command, _, path = line.strip().partition(" ")
+        if command == "save":
+            np.save(path, result)
+            answer()
+            continue
+        result = None  # a user keeps one result, not two
+        begin, worked = time.perf_counter(), time.process_time()
+        result = task()
+        worked = time.process_time() - worked
+        answer(seconds=time.perf_counter() - begin, cpu_seconds=worked)
+
+
+def peak_mib() -> float:
+    """The most memory that this process ever held, in MiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("/proc/self/status has no VmHWM: this benchmark needs Linux")
+
+
+class Worker:
+    """A running `serve` of another script, from outside; a context manager."""
+
+    def __init__(self, *command, env: dict[str, str] | None = None):
+        self._process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
+        self.facts = self._answer()
+
+    def ask(self, command: str) -> dict:
+        """Send a command and wait for its answer."""
+        print(command, file=self._process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> dict:
+        line = self._process.stdout.readline()
+        if not line:
+            status = self._process.wait()
+            raise SystemExit(f"{self._process.args[1]} ended with status {status}")
+        return json.loads(line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._process.stdin.close()
+        self._process.wait()
