@@ -66,7 +66,7 @@ def fold(module, variables) -> dict:
 def spectrum(transform, wave: Array) -> Array:
     """Transform [channel, time], edges already in place, into [channel, frame, bin]."""
     frames = (wave.shape[-1] - transform.n_fft) // transform.hop + 1
-    return jnp.fft.rfft(transform._cut(wave, frames) * transform._window(np.float32))
+    return jnp.fft.rfft(transform.cut(wave, frames) * transform.window(np.float32))
 
 
 def encode(module, encoder, wave: Array) -> Array:
@@ -146,8 +146,8 @@ def inverse(transform, spec: Array, weight: Array) -> Array:
     `weight` [time] is what the inverse transform of the whole track multiplies by, so that blocks
     need only be added.
     """
-    pieces = jnp.fft.irfft(spec, transform.n_fft) * transform._window(np.float32)
-    return transform._overlap_add(pieces) * weight
+    pieces = jnp.fft.irfft(spec, transform.n_fft) * transform.window(np.float32)
+    return transform.overlap_add(pieces) * weight
 
 
 def invert(transform, spec: Array, weight: Array) -> Array:

@@ -79,7 +79,7 @@ class WholeTrack:
         span = (BLOCK_FRAMES - 1) * hop + n_fft
         half = n_fft // 2
         padded = np.pad(mix, ((0, 0), (half, half)), mode="reflect")
-        weight = np.asarray(transform._weight(frames))
+        weight = np.asarray(transform.weight(frames))
 
         def cut(values, block):  # the samples that a block's frames cover
             piece = values[..., edges[block] * hop :][..., :span]

@@ -47,7 +47,7 @@ class Stft:
         frames, half = self.frames(wave.shape[-1]), self.n_fft // 2
         edges = [(0, 0)] * (wave.ndim - 1) + [(half, half)]
         padded = jnp.pad(wave, edges, mode="reflect" if wave.shape[-1] else "constant")
-        return jnp.fft.rfft(self._cut(padded, frames) * self._window(wave.dtype), axis=-1)
+        return jnp.fft.rfft(self.cut(padded, frames) * self.window(wave.dtype), axis=-1)
 
     def inverse(self, spec: Array, length: int | None = None) -> Array:
         """Rebuild [..., bin, frame] as [..., time] by least squares (window-sum normalised).
@@ -64,16 +64,17 @@ class Stft:
         if length is None:
             length = self.hop * (frames - 1)
         pieces = jnp.fft.irfft(spec, self.n_fft, axis=-1)
-        wave = self._overlap_add(pieces * self._window(pieces.dtype)) * self._weight(frames)
+        wave = self.overlap_add(pieces * self.window(pieces.dtype)) * self.weight(frames)
         wave = wave[..., half : half + length]
         missing = length - wave.shape[-1]
         return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)]) if missing else wave
 
-    def _window(self, dtype=np.float64) -> np.ndarray:
+    def window(self, dtype=np.float64) -> np.ndarray:
+        """The periodic Hann window, [n_fft]."""
         phase = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
         return (0.5 - 0.5 * np.cos(phase)).astype(dtype)
 
-    def _cut(self, padded: Array, frames: int) -> Array:
+    def cut(self, padded: Array, frames: int) -> Array:
         """Cut [..., time] into overlapping [..., frame, n_fft]."""
         if self.n_fft % self.hop:
             index = np.arange(frames)[:, None] * self.hop + np.arange(self.n_fft)
@@ -84,7 +85,7 @@ class Stft:
         blocks = padded[..., : rows * self.hop].reshape(*padded.shape[:-1], rows, self.hop)
         return jnp.concatenate([blocks[..., i : i + frames, :] for i in range(ratio)], axis=-1)
 
-    def _overlap_add(self, pieces: Array) -> Array:
+    def overlap_add(self, pieces: Array) -> Array:
         """Add [..., frame, n_fft] into [..., time], each frame one hop after the one before."""
         *lead, frames, _ = pieces.shape
         if self.n_fft % self.hop:
@@ -99,7 +100,7 @@ class Stft:
         ]
         return sum(shifted).reshape(*lead, (frames + ratio - 1) * self.hop)
 
-    def _weight(self, frames: int) -> Array:
+    def weight(self, frames: int) -> Array:
         """One over the summed squared windows, [time].
 
         All frames but those at the edges see the same sum, so only the edges are computed (in
@@ -109,7 +110,7 @@ class Stft:
         few = min(frames, 2 * ratio)
         total = np.zeros((few - 1) * self.hop + self.n_fft)
         for frame in range(few):
-            total[frame * self.hop :][: self.n_fft] += self._window() ** 2
+            total[frame * self.hop :][: self.n_fft] += self.window() ** 2
         weight = np.where(total > SILENT_WEIGHT, 1 / np.maximum(total, SILENT_WEIGHT), 0)
         weight = weight.astype(np.float32)
         if frames == few:
