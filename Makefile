@@ -28,7 +28,7 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint parity wheel bench-separate bench-demo demo-model clean
+.PHONY: help demo test lint parity wheel bench-separate score-demo demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ bench-separate: $(TORCH)/done ## time separation against PyTorch
 
 SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 
-bench-demo: $(VENV)/songs ## score the bundled model on 20 held-out generated songs
+score-demo: $(VENV)/songs ## score the bundled model on 20 held-out generated songs
 	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
 	@$(PY) bench/score_demo.py --model demo --songs songs/test $(ARGS)
 
