@@ -58,8 +58,12 @@ def recur(z: Array, w_hh: Array) -> Array:
 
 def halve(z: Array) -> Array:
     """Halve the columns of i, f and o in [..., 4 * hidden]; see `gates`."""
-    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), z.shape[-1] // 4)
-    return z * half
+    return z * halves(z.shape[-1] // 4)
+
+
+def halves(hidden: int) -> np.ndarray:
+    """0.5 for the sigmoid gates i, f and o, 1 for g: [4 * hidden]."""
+    return np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), hidden)
 
 
 def gates(z: Array, h: Array, w_hh: Array) -> Array:
@@ -69,8 +73,7 @@ def gates(z: Array, h: Array, w_hh: Array) -> Array:
     time of a step on a CPU.
     """
     t = jnp.tanh(z + jnp.einsum("dbh,dhg->dbg", h, w_hh, precision=PRECISION))
-    hidden = t.shape[-1] // 4
-    gain = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), hidden)
+    gain = halves(t.shape[-1] // 4)
     return t * gain + (1 - gain)
 
 

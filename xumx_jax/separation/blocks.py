@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from xumx_jax.layers.lstm import PRECISION
+from xumx_jax.layers.lstm import PRECISION, halve
 from xumx_jax.layers.norm import BatchNorm
 
 
@@ -44,8 +44,7 @@ def fold(module, variables) -> dict:
     for layer in range(module.layers):
         weights = params[f"lstm_{layer}"]
         # sigmoid(x) = 0.5 + 0.5 tanh(0.5 x): one tanh does all four gates i, f, g, o
-        half = np.repeat(np.float32([0.5, 0.5, 1, 0.5]), weights["w_hh"].shape[2])
-        lstm.append(tuple(weights[name] * half for name in ("w_ih", "w_hh", "bias")))
+        lstm.append(tuple(halve(weights[name]) for name in ("w_ih", "w_hh", "bias")))
 
     gain_0, shift_0 = norm("dec", "norm_0")
     gain_1, shift_1 = norm("dec", "norm_1")
