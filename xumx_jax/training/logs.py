@@ -121,29 +121,24 @@ class Board:
         """Write pictures [row, column, RGB] by tag."""
         from tensorboardX.proto.summary_pb2 import Summary
 
+        named = []
         for tag, picture in values.items():
             height, width, colours = picture.shape
-            image = Summary.Image(
-                height=height,
-                width=width,
-                colorspace=colours,
-                encoded_image_string=pictures.png(picture),
-            )
-            self._write(step, [Summary.Value(tag=tag, image=image)], True)
+            data = pictures.png(picture)
+            image = {"height": height, "width": width, "colorspace": colours}
+            named += [Summary.Value(tag=tag, image=image | {"encoded_image_string": data})]
+        self._write(step, named, flush=True)
 
     def sounds(self, step: int, values: dict[str, np.ndarray], rate: int) -> None:
         """Write waves [channel, time] by tag."""
         from tensorboardX.proto.summary_pb2 import Summary
 
+        named = []
         for tag, wave in values.items():
-            audio = Summary.Audio(
-                sample_rate=rate,
-                num_channels=wave.shape[0],
-                length_frames=wave.shape[1],
-                encoded_audio_string=pictures.wav(wave, rate),
-                content_type="audio/wav",
-            )
-            self._write(step, [Summary.Value(tag=tag, audio=audio)], True)
+            audio = {"sample_rate": rate, "num_channels": len(wave), "length_frames": wave.shape[1]}
+            audio |= {"encoded_audio_string": pictures.wav(wave, rate), "content_type": "audio/wav"}
+            named += [Summary.Value(tag=tag, audio=audio)]
+        self._write(step, named, flush=True)
 
     def close(self) -> None:
         if self.file is not None:

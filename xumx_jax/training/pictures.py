@@ -81,7 +81,7 @@ def panel(power: np.ndarray, top: float, title: str, seconds: float, rate: int) 
 
 def compare(truth: np.ndarray, estimate: np.ndarray, top: float, name: str, rate: int):
     """Draw [channel, time] twice, the truth above the estimate -> picture."""
-    seconds = truth.shape[-1] / rate
+    seconds = max(truth.shape[-1], 1) / rate
     rows = {"truth": truth, "estimate": estimate}
     return np.concatenate(
         [

@@ -68,7 +68,7 @@ class Watch:
         self.workdir, self.sources, self.batch = Path(workdir), tuple(sources), batch
         self.total_steps, self.scalars_every = total_steps, scalars_every
         self.quiet, self.active, self.log = quiet, active, log
-        self.table = Table(self._print, self.sources)
+        self.table = Table(self.say, self.sources)
         self.lines = Lines(self.workdir / "metrics.jsonl")
         self.board = Board(self.workdir / "tensorboard")
         self.bar: tqdm | None = None
@@ -97,7 +97,7 @@ class Watch:
         if self.mark is not None:
             for pace in (self.point, self.lap):
                 pace.add(now - self.mark, waiting_seconds)
-        self._advance(step)
+        self._advance(step, values.get("loss"))
         named = by_source(values, self.sources)
         self._line({"step": step, "time": now_seconds()} | named | {"waiting": waiting_seconds})
         if step % self.scalars_every == 0:
@@ -169,6 +169,16 @@ class Watch:
         self._try(path.parent, save, path, pictures.png(pictures.beside(list(drawn.values()))))
         self._restart()
 
+    def say(self, line: str) -> None:
+        """Print a line, the progress bar out of its way."""
+        if not self.active:
+            return
+        if self.bar is not None:
+            self.bar.clear()
+        self.log(line)
+        if self.bar is not None:
+            self.bar.refresh()
+
     def _restart(self) -> None:
         """Begin to count time anew, once there was a step."""
         self.mark = None if self.mark is None else time.monotonic()
@@ -176,21 +186,15 @@ class Watch:
     def _line(self, record: dict) -> None:
         self._try(self.lines.path, self.lines.write, record)
 
-    def _advance(self, step: int) -> None:
+    def _advance(self, step: int, loss: float | None) -> None:
         """Move the progress bar, which is there if anyone watches."""
         if self.bar is None and not self.quiet and sys.stderr.isatty():
             self.bar = tqdm(total=self.total_steps, initial=self.at, unit="step", leave=False)
         if self.bar is not None:
+            if loss is not None:
+                self.bar.set_postfix_str(f"loss {float(loss):.4g}", refresh=False)
             self.bar.update(step - self.at)
         self.at = step
-
-    def _print(self, line: str) -> None:
-        """Print a line with the progress bar out of its way."""
-        if self.bar is not None:
-            self.bar.clear()
-        self.log(line)
-        if self.bar is not None:
-            self.bar.refresh()
 
     def _try(self, path: Path, write: Callable, *args) -> None:
         """Write; where that fails, say so the first time."""
@@ -200,7 +204,7 @@ class Watch:
             if path not in self.failed:
                 self.failed.add(path)
                 why = error.strerror or error
-                self._print(f"warning: {path}: cannot be written ({why}); training goes on")
+                self.say(f"warning: {path}: cannot be written ({why}); training goes on")
 
 
 class Table:
