@@ -3,6 +3,14 @@
 import difflib
 import inspect
 
+from pipelines.datasets.generated import open_generated
+from pipelines.datasets.musdb import open_musdb
+from pipelines.datasets.openunmix import (
+    open_aligned,
+    open_sourcefolder,
+    open_trackfolder_fix,
+    open_trackfolder_var,
+)
 from pipelines.datasets.stems_folder import open_folder
 from pipelines.sets import Set
 from xumx_jax.errors import UserError
@@ -10,6 +18,12 @@ from xumx_jax.errors import UserError
 # open_xxx(root, targets, rate, channels, **options); `targets` are the model's sources.
 DATASETS = {
     "folder": open_folder,
+    "musdb": open_musdb,
+    "aligned": open_aligned,
+    "sourcefolder": open_sourcefolder,
+    "trackfolder_fix": open_trackfolder_fix,
+    "trackfolder_var": open_trackfolder_var,
+    "generated": open_generated,
 }
 
 
