@@ -83,7 +83,7 @@ def _opened(path):
                 raise UserError(f"{path}: a stream without samples; wanted a {SUFFIX}")
             yield container, rate, samples
     except av.FFmpegError as error:
-        message = " ".join(str(error).split())
+        message = " ".join(str(error.strerror or error).split())
         raise UserError(f"{path}: cannot be decoded ({message}); wanted a {SUFFIX}") from error
 
 
