@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from absl import flags, logging
@@ -85,9 +86,12 @@ def open_data(config: ConfigDict):
         **{k: tuple(v) if isinstance(v, list) else v for k, v in config.recipe.items()}
     )
     channels = 2  # a mono model averages the magnitudes of both, so both are loaded
-    tracks, held_out = datasets.open_set(
-        config.data.name, config.data.root, model.sources, model.sample_rate, channels,
-        config.data.options.to_dict(),
+    name = config.data.name
+    if name == "auto":
+        name = datasets.guess(config.data.root)
+    tracks, held_out = datasets.open_data(
+        name, config.data.root, model.sources, model.sample_rate, channels,
+        config.data[name].to_dict() if name in config.data else {},
     )  # fmt: skip
     hosts = {"process_index": jax.process_index(), "process_count": jax.process_count()}
     train = config.train
@@ -146,8 +150,13 @@ def main(arguments: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        traceback.print_exc()
+        return 1
     return 130 if outcome.signal == signal.SIGINT else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    from xumx_jax.training.hosts import leave
+
+    leave(main(sys.argv))

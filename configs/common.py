@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from ml_collections import ConfigDict, config_dict
 
-from pipelines.datasets import options
+from pipelines.datasets import DATASETS, options_of
 from pipelines.recipe import Recipe
 
 
@@ -79,7 +79,8 @@ def base() -> ConfigDict:
             "engine": "tf",  # tf.data; "threads" does the same without TensorFlow
         }
     )
-    config.data.options = options()  # of each data set, under its name
+    for name in DATASETS:  # options, explained where the data set is opened
+        config.data[name] = ConfigDict(options_of(name))
     config.recipe = ConfigDict(asdict(Recipe()))  # how examples are mixed
 
     config.log = ConfigDict(

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-GRACE_SECONDS = 60  # for the others, when one has failed: saving takes a while
+GRACE_SECONDS = 10  # for the others, when one has failed: they cannot go on, but may say so
 
 
 def main(arguments: list[str] | None = None) -> int:

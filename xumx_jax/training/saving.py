@@ -26,7 +26,7 @@ from xumx_jax.training.state import State
 FREE = (
     "train.epochs", "train.patience", "train.keep", "train.save_steps", "train.max_bad_steps",
     "train.valid_seconds", "train.weights", "data.root", "data.workers", "data.engine",
-    "data.options.cache", "log", "quiet",
+    "data.musdb.cache", "data.generated.cache", "log", "quiet",
 )  # fmt: skip
 
 
