@@ -1,0 +1,42 @@
+"""Data sets by name. Each opens as (training Set, validation Set or None)."""
+
+import difflib
+import inspect
+
+from pipelines.datasets.stems_folder import open_folder
+from pipelines.sets import Set
+from xumx_jax.errors import UserError
+
+# open_xxx(root, targets, rate, channels, **options); `targets` are the model's sources.
+DATASETS = {
+    "folder": open_folder,
+}
+
+
+def options_of(name: str) -> dict:
+    """The options of a data set and their defaults. Raises UserError for an unknown name."""
+    parameters = inspect.signature(_opener(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def open_data(
+    name: str, root, targets, rate: int, channels: int, options: dict
+) -> tuple[Set, Set | None]:
+    """Open a data set by name. Raises UserError for a name or an option that it does not know."""
+    opener, known = _opener(name), options_of(name)
+    for option in options:
+        if option not in known:
+            raise UserError(f"data set {name!r} has no option {option!r}{_nearest(option, known)}")
+    return opener(root, tuple(targets), int(rate), channels, **options)
+
+
+def _opener(name: str):
+    if name not in DATASETS:
+        raise UserError(f"unknown data set {name!r}{_nearest(name, DATASETS)}")
+    return DATASETS[name]
+
+
+def _nearest(word: str, known) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{hint}; known: {', '.join(known)}"
