@@ -24,12 +24,15 @@ WORKDIR = flags.DEFINE_string(
 def open_data(config: ConfigDict):
     """The iterators that a run reads, from a folder of stems."""
     import dataclasses
+    from contextlib import contextmanager
 
     import jax
+    import numpy as np
 
-    from pipelines import folder, loader, recipe
+    from pipelines import datasets, loader, pieces, recipe
     from xumx_jax import models
     from xumx_jax.errors import UserError
+    from xumx_jax.training.examples import render
     from xumx_jax.training.run import Data
 
     if not config.data.root:
@@ -49,32 +52,38 @@ def open_data(config: ConfigDict):
     except TypeError as error:
         raise UserError(f"config.data.options: {error}") from error
     channels = 2  # a mono model averages the magnitudes of both, so both are loaded
-    tracks, held_out = (
-        None if root is None else folder.Folder(root, model.sources, model.sample_rate, channels)
-        for root in folder.splits(config.data.root)
-    )
+    tracks, held_out = datasets.open_data(
+        "folder", config.data.root, model.sources, model.sample_rate, channels,
+        {"sources": model.sources},
+    )  # fmt: skip
     hosts = {"process_index": jax.process_index(), "process_count": jax.process_count()}
     train = config.train
 
+    unpack = jax.jit(render)
+
+    @contextmanager
     def train_batches(first: int):
         samples = round(train.seconds * model.sample_rate)
-        return loader.Loader(
+        with loader.Loader(
             tracks, mixing, train.seed, train.batch_size, samples,
             first=first, workers=config.data.workers, **hosts,
-        )  # fmt: skip
+        ) as batches:  # fmt: skip
+            yield (np.asarray(unpack(examples)) for examples in batches)
 
     def valid_pieces():
         if held_out is None:
             return iter(())
         samples = round(train.valid_seconds * model.sample_rate)
-        return loader.excerpts(held_out, samples, jax.device_count(), **hosts)
+        found = pieces.pieces(held_out, samples, jax.device_count(), **hosts)
+        return ((piece.stems, piece.weight) for piece in found)
 
     def mixes():
-        for track, (_, samples) in enumerate(tracks.tracks):
-            stems = (tracks.read(track, s, 0, samples) for s in range(len(model.sources)))
-            yield sum(stems)
+        for track, samples in enumerate(tracks.track_lengths):
+            mix = np.empty((samples, channels), np.float32)
+            tracks.mixture_into(track, 0, mix)
+            yield mix.T
 
-    return Data(train_batches, valid_pieces, mixes, len(tracks.tracks))
+    return Data(train_batches, valid_pieces, mixes, len(tracks.names))
 
 
 def main(_):

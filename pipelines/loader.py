@@ -109,7 +109,7 @@ def make_examples(
         samples = _bucket(tracks, plans)
     plans = plans[own]
     shape = (len(plans), len(tracks.sources), samples, tracks.channels)
-    stems = _aligned_empty(shape, sample_type(tracks, recipe))
+    stems = aligned_empty(shape, sample_type(tracks, recipe))
     for plan, out in zip(plans, stems, strict=True):
         for source in range(len(tracks.sources)):
             if stop.is_set():
@@ -126,7 +126,7 @@ def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
         return
     track, ratio, shelves = int(plan.track[source]), plan.ratio[source], plan.shelves[source]
     needed = augment.input_samples(len(out), ratio)
-    starts = max(0, _length(tracks, source, track) - needed) + 1
+    starts = max(0, tracks.length(source, track) - needed) + 1
     start = int(plan.start[source] * starts)
     if ratio == 1 and not shelves.any():
         tracks.read_into(source, track, start, out)
@@ -137,11 +137,6 @@ def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
     out[...] = augment.shelve(wave, tracks.rate, shelves).T
 
 
-def _length(tracks, source: int, track: int) -> int:
-    # A song is as long as its longest stem, so that a place in it is one place in all of them.
-    return tracks.track_lengths[track] if tracks.aligned else tracks.length(source, track)
-
-
 def _bucket(tracks, plans: Sequence[Draw]) -> int:
     """How many samples hold the longest of these whole songs, in whole buckets."""
     bucket = BUCKET_SECONDS * tracks.rate
@@ -149,7 +144,7 @@ def _bucket(tracks, plans: Sequence[Draw]) -> int:
     return max(1, math.ceil(longest / bucket)) * bucket
 
 
-def _aligned_empty(shape, dtype) -> np.ndarray:
+def aligned_empty(shape, dtype) -> np.ndarray:
     """Memory at a multiple of 64 bytes, which TensorFlow and JAX use without copying it."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + 64, np.uint8)
