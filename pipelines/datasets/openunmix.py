@@ -93,15 +93,16 @@ def open_sourcefolder(
 ) -> tuple[Set, Set | None]:  # fmt: skip
     """Open ROOT/{train,valid}/<source>/*.wav or *.flac: sources that do not belong together.
 
-    A model of one target gets the files of `target_dir`; `interferer_dirs` are by default all other
-    folders. Validation is `valid_examples` mixes of `valid_seconds`, drawn once and for all from
+    A model of one target gets the files of `target_dir`, whatever it is called; otherwise targets
+    are folders. `interferer_dirs` are by default all other folders. Validation is `valid_examples` mixes of `valid_seconds`, drawn once and for all from
     ROOT/valid. `ext` restricts the files to one suffix.
     """
     root = index.folder(root)
     train, valid = index.splits(root)
-    folders = {}
     if target_dir:
-        folders[_name_of(target_dir, targets)] = target_dir
+        folders = {_name_of(target_dir, targets): target_dir}
+    else:
+        folders = {target: target for target in targets if (train / target).is_dir()}
     others = index.listed(interferer_dirs) or index.subfolders(train)
     folders |= {name: name for name in others if name not in folders.values()}
     sources, mixing = index.arrange(train, targets, folders)
