@@ -5,7 +5,7 @@ import pytest
 from pipelines.datasets import open_data
 from xumx_jax.errors import UserError
 
-OPTIONS = {"songs": 2, "valid_songs": 1, "seed": 1, "seconds": 2.0, "processes": 1}
+OPTIONS = {"songs": 2, "valid_songs": 1, "seconds": 3.0, "processes": 1}
 
 
 def opened(root, **options):
@@ -14,15 +14,15 @@ def opened(root, **options):
 
 def test_songs_are_made_once_in_the_cache(tmp_path, monkeypatch):
     train, valid = opened("", cache=str(tmp_path))
-    assert train.names == ("song_000001", "song_000002") and valid.names == ("song_100001",)
-    assert train.root == tmp_path / "songs" / "plain-8000Hz-2s" / "train"
+    assert train.names == ("song_000000", "song_000001") and valid.names == ("song_100000",)
+    assert train.root == tmp_path / "songs" / "plain-8000Hz-3s" / "train"
     assert train.sources == ("vocals", "bass", "drums", "other")
-    assert train.integer and min(train.track_lengths) >= 16000
+    assert train.integer and min(train.track_lengths) >= 24000
     monkeypatch.delattr("subprocess.run")
     again, none = opened("", cache=str(tmp_path), valid_songs=0)
     assert again.fingerprint() == train.fingerprint() and none is None
-    fewer, _ = opened("", cache=str(tmp_path), songs=1, seed=2)
-    assert fewer.names == ("song_000002",), "songs made for others are left alone"
+    fewer, _ = opened("", cache=str(tmp_path), songs=1, seed=1)
+    assert fewer.names == ("song_000001",), "songs made for others are left alone"
 
 
 @pytest.mark.parametrize(

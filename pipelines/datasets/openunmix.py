@@ -94,8 +94,9 @@ def open_sourcefolder(
     """Open ROOT/{train,valid}/<source>/*.wav or *.flac: sources that do not belong together.
 
     A model of one target gets the files of `target_dir`, whatever it is called; otherwise targets
-    are folders. `interferer_dirs` are by default all other folders. Validation is `valid_examples` mixes of `valid_seconds`, drawn once and for all from
-    ROOT/valid. `ext` restricts the files to one suffix.
+    are folders. `interferer_dirs` are by default all other folders. Validation is `valid_examples`
+    mixes of `valid_seconds`, drawn once and for all from ROOT/valid. `ext` restricts the files to
+    one suffix.
     """
     root = index.folder(root)
     train, valid = index.splits(root)
