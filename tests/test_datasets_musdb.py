@@ -139,6 +139,16 @@ def test_two_at_once_decode_each_file_once(stems, tmp_path, monkeypatch):
     assert set(places) == set(paths) and not failed
 
 
+def test_several_processes_decode_the_same(stems, tmp_path, monkeypatch):
+    (stems / "train" / "B.stem.mp4").write_bytes(b"words")
+    one, _ = opened(stems, tmp_path, max_skipped=0.5)
+    shutil.rmtree(tmp_path / "c")
+    monkeypatch.setattr("pipelines.datasets.decoded.SHARE_BYTES", 1000)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    two, _ = opened(stems, tmp_path, max_skipped=0.5)
+    assert one.fingerprint() == two.fingerprint() and len(two.skipped) == 1
+
+
 def test_disk_too_small_for_the_decoded_files(stems, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     with monkeypatch.context() as patch:
