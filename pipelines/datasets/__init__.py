@@ -2,9 +2,10 @@
 
 import difflib
 import inspect
+from pathlib import Path
 
 from pipelines.datasets.generated import open_generated
-from pipelines.datasets.musdb import open_musdb
+from pipelines.datasets.musdb import is_musdb, open_musdb
 from pipelines.datasets.openunmix import (
     open_aligned,
     open_sourcefolder,
@@ -42,6 +43,11 @@ def open_data(
         if option not in known:
             raise UserError(f"data set {name!r} has no option {option!r}{_nearest(option, known)}")
     return opener(root, tuple(targets), int(rate), channels, **options)
+
+
+def guess(root: str) -> str:
+    """The name of the data set that a root holds: MUSDB18, or else folders of stems."""
+    return "musdb" if not root or is_musdb(Path(root)) else "folder"
 
 
 def _opener(name: str):

@@ -64,6 +64,14 @@ def open_musdb(
     return opened(train), opened(valid) if valid else None
 
 
+def is_musdb(root: Path) -> bool:
+    """Say whether a root holds MUSDB18: STEMS, or WAV with tracks of its validation split."""
+    train = root / "train"
+    if any(train.glob(f"*{SUFFIX}")):
+        return True
+    return any((train / name).is_dir() for name in musdb_index()["validation_tracks"])
+
+
 def musdb_index() -> dict:
     """Read the index file of the musdb package, without importing it: that would want ffmpeg."""
     import yaml
