@@ -186,7 +186,9 @@ def _name_of(file: str, targets) -> str:
 def _wanted(name: str, **options) -> None:
     for option, value in options.items():
         if not value:
-            raise UserError(f"data set {name!r} wants the option {option} (--config.data.{option})")
+            raise UserError(
+                f"data set {name!r} wants the option {option} (--config.data.{name}.{option})"
+            )
 
 
 def _both(root, targets, known, describe, rate, channels, max_skipped, hint):
