@@ -6,26 +6,36 @@ may be set on the command line: --config.train.batch_size=8. A run that was stop
 on when started again with the same --workdir.
 """
 
-import difflib
+import argparse
 import os
-import re
 import signal
 import sys
 import traceback
 from pathlib import Path
 
-from absl import flags, logging
-from ml_collections import ConfigDict, config_flags
+from absl import logging
+from ml_collections import ConfigDict
+
+from configs.command_line import override, read
+from xumx_jax.errors import UserError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "recipe to train, with :variant if any")
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "folder of checkpoints and logs (default: runs/<name of the config>)"
-)
-DISTRIBUTED = flags.DEFINE_bool(
-    "distributed", False, "join the processes that a cluster's launcher has started"
-)
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument(
+        "--config", required=True, metavar="FILE[:VARIANT]", help="recipe, as in configs/"
+    )
+    made.add_argument(
+        "--workdir", type=Path, help="for checkpoints and logs (default: runs/NAME of the config)"
+    )
+    made.add_argument(
+        "--distributed", action="store_true", help="join the processes a cluster has started"
+    )
+    return made
 
 
 def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
@@ -33,43 +43,10 @@ def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
 
     Raises UserError with one line where a key is unknown or its value of another type.
     """
-    from xumx_jax.errors import UserError
-
-    flags.FLAGS.unparse_flags()
-    try:
-        rest = flags.FLAGS(arguments)
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(explain(error, arguments)) from error
-    if CONFIG.value is None or rest[1:]:
-        wrong = f"; got {' '.join(rest[1:])!r}" if rest[1:] else ""
-        raise UserError(f"wanted --config configs/NAME.py and --config.KEY=VALUE{wrong}")
-    name = Path(flags.FLAGS["config"].config_filename.split(":")[0]).stem
-    return CONFIG.value, Path(WORKDIR.value or f"runs/{name}"), DISTRIBUTED.value
-
-
-def explain(error: Exception, arguments: list[str]) -> str:
-    """Make one line of what the flag parser found, with the nearest key where one is unknown."""
-    message = " ".join(str(error).split())
-    try:
-        known = keys(CONFIG.value)
-    except (flags.Error, AttributeError):
-        return message
-    for argument in arguments:
-        found = re.match(r"--config\.([\w.]+)", argument)
-        if found and found[1] not in known:
-            near = difflib.get_close_matches(found[1], known, 1, 0.5)
-            hint = f"; did you mean config.{near[0]}?" if near else ""
-            return f"unknown key config.{found[1]}{hint}"
-    return message
-
-
-def keys(config: ConfigDict, above: str = "") -> list[str]:
-    """All keys of a config, as they are written on the command line."""
-    found = []
-    for key in config:
-        value = config.get_ref(key).get() if hasattr(config, "get_ref") else config[key]
-        found += keys(value, f"{above}{key}.") if isinstance(value, ConfigDict) else [above + key]
-    return found
+    given, rest = parser().parse_known_args(arguments)
+    config = override(read(given.config), rest)
+    name = Path(given.config.split(":")[0]).stem
+    return config, given.workdir or Path("runs") / name, given.distributed
 
 
 def open_data(config: ConfigDict):
@@ -77,7 +54,7 @@ def open_data(config: ConfigDict):
     import jax
     import numpy as np
 
-    from pipelines import datasets, loader, recipe
+    from pipelines import datasets, loader, pieces, recipe
     from xumx_jax import models
     from xumx_jax.training.run import Data
 
@@ -107,7 +84,7 @@ def open_data(config: ConfigDict):
     def valid_pieces():
         if held_out is None:
             return iter(())
-        return loader.pieces(held_out, valid_samples, jax.device_count(), **hosts)
+        return pieces.pieces(held_out, valid_samples, jax.device_count(), **hosts)
 
     def mixes():
         for track, length in enumerate(tracks.track_lengths):
@@ -136,7 +113,6 @@ def open_data(config: ConfigDict):
 
 
 def main(arguments: list[str]) -> int:
-    from xumx_jax.errors import UserError
     from xumx_jax.training import hosts
     from xumx_jax.training.run import run
 
@@ -159,4 +135,4 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     from xumx_jax.training.hosts import leave
 
-    leave(main(sys.argv))
+    leave(main(sys.argv[1:]))

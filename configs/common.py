@@ -9,6 +9,7 @@ from ml_collections import ConfigDict, config_dict
 
 from pipelines.datasets import DATASETS, options_of
 from pipelines.recipe import Recipe
+from xumx_jax.errors import UserError
 
 
 def base() -> ConfigDict:
@@ -81,7 +82,9 @@ def base() -> ConfigDict:
     )
     for name in DATASETS:  # options, explained where the data set is opened
         config.data[name] = ConfigDict(options_of(name))
+    config.data.musdb.is_wav = config_dict.placeholder(bool)  # None: look
     config.recipe = ConfigDict(asdict(Recipe()))  # how examples are mixed
+    config.recipe.gain_db = config_dict.placeholder(tuple)
 
     config.log = ConfigDict(
         {
@@ -107,5 +110,5 @@ def tiny(config: ConfigDict) -> ConfigDict:
 def variant_of(config: ConfigDict, variant: str) -> ConfigDict:
     """`configs/x.py:tiny` or `configs/x.py`."""
     if variant not in ("", "tiny"):
-        raise ValueError(f"variant {variant!r}: wanted none or tiny")
+        raise UserError(f"variant {variant!r} of a config; wanted none or tiny")
     return tiny(config) if variant else config
