@@ -111,11 +111,12 @@ def test_a_changed_file_is_decoded_anew(stems, tmp_path):
     assert abs(stem_files.pitch(out.T)[0] - 120) <= 2
 
 
-def test_bad_stems_are_named_counted_and_left_out(stems, tmp_path, caplog):
+def test_bad_stems_are_named_counted_and_left_out(stems, tmp_path, capsys):
     (stems / "train" / "B.stem.mp4").write_bytes(b"words")
     train, _ = opened(stems, tmp_path, max_skipped=0.5)
     assert train.names == ("A",)
-    assert "1 of 2 tracks left out: B (" in caplog.text and "cannot be decoded" in caplog.text
+    assert "1 of 2 tracks left out: B (" in (told := capsys.readouterr().err)
+    assert "cannot be decoded" in told
     with pytest.raises(UserError, match="1 of 2 tracks.*B.stem.mp4: cannot be decoded"):
         opened(stems, tmp_path)
 
@@ -137,6 +138,16 @@ def test_two_at_once_decode_each_file_once(stems, tmp_path, monkeypatch):
     assert not list(cache.glob("*.part"))
     places, failed = decode_all(paths, cache)
     assert set(places) == set(paths) and not failed
+
+
+def test_several_processes_decode_the_same(stems, tmp_path, monkeypatch):
+    (stems / "train" / "B.stem.mp4").write_bytes(b"words")
+    one, _ = opened(stems, tmp_path, max_skipped=0.5)
+    shutil.rmtree(tmp_path / "c")
+    monkeypatch.setattr("pipelines.datasets.decoded.SHARE_BYTES", 1000)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    two, _ = opened(stems, tmp_path, max_skipped=0.5)
+    assert one.fingerprint() == two.fingerprint() and len(two.skipped) == 1
 
 
 def test_disk_too_small_for_the_decoded_files(stems, tmp_path, monkeypatch):
@@ -161,18 +172,18 @@ def test_cache_that_cannot_be_written(stems, tmp_path):
         opened(stems, tmp_path)
 
 
-def test_no_validation_track_is_a_warning(tmp_path, caplog):
+def test_no_validation_track_is_a_warning(tmp_path, capsys):
     train, valid = opened(decoded(tmp_path / "HQ", "A"), tmp_path)
     assert train.names == ("A",) and valid is None
-    assert "none of the 14 validation tracks" in caplog.text
+    assert "none of the 14 validation tracks" in capsys.readouterr().err
 
 
-def test_only_validation_tracks(tmp_path, caplog):
+def test_only_validation_tracks(tmp_path, capsys):
     root = decoded(tmp_path / "HQ", VALID)
     with pytest.raises(UserError, match="all 1 tracks belong to the validation split"):
         opened(root, tmp_path)
     train, valid = opened(root, tmp_path, valid_tracks="")
-    assert train.names == (VALID,) and valid is None and not caplog.text
+    assert train.names == (VALID,) and valid is None and not capsys.readouterr().err
 
 
 def test_other_validation_tracks(tmp_path):

@@ -42,7 +42,7 @@ def check_space(folder: Path, wanted: int, what: str) -> None:
     if free < wanted:
         raise UserError(
             f"{folder}: {what} needs {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
-            "--config.data.cache=FOLDER chooses another place"
+            "XUMX_CACHE=FOLDER or the data set's option `cache` chooses another place"
         )
 
 

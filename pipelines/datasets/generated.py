@@ -22,7 +22,7 @@ def open_generated(
     """Make `songs` + `valid_songs` songs, those that are not there yet, and open them.
 
     They go to ROOT/{train,valid}, without a root to a folder of the `cache`. `seed` numbers the
-    first song; validation has numbers of its own. `engine` is plain, sampled or auto.
+    first song; validation songs are the same for every seed. `engine` is plain, sampled or auto.
     """
     if songs < 1 or valid_songs < 0 or seed < 0 or seed + songs > VALID_SEED:
         raise UserError(
@@ -46,7 +46,7 @@ def open_generated(
         )
 
     train = opened("train", seed, songs)
-    return train, opened("valid", VALID_SEED + seed, valid_songs) if valid_songs else None
+    return train, opened("valid", VALID_SEED, valid_songs) if valid_songs else None
 
 
 def _generate(folder, first, count, rate, seconds, engine, processes) -> None:

@@ -1,7 +1,6 @@
 """MUSDB18: STEMS or WAV, with the validation split of the musdb package."""
 
 import importlib.util
-import logging
 from pathlib import Path
 
 from pipelines.datasets import index, stems_folder
@@ -12,7 +11,6 @@ from pipelines.musdb_stems import SUFFIX
 from pipelines.sets import Set
 from xumx_jax.errors import UserError
 
-LOG = logging.getLogger(__name__)
 OFFICIAL = "musdb"
 HINT = f"train/*{SUFFIX} or train/<track>/{{mixture,drums,bass,other,vocals}}.wav"
 
@@ -45,13 +43,13 @@ def open_musdb(
     if not train:
         raise UserError(
             f"{root}: all {len(names)} tracks belong to the validation split; "
-            "--config.data.valid_tracks= (none) trains on them"
+            "--config.data.musdb.valid_tracks= (none) trains on them"
         )
     if held_out and not valid:
-        LOG.warning(
-            "%s: none of the %d validation tracks is there; training goes without validation",
-            root, len(held_out),
-        )  # fmt: skip
+        index.say(
+            f"{root}: none of the {len(held_out)} validation tracks is there; "
+            "training goes without validation"
+        )
     known = list(details["sources"])
     sources, mixing = index.arrange(root, targets, known)
 

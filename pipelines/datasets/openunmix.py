@@ -89,19 +89,21 @@ def open_trackfolder_var(
 def open_sourcefolder(
     root, targets, rate: int, channels: int, *,
     target_dir: str = "", interferer_dirs=(), ext: str = "", valid_examples: int = 100,
-    valid_seconds: float = 6.0, max_skipped: float = 0.1,
+    valid_seconds: float = 10.0, max_skipped: float = 0.1,
 ) -> tuple[Set, Set | None]:  # fmt: skip
     """Open ROOT/{train,valid}/<source>/*.wav or *.flac: sources that do not belong together.
 
-    A model of one target gets the files of `target_dir`; `interferer_dirs` are by default all other
-    folders. Validation is `valid_examples` mixes of `valid_seconds`, drawn once and for all from
-    ROOT/valid. `ext` restricts the files to one suffix.
+    A model of one target gets the files of `target_dir`, whatever it is called; otherwise targets
+    are folders. `interferer_dirs` are by default all other folders. Validation is `valid_examples`
+    mixes of `valid_seconds`, drawn once and for all from ROOT/valid. `ext` restricts the files to
+    one suffix.
     """
     root = index.folder(root)
     train, valid = index.splits(root)
-    folders = {}
     if target_dir:
-        folders[_name_of(target_dir, targets)] = target_dir
+        folders = {_name_of(target_dir, targets): target_dir}
+    else:
+        folders = {target: target for target in targets if (train / target).is_dir()}
     others = index.listed(interferer_dirs) or index.subfolders(train)
     folders |= {name: name for name in others if name not in folders.values()}
     sources, mixing = index.arrange(train, targets, folders)
@@ -184,7 +186,9 @@ def _name_of(file: str, targets) -> str:
 def _wanted(name: str, **options) -> None:
     for option, value in options.items():
         if not value:
-            raise UserError(f"data set {name!r} wants the option {option} (--config.data.{option})")
+            raise UserError(
+                f"data set {name!r} wants the option {option} (--config.data.{name}.{option})"
+            )
 
 
 def _both(root, targets, known, describe, rate, channels, max_skipped, hint):
