@@ -49,23 +49,30 @@ def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
     return config, given.workdir or Path("runs") / name, given.distributed
 
 
+def mixing_of(config: ConfigDict, data: str):
+    """The recipe that examples are mixed by: the config's, then the data set's, then X-UMX's."""
+    from pipelines import datasets, recipe
+
+    given = {key: value for key, value in config.recipe.items() if value is not None}
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+    return recipe.Recipe(**datasets.RECIPES.get(data, {}) | given)
+
+
 def open_data(config: ConfigDict):
     """What a run reads: the data set that the config names, by way of the loader it names."""
     import jax
     import numpy as np
 
-    from pipelines import datasets, loader, pieces, recipe
+    from pipelines import datasets, loader, pieces
     from xumx_jax import models
     from xumx_jax.training.run import Data
 
     model = models.build(config.model.name, **config.model.args.to_dict())
-    mixing = recipe.Recipe(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in config.recipe.items()}
-    )
-    channels = 2  # a mono model averages the magnitudes of both, so both are loaded
     name = config.data.name
     if name == "auto":
         name = datasets.guess(config.data.root)
+    mixing = mixing_of(config, name)
+    channels = 2  # a mono model averages the magnitudes of both, so both are loaded
     tracks, held_out = datasets.open_data(
         name, config.data.root, model.sources, model.sample_rate, channels,
         config.data[name].to_dict() if name in config.data else {},

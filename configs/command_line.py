@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from configs.common import base
 from xumx_jax.errors import UserError
 
-MAY_BE_NONE = ("optimizer.plateau.patience",)  # beside those that are None to begin with
+MAY_BE_NONE = {"optimizer.plateau.patience"}  # beside those that are None to begin with
 
 
 def read(name: str) -> ConfigDict:
@@ -29,7 +30,8 @@ def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
     Raises UserError for anything else, for an unknown key, with the nearest one, and for a value of
     another type.
     """
-    words, known = list(arguments), keys(config)
+    words, known = list(arguments), flatten(config)
+    optional = {key for key, value in flatten(base()).items() if value is None} | MAY_BE_NONE
     while words:
         word = words.pop(0)
         if not word.startswith("--config."):
@@ -49,7 +51,7 @@ def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
             place = place[name]
         try:
             value = literal(text, place.get_type(last))
-            if value is None and place[last] is not None and key not in MAY_BE_NONE:
+            if value is None and key not in optional:
                 raise TypeError("a config takes None for any value, but not this one")
             place[last] = value
         except (TypeError, ValueError, SyntaxError) as error:
@@ -70,10 +72,10 @@ def literal(text: str, kind: type):
     return value
 
 
-def keys(config: ConfigDict, above: str = "") -> list[str]:
-    """All keys of a config, as they are written on the command line."""
-    found = []
+def flatten(config: ConfigDict, above: str = "") -> dict:
+    """All keys of a config, as they are written on the command line, with their values."""
+    found = {}
     for key, value in config.items():
         deeper = isinstance(value, ConfigDict)
-        found += keys(value, f"{above}{key}.") if deeper else [above + key]
+        found |= flatten(value, f"{above}{key}.") if deeper else {above + key: value}
     return found

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict, config_dict
 from pipelines.datasets import DATASETS, options_of
 from pipelines.recipe import Recipe
 from xumx_jax.errors import UserError
+from xumx_jax.losses import LOSSES
 
 
 def base() -> ConfigDict:
@@ -34,8 +35,10 @@ def base() -> ConfigDict:
     )
     config.export = ConfigDict()  # model arguments to replace when the weights are used to separate
 
-    # of xumx_jax.losses
-    config.loss = ConfigDict({"name": "multi_domain", "options": {"mcoef": 10.0}})
+    config.loss = ConfigDict({"name": "multi_domain"})  # a key of xumx_jax.losses.LOSSES
+    for name, (_, options) in LOSSES.items():  # explained there
+        config.loss[name] = ConfigDict(options)
+    config.loss.segment_sdr.bands = config_dict.placeholder(tuple)
 
     config.optimizer = ConfigDict(
         {
@@ -85,6 +88,8 @@ def base() -> ConfigDict:
     config.data.musdb.is_wav = config_dict.placeholder(bool)  # None: look
     config.recipe = ConfigDict(asdict(Recipe()))  # how examples are mixed
     config.recipe.gain_db = config_dict.placeholder(tuple)
+    for name in ("same_song", "gain", "swap"):  # None: as the data set is meant, or X-UMX's
+        config.recipe[name] = config_dict.placeholder(type(config.recipe[name]))
 
     config.log = ConfigDict(
         {

@@ -31,7 +31,7 @@ def get_config(variant: str = ""):
     )
     config.export = {"sample_rate": 44100, "n_fft": 4096, "hop": 1024}
     config.loss.name = "segment_sdr"
-    config.loss.options = {"bands": bands}
+    config.loss.segment_sdr.bands = bands
     config.optimizer.update(
         {
             "name": "adamw",

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+import train
 from configs import demo, umx, xumx
-from configs.command_line import keys, override, read
+from configs.command_line import flatten, override, read
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
 
@@ -17,7 +18,7 @@ CONFIGS = {"xumx": xumx, "umx": umx, "demo": demo}
 def test_every_config_builds_what_it_names(name, variant):
     config = CONFIGS[name].get_config(variant)
     model = models.build(config.model.name, **config.model.args.to_dict())
-    losses.build(config.loss.name, **config.loss.options.to_dict())
+    losses.build(config.loss.name, **config.loss[config.loss.name].to_dict())
     exported = models.build(
         config.model.name, **config.model.args.to_dict() | config.export.to_dict()
     )
@@ -36,8 +37,14 @@ def test_published_defaults():
             "examples_per_track": 64, "weights": "",
         },
         "optimizer": {"learning_rate": 1e-3, "weight_decay": 1e-5},
-        "recipe": {"gain": (0.25, 1.25), "swap": 0.5, "same_song": 0.0, "polarity": 0.0},
     }  # fmt: skip
+    recipe = train.mixing_of(config, "musdb")
+    assert (recipe.gain, recipe.swap, recipe.same_song, recipe.polarity) == (
+        (0.25, 1.25),
+        0.5,
+        0,
+        0,
+    )
     for part, values in wanted.items():
         assert {key: config[part][key] for key in values} == values
     assert config.optimizer.plateau.to_dict() == {"patience": 80, "factor": 0.3, "cooldown": 10}
@@ -87,6 +94,16 @@ def test_wrong_words_are_named(words, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+def test_aligned_data_are_mixed_as_they_are_unless_a_recipe_says_so():
+    config = umx.get_config()
+    recipe = train.mixing_of(config, "aligned")
+    assert (recipe.gain, recipe.swap, recipe.same_song) == ((1.0, 1.0), 0.0, 1.0)
+    config.recipe.swap = 0.25
+    assert train.mixing_of(config, "aligned").swap == 0.25
+    assert train.mixing_of(config, "trackfolder_var").gain == (0.25, 1.25)
+    assert train.mixing_of(demo.get_config(), "folder").same_song == 0.7
+
+
 def test_files(tmp_path):
     assert read("configs/xumx.py:tiny").train.epochs == 2
     with pytest.raises(UserError, match="no such file; wanted --config"):
@@ -97,4 +114,4 @@ def test_files(tmp_path):
 
 
 def test_keys_are_as_they_are_written():
-    assert {"quiet", "train.seed", "optimizer.plateau.factor"} <= set(keys(xumx.get_config()))
+    assert {"quiet", "train.seed", "optimizer.plateau.factor"} <= set(flatten(xumx.get_config()))

@@ -27,6 +27,13 @@ DATASETS = {
     "generated": open_generated,
 }
 
+# How examples are mixed where a recipe leaves it open: as the data set is meant.
+RECIPES = {
+    "aligned": {"same_song": 1.0, "gain": (1.0, 1.0), "swap": 0.0},
+    "trackfolder_fix": {"same_song": 1.0},
+    "trackfolder_var": {"same_song": 1.0},
+}
+
 
 def options_of(name: str) -> dict:
     """The options of a data set and their defaults. Raises UserError for an unknown name."""

@@ -99,7 +99,7 @@ class Run:
         build = partial(models.build, config.model.name, **config.model.args.to_dict())
         self.step = step.Step(
             model=build(axis_name=step.AXIS),
-            loss=losses.build(config.loss.name, **config.loss.options.to_dict()),
+            loss=losses.build(config.loss.name, **config.loss[config.loss.name].to_dict()),
             optimizer=optimizer.build(
                 options.name, options.weight_decay * scale, options.clip, options.accumulate
             ),
