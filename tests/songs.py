@@ -18,7 +18,7 @@ SMALL = [
 ]  # fmt: skip
 
 
-def make(root: Path, seconds: float = 1.0) -> Path:
+def make(root: Path, seconds: float = 1.0, rate: int = RATE) -> Path:
     """ROOT/{train,valid}/<track>/<source>.wav, 16 bit."""
     rng = np.random.default_rng(0)
     for part, count in (("train", 3), ("valid", 1)):
@@ -26,14 +26,17 @@ def make(root: Path, seconds: float = 1.0) -> Path:
             folder = root / part / f"track{track}"
             folder.mkdir(parents=True)
             for source in ("vocals", "drums", "bass", "other"):
-                wave = 0.1 * rng.normal(size=(round(seconds * RATE) + 100 * track, 2))
-                soundfile.write(folder / f"{source}.wav", wave, RATE, subtype="PCM_16")
+                wave = 0.1 * rng.normal(size=(round(seconds * rate) + 100 * track, 2))
+                soundfile.write(folder / f"{source}.wav", wave, rate, subtype="PCM_16")
     return root
 
 
-def train(workdir: Path, root: Path, *more: str, config="configs/xumx.py:tiny", **environment):
+def train(
+    workdir: Path, root: Path, *more: str,
+    config: str = "configs/xumx.py:tiny", before: tuple = (), **environment: str,
+):  # fmt: skip
     """Start the real train.py on one CPU device; a Popen with all output in one pipe."""
-    command = [sys.executable, "train.py", "--config", config, "--workdir", workdir]
+    command = [sys.executable, *before, "train.py", "--config", config, "--workdir", workdir]
     command += [f"--config.data.root={root}", "--config.data.engine=threads", *more]
     return subprocess.Popen(
         [str(word) for word in command],
