@@ -64,9 +64,8 @@ class Loader:
         self.make = functools.partial(
             make_examples, tracks, recipe, seed, samples, Recycler().empty
         )
-        dtype = sample_type(tracks, recipe)
         self.background = functools.partial(
-            ENGINES[engine], count=self.count, dtype=dtype, workers=workers, prefetch=prefetch
+            ENGINES[engine], count=self.count, workers=workers, prefetch=prefetch
         )
         self._batches, self._leave = None, None
 

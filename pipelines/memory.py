@@ -15,7 +15,7 @@ import numpy as np
 class Recycler:
     """Hands out arrays; what the last reference to one leaves behind becomes the next one.
 
-    The arrays begin at a page, so TensorFlow and JAX use them without copying. Blocks of one size
+    The arrays begin at a page, so JAX can use them without copying. Blocks of one size
     are kept, as many as were ever in use at once; another size drops them.
     """
 
