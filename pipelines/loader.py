@@ -9,13 +9,14 @@ import functools
 import math
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 import numpy as np
 
 from pipelines import augment
 from pipelines.engines import ENGINES
+from pipelines.memory import Recycler
 from pipelines.recipe import Draw, Recipe, draw
 from xumx_jax.errors import UserError
 from xumx_jax.training.examples import Examples
@@ -60,10 +61,11 @@ class Loader:
         self.batch, self.first = batch, first
         self.count = None if last is None else max(0, last - first) // batch
         self.own = own_slice(batch, process_index, process_count)
-        self.make = functools.partial(make_examples, tracks, recipe, seed, samples)
-        dtype = sample_type(tracks, recipe)
+        self.make = functools.partial(
+            make_examples, tracks, recipe, seed, samples, Recycler().empty
+        )
         self.background = functools.partial(
-            ENGINES[engine], count=self.count, dtype=dtype, workers=workers, prefetch=prefetch
+            ENGINES[engine], count=self.count, workers=workers, prefetch=prefetch
         )
         self._batches, self._leave = None, None
 
@@ -100,16 +102,19 @@ def sample_type(tracks, recipe: Recipe) -> type:
 
 
 def make_examples(
-    tracks, recipe: Recipe, seed: int, samples: int, indices: Sequence[int], own: slice,
-    stop: threading.Event,
+    tracks, recipe: Recipe, seed: int, samples: int, empty: Callable, indices: Sequence[int],
+    own: slice, stop: threading.Event,
 ) -> Examples:  # fmt: skip
-    """Make those of the examples `indices` that are in `own`; unfinished if told to `stop`."""
+    """Make those of the examples `indices` that are in `own`; unfinished if told to `stop`.
+
+    `empty(shape, dtype)` gives the memory.
+    """
     plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
     if samples <= 0:  # on all hosts alike
         samples = _bucket(tracks, plans)
     plans = plans[own]
     shape = (len(plans), len(tracks.sources), samples, tracks.channels)
-    stems = aligned_empty(shape, sample_type(tracks, recipe))
+    stems = empty(shape, sample_type(tracks, recipe))
     for plan, out in zip(plans, stems, strict=True):
         for source in range(len(tracks.sources)):
             if stop.is_set():
@@ -142,14 +147,6 @@ def _bucket(tracks, plans: Sequence[Draw]) -> int:
     bucket = BUCKET_SECONDS * tracks.rate
     longest = max(tracks.track_lengths[int(plan.track[0])] / plan.ratio[0] for plan in plans)
     return max(1, math.ceil(longest / bucket)) * bucket
-
-
-def aligned_empty(shape, dtype) -> np.ndarray:
-    """Memory at a multiple of 64 bytes, which TensorFlow and JAX use without copying it."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(size + 64, np.uint8)
-    begin = -memory.ctypes.data % 64
-    return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
 def own_slice(batch: int, process_index: int, process_count: int) -> slice:

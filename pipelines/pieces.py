@@ -83,7 +83,9 @@ def _mixed(tracks, samples, batch, own, examples) -> Iterator[Pieces]:
         )
     for start in range(0, examples, batch):
         indices = range(start, start + batch)
-        found = make_examples(tracks, UNTOUCHED, 0, samples, indices, own, threading.Event())
+        found = make_examples(
+            tracks, UNTOUCHED, 0, samples, np.empty, indices, own, threading.Event()
+        )
         scale = np.float32(1 / 32768 if found.stems.dtype == np.int16 else 1)
         stems = found.stems * scale
         yield _pieces(stems, stems.sum(1), [float(index < examples) for index in indices[own]])

@@ -112,8 +112,9 @@ def draw(recipe: Recipe, seed: int, index: int, tracks: Sequence[int]) -> Draw:
 
     opening = index < recipe.coherent_examples
     together = opening or common["song"] < recipe.same_song
-    shared = {name: np.full(sources, value) for name, value in common.items()}
-    place = shared if together else own
+    place = own
+    if together:
+        place = {name: np.full(sources, value) for name, value in common.items()}
     track = np.minimum((place["track"] * counts).astype(np.int64), counts - 1)
     if recipe.balanced and (together or recipe.anchor):
         track[: sources if together else 1] = turn(seed, index, int(counts[0]))

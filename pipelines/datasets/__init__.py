@@ -12,6 +12,7 @@ from pipelines.datasets.openunmix import (
     open_trackfolder_fix,
     open_trackfolder_var,
 )
+from pipelines.datasets.records import open_records
 from pipelines.datasets.stems_folder import open_folder
 from pipelines.sets import Set
 from xumx_jax.errors import UserError
@@ -25,6 +26,7 @@ DATASETS = {
     "trackfolder_fix": open_trackfolder_fix,
     "trackfolder_var": open_trackfolder_var,
     "generated": open_generated,
+    "records": open_records,
 }
 
 # How examples are mixed where a recipe leaves it open: as the data set is meant.

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
 from xumx_jax.training import hosts, optimizer, saving, state, step
+from xumx_jax.training.checks import check
 from xumx_jax.training.examples import Examples, Pieces
 from xumx_jax.training.schedule import Plateau, early_stopping, out_of_patience
 from xumx_jax.training.starting import begin
@@ -76,6 +77,7 @@ class Run:
     """One run: what stays the same (config, model, compiled steps) and what moves on."""
 
     def __init__(self, config: ConfigDict, workdir: Path, data: Data, log: Callable):
+        check(config)
         train, options = config.train, config.optimizer
         self.config, self.workdir, self.data, self.log = config, workdir, data, log
         if train.batch_size % jax.device_count():
@@ -99,7 +101,7 @@ class Run:
         build = partial(models.build, config.model.name, **config.model.args.to_dict())
         self.step = step.Step(
             model=build(axis_name=step.AXIS),
-            loss=losses.build(config.loss.name, **config.loss[config.loss.name].to_dict()),
+            loss=losses.build(config.loss.name, **config.loss.get(config.loss.name, {})),
             optimizer=optimizer.build(
                 options.name, options.weight_decay * scale, options.clip, options.accumulate
             ),
@@ -222,10 +224,7 @@ class Run:
 
     def end_epoch(self) -> dict:
         """Validate, adapt, print and save; returns the row of the table."""
-        sums = dict(self.progress.sums)
-        steps = sums.pop("steps", 0)
-        train = {key: np.asarray(value) / steps for key, value in sums.items()} if steps else {}
-        valid = self.validate()
+        train, valid = self.progress.means(), self.validate()
         epoch = self.progress.epoch + 1
         row: dict[str, Any] = {"epoch": epoch, "step": self.at}
         row |= {"train": float(train.get("loss", np.nan))}

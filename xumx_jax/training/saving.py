@@ -43,6 +43,11 @@ class Progress:
     stale: int = 0
     sums: dict = dataclasses.field(default_factory=dict)
 
+    def means(self) -> dict:
+        """Of the losses in `sums`, over the steps that gave one; empty before the first."""
+        steps = self.sums.get("steps", 0)
+        return {key: np.asarray(value) / steps for key, value in self.sums.items()} if steps else {}
+
     def add(self, values: dict) -> None:
         """Take in one step's losses, scalars or [source]."""
         for key, value in values.items():
