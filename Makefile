@@ -104,6 +104,6 @@ $(VENV)/songs: $(LISTS) | $(VENV)/made
 $(TORCH)/done: $(LISTS) $(wildcard bench/parity-*.txt)
 	@$(find_python); $$python -m venv $(TORCH)
 	@echo "installing xumx_jax, PyTorch and the packages compared with into $(TORCH) ..."
-	@$(TORCH)/bin/python $(PINNED) -e . -r bench/parity-requirements.txt
+	@$(TORCH)/bin/python $(PINNED) -e '.[train]' -r bench/parity-requirements.txt
 	@$(TORCH)/bin/python $(PINNED) --no-deps -r bench/parity-no-deps.txt
 	@touch $@
