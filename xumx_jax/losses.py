@@ -80,7 +80,9 @@ def _mse(est: Stems, ref: Stems, mix: Array, *, combinations: bool, power: int):
     groups = _groups(est, combinations)
     size = est.size[0] if est.size else jnp.abs(est.spec[0])
     # a masked spectrum already has the model's power; the truth is taken to it here
-    value = combination_mse(size, jnp.abs(ref.spec[0]) ** power, groups)
+    pair = size, jnp.abs(ref.spec[0]) ** power
+    # [..., bin, frame] -> [..., frame, bin], as both were computed
+    value = combination_mse(*(each.swapaxes(-1, -2) for each in pair), groups)
     return value, {"mse": value}
 
 

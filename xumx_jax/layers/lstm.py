@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-PRECISION = lax.Precision.HIGHEST  # no TF32 or bfloat16 passes: the weights were trained in float32
+from xumx_jax.layers.dense import PRECISION, product
 
 
 def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array) -> Array:
@@ -23,25 +23,27 @@ def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array) -> Array:
     the source, are independent layers run together. Direction 1 reads the frames backwards. The
     states start from zero. Hochreiter and Schmidhuber 1997, with forget gates.
     """
-    directions = w_ih.shape[-3]
-    both = jnp.broadcast_to(x[..., None, :, :, :], (*x.shape[:-3], directions, *x.shape[-3:]))
-    z = jnp.einsum("...tbi,...ig->...tbg", both, w_ih, precision=PRECISION)
-    z = z + bias[..., None, None, :]
-    # Under shard_map, adding a zero made from z marks shared weights as this device's own, as the
-    # hand-written gradient of `recur` treats them; the gradient of the mark sums over devices.
-    h = recur(z, w_hh + jnp.zeros_like(z[..., 0, :1, :]))
+    directions, (frames, batch, _) = w_ih.shape[-3], x.shape[-3:]
+    rows = x.reshape(*x.shape[:-3], 1, frames * batch, -1)
+    rows = jnp.broadcast_to(rows, (*x.shape[:-3], directions, *rows.shape[-2:]))
+    z = product(rows, w_ih)
+    z = z.reshape(*z.shape[:-2], frames, batch, -1)
+    # Under shard_map, adding a zero made from z marks shared weights as this device's own; see
+    # `layers.dense`.
+    zero = jnp.zeros_like(z[..., 0, :1, :])
+    h = recur(z, w_hh + zero, bias + zero[..., 0, :])
     # [..., direction, frame, batch, hidden] -> [..., frame, batch, direction * hidden]
     h = jnp.moveaxis(h, -4, -2)
     return h.reshape(*h.shape[:-2], -1)
 
 
 @jax.custom_vjp
-def recur(z: Array, w_hh: Array) -> Array:
+def recur(z: Array, w_hh: Array, bias: Array) -> Array:
     """Run the recurrence on projected inputs, [..., direction, frame, batch, 4 * hidden].
 
     Returns hidden states, [..., direction, frame, batch, hidden].
     """
-    return _recur_forward(z, w_hh)[0]
+    return _recur_forward(z, w_hh, bias)[0]
 
 
 def halve(z: Array) -> Array:
@@ -94,12 +96,12 @@ def before(h: Array) -> Array:
     return jnp.concatenate(parts, axis=-4)
 
 
-def _recur_forward(z: Array, w_hh: Array):
+def _recur_forward(z: Array, w_hh: Array, bias: Array):
     halved = halve(w_hh)
 
     def step(count, carry):
         h, c, z, *kept = carry
-        activated = gates(take(z, count), h, halved)
+        activated = gates(halve(take(z, count) + bias[..., None, :]), h, halved)
         i, f, g, o = jnp.split(activated, 4, axis=-1)
         c_new = f * c + i * g
         tanh_c = jnp.tanh(c_new)
@@ -111,7 +113,7 @@ def _recur_forward(z: Array, w_hh: Array):
     # zeros_like keeps what shard_map knows about z; a plain zero would be "the same everywhere".
     many = jnp.zeros_like(z[..., : z.shape[-1] // 4])
     one = jnp.zeros_like(many[..., 0, :, :])
-    carry = one, one, halve(z), many, many, many
+    carry = one, one, z, many, many, many
     _, _, activated, h, c_before, tanh_c = lax.fori_loop(0, z.shape[-3], step, carry)
     return h, (h, c_before, tanh_c, activated, w_hh)
 
@@ -143,7 +145,7 @@ def _recur_backward(saved, dh_out):
     zero = jnp.zeros_like(dh_out[..., 0, :, :])
     _, _, dz = lax.fori_loop(0, frames, step, (zero, zero, activated))
     dw = jnp.einsum("...tbh,...tbg->...hg", before(h), dz, precision=PRECISION)
-    return dz, dw
+    return dz, dw, dz.sum((-3, -2))
 
 
 recur.defvjp(_recur_forward, _recur_backward)

@@ -14,7 +14,8 @@ from flax import linen as nn
 from jax import Array
 from jax import nn as jnn
 
-from xumx_jax.layers.lstm import PRECISION, lstm
+from xumx_jax.layers.dense import PRECISION, product
+from xumx_jax.layers.lstm import lstm
 from xumx_jax.layers.norm import BatchNorm
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import log_bands
@@ -37,11 +38,13 @@ class Dense(nn.Module):
     def __call__(self, x: Array, mean: Array | None = None, scale: Array | None = None) -> Array:
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        rows = x.reshape(-1, x.shape[-1])
         if mean is None:
-            return jnp.matmul(x, kernel, precision=PRECISION)
-        kernel = kernel * scale[:, None]
-        shift = jnp.matmul(mean, kernel, precision=PRECISION)
-        return jnp.matmul(x, kernel, precision=PRECISION) + shift
+            y = product(rows, kernel)
+        else:
+            kernel = kernel * scale[:, None]
+            y = product(rows, kernel) + jnp.matmul(mean, kernel, precision=PRECISION)
+        return y.reshape(*x.shape[:-1], -1)
 
 
 class Encoder(nn.Module):

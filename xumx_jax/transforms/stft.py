@@ -50,8 +50,8 @@ class Stft:
         frames, half = self.frames(wave.shape[-1]), self.n_fft // 2
         edges = [(0, 0)] * (wave.ndim - 1) + [(half, half)]
         padded = jnp.pad(wave, edges, mode="reflect" if wave.shape[-1] else "constant")
-        pieces = jnp.moveaxis(self.cut(padded, frames), -2, axis)
-        return jnp.fft.rfft(pieces * self.window(wave.dtype), axis=-1)
+        pieces = self.cut(padded, frames, self.window(wave.dtype))
+        return jnp.fft.rfft(jnp.moveaxis(pieces, -2, axis), axis=-1)
 
     def inverse(self, spec: Array, length: int | None = None) -> Array:
         """Rebuild [..., bin, frame] as [..., time] by least squares (window-sum normalised).
@@ -78,16 +78,20 @@ class Stft:
         phase = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
         return (0.5 - 0.5 * np.cos(phase)).astype(dtype)
 
-    def cut(self, padded: Array, frames: int) -> Array:
-        """Cut [..., time] into overlapping [..., frame, n_fft]."""
+    def cut(self, padded: Array, frames: int, window: np.ndarray | None = None) -> Array:
+        """Cut [..., time] into overlapping [..., frame, n_fft], multiplied by a window if given."""
+        window = np.ones(self.n_fft, padded.dtype) if window is None else window
         if self.n_fft % self.hop:
             index = np.arange(frames)[:, None] * self.hop + np.arange(self.n_fft)
-            return padded[..., index]
+            return padded[..., index] * window
         # Blocks of one hop, laid side by side: copies of whole rows instead of a gather.
         ratio = self.n_fft // self.hop
         rows = frames + ratio - 1
         blocks = padded[..., : rows * self.hop].reshape(*padded.shape[:-1], rows, self.hop)
-        return jnp.concatenate([blocks[..., i : i + frames, :] for i in range(ratio)], axis=-1)
+        parts = window.reshape(ratio, self.hop)
+        return jnp.concatenate(
+            [blocks[..., i : i + frames, :] * parts[i] for i in range(ratio)], axis=-1
+        )
 
     def overlap_add(self, pieces: Array, axis: int = -2) -> Array:
         """Add [..., frame, n_fft] into [..., time], each frame one hop after the one before.
