@@ -28,7 +28,7 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint parity wheel bench-separate score-demo demo-model clean
+.PHONY: help demo test lint parity wheel bench-separate bench-train score-demo demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ parity: $(TORCH)/done ## compare with PyTorch, random full-size weights through 
 
 bench-separate: $(TORCH)/done ## time separation against PyTorch
 	@$(TORCH)/bin/python bench/separate.py $(ARGS)
+
+bench-train: $(TORCH)/done ## time a training step against PyTorch
+	@$(TORCH)/bin/python bench/train.py $(ARGS)
 
 SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 

@@ -89,6 +89,21 @@ def outputs(original: torch.nn.Module, path: Path, mix: np.ndarray):
         yield f"waveform {source}", differ(stems.wave[:, index], wave[:, index])
 
 
+def as_ours(info: dict, tensors: dict) -> dict[str, dict]:
+    """A state_dict, or gradients laid like one, -> {collection: {our name: array}}."""
+    kind = KINDS[info["kind"]]
+    tensors = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+    tree = rules.apply(
+        kind.rules(info["args"]),
+        tensors,
+        shapes(kind.model, info["args"]),
+        info["args"]["sources"],
+        info["args"]["layers"],
+        kind.ignore,
+    )
+    return {collection: flatten_dict(tree[collection], sep="/") for collection in tree}
+
+
 def training(original: torch.nn.Module, path: Path, mix: np.ndarray):
     """Yield (tensor, difference) of one training step: waveforms, running statistics, gradients.
 
@@ -101,24 +116,10 @@ def training(original: torch.nn.Module, path: Path, mix: np.ndarray):
         lstm.dropout = 0.0
     wave = original(torch.from_numpy(mix))[1]
     wave.square().mean().backward()
-    kind = KINDS[info["kind"]]
-
-    def as_ours(tensors):
-        tensors = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
-        tree = rules.apply(
-            kind.rules(info["args"]),
-            tensors,
-            shapes(kind.model, info["args"]),
-            info["args"]["sources"],
-            info["args"]["layers"],
-            kind.ignore,
-        )
-        return {collection: flatten_dict(tree[collection], sep="/") for collection in tree}
-
     # the name map wants all tensors: gradients for the parameters, buffers after the step
     tensors = original.state_dict()
     tensors |= {name: p.grad for name, p in original.named_parameters() if p.requires_grad}
-    theirs = as_ours(tensors)
+    theirs = as_ours(info, tensors)
 
     @jax.jit
     def step(params, statistics):

@@ -12,28 +12,31 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from xumx_jax.layers.dense import PRECISION, product
+from xumx_jax.layers.dense import contract, product
 
 
-def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array) -> Array:
+def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array, dtype: str = "float32") -> Array:
     """Run one layer over [..., frame, batch, feature] into [..., frame, batch, direction * hidden].
 
     `w_ih` [..., direction, feature, 4 * hidden], `w_hh` [..., direction, hidden, 4 * hidden],
-    `bias` [..., direction, 4 * hidden]; the gates lie in the order i, f, g, o. Leading axes, such as
-    the source, are independent layers run together. Direction 1 reads the frames backwards. The
-    states start from zero. Hochreiter and Schmidhuber 1997, with forget gates.
+    `bias` [..., direction, 4 * hidden]; the gates lie in the order i, f, g, o. Leading axes, as
+    that of the source, are independent layers run together. Direction 1 reads the frames backwards.
+    The states start from zero. Hochreiter and Schmidhuber 1997, with forget gates.
+
+    Matrix products read `dtype`, and what is kept for the gradient is kept in it; cell states,
+    sums, the result and the gradients are float32.
     """
     directions, (frames, batch, _) = w_ih.shape[-3], x.shape[-3:]
     rows = x.reshape(*x.shape[:-3], 1, frames * batch, -1)
     rows = jnp.broadcast_to(rows, (*x.shape[:-3], directions, *rows.shape[-2:]))
-    z = product(rows, w_ih)
+    z = product(rows, w_ih, dtype).astype(dtype)
     z = z.reshape(*z.shape[:-2], frames, batch, -1)
     # Under shard_map, adding a zero made from z marks shared weights as this device's own; see
     # `layers.dense`.
-    zero = jnp.zeros_like(z[..., 0, :1, :])
+    zero = jnp.zeros_like(z[..., 0, :1, :], jnp.float32)
     h = recur(z, w_hh + zero, bias + zero[..., 0, :])
     # [..., direction, frame, batch, hidden] -> [..., frame, batch, direction * hidden]
-    h = jnp.moveaxis(h, -4, -2)
+    h = jnp.moveaxis(h.astype(jnp.float32), -4, -2)
     return h.reshape(*h.shape[:-2], -1)
 
 
@@ -41,7 +44,7 @@ def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array) -> Array:
 def recur(z: Array, w_hh: Array, bias: Array) -> Array:
     """Run the recurrence on projected inputs, [..., direction, frame, batch, 4 * hidden].
 
-    Returns hidden states, [..., direction, frame, batch, hidden].
+    Returns hidden states, [..., direction, frame, batch, hidden], in the type of `z`.
     """
     return _recur_forward(z, w_hh, bias)[0]
 
@@ -62,7 +65,7 @@ def gates(z: Array, h: Array, w_hh: Array) -> Array:
     sigmoid(x) = (1 + tanh(x / 2)) / 2, so one tanh over the whole vector serves all four: half the
     time of a step on a CPU.
     """
-    t = jnp.tanh(z + jnp.matmul(h, w_hh, precision=PRECISION))
+    t = jnp.tanh(z + contract("...bh,...hg->...bg", h, w_hh, w_hh.dtype))
     gain = halves(t.shape[-1] // 4)
     return t * gain + (1 - gain)
 
@@ -74,7 +77,7 @@ def take(x: Array, step: Array) -> Array:
         lax.dynamic_slice_in_dim(x[..., turn : turn + 1, :, :, :], at, 1, axis=x.ndim - 3)
         for turn, at in enumerate((step, last - step)[: x.shape[-4]])
     ]
-    return jnp.concatenate(turns, axis=-4)[..., 0, :, :]
+    return jnp.concatenate(turns, axis=-4)[..., 0, :, :].astype(jnp.float32)
 
 
 def put(x: Array, values: Array, step: Array) -> Array:
@@ -82,13 +85,13 @@ def put(x: Array, values: Array, step: Array) -> Array:
     last = x.shape[-3] - 1
     for turn, at in enumerate((step, last - step)[: x.shape[-4]]):
         start = [0] * (x.ndim - 4) + [turn, at, 0, 0]
-        piece = values[..., turn : turn + 1, None, :, :]
+        piece = values[..., turn : turn + 1, None, :, :].astype(x.dtype)
         x = lax.dynamic_update_slice(x, piece, start)
     return x
 
 
 def before(h: Array) -> Array:
-    """Hidden states [..., direction, frame, batch, hidden] -> those that each frame started from."""
+    """Hidden states [..., direction, frame, batch, hidden] -> what each frame started from."""
     edge = jnp.zeros_like(h[..., :1, :1, :, :])
     parts = [jnp.concatenate([edge, h[..., :1, :-1, :, :]], axis=-3)]
     if h.shape[-4] == 2:
@@ -97,7 +100,7 @@ def before(h: Array) -> Array:
 
 
 def _recur_forward(z: Array, w_hh: Array, bias: Array):
-    halved = halve(w_hh)
+    halved = halve(w_hh).astype(z.dtype)
 
     def step(count, carry):
         h, c, z, *kept = carry
@@ -112,7 +115,7 @@ def _recur_forward(z: Array, w_hh: Array, bias: Array):
 
     # zeros_like keeps what shard_map knows about z; a plain zero would be "the same everywhere".
     many = jnp.zeros_like(z[..., : z.shape[-1] // 4])
-    one = jnp.zeros_like(many[..., 0, :, :])
+    one = jnp.zeros_like(many[..., 0, :, :], jnp.float32)
     carry = one, one, z, many, many, many
     _, _, activated, h, c_before, tanh_c = lax.fori_loop(0, z.shape[-3], step, carry)
     return h, (h, c_before, tanh_c, activated, w_hh)
@@ -120,7 +123,7 @@ def _recur_forward(z: Array, w_hh: Array, bias: Array):
 
 def _recur_backward(saved, dh_out):
     h, c_before, all_tanh_c, activated, w_hh = saved
-    w_back = w_hh.swapaxes(-1, -2)  # once, not every step
+    w_back = w_hh.swapaxes(-1, -2).astype(h.dtype)  # once, not every step
     frames = h.shape[-3]
 
     def step(count, carry):
@@ -139,13 +142,13 @@ def _recur_backward(saved, dh_out):
             ],
             axis=-1,
         )
-        dh = jnp.matmul(dz, w_back, precision=PRECISION)
+        dh = contract("...bg,...gh->...bh", dz, w_back, h.dtype)
         return dh, dc * f, put(rest, dz, count)
 
-    zero = jnp.zeros_like(dh_out[..., 0, :, :])
+    zero = jnp.zeros_like(dh_out[..., 0, :, :], jnp.float32)
     _, _, dz = lax.fori_loop(0, frames, step, (zero, zero, activated))
-    dw = jnp.einsum("...tbh,...tbg->...hg", before(h), dz, precision=PRECISION)
-    return dz, dw, dz.sum((-3, -2))
+    dw = contract("...tbh,...tbg->...hg", before(h), dz, h.dtype)
+    return dz, dw, dz.sum((-3, -2), jnp.float32)
 
 
 recur.defvjp(_recur_forward, _recur_backward)

@@ -23,6 +23,7 @@ from xumx_jax.transforms.scales import band_of_bin, bandwidth_to_max_bin
 from xumx_jax.transforms.stft import Stft
 
 ACTIVATIONS = ("relu", "softmax")
+DTYPES = ("float32", "bfloat16")
 
 
 class Dense(nn.Module):
@@ -33,6 +34,7 @@ class Dense(nn.Module):
     """
 
     features: int
+    dtype: str
 
     @nn.compact
     def __call__(self, x: Array, mean: Array | None = None, scale: Array | None = None) -> Array:
@@ -40,10 +42,10 @@ class Dense(nn.Module):
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
         rows = x.reshape(-1, x.shape[-1])
         if mean is None:
-            y = product(rows, kernel)
+            y = product(rows, kernel, self.dtype)
         else:
             kernel = kernel * scale[:, None]
-            y = product(rows, kernel) + jnp.matmul(mean, kernel, precision=PRECISION)
+            y = product(rows, kernel, self.dtype) + jnp.matmul(mean, kernel, precision=PRECISION)
         return y.reshape(*x.shape[:-1], -1)
 
 
@@ -56,6 +58,7 @@ class Encoder(nn.Module):
 
     hidden_size: int
     axis_name: str | None
+    dtype: str
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
@@ -64,7 +67,7 @@ class Encoder(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (bins,))
         mean, scale = jnp.tile(mean, channels), jnp.tile(scale, channels)
         x = x.reshape(*x.shape[:-2], channels * bins)
-        x = Dense(self.hidden_size, name="dense")(x, mean, scale)
+        x = Dense(self.hidden_size, of(self.dtype, train), name="dense")(x, mean, scale)
         return jnp.tanh(BatchNorm(self.axis_name, name="norm")(x, train))
 
 
@@ -74,9 +77,10 @@ class Recurrent(nn.Module):
     sources: int
     hidden: int
     directions: int
+    dtype: str
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, train: bool) -> Array:
         features, hidden, directions = x.shape[-1], self.hidden, self.directions
         limit = (6 / (features + hidden)) ** 0.5
 
@@ -87,7 +91,7 @@ class Recurrent(nn.Module):
         w_ih = self.param("w_ih", uniform, (*lead, features, 4 * hidden))
         w_hh = self.param("w_hh", uniform, (*lead, hidden, 4 * hidden))
         bias = self.param("bias", nn.initializers.zeros, (*lead, 4 * hidden))
-        return lstm(x, w_ih, w_hh, bias)
+        return lstm(x, w_ih, w_hh, bias, of(self.dtype, train))
 
 
 class Decoder(nn.Module):
@@ -97,16 +101,23 @@ class Decoder(nn.Module):
     channels: int
     bins: int
     axis_name: str | None
+    dtype: str
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        x = Dense(self.hidden_size, name="dense_0")(x)
+        dtype = of(self.dtype, train)
+        x = Dense(self.hidden_size, dtype, name="dense_0")(x)
         x = jnn.relu(BatchNorm(self.axis_name, name="norm_0")(x, train))
-        x = Dense(self.channels * self.bins, name="dense_1")(x)
+        x = Dense(self.channels * self.bins, dtype, name="dense_1")(x)
         x = BatchNorm(self.axis_name, name="norm_1")(x, train)
         scale = self.param("scale", nn.initializers.ones, (self.bins,))
         mean = self.param("mean", nn.initializers.ones, (self.bins,))
         return x.reshape(*x.shape[:-1], self.channels, self.bins) * scale + mean
+
+
+def of(dtype: str, train: bool) -> str:
+    """What matrix products read: inference is float32 whatever the training was."""
+    return dtype if train else "float32"
 
 
 def per_source(module: type[nn.Module], sources: int):
@@ -135,6 +146,8 @@ class UMX(nn.Module):
     bands         edges of bands (`transforms.scales.band_edges`) that replace the bins at both ends
     activation    "relu", or "softmax" over the sources and a constant "none of them"
     axis_name     of the devices that share a training batch, for batch normalisation
+    dtype         what the matrix products read in training, "float32" or "bfloat16"; parameters and
+                  everything else are float32, and so is all of it when not training
     """
 
     sources: tuple[str, ...] = ("bass", "drums", "vocals", "other")
@@ -153,8 +166,11 @@ class UMX(nn.Module):
     bands: tuple[int, ...] | None = None
     activation: str = "relu"
     axis_name: str | None = None
+    dtype: str = "float32"
 
     def __post_init__(self):
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype {self.dtype!r}: wanted one of {DTYPES}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation {self.activation!r}: wanted one of {ACTIVATIONS}")
         super().__post_init__()
@@ -171,13 +187,12 @@ class UMX(nn.Module):
         count = len(self.sources)
         directions = 1 if self.unidirectional else 2
         bins = self.transform.bins if self.bands is None else len(self.bands) - 1
-        self.enc = per_source(Encoder, count)(self.hidden_size, self.axis_name)
-        self.lstm = [
-            Recurrent(count, self.hidden_size // directions, directions) for _ in range(self.layers)
-        ]
+        self.enc = per_source(Encoder, count)(self.hidden_size, self.axis_name, self.dtype)
+        hidden = self.hidden_size // directions
+        self.lstm = [Recurrent(count, hidden, directions, self.dtype) for _ in range(self.layers)]
         self.drop = nn.Dropout(self.dropout)
         self.dec = per_source(Decoder, count)(
-            self.hidden_size, self.channels, bins, self.axis_name
+            self.hidden_size, self.channels, bins, self.axis_name, self.dtype
         )
 
     def __call__(self, mix: Array, train: bool = False) -> Stems:
@@ -246,7 +261,7 @@ class UMX(nn.Module):
         for index, layer in enumerate(self.lstm):
             if index:
                 x = self.drop(x, deterministic=not train)
-            x = layer(x)
+            x = layer(x, train)
         return x.swapaxes(1, 2)
 
     def decode(self, hidden: Array, latent: Array, train: bool = False) -> Array:

@@ -63,7 +63,7 @@ class Stft:
         return self.inverse_frames(spec.swapaxes(-1, -2), length)
 
     def inverse_frames(self, spec: Array, length: int | None = None, axis: int = -2) -> Array:
-        """Rebuild [..., frame, bin] as [..., time]; see `inverse`, and `forward_frames` for axis."""
+        """Rebuild [..., frame, bin] as [..., time]; as `inverse`, with the frames at `axis`."""
         frames, half = spec.shape[axis], self.n_fft // 2
         if length is None:
             length = self.hop * (frames - 1)
