@@ -100,7 +100,7 @@ class Run:
         )
         build = partial(models.build, config.model.name, **config.model.args.to_dict())
         self.step = step.Step(
-            model=build(axis_name=step.AXIS),
+            model=build(axis_name=step.AXIS, dtype=train.compute),
             loss=losses.build(config.loss.name, **config.loss.get(config.loss.name, {})),
             optimizer=optimizer.build(
                 options.name, options.weight_decay * scale, options.clip, options.accumulate
