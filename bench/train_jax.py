@@ -32,9 +32,10 @@ def adapter(module, variables, stems):
     loss, adam = losses.build("multi_domain"), optimizer.build("adam", DECAY)
     this = step.Step(module, loss, adam, optax.constant_schedule(RATE))
     over, zero = step.mesh(jax.devices()[:1]), jnp.zeros((), jnp.int32)
+    variables = jax.tree.map(jnp.asarray, variables)
     now = state.State(
-        step=zero, skipped=zero, in_row=zero, average=None, opt_state=adam.init(variables["params"]),
-        plateau=Plateau(80, 0.3, 10).init(), **jax.tree.map(jnp.asarray, variables),
+        step=zero, skipped=zero, in_row=zero, average=None, plateau=Plateau(80, 0.3, 10).init(),
+        opt_state=adam.init(variables["params"]), **variables,
     )  # fmt: skip
     ones = np.ones(stems.shape[:2], np.float32)
     batch = Examples(np.ascontiguousarray(stems.swapaxes(2, 3)), ones, ones < 0)
