@@ -28,7 +28,8 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint parity wheel bench-separate bench-loader score-demo demo-model clean
+.PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader score-demo demo-model
+.PHONY: clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,9 @@ parity: $(TORCH)/done ## compare with PyTorch, random full-size weights through 
 
 bench-separate: $(TORCH)/done ## time separation against PyTorch
 	@$(TORCH)/bin/python bench/separate.py $(ARGS)
+
+bench-train: $(TORCH)/done ## time a training step against PyTorch
+	@$(TORCH)/bin/python bench/train.py $(ARGS)
 
 bench-loader: $(TORCH)/done ## time the training input against Open-Unmix's
 	@$(TORCH)/bin/python bench/loader.py $(ARGS)
@@ -107,6 +111,6 @@ $(VENV)/songs: $(LISTS) | $(VENV)/made
 $(TORCH)/done: $(LISTS) $(wildcard bench/parity-*.txt)
 	@$(find_python); $$python -m venv $(TORCH)
 	@echo "installing xumx_jax, PyTorch and the packages compared with into $(TORCH) ..."
-	@$(TORCH)/bin/python $(PINNED) -e . -r bench/parity-requirements.txt
+	@$(TORCH)/bin/python $(PINNED) -e '.[train]' -r bench/parity-requirements.txt
 	@$(TORCH)/bin/python $(PINNED) --no-deps -r bench/parity-no-deps.txt
 	@touch $@

@@ -32,29 +32,6 @@ LIVE = {"sources": SOURCES[:3], "hidden_size": 512, "bidirectional": False, "spe
 SHIFTS = ("enc/mean", "dec/norm_0/bias")
 
 
-def randomise(model: torch.nn.Module, seed: int) -> None:
-    """Draw every weight and statistic anew, so that nothing keeps a value that hides a mistake."""
-    draw = torch.Generator().manual_seed(seed)
-
-    def normal(tensor):
-        return torch.randn(tensor.shape, generator=draw)
-
-    for name, tensor in model.state_dict().items():
-        if name.endswith("window"):
-            continue
-        if name.endswith("num_batches_tracked"):
-            value = torch.tensor(1234)
-        elif "running_var" in name:
-            value = 0.5 + normal(tensor).square()
-        elif "scale" in name:
-            value = 0.5 + 0.1 * normal(tensor)
-        elif tensor.ndim > 1:
-            value = normal(tensor) / tensor.shape[-1] ** 0.5
-        else:
-            value = 0.5 + 0.3 * normal(tensor)
-        tensor.copy_(value)
-
-
 def keep_clear_of_corners(model: torch.nn.Module) -> None:
     """Move what enters each ReLU away from 0, three in four above it and the others below.
 
@@ -112,6 +89,21 @@ def outputs(original: torch.nn.Module, path: Path, mix: np.ndarray):
         yield f"waveform {source}", differ(stems.wave[:, index], wave[:, index])
 
 
+def as_ours(info: dict, tensors: dict) -> dict[str, dict]:
+    """A state_dict, or gradients laid like one, -> {collection: {our name: array}}."""
+    kind = KINDS[info["kind"]]
+    tensors = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+    tree = rules.apply(
+        kind.rules(info["args"]),
+        tensors,
+        shapes(kind.model, info["args"]),
+        info["args"]["sources"],
+        info["args"]["layers"],
+        kind.ignore,
+    )
+    return {collection: flatten_dict(tree[collection], sep="/") for collection in tree}
+
+
 def training(original: torch.nn.Module, path: Path, mix: np.ndarray):
     """Yield (tensor, difference) of one training step: waveforms, running statistics, gradients.
 
@@ -124,24 +116,10 @@ def training(original: torch.nn.Module, path: Path, mix: np.ndarray):
         lstm.dropout = 0.0
     wave = original(torch.from_numpy(mix))[1]
     wave.square().mean().backward()
-    kind = KINDS[info["kind"]]
-
-    def as_ours(tensors):
-        tensors = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
-        tree = rules.apply(
-            kind.rules(info["args"]),
-            tensors,
-            shapes(kind.model, info["args"]),
-            info["args"]["sources"],
-            info["args"]["layers"],
-            kind.ignore,
-        )
-        return {collection: flatten_dict(tree[collection], sep="/") for collection in tree}
-
     # the name map wants all tensors: gradients for the parameters, buffers after the step
     tensors = original.state_dict()
     tensors |= {name: p.grad for name, p in original.named_parameters() if p.requires_grad}
-    theirs = as_ours(tensors)
+    theirs = as_ours(info, tensors)
 
     @jax.jit
     def step(params, statistics):
@@ -165,7 +143,7 @@ def training(original: torch.nn.Module, path: Path, mix: np.ndarray):
 def asteroid_case(folder: Path, seed: int, compare, seconds: float = 6.0, **arguments):
     """Compare with asteroid's model, from a file as its `serialize` writes it."""
     original = asteroid_xumx.build(**arguments)
-    randomise(original, seed)
+    asteroid_xumx.randomise(original, seed, offset=0.5)
     if compare is training:
         keep_clear_of_corners(original)
     path = folder / "asteroid.pth"
@@ -177,7 +155,7 @@ def asteroid_case(folder: Path, seed: int, compare, seconds: float = 6.0, **argu
 def aimless_case(folder: Path, seed: int):
     """Compare with AIMLESS's layout of the same network, from a file as Lightning writes it."""
     original = asteroid_xumx.build(**FULL)
-    randomise(original, seed)
+    asteroid_xumx.randomise(original, seed, offset=0.5)
     renamed = asteroid_xumx.as_aimless(original.state_dict(), SOURCES)
     state = {f"model.{name}": tensor for name, tensor in renamed.items()}
     state["spec.window"] = torch.hann_window(4096)

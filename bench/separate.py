@@ -21,14 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from worker import Worker
+from worker import KEPT, QUIET, Worker, environment, machine
 
 HERE = Path(__file__).parent
 RATE = 44_100
 LIMIT = 1e-4  # of the largest sample
-# Idle threads that spin would steal from the side whose turn it is.
-QUIET = {"OMP_WAIT_POLICY": "PASSIVE"}
-KEPT = {**QUIET, "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_THRESHOLD_": str(2**40)}
 
 
 def music(seconds: float, seed: int = 0) -> np.ndarray:
@@ -94,10 +91,6 @@ def program(folder: Path, mix: np.ndarray) -> np.ndarray:
     )
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, **QUIET}
-
-
 def compare(what: str, ours: np.ndarray, theirs: np.ndarray) -> float:
     """The largest difference relative to the largest sample; stops the program above LIMIT."""
     # Theirs ends with the last whole hop.
@@ -130,13 +123,6 @@ def report(facts: dict[str, dict], seconds: float) -> None:
         if name.startswith("ours")
     )
     print(f"\nOf the first run, compilation and warming up: {compiling}.")
-
-
-def machine() -> str:
-    """The processor's name and how many cores this process may use."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(os.sched_getaffinity(0))} x {(named or [platform.machine()])[0]}"
 
 
 def main() -> None:

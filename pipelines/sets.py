@@ -60,9 +60,10 @@ class Set:
 
     @cached_property
     def track_lengths(self) -> list[int]:
-        """Samples of each track: those of its longest stem; empty if the set is not aligned."""
+        """Samples of each mixture: those of its longest stem, or of its shortest if not aligned."""
         if not self.aligned:
-            return []
+            tracks = range(max(self.counts))
+            return [min(_length(clip) for clip in self._beside(track)) for track in tracks]
         rows = [*self.clips, self.mixtures] if self.mixtures else self.clips
         return [max(map(_length, clips)) for clips in zip(*rows, strict=True)]
 
@@ -79,11 +80,18 @@ class Set:
         _fill(self.clips[source][track], start, out)
 
     def mixture_into(self, track: int, start: int, out: np.ndarray) -> None:
-        """Fill float32 `out` [time, channel] with the real mixture, else the sum of all sources."""
+        """Fill float32 `out` [time, channel] with the real mixture, else the sum of all sources.
+
+        Sources that do not belong together are summed in their order, the shorter lists going
+        round: mixtures for statistics.
+        """
         if self.mixtures:
             _fill(self.mixtures[track], start, out)
         else:
-            _fill(tuple(part for clips in self.clips for part in clips[track]), start, out)
+            _fill(tuple(part for clip in self._beside(track) for part in clip), start, out)
+
+    def _beside(self, track: int) -> list[Clip]:
+        return [clips[track % len(clips)] for clips in self.clips]
 
     @cached_property
     def _digest(self) -> str:

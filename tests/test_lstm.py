@@ -45,10 +45,11 @@ def test_equals_the_textbook_with_gradients(directions, frames):
         np.testing.assert_allclose(a, b, atol=2e-5)
 
 
-def test_vmaps_over_sources():
+@pytest.mark.parametrize("run", [lstm, jax.vmap(lstm)], ids=["axis", "vmap"])
+def test_sources_run_together(run):
     x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
     w = [np.stack([a, -a]) for a in weights(2)]
-    both = jax.vmap(lstm)(x, *w)
+    both = run(x, *w)
     for source in range(2):
         np.testing.assert_allclose(
             both[source], lstm(x[source], *(a[source] for a in w)), atol=1e-6

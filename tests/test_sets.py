@@ -118,8 +118,12 @@ def test_sources_of_other_songs_have_counts_and_lengths_of_their_own(tmp_path):
     paths = [write(tmp_path / f"{i}.wav", noise(20 + i)) for i in range(3)]
     clips = (clip(paths[0]),), (clip(paths[1]), clip(paths[2]))
     data = make(tmp_path, clips, aligned=False)
-    assert data.counts == [1, 2] and data.track_lengths == []
+    assert data.counts == [1, 2]
     assert [data.length(0, 0), data.length(1, 0), data.length(1, 1)] == [20, 21, 22]
+    assert data.track_lengths == [20, 20], "as long as all of a mixture's clips"
+    mix = np.empty((20, 2), np.float32)
+    data.mixture_into(1, 0, mix)
+    np.testing.assert_array_equal(mix, whole(paths[0]) + whole(paths[2])[:20])
 
 
 def test_fingerprint_changes_with_the_data_and_not_with_its_place(tmp_path):

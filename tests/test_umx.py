@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from xumx_jax import losses
 from xumx_jax.errors import UserError
 from xumx_jax.models import MODELS, build
+from xumx_jax.stems import Stems
 from xumx_jax.transforms.scales import band_edges
 
 TINY = {"hidden_size": 8, "n_fft": 64, "hop": 16, "dropout": 0.0, "layers": 2}
@@ -143,12 +145,63 @@ def test_dropout_acts_in_training_alone():
     assert (run(0, False).wave == run(1, False).wave).all()
 
 
+def test_sizes_are_the_absolute_values_of_the_spectra():
+    for power in (1, 2):
+        model, variables = made(power=power)
+        stems = apply(model, variables, mixture())
+        np.testing.assert_allclose(stems.size[0], jnp.abs(stems.spec[0]), rtol=1e-5, atol=1e-5)
+
+
+def steps(dtype: str, count: int):
+    """Losses, the first step's waveforms and gradients, and the parameters after `count` steps."""
+    model, variables = made(dtype=dtype)
+    truth = np.random.default_rng(1).normal(size=(3, 4, 2, 400)).astype(np.float32)
+    ref, mix = Stems(truth, (model.transform.forward(truth),)), truth.sum(1)
+    measure = losses.build("multi_domain", trim=0)
+
+    def objective(params):
+        state = variables | {"params": params}
+        est, _ = model.apply(state, mix, train=True, mutable=["batch_stats"])
+        return measure(est, ref, mix)[0], est.wave
+
+    run = jax.jit(jax.value_and_grad(objective, has_aux=True))
+    params, values = variables["params"], []
+    for step in range(count):
+        (value, wave), grads = run(params)
+        if step == 0:
+            first = wave, grads
+        values.append(float(value))
+        params = jax.tree.map(lambda p, g: p - 0.01 * jnp.sign(g), params, grads)
+    return values, *first, params
+
+
+def test_bfloat16_keeps_to_float32():
+    """Waveforms to 1 %, gradients of every large tensor in the same direction, the same descent."""
+    values, wave, grads, _ = steps("float32", 8)
+    rounded, rounded_wave, rounded_grads, params = steps("bfloat16", 8)
+    assert 0 < np.abs(wave - rounded_wave).max() < 0.01 * np.abs(wave).max()
+    assert {leaf.dtype for leaf in jax.tree.leaves((rounded_grads, params))} == {np.dtype("f4")}
+    for exact, other in zip(jax.tree.leaves(grads), jax.tree.leaves(rounded_grads), strict=True):
+        if exact.ndim > 2:  # kernels, beside their source axis
+            lengths = jnp.linalg.norm(exact.ravel()) * jnp.linalg.norm(other.ravel())
+            assert float((exact * other).sum() / lengths) > 0.99
+    assert rounded[-1] < 0.9 * rounded[0]
+    np.testing.assert_allclose(rounded, values, rtol=0.02)
+
+
+def test_bfloat16_is_for_training_alone():
+    model, variables = made(dtype="bfloat16")
+    exact = apply(build("xumx", **TINY), variables, mixture()).wave
+    np.testing.assert_array_equal(apply(model, variables, mixture()).wave, exact)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("hdumx", {}, "unknown model 'hdumx'; known: xumx, umx"),
         ("xumx", {"hiden": 1}, "hiden"),
         ("xumx", {"activation": "sigmoid"}, "activation 'sigmoid'"),
+        ("xumx", {"dtype": "float16"}, "dtype 'float16'"),
     ],
 )
 def test_what_cannot_be_built(name, options, message):

@@ -29,14 +29,15 @@ def subsets(sources: int) -> np.ndarray:
 def combination_mse(est: Array, ref: Array, groups: np.ndarray) -> Array:
     """Mean squared error between summed magnitudes [batch, source, ...], mean over all groups.
 
-    The square of a sum is a quadratic form in the sources' errors, so one small matrix of their
-    products serves every group and no sum is ever held.
+    The square of a sum is a quadratic form in the sources' errors e with weights, over all groups,
+    of `own` for the square of a source's and `cross` for the product of two, the same for any two:
+    (own - cross) * sum e^2 + cross * (sum e)^2. No group's sum is ever held.
     """
-    error = jnp.moveaxis(est - ref, 1, 0)
-    error = error.reshape(error.shape[0], -1)
-    products = jnp.matmul(error, error.T, precision=lax.Precision.HIGHEST)
     weights = groups.T @ groups / len(groups)
-    return (products * weights).sum() / error.shape[1]
+    own, cross = weights[0, 0], weights[0, 1] if len(weights) > 1 else 0.0
+    error = est - ref
+    squares = (own - cross) * jnp.square(error).sum(1) + cross * jnp.square(error.sum(1))
+    return squares.mean()
 
 
 def weighted_sdr(est: Array, ref: Array, mix: Array, groups: np.ndarray) -> Array:
@@ -77,9 +78,11 @@ def weighted_sdr(est: Array, ref: Array, mix: Array, groups: np.ndarray) -> Arra
 
 def _mse(est: Stems, ref: Stems, mix: Array, *, combinations: bool, power: int):
     groups = _groups(est, combinations)
-    magnitudes = [jnp.abs(stems.spec[0]) for stems in (est, ref)]
+    size = est.size[0] if est.size else jnp.abs(est.spec[0])
     # a masked spectrum already has the model's power; the truth is taken to it here
-    value = combination_mse(magnitudes[0], magnitudes[1] ** power, groups)
+    pair = size, jnp.abs(ref.spec[0]) ** power
+    # [..., bin, frame] -> [..., frame, bin], as both were computed
+    value = combination_mse(*(each.swapaxes(-1, -2) for each in pair), groups)
     return value, {"mse": value}
 
 

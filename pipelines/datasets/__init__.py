@@ -2,7 +2,17 @@
 
 import difflib
 import inspect
+from pathlib import Path
 
+from pipelines.datasets.generated import open_generated
+from pipelines.datasets.musdb import is_musdb, open_musdb
+from pipelines.datasets.openunmix import (
+    open_aligned,
+    open_sourcefolder,
+    open_trackfolder_fix,
+    open_trackfolder_var,
+)
+from pipelines.datasets.records import open_records
 from pipelines.datasets.stems_folder import open_folder
 from pipelines.sets import Set
 from xumx_jax.errors import UserError
@@ -10,6 +20,20 @@ from xumx_jax.errors import UserError
 # open_xxx(root, targets, rate, channels, **options); `targets` are the model's sources.
 DATASETS = {
     "folder": open_folder,
+    "musdb": open_musdb,
+    "aligned": open_aligned,
+    "sourcefolder": open_sourcefolder,
+    "trackfolder_fix": open_trackfolder_fix,
+    "trackfolder_var": open_trackfolder_var,
+    "generated": open_generated,
+    "records": open_records,
+}
+
+# How examples are mixed where a recipe leaves it open: as the data set is meant.
+RECIPES = {
+    "aligned": {"same_song": 1.0, "gain": (1.0, 1.0), "swap": 0.0},
+    "trackfolder_fix": {"same_song": 1.0},
+    "trackfolder_var": {"same_song": 1.0},
 }
 
 
@@ -28,6 +52,11 @@ def open_data(
         if option not in known:
             raise UserError(f"data set {name!r} has no option {option!r}{_nearest(option, known)}")
     return opener(root, tuple(targets), int(rate), channels, **options)
+
+
+def guess(root: str) -> str:
+    """The name of the data set that a root holds: MUSDB18, or else folders of stems."""
+    return "musdb" if not root or is_musdb(Path(root)) else "folder"
 
 
 def _opener(name: str):

@@ -1,6 +1,6 @@
 """From files to a Set: what belongs together, and what has to be left out and why."""
 
-import logging
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from pipelines import wav
 from pipelines.sets import Clip, Part, Set
 from xumx_jax.errors import UserError
 
-LOG = logging.getLogger(__name__)
 SHOWN = 3  # reasons in one message
 # Stems of one track may differ by this much (coders pad, editors trim): the larger of the two.
 TOLERANCE_SECONDS, TOLERANCE_SHARE = 1.0, 0.01
@@ -85,6 +84,11 @@ def listed(value) -> tuple[str, ...]:
     return tuple(name for name in value or () if name)
 
 
+def say(line: str) -> None:
+    """Tell the user, whatever a program does with its logs."""
+    print(f"data: {line}", file=sys.stderr, flush=True)
+
+
 def existing(path: Path) -> Path:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -145,7 +149,7 @@ def judge(root, skipped: Sequence[tuple[str, str]], total: int, max_skipped: flo
             f"{root}: {len(skipped)} of {total} tracks cannot be used, more than the share "
             f"max_skipped={max_skipped:g} allows: {reasons}"
         )
-    LOG.warning("%s: %d of %d tracks left out: %s", root, len(skipped), total, reasons)
+    say(f"{root}: {len(skipped)} of {total} tracks left out: {reasons}")
 
 
 def probe(path: Path, rate: int, channels: int) -> wav.File:

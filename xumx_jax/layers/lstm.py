@@ -1,8 +1,10 @@
-"""Bidirectional LSTM layer: one scan for all directions and, under vmap, all sources.
+"""Bidirectional LSTM layer: one loop for all sources and both directions.
 
 Written for training speed on a CPU as well: the gates are saved in the forward pass and the
-gradient of the recurrent weights is one matrix product after the reverse scan, instead of one small
-product a step inside it (twice as fast as differentiating the scan; it equals that to rounding).
+gradient of the recurrent weights is one matrix product after the reverse loop, instead of one small
+product a step inside it (twice as fast as differentiating the loop; it equals that to rounding).
+Every array lies as the matrix products read and write it, so that none is copied to be turned:
+the loop itself reads direction 1 from the end, and leaves the gates where their inputs lay.
 """
 
 import jax
@@ -10,50 +12,41 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-PRECISION = lax.Precision.HIGHEST  # no TF32 or bfloat16 passes: the weights were trained in float32
+from xumx_jax.layers.dense import contract, product
 
 
-def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array) -> Array:
-    """Run one layer over [frame, batch, feature] into [frame, batch, direction * hidden].
+def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array, dtype: str = "float32") -> Array:
+    """Run one layer over [..., frame, batch, feature] into [..., frame, batch, direction * hidden].
 
-    `w_ih` [direction, feature, 4 * hidden], `w_hh` [direction, hidden, 4 * hidden], `bias`
-    [direction, 4 * hidden]; the gates lie in the order i, f, g, o. Direction 1 reads the frames
-    backwards. The states start from zero. Hochreiter and Schmidhuber 1997, with forget gates.
+    `w_ih` [..., direction, feature, 4 * hidden], `w_hh` [..., direction, hidden, 4 * hidden],
+    `bias` [..., direction, 4 * hidden]; the gates lie in the order i, f, g, o. Leading axes, as
+    that of the source, are independent layers run together. Direction 1 reads the frames backwards.
+    The states start from zero. Hochreiter and Schmidhuber 1997, with forget gates.
+
+    Matrix products read `dtype`, and what is kept for the gradient is kept in it; cell states,
+    sums, the result and the gradients are float32.
     """
-    z = jnp.einsum("tbi,dig->tdbg", x, w_ih, precision=PRECISION) + bias[:, None]
-    # Under shard_map, adding a zero made from z marks shared weights as this device's own, as the
-    # hand-written gradient of `recur` treats them; the gradient of the mark sums over devices.
-    h = unturn(recur(unturn(z), w_hh + jnp.zeros_like(z[0, :, :1])))
-    # [frame, direction, batch, hidden] -> [frame, batch, direction * hidden]
-    frames, directions, batch, hidden = h.shape
-    return h.swapaxes(1, 2).reshape(frames, batch, directions * hidden)
-
-
-def unturn(z: Array) -> Array:
-    """Reverse the frames of direction 1 in [frame, direction, ...]; its own inverse."""
-    if z.shape[1] == 1:
-        return z
-    return jnp.stack([z[:, 0], z[::-1, 1]], axis=1)
+    directions, (frames, batch, _) = w_ih.shape[-3], x.shape[-3:]
+    rows = x.reshape(*x.shape[:-3], 1, frames * batch, -1)
+    rows = jnp.broadcast_to(rows, (*x.shape[:-3], directions, *rows.shape[-2:]))
+    z = product(rows, w_ih, dtype).astype(dtype)
+    z = z.reshape(*z.shape[:-2], frames, batch, -1)
+    # Under shard_map, adding a zero made from z marks shared weights as this device's own; see
+    # `layers.dense`.
+    zero = jnp.zeros_like(z[..., 0, :1, :], jnp.float32)
+    h = recur(z, w_hh + zero, bias + zero[..., 0, :])
+    # [..., direction, frame, batch, hidden] -> [..., frame, batch, direction * hidden]
+    h = jnp.moveaxis(h.astype(jnp.float32), -4, -2)
+    return h.reshape(*h.shape[:-2], -1)
 
 
 @jax.custom_vjp
-def recur(z: Array, w_hh: Array) -> Array:
-    """Run the recurrence on projected inputs [frame, direction, batch, 4 * hidden] -> hidden.
+def recur(z: Array, w_hh: Array, bias: Array) -> Array:
+    """Run the recurrence on projected inputs, [..., direction, frame, batch, 4 * hidden].
 
-    Every direction runs forwards; `lstm` turns the backward one. Returns
-    [frame, direction, batch, hidden].
+    Returns hidden states, [..., direction, frame, batch, hidden], in the type of `z`.
     """
-
-    z, w_hh = halve(z), halve(w_hh)
-
-    def step(carry, z_t):
-        h, c = carry
-        i, f, g, o = jnp.split(gates(z_t, h, w_hh), 4, axis=-1)
-        c = f * c + i * g
-        h = o * jnp.tanh(c)
-        return (h, c), h
-
-    return lax.scan(step, start(z), z)[1]
+    return _recur_forward(z, w_hh, bias)[0]
 
 
 def halve(z: Array) -> Array:
@@ -67,64 +60,95 @@ def halves(hidden: int) -> np.ndarray:
 
 
 def gates(z: Array, h: Array, w_hh: Array) -> Array:
-    """Activate all gates, [direction, batch, 4 * hidden], from halved inputs and weights.
+    """Activate all gates, [..., direction, batch, 4 * hidden], from halved inputs and weights.
 
     sigmoid(x) = (1 + tanh(x / 2)) / 2, so one tanh over the whole vector serves all four: half the
     time of a step on a CPU.
     """
-    t = jnp.tanh(z + jnp.einsum("dbh,dhg->dbg", h, w_hh, precision=PRECISION))
+    t = jnp.tanh(z + contract("...bh,...hg->...bg", h, w_hh, w_hh.dtype))
     gain = halves(t.shape[-1] // 4)
     return t * gain + (1 - gain)
 
 
-def start(z: Array) -> tuple[Array, Array]:
-    # zeros_like keeps what shard_map knows about z; a plain zero would be "the same everywhere".
-    zero = jnp.zeros_like(z[0, ..., : z.shape[-1] // 4])
-    return zero, zero
+def take(x: Array, step: Array) -> Array:
+    """[..., direction, frame, batch, feature] -> what each direction reads at `step`, no frame."""
+    last = x.shape[-3] - 1
+    turns = [
+        lax.dynamic_slice_in_dim(x[..., turn : turn + 1, :, :, :], at, 1, axis=x.ndim - 3)
+        for turn, at in enumerate((step, last - step)[: x.shape[-4]])
+    ]
+    return jnp.concatenate(turns, axis=-4)[..., 0, :, :].astype(jnp.float32)
 
 
-def _recur_forward(z: Array, w_hh: Array):
-    z, halved = halve(z), halve(w_hh)
+def put(x: Array, values: Array, step: Array) -> Array:
+    """Put `values` where `take` would read them."""
+    last = x.shape[-3] - 1
+    for turn, at in enumerate((step, last - step)[: x.shape[-4]]):
+        start = [0] * (x.ndim - 4) + [turn, at, 0, 0]
+        piece = values[..., turn : turn + 1, None, :, :].astype(x.dtype)
+        x = lax.dynamic_update_slice(x, piece, start)
+    return x
 
-    def step(carry, z_t):
-        h, c = carry
-        activated = gates(z_t, h, halved)
+
+def before(h: Array) -> Array:
+    """Hidden states [..., direction, frame, batch, hidden] -> what each frame started from."""
+    edge = jnp.zeros_like(h[..., :1, :1, :, :])
+    parts = [jnp.concatenate([edge, h[..., :1, :-1, :, :]], axis=-3)]
+    if h.shape[-4] == 2:
+        parts.append(jnp.concatenate([h[..., 1:, 1:, :, :], edge], axis=-3))
+    return jnp.concatenate(parts, axis=-4)
+
+
+def _recur_forward(z: Array, w_hh: Array, bias: Array):
+    halved = halve(w_hh).astype(z.dtype)
+
+    def step(count, carry):
+        h, c, z, *kept = carry
+        activated = gates(halve(take(z, count) + bias[..., None, :]), h, halved)
         i, f, g, o = jnp.split(activated, 4, axis=-1)
         c_new = f * c + i * g
-        h_new = o * jnp.tanh(c_new)
-        return (h_new, c_new), (h_new, c, activated)
+        tanh_c = jnp.tanh(c_new)
+        h = o * tanh_c
+        now = (h, c, tanh_c)
+        kept = [put(every, one, count) for every, one in zip(kept, now, strict=True)]
+        return (h, c_new, put(z, activated, count), *kept)
 
-    _, (h, c_before, activated) = lax.scan(step, start(z), z)
-    return h, (h, c_before, activated, w_hh)
+    # zeros_like keeps what shard_map knows about z; a plain zero would be "the same everywhere".
+    many = jnp.zeros_like(z[..., : z.shape[-1] // 4])
+    one = jnp.zeros_like(many[..., 0, :, :], jnp.float32)
+    carry = one, one, z, many, many, many
+    _, _, activated, h, c_before, tanh_c = lax.fori_loop(0, z.shape[-3], step, carry)
+    return h, (h, c_before, tanh_c, activated, w_hh)
 
 
 def _recur_backward(saved, dh_out):
-    h, c_before, activated, w_hh = saved
-    w_back = w_hh.swapaxes(-1, -2)  # once, not every step
+    h, c_before, all_tanh_c, activated, w_hh = saved
+    w_back = w_hh.swapaxes(-1, -2).astype(h.dtype)  # once, not every step
+    frames = h.shape[-3]
 
-    def step(carry, inputs):
-        dh, dc = carry
-        dh_t, c_prev, act = inputs
-        i, f, g, o = jnp.split(act, 4, axis=-1)
-        tanh_c = jnp.tanh(f * c_prev + i * g)
-        dh = dh + dh_t
+    def step(count, carry):
+        dh, dc, rest = carry
+        count = frames - 1 - count
+        i, f, g, o = jnp.split(take(rest, count), 4, axis=-1)
+        tanh_c = take(all_tanh_c, count)
+        dh = dh + take(dh_out, count)
         dc = dc + dh * o * (1 - tanh_c**2)
         dz = jnp.concatenate(
             [
                 dc * g * i * (1 - i),
-                dc * c_prev * f * (1 - f),
+                dc * take(c_before, count) * f * (1 - f),
                 dc * i * (1 - g**2),
                 dh * tanh_c * o * (1 - o),
             ],
             axis=-1,
         )
-        dh = jnp.einsum("dbg,dgh->dbh", dz, w_back, precision=PRECISION)
-        return (dh, dc * f), dz
+        dh = contract("...bg,...gh->...bh", dz, w_back, h.dtype)
+        return dh, dc * f, put(rest, dz, count)
 
-    zero = jnp.zeros_like(dh_out[0])
-    _, dz = lax.scan(step, (zero, zero), (dh_out, c_before, activated), reverse=True)
-    dw = jnp.einsum("tdbh,tdbg->dhg", h[:-1], dz[1:], precision=PRECISION)
-    return dz, dw
+    zero = jnp.zeros_like(dh_out[..., 0, :, :], jnp.float32)
+    _, _, dz = lax.fori_loop(0, frames, step, (zero, zero, activated))
+    dw = contract("...tbh,...tbg->...hg", before(h), dz, h.dtype)
+    return dz, dw, dz.sum((-3, -2), jnp.float32)
 
 
 recur.defvjp(_recur_forward, _recur_backward)

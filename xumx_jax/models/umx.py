@@ -14,7 +14,8 @@ from flax import linen as nn
 from jax import Array
 from jax import nn as jnn
 
-from xumx_jax.layers.lstm import PRECISION, lstm
+from xumx_jax.layers.dense import PRECISION, product
+from xumx_jax.layers.lstm import lstm
 from xumx_jax.layers.norm import BatchNorm
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import log_bands
@@ -22,6 +23,7 @@ from xumx_jax.transforms.scales import band_of_bin, bandwidth_to_max_bin
 from xumx_jax.transforms.stft import Stft
 
 ACTIVATIONS = ("relu", "softmax")
+DTYPES = ("float32", "bfloat16")
 
 
 class Dense(nn.Module):
@@ -32,16 +34,19 @@ class Dense(nn.Module):
     """
 
     features: int
+    dtype: str
 
     @nn.compact
     def __call__(self, x: Array, mean: Array | None = None, scale: Array | None = None) -> Array:
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        rows = x.reshape(-1, x.shape[-1])
         if mean is None:
-            return jnp.matmul(x, kernel, precision=PRECISION)
-        kernel = kernel * scale[:, None]
-        shift = jnp.matmul(mean, kernel, precision=PRECISION)
-        return jnp.matmul(x, kernel, precision=PRECISION) + shift
+            y = product(rows, kernel, self.dtype)
+        else:
+            kernel = kernel * scale[:, None]
+            y = product(rows, kernel, self.dtype) + jnp.matmul(mean, kernel, precision=PRECISION)
+        return y.reshape(*x.shape[:-1], -1)
 
 
 class Encoder(nn.Module):
@@ -53,6 +58,7 @@ class Encoder(nn.Module):
 
     hidden_size: int
     axis_name: str | None
+    dtype: str
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
@@ -61,28 +67,31 @@ class Encoder(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (bins,))
         mean, scale = jnp.tile(mean, channels), jnp.tile(scale, channels)
         x = x.reshape(*x.shape[:-2], channels * bins)
-        x = Dense(self.hidden_size, name="dense")(x, mean, scale)
+        x = Dense(self.hidden_size, of(self.dtype, train), name="dense")(x, mean, scale)
         return jnp.tanh(BatchNorm(self.axis_name, name="norm")(x, train))
 
 
 class Recurrent(nn.Module):
-    """The weights of one LSTM layer of one source; see `layers.lstm`."""
+    """The weights of one LSTM layer of all sources, which run together; see `layers.lstm`."""
 
+    sources: int
     hidden: int
     directions: int
+    dtype: str
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, train: bool) -> Array:
         features, hidden, directions = x.shape[-1], self.hidden, self.directions
         limit = (6 / (features + hidden)) ** 0.5
 
         def uniform(key, shape):
             return nn.initializers.uniform(2 * limit)(key, shape) - limit
 
-        w_ih = self.param("w_ih", uniform, (directions, features, 4 * hidden))
-        w_hh = self.param("w_hh", uniform, (directions, hidden, 4 * hidden))
-        bias = self.param("bias", nn.initializers.zeros, (directions, 4 * hidden))
-        return lstm(x, w_ih, w_hh, bias)
+        lead = self.sources, directions
+        w_ih = self.param("w_ih", uniform, (*lead, features, 4 * hidden))
+        w_hh = self.param("w_hh", uniform, (*lead, hidden, 4 * hidden))
+        bias = self.param("bias", nn.initializers.zeros, (*lead, 4 * hidden))
+        return lstm(x, w_ih, w_hh, bias, of(self.dtype, train))
 
 
 class Decoder(nn.Module):
@@ -92,25 +101,32 @@ class Decoder(nn.Module):
     channels: int
     bins: int
     axis_name: str | None
+    dtype: str
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        x = Dense(self.hidden_size, name="dense_0")(x)
+        dtype = of(self.dtype, train)
+        x = Dense(self.hidden_size, dtype, name="dense_0")(x)
         x = jnn.relu(BatchNorm(self.axis_name, name="norm_0")(x, train))
-        x = Dense(self.channels * self.bins, name="dense_1")(x)
+        x = Dense(self.channels * self.bins, dtype, name="dense_1")(x)
         x = BatchNorm(self.axis_name, name="norm_1")(x, train)
         scale = self.param("scale", nn.initializers.ones, (self.bins,))
         mean = self.param("mean", nn.initializers.ones, (self.bins,))
         return x.reshape(*x.shape[:-1], self.channels, self.bins) * scale + mean
 
 
-def per_source(module: type[nn.Module], sources: int, axes: tuple):
-    """Vmap a module over the source axis, in front; an input axis None is shared by all sources."""
+def of(dtype: str, train: bool) -> str:
+    """What matrix products read: inference is float32 whatever the training was."""
+    return dtype if train else "float32"
+
+
+def per_source(module: type[nn.Module], sources: int):
+    """Vmap a module over the source axis, in front of its first input."""
     return nn.vmap(
         module,
         variable_axes={"params": 0, "batch_stats": 0},
         split_rngs={"params": True},
-        in_axes=axes,
+        in_axes=(0, None),
         axis_size=sources,
     )
 
@@ -130,6 +146,8 @@ class UMX(nn.Module):
     bands         edges of bands (`transforms.scales.band_edges`) that replace the bins at both ends
     activation    "relu", or "softmax" over the sources and a constant "none of them"
     axis_name     of the devices that share a training batch, for batch normalisation
+    dtype         what the matrix products read in training, "float32" or "bfloat16"; parameters and
+                  everything else are float32, and so is all of it when not training
     """
 
     sources: tuple[str, ...] = ("bass", "drums", "vocals", "other")
@@ -148,8 +166,11 @@ class UMX(nn.Module):
     bands: tuple[int, ...] | None = None
     activation: str = "relu"
     axis_name: str | None = None
+    dtype: str = "float32"
 
     def __post_init__(self):
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype {self.dtype!r}: wanted one of {DTYPES}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation {self.activation!r}: wanted one of {ACTIVATIONS}")
         super().__post_init__()
@@ -166,15 +187,13 @@ class UMX(nn.Module):
         count = len(self.sources)
         directions = 1 if self.unidirectional else 2
         bins = self.transform.bins if self.bands is None else len(self.bands) - 1
-        encoder = per_source(Encoder, count, (None, None))
-        recurrent = per_source(Recurrent, count, (0,))
-        decoder = per_source(Decoder, count, (None if self.bridge else 0, None))
-        self.enc = encoder(self.hidden_size, self.axis_name)
-        self.lstm = [
-            recurrent(self.hidden_size // directions, directions) for _ in range(self.layers)
-        ]
+        self.enc = per_source(Encoder, count)(self.hidden_size, self.axis_name, self.dtype)
+        hidden = self.hidden_size // directions
+        self.lstm = [Recurrent(count, hidden, directions, self.dtype) for _ in range(self.layers)]
         self.drop = nn.Dropout(self.dropout)
-        self.dec = decoder(self.hidden_size, self.channels, bins, self.axis_name)
+        self.dec = per_source(Decoder, count)(
+            self.hidden_size, self.channels, bins, self.axis_name, self.dtype
+        )
 
     def __call__(self, mix: Array, train: bool = False) -> Stems:
         """Separate [batch, channel, time] into Stems; `wave` has `valid_length(time)` samples.
@@ -183,15 +202,17 @@ class UMX(nn.Module):
         "dropout" key is needed unless `dropout` is 0. Sources keep the phase of the mixture.
         `mask` is the network's own: one value per band where the model has bands.
         """
-        spec = self.transform.forward_frames(mix)
+        spec = self.transform.forward_frames(mix, axis=-3)  # [batch, frame, channel, bin]
         magnitudes = jnp.abs(spec)
         mask = self._network(magnitudes, train)
         if self.power != 1:
             spec = spec * magnitudes ** (self.power - 1)
-        # [batch, source, channel, frame, bin]
-        masked = self._widen(mask) * spec[:, None]
-        wave = self.transform.inverse_frames(masked)
-        return Stems(wave, (masked.swapaxes(-1, -2),), (mask.swapaxes(-1, -2),))
+        # Computed as [source, batch, frame, channel, bin], as the decoder's product leaves it.
+        wide = self._widen(mask)
+        masked = wide * spec
+        wave = self.transform.inverse_frames(masked, axis=-3).swapaxes(0, 1)
+        size = wide * magnitudes**self.power
+        return Stems(wave, (turned(masked),), (turned(mask),), (turned(size),))
 
     def masks(self, magnitudes: Array, train: bool = False) -> Array:
         """Mask for magnitudes [batch, channel, bin, frame]: [batch, source, channel, bin, frame].
@@ -199,26 +220,28 @@ class UMX(nn.Module):
         The network alone, for callers with a transform of their own. A model with one channel
         returns one channel.
         """
-        return self._widen(self._network(magnitudes.swapaxes(-1, -2), train)).swapaxes(-1, -2)
+        # [batch, channel, bin, frame] -> [batch, frame, channel, bin]
+        return turned(self._widen(self._network(magnitudes.transpose(0, 3, 1, 2), train)))
 
     def _network(self, magnitudes: Array, train: bool) -> Array:
-        """[batch, channel, frame, bin] -> [batch, source, channel, frame, bin or band]."""
+        """[batch, frame, channel, bin] -> [source, batch, frame, channel, bin or band]."""
         hidden = self.encode(magnitudes, train)
         return self.decode(hidden, self.recur(hidden, train), train)
 
     def encode(self, magnitudes: Array, train: bool = False) -> Array:
-        """Encode [batch, channel, frame, bin] as [source, batch, frame, hidden].
+        """Encode [batch, frame, channel, bin] as [source, batch, frame, hidden].
 
         X-UMX averages over the sources: its source axis has length 1.
         """
-        if magnitudes.shape[1] != self.channels:
+        channels = magnitudes.shape[2]
+        if channels != self.channels:
             if self.channels != 1:
                 raise ValueError(
-                    f"the magnitudes have {magnitudes.shape[1]} channels, the model {self.channels}"
+                    f"the magnitudes have {channels} channels, the model {self.channels}"
                 )
-            magnitudes = magnitudes.mean(1, keepdims=True)
-        x = self.features(magnitudes).swapaxes(1, 2)  # [batch, frame, channel, bin]
-        x = self.enc(x, train)
+            magnitudes = magnitudes.mean(2, keepdims=True)
+        x = self.features(magnitudes.swapaxes(1, 2)).swapaxes(1, 2)
+        x = self.enc(self._every(x[None]), train)
         return x.mean(0, keepdims=True) if self.bridge else x
 
     def features(self, magnitudes: Array) -> Array:
@@ -234,29 +257,38 @@ class UMX(nn.Module):
     def recur(self, hidden: Array, train: bool = False) -> Array:
         """Run the LSTMs: [source or 1, batch, frame, hidden] -> [source, batch, frame, hidden]."""
         x = hidden.swapaxes(1, 2)  # [source, frame, batch, hidden]
-        x = jnp.broadcast_to(x, (len(self.sources), *x.shape[1:]))
+        x = self._every(x)
         for index, layer in enumerate(self.lstm):
             if index:
                 x = self.drop(x, deterministic=not train)
-            x = layer(x)
+            x = layer(x, train)
         return x.swapaxes(1, 2)
 
     def decode(self, hidden: Array, latent: Array, train: bool = False) -> Array:
-        """Turn the outputs of `encode` and `recur` into [batch, source, channel, frame, bin]."""
+        """Turn the outputs of `encode` and `recur` into [source, batch, frame, channel, bin]."""
         if self.bridge:
-            x = jnp.concatenate([hidden[0], latent.mean(0)], axis=-1)
-        else:
-            x = jnp.concatenate([hidden, latent], axis=-1)
-        y = self.dec(x, train)
-        # [source, batch, frame, channel, bin] -> [batch, source, channel, frame, bin]
-        y = y.transpose(1, 0, 3, 2, 4)
+            latent = latent.mean(0, keepdims=True)
+        y = self.dec(self._every(jnp.concatenate([hidden, latent], axis=-1)), train)
         if self.activation == "relu":
             return jnn.relu(y)
-        none = jnp.zeros_like(y[:, :1])
-        return jnn.softmax(jnp.concatenate([y, none], axis=1), axis=1)[:, :-1]
+        none = jnp.zeros_like(y[:1])
+        return jnn.softmax(jnp.concatenate([y, none]), axis=0)[:-1]
+
+    def _every(self, x: Array) -> Array:
+        """Give each source its own of [source or 1, ...].
+
+        A copy, but a small one; with the input shared, XLA makes one product of all sources and
+        first copies their kernels, which are larger, into one.
+        """
+        return jnp.broadcast_to(x, (len(self.sources), *x.shape[1:]))
 
     def _widen(self, mask: Array) -> Array:
         """One value per band -> one per bin, on the last axis."""
         if self.bands is None:
             return mask
         return mask[..., band_of_bin(self.bands, self.transform.bins)]
+
+
+def turned(x: Array) -> Array:
+    """[source, batch, frame, channel, bin] -> [batch, source, channel, bin, frame]."""
+    return x.transpose(1, 0, 3, 4, 2)

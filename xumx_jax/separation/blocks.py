@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from xumx_jax.layers.lstm import PRECISION, halve
+from xumx_jax.layers.dense import PRECISION
+from xumx_jax.layers.lstm import halve
 from xumx_jax.layers.norm import BatchNorm
 
 

@@ -42,12 +42,16 @@ class Stft:
         """
         return self.forward_frames(wave).swapaxes(-1, -2)
 
-    def forward_frames(self, wave: Array) -> Array:
-        """Transform [..., time] into complex64 [..., frame, bin], as it is computed."""
+    def forward_frames(self, wave: Array, axis: int = -2) -> Array:
+        """Transform [..., time] into complex64 [..., frame, bin], as it is computed.
+
+        `axis` is where the frames lie in the result, counted from its end.
+        """
         frames, half = self.frames(wave.shape[-1]), self.n_fft // 2
         edges = [(0, 0)] * (wave.ndim - 1) + [(half, half)]
         padded = jnp.pad(wave, edges, mode="reflect" if wave.shape[-1] else "constant")
-        return jnp.fft.rfft(self.cut(padded, frames) * self.window(wave.dtype), axis=-1)
+        pieces = self.cut(padded, frames, self.window(wave.dtype))
+        return jnp.fft.rfft(jnp.moveaxis(pieces, -2, axis), axis=-1)
 
     def inverse(self, spec: Array, length: int | None = None) -> Array:
         """Rebuild [..., bin, frame] as [..., time] by least squares (window-sum normalised).
@@ -58,13 +62,13 @@ class Stft:
         """
         return self.inverse_frames(spec.swapaxes(-1, -2), length)
 
-    def inverse_frames(self, spec: Array, length: int | None = None) -> Array:
-        """Rebuild [..., frame, bin] as [..., time]; see `inverse`."""
-        frames, half = spec.shape[-2], self.n_fft // 2
+    def inverse_frames(self, spec: Array, length: int | None = None, axis: int = -2) -> Array:
+        """Rebuild [..., frame, bin] as [..., time]; as `inverse`, with the frames at `axis`."""
+        frames, half = spec.shape[axis], self.n_fft // 2
         if length is None:
             length = self.hop * (frames - 1)
         pieces = jnp.fft.irfft(spec, self.n_fft, axis=-1)
-        wave = self.overlap_add(pieces * self.window(pieces.dtype)) * self.weight(frames)
+        wave = self.overlap_add(pieces * self.window(pieces.dtype), axis) * self.weight(frames)
         wave = wave[..., half : half + length]
         missing = length - wave.shape[-1]
         return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)]) if missing else wave
@@ -74,31 +78,42 @@ class Stft:
         phase = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
         return (0.5 - 0.5 * np.cos(phase)).astype(dtype)
 
-    def cut(self, padded: Array, frames: int) -> Array:
-        """Cut [..., time] into overlapping [..., frame, n_fft]."""
+    def cut(self, padded: Array, frames: int, window: np.ndarray | None = None) -> Array:
+        """Cut [..., time] into overlapping [..., frame, n_fft], multiplied by a window if given."""
+        window = np.ones(self.n_fft, padded.dtype) if window is None else window
         if self.n_fft % self.hop:
             index = np.arange(frames)[:, None] * self.hop + np.arange(self.n_fft)
-            return padded[..., index]
+            return padded[..., index] * window
         # Blocks of one hop, laid side by side: copies of whole rows instead of a gather.
         ratio = self.n_fft // self.hop
         rows = frames + ratio - 1
         blocks = padded[..., : rows * self.hop].reshape(*padded.shape[:-1], rows, self.hop)
-        return jnp.concatenate([blocks[..., i : i + frames, :] for i in range(ratio)], axis=-1)
+        parts = window.reshape(ratio, self.hop)
+        return jnp.concatenate(
+            [blocks[..., i : i + frames, :] * parts[i] for i in range(ratio)], axis=-1
+        )
 
-    def overlap_add(self, pieces: Array) -> Array:
-        """Add [..., frame, n_fft] into [..., time], each frame one hop after the one before."""
-        *lead, frames, _ = pieces.shape
+    def overlap_add(self, pieces: Array, axis: int = -2) -> Array:
+        """Add [..., frame, n_fft] into [..., time], each frame one hop after the one before.
+
+        `axis` is where the frames lie in `pieces`, counted from its end.
+        """
+        frames = pieces.shape[axis]
         if self.n_fft % self.hop:
+            pieces = jnp.moveaxis(pieces, axis, -2)
             total = (frames - 1) * self.hop + self.n_fft
             index = np.arange(frames)[:, None] * self.hop + np.arange(self.n_fft)
-            return jnp.zeros((*lead, total), pieces.dtype).at[..., index].add(pieces)
+            return jnp.zeros((*pieces.shape[:-2], total), pieces.dtype).at[..., index].add(pieces)
         ratio = self.n_fft // self.hop
-        pieces = pieces.reshape(*lead, frames, ratio, self.hop)
-        none = [(0, 0)] * len(lead)
-        shifted = [
-            jnp.pad(pieces[..., i, :], [*none, (i, ratio - 1 - i), (0, 0)]) for i in range(ratio)
-        ]
-        return sum(shifted).reshape(*lead, (frames + ratio - 1) * self.hop)
+        pieces = pieces.reshape(*pieces.shape[:-1], ratio, self.hop)
+        shifted = []
+        for part in range(ratio):
+            edges = [(0, 0)] * (pieces.ndim - 1)
+            edges[axis] = (part, ratio - 1 - part)
+            shifted.append(jnp.pad(pieces[..., part, :], edges))
+        # the frames' rows, now one hop each, go beside the samples: [..., row, hop] -> [..., time]
+        rows = jnp.moveaxis(sum(shifted), axis, -2)
+        return rows.reshape(*rows.shape[:-2], -1)
 
     def weight(self, frames: int) -> Array:
         """One over the summed squared windows, [time].

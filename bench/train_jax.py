@@ -1,0 +1,71 @@
+"""Our side of `make bench-train`: the step that `train.py` compiles, with the same weights.
+
+python bench/train_jax.py FOLDER DTYPE
+"""
+
+import sys
+import time
+from pathlib import Path
+
+BEGIN = time.perf_counter()
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import optax  # noqa: E402
+from worker import serve  # noqa: E402
+
+from xumx_jax import losses  # noqa: E402
+from xumx_jax.loading import load_module  # noqa: E402
+from xumx_jax.training import optimizer, state, step  # noqa: E402
+from xumx_jax.training.examples import Examples  # noqa: E402
+from xumx_jax.training.schedule import Plateau  # noqa: E402
+
+RATE, DECAY = 1e-3, 1e-5
+
+
+def adapter(module, variables, stems):
+    """Compile the training step for one device: (step(state) -> (state, values), state, seconds).
+
+    The one place that knows the signatures of `xumx_jax.training`.
+    """
+    loss, adam = losses.build("multi_domain"), optimizer.build("adam", DECAY)
+    this = step.Step(module, loss, adam, optax.constant_schedule(RATE))
+    over, zero = step.mesh(jax.devices()[:1]), jnp.zeros((), jnp.int32)
+    variables = jax.tree.map(jnp.asarray, variables)
+    now = state.State(
+        step=zero, skipped=zero, in_row=zero, average=None, plateau=Plateau(80, 0.3, 10).init(),
+        opt_state=adam.init(variables["params"]), **variables,
+    )  # fmt: skip
+    ones = np.ones(stems.shape[:2], np.float32)
+    batch = Examples(np.ascontiguousarray(stems.swapaxes(2, 3)), ones, ones < 0)
+    now, batch = step.replicate(now, over), step.shard(batch, over)
+    advance = step.train_step(this, over)
+    begin = time.perf_counter()
+    compiled = advance.lower(now, batch).compile()
+    return lambda now: compiled(now, batch), now, time.perf_counter() - begin
+
+
+def build(folder: Path, dtype: str):
+    """Read the weights as a user would and compile; see `adapter`."""
+    module, variables, _ = load_module(folder / "weights.pth")
+    module = module.clone(axis_name=step.AXIS, dtype=dtype)
+    return adapter(module, variables, np.load(folder / "stems.npy"))
+
+
+def main(folder: Path, dtype: str) -> None:
+    imported = time.perf_counter() - BEGIN
+    advance, now, compiled = build(folder, dtype)
+
+    def one():
+        nonlocal now
+        now, values = advance(now)
+        jax.block_until_ready(now)
+        return np.asarray(values["loss"])
+
+    loaded = time.perf_counter() - BEGIN - compiled
+    serve(one, imported=imported, loaded=loaded, compiled=compiled, version=jax.__version__)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
