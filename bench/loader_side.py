@@ -4,7 +4,7 @@ Every turn makes BATCHES new batches of 16 x 4 stems x 6 s with the recipe of X-
 from a random track and start, gain, channel swap). What each side does, and what it hands over:
 
 openunmix     Open-Unmix's MUSDBDataset in PyTorch's DataLoader: mixture and target, float32
-stand-in      the same, but soundfile reads the WAV files: no ffmpeg, and faster than with it
+stand-in      the same, but ffmpeg and ffprobe are functions that take no time but to read
 soundfile     open, seek, read, swap, gain, one by one: float32 [batch, source, channel, time]
 read-alone    the same without swap and gain
 tf, threads   ours, unpacked by `render` on JAX's CPU device: float32, as `soundfile`
@@ -100,7 +100,7 @@ def openunmix(root: Path, batches: int, workers: int, stand_in: bool):
     # Imported by its module, used by its folder data sets only.
     sys.modules["torchaudio"] = types.ModuleType("torchaudio")
     if stand_in:
-        sys.modules["stempeg"] = soundfile_stempeg()
+        replace_ffmpeg()
     import torch
     from openunmix.data import MUSDBDataset, aug_from_str
 
@@ -132,34 +132,49 @@ def openunmix(root: Path, batches: int, workers: int, stand_in: bool):
     return task, {"version": version("openunmix"), "torch": torch.__version__}
 
 
-def soundfile_stempeg():
-    """A module that does for musdb what stempeg does, for WAV files and without ffmpeg."""
-    import types
+def replace_ffmpeg() -> None:
+    """Give stempeg, which reads for musdb, an ffmpeg and an ffprobe that cost next to nothing.
 
+    It starts both for every excerpt. Here soundfile returns what they would, in the process; what
+    is done with it stays as it is.
+    """
+    from unittest import mock
+
+    import ffmpeg
     import soundfile
 
-    class Info:
+    with mock.patch("shutil.which", return_value="ffmpeg"):
+        import stempeg  # noqa: F401
+
+    def probe(path):
+        info = soundfile.info(path)
+        stream = {"codec_type": "audio", "index": 0, "duration_ts": info.frames}
+        stream |= {"duration": info.duration, "channels": info.channels}
+        return {"streams": [{**stream, "sample_rate": info.samplerate}]}
+
+    class Process:
         def __init__(self, path):
-            self.info = soundfile.info(path)
+            self.path = path
 
-        def samples(self, _):
-            return self.info.frames
+        def output(self, _, ss, t, **options):
+            self.start, self.duration = seconds(ss), seconds(t)
+            return self
 
-        def duration(self, _):
-            return self.info.duration
+        def run_async(self, **_):
+            return self
 
-        def rate(self, _):
-            return self.info.samplerate
+        def communicate(self):
+            with soundfile.SoundFile(self.path) as file:
+                file.seek(round(self.start * RATE))
+                return file.buffer_read(round(self.duration * RATE), dtype="int16"), b""
 
-    def read_stems(filename, start, duration, **_):
-        with soundfile.SoundFile(filename) as file:
-            file.seek(int(start * file.samplerate))
-            # float64, as stempeg returns unless told otherwise
-            return file.read(int(duration * file.samplerate)), file.samplerate
+    ffmpeg.probe, ffmpeg.input = probe, Process
 
-    module = types.ModuleType("stempeg")
-    module.Info, module.read_stems = Info, read_stems
-    return module
+
+def seconds(text: str) -> float:
+    """Of h:mm:ss.ffffff."""
+    hours, minutes, rest = text.split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + float(rest)
 
 
 def tree_seconds() -> float:

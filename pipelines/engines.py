@@ -99,6 +99,9 @@ def tf_data(make: Make, count: int | None, workers: int, prefetch: int):
                 break
             except tf.errors.OpError:
                 continue
+        # TensorFlow keeps `call` until garbage is collected, and with it what it refers to.
+        make = None
+        made.clear()
 
 
 ENGINES = {"tf": tf_data, "threads": threads}

@@ -5,18 +5,19 @@ The kernel clears fresh memory page by page, which takes longer than reading a b
 
 import ctypes
 import math
-import mmap
 import weakref
 from collections import deque
 
 import numpy as np
 
+ALIGNMENT = 64  # bytes; JAX and TensorFlow copy what lies elsewhere
+
 
 class Recycler:
     """Hands out arrays; what the last reference to one leaves behind becomes the next one.
 
-    The arrays begin at a page, so JAX can use them without copying. Blocks of one size
-    are kept, as many as were ever in use at once; another size drops them.
+    The arrays begin where JAX can use them without copying. Blocks of one size are kept, as many as
+    were ever in use at once; another size drops them.
     """
 
     def __init__(self):
@@ -30,21 +31,15 @@ class Recycler:
         free = self._free
         try:
             block = free.pop()
-            if len(block) != size:  # another thread has just changed the size
+            if len(block) < size + ALIGNMENT:  # another thread has just changed the size
                 block = _block(size)
         except IndexError:
             block = _block(size)
         # Every view of the array keeps this lease alive, whoever holds it.
-        lease = (ctypes.c_ubyte * size).from_buffer(block)
+        lease = (ctypes.c_ubyte * size).from_buffer(block, -block.ctypes.data % ALIGNMENT)
         weakref.finalize(lease, free.append, block).atexit = False
         return np.frombuffer(lease, dtype, math.prod(shape)).reshape(shape)
 
 
-def _block(size) -> mmap.mmap:
-    block = mmap.mmap(-1, size)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        try:
-            block.madvise(mmap.MADV_HUGEPAGE)
-        except OSError:  # a kernel without them
-            pass
-    return block
+def _block(size) -> np.ndarray:
+    return np.empty(size + ALIGNMENT, np.uint8)  # large ones in huge pages, where there are any

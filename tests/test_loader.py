@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -249,6 +250,15 @@ def test_forgotten_loader_stops_its_work(tracks):
     del loader
     gc.collect()
     assert not threads()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_memory_of_a_loader_is_free_when_it_is_left(tracks, engine):
+    with Loader(tracks, Recipe(), 5, 4, SAMPLES, engine=engine) as loader:
+        next(iter(loader))
+        recycler = weakref.ref(loader.make.args[4].__self__)
+    del loader
+    assert recycler() is None
 
 
 @pytest.mark.parametrize("engine", ENGINES)
