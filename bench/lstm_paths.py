@@ -49,7 +49,8 @@ def cudnn(x, w_ih, w_hh, bias, dtype="float32"):
         raise SystemExit("cuDNN's LSTM in JAX has no bfloat16")
     directions, features, hidden = w_ih.shape[1], w_ih.shape[2], w_hh.shape[2]
     lengths = jnp.full(x.shape[2], x.shape[1], jnp.int32)
-    zero = jnp.zeros((directions, x.shape[2], hidden), x.dtype)
+    # made from x, so that inside shard_map it counts as this device's own
+    zero = jnp.zeros((directions, x.shape[2], hidden)) + jnp.zeros_like(x[0, 0, 0, 0])
     size = features, hidden, 1, 0.0, directions == 2
     outputs = []
     for source in range(len(x)):
