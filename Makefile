@@ -28,7 +28,8 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint parity wheel bench-separate bench-train score-demo demo-model clean
+.PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader score-demo demo-model
+.PHONY: clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ bench-separate: $(TORCH)/done ## time separation against PyTorch
 
 bench-train: $(TORCH)/done ## time a training step against PyTorch
 	@$(TORCH)/bin/python bench/train.py $(ARGS)
+
+bench-loader: $(TORCH)/done ## time the training input against Open-Unmix's
+	@$(TORCH)/bin/python bench/loader.py $(ARGS)
 
 SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 

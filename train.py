@@ -1,97 +1,145 @@
 """Train a model: python train.py --config configs/xumx.py --config.data.root=FOLDER
 
-FOLDER holds train/ (and, for validation, valid/ or test/) with one folder per track, in it
-vocals.wav, drums.wav, bass.wav and other.wav. Any value of the config may be set on the command
-line: --config.train.batch_size=8. A run that was stopped goes on when started again with the same
---workdir.
+FOLDER is MUSDB18 (.stem.mp4 or WAV), or holds train/ (and, for validation, valid/ or test/) with
+one folder per track, in it vocals.wav, drums.wav, bass.wav and other.wav. Any value of the config
+may be set on the command line: --config.train.batch_size=8. A run that was stopped, or killed, goes
+on when started again with the same --workdir.
 """
 
+import argparse
 import os
+import signal
 import sys
+import traceback
 from pathlib import Path
 
-from absl import app, flags, logging
-from ml_collections import ConfigDict, config_flags
+from absl import logging
+from ml_collections import ConfigDict
+
+from configs.command_line import override, read
+from xumx_jax.errors import UserError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "recipe to train, with :variant if any")
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "folder of checkpoints (default: runs/<name of the config>)"
-)
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument(
+        "--config", required=True, metavar="FILE[:VARIANT]", help="recipe, as in configs/"
+    )
+    made.add_argument(
+        "--workdir", type=Path, help="for checkpoints and logs (default: runs/NAME of the config)"
+    )
+    made.add_argument(
+        "--distributed", action="store_true", help="join the processes a cluster has started"
+    )
+    return made
+
+
+def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
+    """Read the command line: config, workdir, whether to ask the cluster.
+
+    Raises UserError with one line where a key is unknown or its value of another type.
+    """
+    given, rest = parser().parse_known_args(arguments)
+    config = override(read(given.config), rest)
+    name = Path(given.config.split(":")[0]).stem
+    return config, given.workdir or Path("runs") / name, given.distributed
+
+
+def mixing_of(config: ConfigDict, data: str):
+    """The recipe that examples are mixed by: the config's, then the data set's, then X-UMX's."""
+    from pipelines import datasets, recipe
+
+    given = {key: value for key, value in config.recipe.items() if value is not None}
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+    return recipe.Recipe(**datasets.RECIPES.get(data, {}) | given)
 
 
 def open_data(config: ConfigDict):
-    """The iterators that a run reads, from a folder of stems."""
-    import dataclasses
-
+    """What a run reads: the data set that the config names, by way of the loader it names."""
     import jax
+    import numpy as np
 
-    from pipelines import folder, loader, recipe
+    from pipelines import datasets, loader, pieces
     from xumx_jax import models
-    from xumx_jax.errors import UserError
     from xumx_jax.training.run import Data
 
-    if not config.data.root:
-        raise UserError(
-            "no data: give --config.data.root=FOLDER (a folder with train/<track>/*.wav)"
-        )
-    if config.data.recipe not in recipe.RECIPES:
-        known = ", ".join(recipe.RECIPES)
-        raise UserError(f"unknown recipe {config.data.recipe!r}; known: {known}")
     model = models.build(config.model.name, **config.model.args.to_dict())
-    options = {
-        key: tuple(v) if isinstance(v, list) else v
-        for key, v in config.data.options.to_dict().items()
-    }
-    try:
-        mixing = dataclasses.replace(recipe.RECIPES[config.data.recipe], **options)
-    except TypeError as error:
-        raise UserError(f"config.data.options: {error}") from error
+    name = config.data.name
+    if name == "auto":
+        name = datasets.guess(config.data.root)
+    mixing = mixing_of(config, name)
     channels = 2  # a mono model averages the magnitudes of both, so both are loaded
-    tracks, held_out = (
-        None if root is None else folder.Folder(root, model.sources, model.sample_rate, channels)
-        for root in folder.splits(config.data.root)
-    )
+    tracks, held_out = datasets.open_data(
+        name, config.data.root, model.sources, model.sample_rate, channels,
+        config.data[name].to_dict() if name in config.data else {},
+    )  # fmt: skip
     hosts = {"process_index": jax.process_index(), "process_count": jax.process_count()}
     train = config.train
+    samples = round(train.seconds * model.sample_rate)
+    valid_samples = round(train.valid_seconds * model.sample_rate)
 
     def train_batches(first: int):
-        samples = round(train.seconds * model.sample_rate)
         return loader.Loader(
             tracks, mixing, train.seed, train.batch_size, samples,
-            first=first, workers=config.data.workers, **hosts,
+            first=first, workers=config.data.workers, engine=config.data.engine, **hosts,
         )  # fmt: skip
 
     def valid_pieces():
         if held_out is None:
             return iter(())
-        samples = round(train.valid_seconds * model.sample_rate)
-        return loader.excerpts(held_out, samples, jax.device_count(), **hosts)
+        return pieces.pieces(held_out, valid_samples, jax.device_count(), **hosts)
 
     def mixes():
-        for track, (_, samples) in enumerate(tracks.tracks):
-            stems = (tracks.read(track, s, 0, samples) for s in range(len(model.sources)))
-            yield sum(stems)
+        for track, length in enumerate(tracks.track_lengths):
+            frames = np.zeros((length, channels), np.float32)
+            tracks.mixture_into(track, 0, frames)
+            yield frames.T
 
-    return Data(train_batches, valid_pieces, mixes, len(tracks.tracks))
+    def example():
+        """Up to 10 s from the middle of the first validation track."""
+        if held_out is None:
+            return None
+        length = min(held_out.track_lengths[0], 10 * model.sample_rate)
+        start = (held_out.track_lengths[0] - length) // 2
+        stems = np.zeros((len(held_out.sources), length, channels), np.float32)
+        mix = np.zeros((length, channels), np.float32)
+        for source in range(len(held_out.sources)):
+            held_out.read_into(source, 0, start, stems[source])
+        held_out.mixture_into(0, start, mix)
+        return stems.swapaxes(1, 2), mix.T
+
+    same = np.array_equal(tracks.mixing, np.eye(len(tracks.sources)))
+    return Data(
+        train_batches, valid_pieces, mixes, max(tracks.counts), tracks.fingerprint(),
+        None if same else tracks.mixing, example,
+    )  # fmt: skip
 
 
-def main(_):
-    from xumx_jax.errors import UserError
+def main(arguments: list[str]) -> int:
+    from xumx_jax.training import hosts
     from xumx_jax.training.run import run
 
-    config = CONFIG.value
-    logging.set_verbosity(logging.WARNING)
-    name = Path(flags.FLAGS["config"].config_filename.split(":")[0]).stem
+    logging.set_verbosity(logging.FATAL)  # Orbax logs what it raises as well, over many lines
     try:
-        run(config, WORKDIR.value or f"runs/{name}", open_data(config))
+        config, workdir, distributed = parse(arguments)
+        hosts.connect(distributed)
+        outcome = run(config, workdir, open_data(config))
     except UserError as error:
         print(f"train: error: {error}", file=sys.stderr)
         return 2
-    return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 130 if outcome.signal == signal.SIGINT else 0
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
-    app.run(main)
+    from xumx_jax.training.hosts import leave
+
+    leave(main(sys.argv[1:]))

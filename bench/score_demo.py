@@ -19,7 +19,8 @@ from scipy.signal import istft, stft
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import xumx_jax  # noqa: E402
-from pipelines.folder import Folder, probe  # noqa: E402
+from pipelines import wav  # noqa: E402
+from pipelines.datasets import index, stems_folder  # noqa: E402
 from pipelines.musdb_stems import read_stems  # noqa: E402
 from xumx_jax.errors import UserError  # noqa: E402
 from xumx_jax.metrics import score  # noqa: E402
@@ -112,13 +113,19 @@ def clip_songs(path):
 
 def folder_songs(root, limit):
     """Each song of a folder data set; the mixture is the plain sum of its stems."""
-    first = next((p for s in SOURCES for p in sorted(Path(root).glob(f"*/{s}.*"))), None)
+    root = Path(root)
+    names = index.subfolders(root) if root.is_dir() else []
+    first = next((p for s in SOURCES for p in sorted(root.glob(f"*/{s}.*"))), None)
     if first is None:
         raise UserError(f"{root}: no tracks; wanted folders with {', '.join(SOURCES)} in them")
-    folder = Folder(root, SOURCES, probe(first).rate)
-    for track, (name, samples) in enumerate(folder.tracks[:limit]):
-        stems = {source: folder.read(track, i, 0, samples) for i, source in enumerate(SOURCES)}
-        yield name, sum(stems.values()), stems, folder.rate
+    rate = wav.probe(first).rate
+    songs = stems_folder.open_tracks(root, names, SOURCES, rate, 2, sources=SOURCES)
+    for track, samples in enumerate(songs.track_lengths[:limit]):
+        frames = np.zeros((len(SOURCES), samples, 2), np.float32)
+        for source, wave in enumerate(frames):
+            songs.read_into(source, track, 0, wave)
+        stems = {source: wave.T for source, wave in zip(SOURCES, frames, strict=True)}
+        yield songs.names[track], sum(stems.values()), stems, rate
 
 
 def tabulate(title, songs, rows):

@@ -21,6 +21,8 @@ from xumx_jax.layers import dense  # noqa: E402
 from xumx_jax.loading import load_module  # noqa: E402
 from xumx_jax.models import umx  # noqa: E402
 from xumx_jax.training import optimizer, state, step  # noqa: E402
+from xumx_jax.training.examples import Examples  # noqa: E402
+from xumx_jax.training.schedule import Plateau  # noqa: E402
 
 RATE, DECAY = 1e-3, 1e-5
 
@@ -30,18 +32,21 @@ def adapter(module, variables, stems):
 
     The one place that knows the signatures of `xumx_jax.training`.
     """
-    loss = losses.build("multi_domain")
-    adam = optimizer.build("adam", optax.constant_schedule(RATE), DECAY, None)
-    over = step.mesh(jax.devices()[:1])
+    loss, adam = losses.build("multi_domain"), optimizer.build("adam", DECAY)
+    this = step.Step(module, loss, adam, optax.constant_schedule(RATE))
+    over, zero = step.mesh(jax.devices()[:1]), jnp.zeros((), jnp.int32)
     variables = jax.tree.map(jnp.asarray, variables)
-    params, stats = variables["params"], variables["batch_stats"]
-    average = jax.tree.map(jnp.copy, variables)
-    now = state.State(jnp.zeros((), jnp.int32), params, stats, adam.init(params), average)
-    now, stems = step.replicate(now, over), step.shard(stems, over)
-    advance = step.train_step(module, loss, adam, 0.0, 0, over)
+    now = state.State(
+        step=zero, skipped=zero, in_row=zero, average=None, plateau=Plateau(80, 0.3, 10).init(),
+        opt_state=adam.init(variables["params"]), **variables,
+    )  # fmt: skip
+    ones = np.ones(stems.shape[:2], np.float32)
+    batch = Examples(np.ascontiguousarray(stems.swapaxes(2, 3)), ones, ones < 0)
+    now, batch = step.replicate(now, over), step.shard(batch, over)
+    advance = step.train_step(this, over)
     begin = time.perf_counter()
-    compiled = advance.lower(now, stems).compile()
-    return lambda now: compiled(now, stems), now, time.perf_counter() - begin
+    compiled = advance.lower(now, batch).compile()
+    return lambda now: compiled(now, batch), now, time.perf_counter() - begin
 
 
 def build(folder: Path, precision: str, path: str):

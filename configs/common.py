@@ -1,46 +1,119 @@
-"""What all recipes share; each config file changes what its model needs."""
+"""What all recipes share; each config file changes what its model needs.
+
+Every value can be given on the command line: `--config.train.batch_size=8`. None means "not used".
+"""
+
+from dataclasses import asdict
 
 from ml_collections import ConfigDict, config_dict
 
+from pipelines.datasets import DATASETS, options_of
+from pipelines.recipe import Recipe
+from xumx_jax.errors import UserError
+from xumx_jax.losses import LOSSES
+
 
 def base() -> ConfigDict:
-    """The defaults of the published X-UMX, for four sources of any folder data set."""
+    """The published X-UMX on MUSDB18: its options and defaults."""
     config = ConfigDict()
-    config.model = ConfigDict({"name": "xumx", "args": {}})
-    config.loss = ConfigDict({"name": "multi_domain", "options": {}})
-    config.optimizer = ConfigDict(
+    config.quiet = False  # print errors only, no table and no progress bar
+
+    config.model = ConfigDict({"name": "xumx"})  # "xumx" or "umx" (no averages between sources)
+    config.model.args = ConfigDict(
         {
-            "name": "adam_nnabla",
-            "learning_rate": 1e-3,
-            "weight_decay": 1e-5,  # L2, added to the gradient ("adamw": decoupled)
-            "clip": config_dict.placeholder(float),  # of the gradient's global norm
-            "schedule": "constant",
-            "warmup_steps": 0,
+            "sources": ("bass", "drums", "vocals", "other"),  # the targets
+            "sample_rate": 44100,
+            "n_fft": 4096,
+            "hop": 1024,
+            "channels": 2,  # 1: the network sees the channels' mean
+            "hidden_size": 512,
+            "layers": 3,
+            "bandwidth_hz": 16000.0,  # what the network sees; its masks cover everything
+            "unidirectional": False,
+            "dropout": 0.4,
         }
     )
+    config.export = ConfigDict()  # model arguments to replace when the weights are used to separate
+
+    config.loss = ConfigDict({"name": "multi_domain"})  # a key of xumx_jax.losses.LOSSES
+    for name, (_, options) in LOSSES.items():  # explained there
+        config.loss[name] = ConfigDict(options)
+    config.loss.segment_sdr.bands = config_dict.placeholder(tuple)
+
+    config.optimizer = ConfigDict(
+        {
+            "name": "adam_nnabla",  # "adam" is PyTorch's, "adamw" decays apart from the gradient
+            "learning_rate": 1e-3,
+            "weight_decay": 1e-5,  # L2, added to the gradient
+            "per_batch": config_dict.placeholder(int),  # learning rate and decay are for this
+            # batch size, and scaled in proportion (16: as Sony's last version does)
+            "clip": config_dict.placeholder(float),  # of the gradient's global norm
+            "accumulate": 1,  # batches per update
+            "schedule": "constant",  # or "cosine" over all epochs
+            "warmup_steps": 0,  # updates
+            "plateau": {"patience": config_dict.placeholder(int), "factor": 0.3, "cooldown": 10},
+        }
+    )
+    config.optimizer.plateau.patience = 80  # epochs without a better loss; None: never lower
+
     config.train = ConfigDict(
         {
             "epochs": 1000,
-            "batch_size": 16,  # over all devices
-            "seconds": 6.0,  # per example
+            "patience": 1000,  # epochs without a better validation loss that end the run
+            "batch_size": 16,  # over all devices and processes
+            "seconds": 6.0,  # per example; 0: whole tracks
             "examples_per_track": 64,  # per epoch
             "steps_per_epoch": config_dict.placeholder(int),  # instead of the above
-            "valid_seconds": 10.0,
+            "valid_seconds": 10.0,  # validation cuts tracks into pieces of this; 0: whole tracks
             "seed": 42,
-            "average": 0.0,  # decay of the running average of the weights; 0: none
+            "weights": "",  # to begin with: any name or path that separate.py --model takes
+            "compute": "float32",  # or "bfloat16" for matrix products; weights stay float32
+            "average": 0.0,  # decay of a running average of the weights; 0: none
+            "max_bad_steps": 10,  # so many without a finite loss, in a row, end the run
+            "save_steps": config_dict.placeholder(int),  # also save within epochs, so often
             "keep": 2,  # checkpoints
         }
     )
+
     config.data = ConfigDict(
         {
-            "root": "",  # holds train/ and valid/, each with track/{vocals,drums,bass,other}.wav
-            "recipe": "xumx",
-            "options": ConfigDict({}, convert_dict=False),  # fields of the recipe to replace
-            "workers": 2,
+            "name": "auto",  # a key of pipelines.datasets.DATASETS; auto: musdb or folder
+            "root": "",  # nothing: MUSDB18's 7 s preview is downloaded
+            "workers": 2,  # batches in the making at a time
+            "engine": "tf",  # tf.data; "threads" does the same without TensorFlow
         }
     )
-    config.data.options.unlock()
-    config.export = ConfigDict(
-        {}
-    )  # model arguments to replace when the weights are loaded to separate
+    for name in DATASETS:  # options, explained where the data set is opened
+        config.data[name] = ConfigDict(options_of(name))
+    config.data.musdb.is_wav = config_dict.placeholder(bool)  # None: look
+    config.recipe = ConfigDict(asdict(Recipe()))  # how examples are mixed
+    config.recipe.gain_db = config_dict.placeholder(tuple)
+    for name in ("same_song", "gain", "swap"):  # None: as the data set is meant, or X-UMX's
+        config.recipe[name] = config_dict.placeholder(type(config.recipe[name]))
+
+    config.log = ConfigDict(
+        {
+            "scalars_every": 10,  # steps between points in TensorBoard
+            "pictures_every": 10,  # epochs between pictures and sounds there; 0: none
+        }
+    )
     return config
+
+
+def tiny(config: ConfigDict) -> ConfigDict:
+    """Shrink a recipe to seconds on a CPU: to see that everything works, not to learn much."""
+    config.model.args.hidden_size = 16
+    if "bands" not in config.model.args:  # bands are edges of bins, and stay
+        config.model.args.n_fft, config.model.args.hop = 1024, 256
+    config.train.update({"epochs": 2, "steps_per_epoch": 4, "batch_size": 4, "seconds": 1.0})
+    config.train.valid_seconds = 2.0
+    config.optimizer.warmup_steps = 0
+    config.log.pictures_every = 1
+    return config
+
+
+def variant_of(config: ConfigDict, variant: str) -> ConfigDict:
+    """`configs/x.py:tiny` or `configs/x.py`."""
+    if variant not in ("", "tiny"):
+        raise UserError(f"variant {variant!r} of a config; wanted none or tiny")
+    return tiny(config) if variant else config

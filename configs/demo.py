@@ -8,25 +8,30 @@ and twice the transform, so the weights are used at 44.1 kHz as they are (`expor
 `:tiny` runs in seconds and learns little.
 """
 
-from configs.common import base
+from dataclasses import asdict, replace
+
+from configs.common import base, variant_of
+from pipelines.recipe import RECIPES
 from xumx_jax.transforms.scales import band_edges
 
 
 def get_config(variant: str = ""):
     config = base()
     bands = band_edges(22050, 2048)
-    config.model.args = {
-        "sample_rate": 22050,
-        "n_fft": 2048,
-        "hop": 512,
-        "hidden_size": 128,
-        "bands": bands,
-        "activation": "softmax",
-        "dropout": 0.0,
-    }
+    config.model.args.update(
+        {
+            "sample_rate": 22050,
+            "n_fft": 2048,
+            "hop": 512,
+            "hidden_size": 128,
+            "bands": bands,
+            "activation": "softmax",
+            "dropout": 0.0,
+        }
+    )
     config.export = {"sample_rate": 44100, "n_fft": 4096, "hop": 1024}
     config.loss.name = "segment_sdr"
-    config.loss.options = {"bands": bands}
+    config.loss.segment_sdr.bands = bands
     config.optimizer.update(
         {
             "name": "adamw",
@@ -46,14 +51,10 @@ def get_config(variant: str = ""):
             "average": 0.995,
         }
     )
-    config.data.recipe = "demo"
-    # A fifth of the run on songs as they are; remixes and effects pay only after that.
-    config.data.options.coherent_examples = 1000 * config.train.batch_size
+    config.optimizer.plateau.patience = None
+    config.data.name = "folder"
     config.data.workers = 1
-    if variant == "tiny":
-        config.model.args.hidden_size = 16
-        config.train.update({"epochs": 2, "steps_per_epoch": 3, "batch_size": 2})
-        config.optimizer.warmup_steps = 0
-    elif variant:
-        raise ValueError(f"variant {variant!r}: wanted none or tiny")
-    return config
+    # A fifth of the run on songs as they are; remixes and effects pay only after that.
+    opening = 1000 * config.train.batch_size
+    config.recipe.update(asdict(replace(RECIPES["demo"], coherent_examples=opening)))
+    return variant_of(config, variant)

@@ -1,8 +1,8 @@
-"""X-UMX as published (Sawata et al. 2021), on any folder of stems.
+"""X-UMX as published (Sawata et al. 2021).
 
-    python train.py --config configs/xumx.py --config.data.root=MUSDB18-HQ
+    python train.py --config configs/xumx.py --config.data.root=MUSDB18
 
-`:tiny` is the same at a size that trains on a laptop in minutes, to try things out:
+`:tiny` is the same at a size that runs in seconds, to try things out:
 
     python train.py --config configs/xumx.py:tiny --config.data.root=FOLDER
 
@@ -10,16 +10,8 @@ Published score of the full model on the MUSDB18 test set (median SDR over track
 drums 6.47, bass 5.43, other 4.64 dB.
 """
 
-from configs.common import base
+from configs.common import base, variant_of
 
 
 def get_config(variant: str = ""):
-    config = base()
-    if variant == "tiny":
-        config.model.args = {"hidden_size": 32, "n_fft": 1024, "hop": 256}
-        config.train.update(
-            {"batch_size": 4, "seconds": 2.0, "epochs": 10, "examples_per_track": 8}
-        )
-    elif variant:
-        raise ValueError(f"variant {variant!r}: wanted none or tiny")
-    return config
+    return variant_of(base(), variant)

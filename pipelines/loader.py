@@ -1,132 +1,156 @@
-"""Batches for training and validation, [batch, source, channel, time] float32.
+"""Batches for training, from any `pipelines.sets.Set`.
 
-Example i of a seed is always the same, whatever the number of threads or hosts, so training resumes
-at step n by asking for the examples from n * batch on.
+Example i of a seed is always the same, whatever the number of workers or hosts and whichever the
+engine, so training resumes at step n by asking for the examples from n * batch on.
 """
 
-import collections
+import dataclasses
+import functools
+import math
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 
 from pipelines import augment
-from pipelines.folder import Folder
-from pipelines.recipe import Recipe, draw
+from pipelines.engines import ENGINES
+from pipelines.memory import Recycler
+from pipelines.recipe import Draw, Recipe, draw
 from xumx_jax.errors import UserError
+from xumx_jax.training.examples import Examples
+
+BUCKET_SECONDS = 10  # whole tracks are filled up to multiples of this, so that few shapes compile
 
 
 class Loader:
-    """Training batches, rendered by background threads: a context manager to iterate over.
+    """Training batches, made in the background: a context manager to iterate over.
 
-        with Loader(folder, recipe, seed, batch=16, samples=88200, first=step * 16) as batches:
-            for stems in batches: ...
+        with Loader(tracks, recipe, seed, batch=16, samples=264600, first=step * 16) as batches:
+            for examples in batches: ...
 
-    `first` and `last` are example indices (`last` excluded, None: endless; a remainder smaller than
-    `batch` is dropped). `batch` is the global one: of `process_count` hosts, each gets its slice.
-    Beside the batch in use, at most `prefetch` + `workers` - 1 are held, finished or in the making.
-    What goes wrong in a thread is raised where the batch would have come.
+    `samples` is the length of an example; 0 or less: whole tracks, all sources of one song from its
+    start, followed by silence. `first` and `last` are example indices (`last` excluded, None:
+    endless; a remainder smaller than `batch` is dropped). `batch` is the global one: of
+    `process_count` hosts, each gets its slice. What goes wrong in the background is raised where
+    the batch would have come.
+
+    16-bit stems come as they lie in their files, unless the recipe filters or resamples: then, and
+    for other files, as float32. Gain, swap and polarity are left to the device.
     """
 
     def __init__(
-        self, folder: Folder, recipe: Recipe, seed: int, batch: int, samples: int, *,
+        self, tracks, recipe: Recipe, seed: int, batch: int, samples: int, *,
         first: int = 0, last: int | None = None, workers: int = 2, prefetch: int = 2,
-        process_index: int = 0, process_count: int = 1,
+        process_index: int = 0, process_count: int = 1, engine: str = "tf",
     ):  # fmt: skip
-        self.folder, self.recipe, self.seed, self.samples = folder, recipe, seed, samples
-        self.batch, self.first, self.last = batch, first, last
-        self.workers, self.ahead = workers, max(1, prefetch) + workers
-        self.own = _own_slice(batch, process_index, process_count)
-        if all(length == 0 for _, length in folder.tracks):
-            raise UserError(f"{folder.root}: all tracks are empty")
-        self._stop, self._pool = None, None
+        if samples <= 0:
+            recipe = dataclasses.replace(recipe, same_song=1.0, balanced=True)
+        if recipe.needs_songs and not tracks.aligned:
+            wanted = "recipe.same_song 0, recipe.coherent_examples 0 and examples of fixed length"
+            raise UserError(f"{tracks.root}: its files do not belong to songs; wanted {wanted}")
+        if engine not in ENGINES:
+            raise UserError(f"unknown engine {engine!r}; known: {', '.join(ENGINES)}")
+        if workers < 1:
+            raise UserError(f"{workers} workers; wanted at least 1")
+        if not any(
+            tracks.length(s, t) for s, count in enumerate(tracks.counts) for t in range(count)
+        ):
+            raise UserError(f"{tracks.root}: all tracks are empty")
+        self.batch, self.first = batch, first
+        self.count = None if last is None else max(0, last - first) // batch
+        self.own = own_slice(batch, process_index, process_count)
+        self.make = functools.partial(
+            make_examples, tracks, recipe, seed, samples, Recycler().empty
+        )
+        self.background = functools.partial(
+            ENGINES[engine], count=self.count, workers=workers, prefetch=prefetch
+        )
+        self._batches, self._leave = None, None
 
     def __enter__(self):
-        self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="loader")
+        first, batch, own, make = self.first, self.batch, self.own, self.make
+
+        def batch_of(number: int, stop: threading.Event) -> Examples:
+            start = first + number * batch
+            return make(range(start, start + batch), own, stop)
+
+        stack = ExitStack()
+        self._batches = stack.enter_context(self.background(batch_of))
+        # For those who never leave: background work must not meet the end of the interpreter.
+        self._leave = weakref.finalize(self, stack.close)
         return self
 
     def __exit__(self, *_):
-        self._stop.set()  # between two examples, so that leaving takes milliseconds
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._pool = None
+        self._batches = None
+        self._leave()
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        if self._pool is None:
+    def __iter__(self) -> Iterator[Examples]:
+        if self._batches is None:
             raise RuntimeError("use the loader as a context manager: with Loader(...) as batches")
-        start, waiting = self.first, collections.deque()
-        while True:
-            while len(waiting) < self.ahead and self._fits(start):
-                indices = range(start, start + self.batch)[self.own]
-                waiting.append(self._pool.submit(self._render, indices, self._stop))
-                start += self.batch
-            if not waiting:
-                return
-            yield waiting.popleft().result()
+        return self._batches
 
-    def _fits(self, start: int) -> bool:
-        return self.last is None or start + self.batch <= self.last
+    def examples(self, indices) -> Examples:
+        """Make the examples of these indices here and now."""
+        return self.make(indices, slice(None), threading.Event())
 
-    def examples(self, indices) -> np.ndarray:
-        """Render the examples of these indices here and now, [batch, source, channel, time]."""
-        return self._render(indices, threading.Event())
 
-    def _render(self, indices, stop: threading.Event) -> np.ndarray:
-        folder = self.folder
-        shape = (len(indices), len(folder.sources), folder.channels, self.samples)
-        stems = np.zeros(shape, np.float32)
-        for row, index in enumerate(indices):
+def sample_type(tracks, recipe: Recipe) -> type:
+    """int16 if samples can stay as they lie in their files, else float32."""
+    return np.int16 if tracks.integer and recipe.as_filed else np.float32
+
+
+def make_examples(
+    tracks, recipe: Recipe, seed: int, samples: int, empty: Callable, indices: Sequence[int],
+    own: slice, stop: threading.Event,
+) -> Examples:  # fmt: skip
+    """Make those of the examples `indices` that are in `own`; unfinished if told to `stop`.
+
+    `empty(shape, dtype)` gives the memory.
+    """
+    plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
+    if samples <= 0:  # on all hosts alike
+        samples = _bucket(tracks, plans)
+    plans = plans[own]
+    shape = (len(plans), len(tracks.sources), samples, tracks.channels)
+    stems = empty(shape, sample_type(tracks, recipe))
+    for plan, out in zip(plans, stems, strict=True):
+        for source in range(len(tracks.sources)):
             if stop.is_set():
                 break
-            render(folder, self.recipe, self.seed, index, stems[row])
-        return stems
+            _read(tracks, plan, source, out[source])
+    gain = np.stack([plan.gain for plan in plans]).astype(np.float32)
+    return Examples(stems, gain, np.stack([plan.swap for plan in plans]))
 
 
-def render(folder: Folder, recipe: Recipe, seed: int, index: int, out: np.ndarray) -> None:
-    """Write example `index` into `out`, zeros [source, channel, time]."""
-    sources, _, samples = out.shape
-    plan = draw(recipe, seed, index, sources, len(folder.tracks))
-    for source in range(sources):
-        if plan.gain[source] == 0:
-            continue
-        track, ratio = int(plan.track[source]), plan.ratio[source]
-        needed = augment.input_samples(samples, ratio)
-        starts = max(0, folder.tracks[track][1] - needed) + 1
-        wave = folder.read(track, source, int(plan.start[source] * starts), needed)
-        wave = augment.resample(wave, ratio, samples)
-        wave = augment.shelve(wave, folder.rate, plan.shelves[source])
-        if plan.swap[source]:
-            wave = wave[::-1]
-        np.multiply(wave, np.float32(plan.gain[source]), out=out[source])
+def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
+    """Fill [time, channel] with one source's excerpt and what the host does to it."""
+    if plan.gain[source] == 0:
+        out[...] = 0
+        return
+    track, ratio, shelves = int(plan.track[source]), plan.ratio[source], plan.shelves[source]
+    needed = augment.input_samples(len(out), ratio)
+    starts = max(0, tracks.length(source, track) - needed) + 1
+    start = int(plan.start[source] * starts)
+    if ratio == 1 and not shelves.any():
+        tracks.read_into(source, track, start, out)
+        return
+    frames = np.empty((needed, tracks.channels), np.float32)
+    tracks.read_into(source, track, start, frames)
+    wave = augment.resample(frames.T, ratio, len(out))
+    out[...] = augment.shelve(wave, tracks.rate, shelves).T
 
 
-def excerpts(
-    folder: Folder, samples: int, batch: int = 1, *, process_index: int = 0, process_count: int = 1
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cut tracks into consecutive pieces: stems [batch, source, channel, time], weights [batch].
-
-    What is left at a track's end is dropped, unless it is all there is; then silence follows. A
-    piece weighs 1 / (pieces of its track), so a weighted mean is the mean over tracks of each
-    track's mean, as in the reference. The last batch is filled up with silence of weight 0.
-    """
-    own = _own_slice(batch, process_index, process_count)
-    pieces = []
-    for track, (_, length) in enumerate(folder.tracks):
-        count = max(1, length // samples)
-        pieces += [(track, piece * samples, 1 / count) for piece in range(count)]
-    pieces += [(None, 0, 0.0)] * (-len(pieces) % batch)
-    for start in range(0, len(pieces), batch):
-        mine = pieces[start : start + batch][own]
-        stems = np.zeros((len(mine), len(folder.sources), folder.channels, samples), np.float32)
-        for row, (track, begin, _) in enumerate(mine):
-            if track is not None:
-                for source in range(len(folder.sources)):
-                    stems[row, source] = folder.read(track, source, begin, samples)
-        yield stems, np.asarray([weight for _, _, weight in mine], np.float32)
+def _bucket(tracks, plans: Sequence[Draw]) -> int:
+    """How many samples hold the longest of these whole songs, in whole buckets."""
+    bucket = BUCKET_SECONDS * tracks.rate
+    longest = max(tracks.track_lengths[int(plan.track[0])] / plan.ratio[0] for plan in plans)
+    return max(1, math.ceil(longest / bucket)) * bucket
 
 
-def _own_slice(batch: int, process_index: int, process_count: int) -> slice:
+def own_slice(batch: int, process_index: int, process_count: int) -> slice:
+    """The rows of a global batch that one of several hosts makes."""
     if batch % process_count:
         raise UserError(f"batch {batch} does not divide among {process_count} hosts")
     share = batch // process_count

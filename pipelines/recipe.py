@@ -4,6 +4,8 @@ A counter-based generator (Philox, keyed by the two numbers) gives every example
 nothing has to be remembered to resume, and hosts and threads may work in any order.
 """
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +15,7 @@ from xumx_jax.errors import UserError
 # One row of uniform numbers per decision; a new row goes to the end, which leaves old draws alone.
 ROWS = (
     "song", "mix_gain", "track", "start", "gain", "swap", "drop", "resample", "ratio",
-    "shelf", "low_db", "high_db", "low_hz", "high_hz",
+    "shelf", "low_db", "high_db", "low_hz", "high_hz", "polarity",
 )  # fmt: skip
 
 
@@ -25,12 +27,18 @@ class Recipe:
     """
 
     same_song: float = 0.0  # share of examples whose sources all come from one place of one song
+    anchor: bool = (
+        False  # in the others, the first source still comes from the song whose turn it is
+    )
+    balanced: bool = True  # songs take turns, each once in as many examples as there are songs ...
+    random_start: bool = True  # ... and give a random place, not always their middle
     coherent_examples: int = 0  # so many examples at the start are all same-song ...
     coherent_effects: bool = False  # ... and, unless this is set, as mixed: channel swap only
     gain: tuple[float, float] = (0.25, 1.25)  # factor per source
     gain_db: tuple[float, float] | None = None  # per source in dB, instead of `gain`
     mix_gain_db: tuple[float, float] = (0.0, 0.0)  # common to all sources
     swap: float = 0.5  # probability, per source, that left and right change places
+    polarity: float = 0.0  # probability, per source, of being turned upside down
     drop: float = 0.0  # probability, per source, of silence; one source always stays
     resample: float = 0.0  # probability of a changed pitch and tempo; together if same-song
     resample_range: float = 0.12  # by up to this share, up or down
@@ -40,18 +48,30 @@ class Recipe:
     shelf_high_hz: tuple[float, float] = (1500.0, 6000.0)
 
     def __post_init__(self):
-        for name in ("same_song", "swap", "drop", "resample", "shelf"):
+        for name in ("same_song", "swap", "polarity", "drop", "resample", "shelf"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"recipe.{name} is {getattr(self, name)}, wanted 0 to 1")
         if not 0 <= self.resample_range < 0.5:
             raise UserError(f"recipe.resample_range is {self.resample_range}, wanted 0 to 0.5")
 
+    @property
+    def as_filed(self) -> bool:
+        """Whether a device can do all that is to be done to samples as they lie in their files."""
+        return self.resample == 0 and self.shelf == 0
+
+    @property
+    def needs_songs(self) -> bool:
+        """Whether sources of one track must belong together."""
+        return self.same_song > 0 or self.coherent_examples > 0
+
 
 RECIPES = {
     "xumx": Recipe(),
     # Measured to suit a small model and generated songs; coherent_examples is the config's to set.
+    # Its songs do not take turns: the bundled model was trained before they could.
     "demo": Recipe(
         same_song=0.7,
+        balanced=False,
         gain_db=(-8.0, 6.0),
         mix_gain_db=(-6.0, 3.0),
         drop=0.08,
@@ -65,9 +85,9 @@ RECIPES = {
 class Draw:
     """The decisions for one example, each an array [source].
 
-    `start` is a fraction of the starts that are possible. `ratio` is input samples per output
-    sample: above 1 is higher and faster. `shelves` [source, 4] is low Hz, low dB, high Hz, high dB;
-    0 dB twice means no filter. A dropped source has gain 0.
+    `start` is a fraction of the starts that are possible. A gain below 0 turns the polarity over; a
+    dropped source has gain 0. `ratio` is input samples per output sample: above 1 is higher and
+    faster. `shelves` [source, 4] is low Hz, low dB, high Hz, high dB; 0 dB twice means no filter.
     """
 
     track: np.ndarray
@@ -78,11 +98,13 @@ class Draw:
     shelves: np.ndarray
 
 
-def draw(recipe: Recipe, seed: int, index: int, sources: int, tracks: int) -> Draw:
-    """Decide all that is random about example `index`.
+def draw(recipe: Recipe, seed: int, index: int, tracks: Sequence[int]) -> Draw:
+    """Decide all that is random about example `index`, given how many `tracks` each source has.
 
-    Equal arguments give equal results on every machine.
+    Equal arguments give equal results on every machine. Sources with as many tracks as the first
+    may come from one song, if the recipe says so.
     """
+    sources, counts = len(tracks), np.asarray(tracks)
     generator = np.random.Generator(np.random.Philox(key=[seed, index]))
     numbers = dict(zip(ROWS, generator.random((len(ROWS), sources + 1)), strict=True))
     own = {name: row[:sources] for name, row in numbers.items()}
@@ -90,19 +112,24 @@ def draw(recipe: Recipe, seed: int, index: int, sources: int, tracks: int) -> Dr
 
     opening = index < recipe.coherent_examples
     together = opening or common["song"] < recipe.same_song
-    shared = {name: np.full(sources, value) for name, value in common.items()}
-    place = shared if together else own
-    track = np.minimum((place["track"] * tracks).astype(np.int64), tracks - 1)
+    place = own
+    if together:
+        place = {name: np.full(sources, value) for name, value in common.items()}
+    track = np.minimum((place["track"] * counts).astype(np.int64), counts - 1)
+    if recipe.balanced and (together or recipe.anchor):
+        track[: sources if together else 1] = turn(seed, index, int(counts[0]))
+    start = place["start"] if recipe.random_start else np.full(sources, 0.5)
     swap = own["swap"] < recipe.swap
     if opening and not recipe.coherent_effects:
         still = np.ones(sources)
-        return Draw(track, place["start"], still, swap, still, np.zeros((sources, 4)))
+        return Draw(track, start, still, swap, still, np.zeros((sources, 4)))
 
     if recipe.gain_db is None:
         gain = _between(recipe.gain, own["gain"])
     else:
         gain = 10 ** (_between(recipe.gain_db, own["gain"]) / 20)
     gain = gain * 10 ** (_between(recipe.mix_gain_db, common["mix_gain"]) / 20)
+    gain = np.where(own["polarity"] < recipe.polarity, -gain, gain)
     dropped = own["drop"] < recipe.drop
     dropped[np.argmax(own["drop"])] = False  # never all of them
     ratio = 1 + _between((-recipe.resample_range, recipe.resample_range), place["ratio"])
@@ -118,12 +145,26 @@ def draw(recipe: Recipe, seed: int, index: int, sources: int, tracks: int) -> Dr
     )
     return Draw(
         track=track,
-        start=place["start"],
+        start=start,
         gain=np.where(dropped, 0.0, gain),
         swap=swap,
         ratio=np.where(place["resample"] < recipe.resample, ratio, 1.0),
         shelves=np.where(filtered[:, None], shelves, 0.0),
     )
+
+
+def turn(seed: int, index: int, tracks: int) -> int:
+    """The song whose turn it is: a new order in every pass, each song once a pass."""
+    number, place = divmod(index, tracks)
+    return int(_order(seed, number, tracks)[place])
+
+
+@functools.lru_cache(maxsize=16)
+def _order(seed, number, tracks):
+    # Apart from the numbers of example `number`: the counter starts at another place.
+    return np.random.Generator(
+        np.random.Philox(key=[seed, number], counter=[0, 0, 0, 1])
+    ).permutation(tracks)
 
 
 def _between(limits, uniform):

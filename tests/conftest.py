@@ -12,6 +12,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import golden_files  # noqa: E402
+import jax  # noqa: E402
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -29,3 +30,22 @@ def pytest_terminal_summary(terminalreporter):
     used = sorted(golden_files.used)
     folders = ", ".join(str(folder) for folder in golden_files.folders() if folder.is_dir())
     terminalreporter.write_line(f"golden files used: {len(used)} (from {folders})")
+
+
+@pytest.fixture
+def quick_compile():
+    """Let XLA compile in a third of the time, for tests that compile much and compute little."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def own_cache(monkeypatch, session_cache):
+    """Keep what is kept between runs (statistics, decoded music) out of the user's cache."""
+    monkeypatch.setenv("XUMX_CACHE", str(session_cache))

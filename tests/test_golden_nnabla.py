@@ -197,16 +197,14 @@ def test_adam_with_weight_decay(path):
     """Three steps; after the first, every stored parameter."""
     model, variables = model_of(path)
     file = load(path)
-    adam = optimizer.build(
-        "adam_nnabla", optimizer.build_schedule("constant", LEARNING_RATE, 3, 0), WEIGHT_DECAY, None
-    )
+    adam = optimizer.build("adam_nnabla", WEIGHT_DECAY)
     value = objective(path)
 
     @jax.jit
     def step(params, batch_stats, state):
         (loss, batch_stats), grads = jax.value_and_grad(value, has_aux=True)(params, batch_stats)
         updates, state = adam.update(grads, state, params)
-        params = jax.tree.map(lambda p, u: p + u, params, updates)
+        params = jax.tree.map(lambda p, u: p - LEARNING_RATE * u, params, updates)
         return params, batch_stats, state, loss, grads
 
     params, stats = variables["params"], variables["batch_stats"]

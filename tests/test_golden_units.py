@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from golden_files import golden
 
@@ -143,12 +142,10 @@ def test_wiener(path):
 def test_adam(path):
     """Tiny gradients, where the place of epsilon shows."""
     file = np.load(path)
-    adam = optimizer.build(
-        "adam_nnabla", optimizer.build_schedule("constant", 1e-3, 3, 0), 1e-5, None
-    )
+    adam = optimizer.build("adam_nnabla", 1e-5)
     weights = jnp.asarray(file["w"][0], jnp.float32)
     state = adam.init(weights)
     for grads, wanted in zip(file["grads"], file["w"][1:], strict=True):
         updates, state = adam.update(jnp.asarray(grads), state, weights)
-        weights = optax.apply_updates(weights, updates)
+        weights = weights - 1e-3 * updates
         np.testing.assert_allclose(weights, wanted, rtol=0, atol=3e-7)

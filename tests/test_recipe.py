@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.recipe import RECIPES, Recipe, draw
+from pipelines.recipe import RECIPES, Recipe, draw, turn
 from xumx_jax.errors import UserError
 
 
 def draws(recipe, count=400, seed=3, tracks=7):
-    return [draw(recipe, seed, index, 4, tracks) for index in range(count)]
+    return [draw(recipe, seed, index, [tracks] * 4) for index in range(count)]
 
 
 def column(plans, name):
@@ -18,15 +18,15 @@ def column(plans, name):
 
 
 def test_equal_seed_and_index_give_equal_draws_and_others_do_not():
-    one, same = draw(RECIPES["demo"], 3, 8, 4, 7), draw(RECIPES["demo"], 3, 8, 4, 7)
+    one, same = draw(RECIPES["demo"], 3, 8, [7] * 4), draw(RECIPES["demo"], 3, 8, [7] * 4)
     for name in vars(one):
         np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
-    assert not np.array_equal(one.start, draw(RECIPES["demo"], 3, 9, 4, 7).start)
-    assert not np.array_equal(one.start, draw(RECIPES["demo"], 4, 8, 4, 7).start)
+    assert not np.array_equal(one.start, draw(RECIPES["demo"], 3, 9, [7] * 4).start)
+    assert not np.array_equal(one.start, draw(RECIPES["demo"], 4, 8, [7] * 4).start)
 
 
 def test_draws_are_the_same_as_when_this_was_written():
-    plan = draw(Recipe(), 0, 0, 4, 100)
+    plan = draw(Recipe(), 0, 0, [100] * 4)
     np.testing.assert_array_equal(plan.track, RECORDED_TRACKS)
     np.testing.assert_allclose(plan.gain, RECORDED_GAINS, rtol=1e-12)
 
@@ -64,6 +64,55 @@ def test_demo_recipe_does_everything_as_often_as_it_says():
     assert decibels.min() >= -14 and decibels.max() <= 9
 
 
+def test_draws_of_the_demo_are_those_it_was_trained_with():
+    plan = draw(RECIPES["demo"], 3, 8, [288] * 4)
+    np.testing.assert_array_equal(plan.track, DEMO_TRACKS)
+    np.testing.assert_allclose(plan.gain, DEMO_GAINS, rtol=1e-12)
+
+
+@pytest.mark.parametrize("tracks", [1, 7])
+def test_songs_take_turns(tracks):
+    order = [turn(3, index, tracks) for index in range(5 * tracks)]
+    passes = np.array(order).reshape(5, tracks)
+    assert (np.sort(passes, axis=1) == np.arange(tracks)).all()
+    if tracks > 1:
+        assert len({tuple(row) for row in passes}) > 1, "each pass has its own order"
+    songs = column(draws(Recipe(same_song=1.0), 5 * tracks, tracks=tracks), "track")
+    np.testing.assert_array_equal(songs, np.repeat(np.array(order)[:, None], 4, axis=1))
+
+
+def test_anchored_source_takes_turns_and_the_others_come_from_anywhere():
+    track = column(draws(Recipe(anchor=True), 70), "track")
+    assert (np.sort(track[:, 0].reshape(10, 7), axis=1) == np.arange(7)).all()
+    assert (track[:, 1:] != track[:, :1]).mean() > 0.7
+    free = column(draws(Recipe(), 70), "track")
+    np.testing.assert_array_equal(track[:, 1:], free[:, 1:])
+
+
+def test_sources_with_pools_of_different_sizes_use_all_of_each():
+    tracks = np.array([draw(Recipe(), 3, index, [2, 5, 3]).track for index in range(200)])
+    assert [set(column) for column in tracks.T] == [{0, 1}, set(range(5)), {0, 1, 2}]
+
+
+def test_polarity_turns_over_as_often_as_asked_and_changes_nothing_else():
+    plain, turned = draws(Recipe()), draws(Recipe(polarity=0.3))
+    np.testing.assert_array_equal(np.abs(column(turned, "gain")), column(plain, "gain"))
+    assert abs((column(turned, "gain") < 0).mean() - 0.3) < 0.04
+
+
+def test_each_augmentation_can_be_switched_off():
+    still = draws(Recipe(gain=(1.0, 1.0), swap=0.0, random_start=False))
+    assert (column(still, "gain") == 1).all() and not column(still, "swap").any()
+    assert (column(still, "start") == 0.5).all()
+
+
+def test_recipe_knows_what_a_device_cannot_do_and_what_needs_songs():
+    assert Recipe(polarity=0.5).as_filed
+    assert not Recipe(resample=0.1).as_filed and not Recipe(shelf=0.1).as_filed
+    assert not Recipe().needs_songs
+    assert Recipe(same_song=0.1).needs_songs and Recipe(coherent_examples=1).needs_songs
+
+
 def test_one_source_always_stays():
     gain = column(draws(Recipe(drop=1.0)), "gain")
     assert ((gain > 0).sum(1) == 1).all()
@@ -76,7 +125,7 @@ def test_opening_examples_are_songs_as_they_were_mixed():
     start = column(plans[:100], "start")
     assert (start == start[:, :1]).all()
     assert (column(plans[100:], "gain") != 1).all()
-    late = draw(RECIPES["demo"], 3, 150, 4, 7)
+    late = draw(RECIPES["demo"], 3, 150, [7] * 4)
     np.testing.assert_array_equal(plans[150].gain, late.gain)
 
 
@@ -88,7 +137,7 @@ def test_opening_examples_keep_effects_when_asked_to():
     assert (column(plans, "gain") != 1).all()
 
 
-@pytest.mark.parametrize("field", ["same_song", "swap", "drop", "resample", "shelf"])
+@pytest.mark.parametrize("field", ["same_song", "swap", "polarity", "drop", "resample", "shelf"])
 def test_impossible_probability_is_named(field):
     with pytest.raises(UserError, match=f"recipe.{field} is 1.5"):
         Recipe(**{field: 1.5})
@@ -96,3 +145,5 @@ def test_impossible_probability_is_named(field):
 
 RECORDED_TRACKS = [71, 13, 57, 25]
 RECORDED_GAINS = [0.41487074883029074, 0.3006596508702779, 0.7211104218217442, 1.2301661435257851]
+DEMO_TRACKS = [68, 68, 68, 68]
+DEMO_GAINS = [2.49676852015463, 0.6426968495036655, 1.6725025206685273, 0.5256175553016033]

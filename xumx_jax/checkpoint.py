@@ -1,4 +1,4 @@
-"""Weights and training states on disk: Orbax folders with a digest manifest, and `.safetensors`.
+"""Weights and training states on disk: Orbax folders with a digest manifest.
 
 Orbax restores flipped bits without a word, so every file of a checkpoint has its SHA-256 in
 `checkpoint.json`, and nothing is read that does not match. A checkpoint describes itself: its
@@ -18,17 +18,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
 
-from xumx_jax.errors import UserError
+from xumx_jax import safefile
+from xumx_jax.errors import CheckpointError, UserError
 
 MANIFEST = "checkpoint.json"
-STEPS = "checkpoints"  # in a training folder: one checkpoint per epoch, named by its step
-HALF_LIMIT = float(np.finfo(np.float16).max)
-
-
-class CheckpointError(UserError):
-    """A checkpoint is missing, incomplete or damaged; the message names the file."""
+STEPS = "checkpoints"  # in a training folder: checkpoints, each named by its step
+PARTIAL, OLD = ".partial-", ".old"  # what is being written, what is being replaced
 
 
 @dataclass(frozen=True)
@@ -41,8 +37,11 @@ class Loaded:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-def digest(path: Path) -> str:
+def digest(path: Path, flush: bool = False) -> str:
+    """SHA-256 of a file; with `flush`, the file has reached the disk afterwards."""
     with path.open("rb") as file:
+        if flush:
+            os.fsync(file.fileno())
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -53,40 +52,94 @@ def text_digest(value: Any) -> str:
 def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
     """Write a checkpoint: one Orbax item per pytree of arrays, and the JSON-able description.
 
-    All or nothing: it is written beside its place and renamed, so `folder` is complete or is what
-    it was before.
+    All or nothing, also for a machine that loses power: it is written beside its place, handed to
+    the disk and renamed, so `folder` is complete or is what it was before. Only the calling process
+    writes, however many there are. Raises CheckpointError where the disk has no room.
     """
-    import orbax.checkpoint as ocp
-
     folder = Path(folder).resolve()
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    items = jax.device_get(items)
+    partial = folder.with_name(f".{folder.name}{PARTIAL}{os.getpid()}")
     try:
-        with ocp.PyTreeCheckpointer() as checkpointer:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        room_for(items, partial)
+        with saver() as checkpointer:
             for name, tree in items.items():
-                checkpointer.save(partial / name, jax.device_get(tree))
+                checkpointer.save(partial / name, tree)
         files = {
-            path.relative_to(partial).as_posix(): digest(path)
+            path.relative_to(partial).as_posix(): digest(path, flush=True)
             for path in sorted(partial.rglob("*"))
             if path.is_file()
         }
         body = json.loads(json.dumps({"description": description, "files": files}))
         manifest = {**body, "sha256": text_digest(body)}
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        path = partial / MANIFEST
+        path.write_text(json.dumps(manifest, indent=1) + "\n")
+        digest(path, flush=True)
         replace(partial, folder)
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    except (ValueError, RuntimeError) as error:  # as tensorstore reports what the system refused
+        if isinstance(error, CheckpointError):
+            raise
+        first = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{folder}: cannot be written ({first})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def saver():
+    """An Orbax checkpointer that waits for no other process."""
+    import orbax.checkpoint as ocp
+
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=jax.process_index(),
+        active_processes={jax.process_index()},
+        barrier_sync_key_prefix=f"process{jax.process_index()}",
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
+
+
+def room_for(items: dict[str, Any], folder: Path) -> None:
+    """Raise CheckpointError unless the disk has room for the arrays, uncompressed, and a little."""
+    needed = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(items)) + 2**20
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise CheckpointError(
+            f"{folder.parent}: no room for a checkpoint, {needed} bytes are needed, {free} free"
+        )
+
+
 def replace(new: Path, place: Path) -> None:
     """Rename a folder to `place`; what was there is removed once it has left."""
-    old = new.with_suffix(".old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = place.with_name(f".{place.name}{OLD}")
     if place.exists():
+        shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
     new.rename(place)
+    flush_folder(place.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def flush_folder(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def tidy(folder: Path) -> None:
+    """Undo what a killed process left in a folder of checkpoints; nobody may be writing there."""
+    for path in folder.glob(f".*{PARTIAL}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for old in folder.glob(f".*{OLD}"):
+        place = old.with_name(old.name[1 : -len(OLD)])
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:  # killed between the two renames
+            old.rename(place)
 
 
 def manifest_of(folder: Path) -> dict:
@@ -124,27 +177,30 @@ def describe(folder: str | Path) -> dict:
     return manifest_of(Path(folder))["description"]
 
 
-def read(folder: str | Path, item: str, template: Any = None) -> Any:
+def read(folder: str | Path, item: str, template: Any = None, check: bool = True) -> Any:
     """Read one item of a checkpoint as numpy arrays, after checking its files' digests.
 
     Without `template`, containers come back as dicts and lists; with one (arrays or
     ShapeDtypeStruct) they come back as in the template, each array placed like the template's
-    leaf where that has a sharding. Raises CheckpointError, naming the file or the array.
+    leaf where that has a sharding. `check` False trusts a folder that was just verified. Raises
+    CheckpointError, naming the file or the array.
     """
     import orbax.checkpoint as ocp
 
     folder = Path(folder).resolve()
-    files = verify(folder, f"{item}/")["files"]
+    files = (verify(folder, f"{item}/") if check else manifest_of(folder))["files"]
     if not any(name.startswith(f"{item}/") for name in files):
         items = sorted({name.split("/")[0] for name in files})
         raise CheckpointError(f"{folder}: no item {item!r}, only {', '.join(items)}")
-    with ocp.PyTreeCheckpointer() as checkpointer:
+    with saver() as checkpointer:
         tree = template
         if template is None:
             tree = checkpointer.metadata(folder / item).item_metadata.tree
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
         try:
-            found = checkpointer.restore(folder / item, item=template, restore_args=as_numpy)
+            found = checkpointer.restore(
+                folder / item, args=ocp.args.PyTreeRestore(template, restore_args=as_numpy)
+            )
         except (ValueError, KeyError, TypeError) as error:
             first = str(error).strip().splitlines()[0]
             raise CheckpointError(f"{folder / item}: does not fit ({first})") from error
@@ -203,38 +259,7 @@ def save_model(
             raise UserError(f"{path}: half precision is for .safetensors")
         write(path, {"model": variables}, description)
         return
-    tensors = flatten_dict(jax.device_get(variables), sep="/")
-    write_safetensors(path, tensors, description, half)
-
-
-def write_safetensors(path: Path, tensors: dict, description: dict, half: bool) -> None:
-    from safetensors.numpy import save
-
-    stored = {}
-    for name, tensor in tensors.items():
-        tensor = np.ascontiguousarray(tensor)
-        if half and tensor.dtype == np.float32:
-            if np.abs(tensor).max(initial=0) > HALF_LIMIT:
-                raise UserError(f"{path}: {name} holds values above {HALF_LIMIT:g}, half's largest")
-            tensor = tensor.astype(np.float16)
-        stored[name] = tensor
-    description = {**description, "sha256": tensors_digest(stored)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        # not save_file: that makes files which only their owner can read
-        partial.write_bytes(save(stored, {"xumx_jax": json.dumps(description)}))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def tensors_digest(tensors: dict[str, np.ndarray]) -> str:
-    state = hashlib.sha256()
-    for name in sorted(tensors):
-        state.update(f"{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())
-        state.update(tensors[name])
-    return state.hexdigest()
+    safefile.write(path, variables, description, half)
 
 
 def load_model(path: str | Path) -> Loaded:
@@ -248,7 +273,7 @@ def load_model(path: str | Path) -> Loaded:
             path = newest(path)
         description, variables = describe(path), read(path, "model")
     elif path.is_file():
-        description, variables = read_safetensors(path)
+        description, variables = safefile.read(path)
     else:
         raise CheckpointError(f"{path}: no such file or folder")
     try:
@@ -258,35 +283,3 @@ def load_model(path: str | Path) -> Loaded:
         raise CheckpointError(f"{path}: its description names no model") from error
     args = {key: tuple(v) if isinstance(v, list) else v for key, v in args.items()}
     return Loaded(name, args, variables, info)
-
-
-def is_ours(path: str | Path) -> bool:
-    """Say whether a `.safetensors` file describes a model of ours."""
-    return "xumx_jax" in (safetensors_metadata(Path(path)) or {})
-
-
-def safetensors_metadata(path: Path) -> dict | None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "np") as file:
-            return file.metadata()
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: cannot be read, cut off or damaged ({error})") from error
-
-
-def read_safetensors(path: Path) -> tuple[dict, dict]:
-    """Return description and variables, float16 as float32."""
-    from safetensors.numpy import load_file
-
-    text = (safetensors_metadata(path) or {}).get("xumx_jax")
-    if text is None:
-        raise CheckpointError(f"{path}: holds no description of a model")
-    description, tensors = json.loads(text), load_file(path)
-    if description.get("sha256") != tensors_digest(tensors):
-        raise CheckpointError(f"{path}: damaged, its content does not match its digest")
-    variables = {
-        name: tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
-        for name, tensor in tensors.items()
-    }
-    return description, unflatten_dict(variables, sep="/")

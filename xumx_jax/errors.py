@@ -3,3 +3,7 @@
 
 class UserError(ValueError):
     """A file, option or name is not what was wanted; the message is one line and names it."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint is missing, incomplete or damaged; the message names the file."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from flax import linen as nn
 
-from xumx_jax import checkpoint, converters, zoo
+from xumx_jax import checkpoint, converters, safefile, zoo
 from xumx_jax.checkpoint import Loaded
 from xumx_jax.converters import readers
 from xumx_jax.errors import UserError
@@ -30,7 +30,7 @@ def load_weights(path: str | Path, kind: str | None = None) -> Loaded:
     `kind` (of `converters.KINDS`) says which program's, None looks at the tensors' names.
     """
     path = Path(path)
-    if path.is_dir() or (path.suffix == ".safetensors" and checkpoint.is_ours(path)):
+    if path.is_dir() or (path.suffix == ".safetensors" and safefile.is_ours(path)):
         return checkpoint.load_model(path)
     return converters.convert(readers.read(path), kind)
 

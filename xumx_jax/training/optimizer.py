@@ -57,14 +57,18 @@ def build_schedule(name: str, learning_rate: float, steps: int, warmup: int) -> 
 
 
 def build(
-    name: str, schedule: optax.Schedule, weight_decay: float, clip: float | None
+    name: str, weight_decay: float, clip: float | None = None, accumulate: int = 1
 ) -> optax.GradientTransformation:
-    """Make the optimizer called `name`: clip the global norm (unless None), then adapt and scale.
+    """Make the optimizer called `name`: clip the global norm (unless None), then adapt.
 
+    Its updates are directions of ascent, to be scaled by minus the learning rate. With `accumulate`
+    above 1, gradients of so many calls are averaged and only the last of them gives an update.
     Raises UserError on an unknown name.
     """
     if name not in OPTIMIZERS:
         raise UserError(f"unknown optimizer {name!r}; known: {', '.join(OPTIMIZERS)}")
     clipping = [optax.clip_by_global_norm(clip)] if clip else []
-    adapt = OPTIMIZERS[name](weight_decay)
-    return optax.chain(*clipping, adapt, optax.scale_by_learning_rate(schedule))
+    adapt = optax.chain(*clipping, OPTIMIZERS[name](weight_decay))
+    if accumulate == 1:
+        return adapt
+    return optax.MultiSteps(adapt, accumulate).gradient_transformation()

@@ -1,239 +1,298 @@
-"""The training loop: restore or start, then epoch by epoch train, validate, print, save.
+"""The training loop: restore or begin, then epoch by epoch train, validate, print, save.
 
 Data come from outside (`Data`), so the loop neither knows nor imports an input pipeline.
 """
 
-import shutil
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from flax import linen as nn
 from ml_collections import ConfigDict
 
-from xumx_jax import checkpoint, losses, models
+from xumx_jax import losses, models
 from xumx_jax.errors import UserError
-from xumx_jax.training import optimizer, state, step
-from xumx_jax.training.statistics import apply_moments, moments
+from xumx_jax.training import hosts, optimizer, saving, state, step
+from xumx_jax.training.checks import check
+from xumx_jax.training.examples import Examples, Pieces
+from xumx_jax.training.schedule import Plateau, early_stopping, out_of_patience
+from xumx_jax.training.starting import begin
+from xumx_jax.training.watch import Watch
 
 
 class Data(NamedTuple):
-    """What a run reads. Stems are [batch, source, channel, time], ordered as the model's sources.
+    """What a run reads. Sources are ordered as `mixing` says, without it as the model's.
 
-    train(first)  context of an endless iterator over batches, from the example with that index on
-    valid()       iterator over (stems, weight [batch]); weight 0 is padding
+    train(first)  context of an endless iterator over Examples, from the example of that index on;
+                  of several processes each gets its slice of the batch
+    valid()       iterator over Pieces, likewise sliced
     mixes()       iterator over whole training mixtures [channel, time], for the input statistics
     tracks        how many training tracks there are
+    fingerprint   of the data; changes when they do
+    mixing        [target, source] or None, as in `step.Step`
+    example()     some seconds of a validation track to look at, (stems, mix) as in Pieces for one
+                  item; None without validation
     """
 
-    train: Callable[[int], AbstractContextManager[Iterable[np.ndarray]]]
-    valid: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
+    train: Callable[[int], AbstractContextManager[Iterable[Examples]]]
+    valid: Callable[[], Iterator[Pieces]]
     mixes: Callable[[], Iterator[np.ndarray]]
     tracks: int
+    fingerprint: str
+    mixing: np.ndarray | None = None
+    example: Callable[[], tuple[np.ndarray, np.ndarray] | None] = lambda: None
 
 
-class Run(NamedTuple):
-    """Everything that stays the same from the first step to the last."""
+class Outcome(NamedTuple):
+    """How a run ended: the last epoch's row of the table, and what signal stopped it, if one."""
 
-    config: ConfigDict
-    model: nn.Module
-    optimizer: optax.GradientTransformation
-    schedule: optax.Schedule
-    steps_per_epoch: int
-    workdir: Path
+    row: dict
+    signal: int | None = None
 
 
-def run(config: ConfigDict, workdir: str | Path, data: Data, log: Callable = print) -> dict:
-    """Train as `config` says until its last epoch; returns the last epoch's row of the table.
+class Stopped(Exception):
+    """Leaves the loop after a signal; everything is saved."""
 
-    A workdir with checkpoints goes on after the newest complete one. Raises UserError if the loss
-    is no longer finite; what was saved stays.
+
+def run(config: ConfigDict, workdir: str | Path, data: Data, log: Callable = print) -> Outcome:
+    """Train as `config` says until its last epoch, or patience ends.
+
+    A workdir with checkpoints goes on after the newest good one. SIGTERM and SIGINT save and end
+    it. Raises UserError where config, data and checkpoints do not fit, and when too many steps in a
+    row had no finite loss; what was saved stays, and is good.
     """
-    this = prepare(config, Path(workdir), data)
-    over = step.mesh()
-    loss = losses.build(config.loss.name, **config.loss.options.to_dict())
-    train_step = step.train_step(
-        this.model, loss, this.optimizer, config.train.average, config.train.seed, over
-    )
-    eval_step = step.eval_step(this.model, loss, over)
+    log = log if hosts.first() and not config.quiet else lambda *_: None
+    workdir = Path(workdir)
+    with saving.locked(workdir) if hosts.first() else nullcontext():
+        return Run(config, workdir, data, log).run()
 
-    now = restore(this) or start(this, data, log)
-    now = step.replicate(now, over)
-    table = Table(log, this.model.sources)
-    best = best_value(this.workdir)
-    row: dict = {}
-    with data.train(int(now.step) * config.train.batch_size) as batches:
-        batches = iter(batches)
-        for epoch in range(int(now.step) // this.steps_per_epoch, config.train.epochs):
+
+class Run:
+    """One run: what stays the same (config, model, compiled steps) and what moves on."""
+
+    def __init__(self, config: ConfigDict, workdir: Path, data: Data, log: Callable):
+        check(config)
+        train, options = config.train, config.optimizer
+        self.config, self.workdir, self.data, self.log = config, workdir, data, log
+        if train.batch_size % jax.device_count():
+            raise UserError(
+                f"batch_size {train.batch_size} does not divide among {jax.device_count()} devices"
+            )
+        examples = data.tracks * train.examples_per_track
+        self.steps_per_epoch = train.steps_per_epoch or examples // train.batch_size
+        if self.steps_per_epoch < 1:
+            raise UserError(
+                f"{data.tracks} tracks x {train.examples_per_track} examples_per_track are less "
+                f"than one batch of {train.batch_size}"
+            )
+        scale = train.batch_size / options.per_batch if options.per_batch else 1.0
+        schedule = optimizer.build_schedule(
+            options.schedule,
+            options.learning_rate * scale,
+            self.steps_per_epoch * train.epochs // options.accumulate,
+            options.warmup_steps,
+        )
+        build = partial(models.build, config.model.name, **config.model.args.to_dict())
+        self.step = step.Step(
+            model=build(axis_name=step.AXIS, dtype=train.compute),
+            loss=losses.build(config.loss.name, **config.loss.get(config.loss.name, {})),
+            optimizer=optimizer.build(
+                options.name, options.weight_decay * scale, options.clip, options.accumulate
+            ),
+            schedule=schedule,
+            accumulate=options.accumulate,
+            decay=train.average,
+            seed=train.seed,
+            mixing=data.mixing,
+        )
+        self.over = step.mesh()
+        self.train_step = step.train_step(self.step, self.over)
+        self.eval_step = step.eval_step(self.step, self.over)
+        self.separate = jax.jit(build().apply)
+        plateau = options.plateau
+        self.plateau = Plateau(plateau.patience, plateau.factor, plateau.cooldown)
+        self.about = saving.about(config, data.fingerprint)
+
+    def run(self) -> Outcome:
+        """Restore or begin, train, and say how it ended."""
+        config, epochs = self.config, self.config.train.epochs
+        self.restore_or_begin()
+        row: dict = {}
+        options = {"quiet": config.quiet, "active": hosts.first(), "log": self.log}
+        options |= {"total_steps": self.steps_per_epoch * epochs}
+        options |= {"batch": config.train.batch_size, "scalars_every": config.log.scalars_every}
+        with (
+            Watch(self.workdir, self.step.model.sources, **options) as self.watch,
+            hosts.Stop() as self.stop,
+            self.data.train(self.at * config.train.batch_size) as batches,
+        ):
+            self.watch.event("start", step=self.at, epoch=self.progress.epoch)
+            batches = iter(batches)
+            try:
+                while self.progress.epoch < epochs and not out_of_patience(self.early):
+                    self.train_epoch(batches)
+                    row = self.end_epoch()
+            except Stopped:
+                return Outcome(row, self.stop.signal)
+        if self.progress.epoch < epochs:
+            self.log(f"no better loss in {self.progress.stale} epochs: training ends")
+        return Outcome(row)
+
+    def restore_or_begin(self) -> None:
+        shapes = jax.eval_shape(self.fresh)
+        self.progress, now = saving.Progress(), None
+        if hosts.first():
+            found = saving.restore(self.workdir, shapes, self.config)
+            if found is not None:
+                now, info = found
+                self.progress = saving.Progress(**info["progress"])
+                self.log(f"going on after step {info['step']} of {self.workdir}")
+                if info["data"] != self.data.fingerprint:
+                    self.log("the data are not those of the last start: this run can't be repeated")
+        known = hosts.share_json(None if now is None else dataclasses.asdict(self.progress))
+        if known is None:
+            self.now = begin(
+                shapes, self.fresh, self.step.model, self.data, self.config.train.weights, self.log
+            )
+        else:
+            self.progress = saving.Progress(**known)
+            blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+            self.now = hosts.share(blank if now is None else now)
+        patience = self.config.train.patience
+        self.early = early_stopping(patience, self.progress.best, self.progress.stale)
+        self.at = int(self.now.step)
+        self.now = step.replicate(self.now, self.over)
+
+    def fresh(self) -> state.State:
+        """A state with weights drawn from the seed."""
+        model = self.step.model
+        mix = jnp.zeros((1, model.channels, 2 * model.n_fft))
+        key = jax.random.key(self.config.train.seed)
+        average = self.config.train.average > 0
+        return state.init(model, self.step.optimizer, key, mix, self.plateau.init(), average)
+
+    def train_epoch(self, batches: Iterator[Examples]) -> None:
+        """Train to the last step of the epoch."""
+        waiting = None  # one step behind: the device works while the next batch is fetched
+        every = self.config.train.save_steps
+        end = (self.progress.epoch + 1) * self.steps_per_epoch
+        while self.at < end:
+            if self.stop.asked(self.at):
+                self.settle(waiting)
+                self.save_and_stop()
             began = time.monotonic()
-            now, train = train_epoch(now, train_step, batches, over, this.steps_per_epoch)
-            seconds = (time.monotonic() - began) / this.steps_per_epoch
-            valid = validate(now, eval_step, data.valid(), over)
-            row = {"epoch": epoch + 1, "step": int(now.step), "train": train["loss"]}
-            row |= {"valid" if key == "loss" else key: value for key, value in valid.items()}
-            row |= {"lr": float(this.schedule(int(now.step) - 1)), "s/step": seconds}
-            table.row(row)
-            if not np.isfinite(row["train"]):
-                raise UserError(f"{this.workdir}: the loss of epoch {epoch + 1} is {row['train']}")
-            value = row.get("valid", row["train"])
-            improved = best is None or value < best
-            best = value if improved else best
-            save(this, now, epoch + 1, value, best, improved)
-    return row
+            examples = next(batches)
+            waited = time.monotonic() - began
+            self.now, values = self.train_step(self.now, step.shard(examples, self.over))
+            self.at += 1
+            self.settle(waiting)
+            waiting = (self.at, values, waited)
+            if every and self.at % every == 0 and self.at < end:
+                self.settle(waiting)
+                waiting = None
+                self.save()
+        self.settle(waiting)
 
+    def settle(self, waiting: tuple[int, dict, float] | None) -> None:
+        """Wait for a step's values and book them."""
+        if waiting is None:
+            return
+        at, values, waited = waiting
+        values = jax.device_get(values)
+        in_row = int(values.pop("in_row"))
+        self.watch.step(at, values, waiting_seconds=waited)
+        if in_row:
+            self.watch.event("skipped", step=at, in_row=in_row)
+            if in_row == 1:
+                self.log(f"step {at} skipped: its loss or gradient is not finite")
+        else:
+            for key in ("lr", "gradient_norm", "skipped"):
+                values.pop(key)
+            self.progress.add(values | {"steps": 1})
+        if in_row >= self.config.train.max_bad_steps:
+            self.save()
+            raise UserError(
+                f"{self.workdir}: {in_row} steps in a row had no finite loss; the last good state "
+                f"is saved"
+            )
 
-def prepare(config: ConfigDict, workdir: Path, data: Data) -> Run:
-    """Build what the config names. An epoch is `steps_per_epoch` or the examples of each track."""
-    train = config.train
-    if train.batch_size % jax.device_count():
-        raise UserError(
-            f"batch_size {train.batch_size} does not divide among {jax.device_count()} devices"
+    def end_epoch(self) -> dict:
+        """Validate, adapt, print and save; returns the row of the table."""
+        train, valid = self.progress.means(), self.validate()
+        epoch = self.progress.epoch + 1
+        row: dict[str, Any] = {"epoch": epoch, "step": self.at}
+        row |= {"train": float(train.get("loss", np.nan))}
+        row |= {"valid" if key == "loss" else key: value for key, value in valid.items()}
+        value = float(row.get("valid", row["train"]))
+        if np.isnan(value):
+            raise UserError(f"{self.workdir}: the loss of epoch {epoch} is not a number")
+
+        self.early = self.early.update(value)
+        now = jax.device_get(self.now)
+        now = now.replace(plateau=self.plateau.update(now.plateau, value))
+        self.now = step.replicate(now, self.over)
+        row |= {"lr": float(self.step.schedule(self.updates(now)) * now.plateau.scale)}
+        self.watch.epoch(row)
+        self.progress = saving.Progress(
+            epoch, float(self.early.best_metric), self.early.patience_count
         )
-    steps = train.steps_per_epoch or data.tracks * train.examples_per_track // train.batch_size
-    if steps < 1:
-        raise UserError(f"{data.tracks} tracks give less than one batch of {train.batch_size}")
-    options = config.optimizer
-    schedule = optimizer.build_schedule(
-        options.schedule, options.learning_rate, steps * train.epochs, options.warmup_steps
-    )
-    return Run(
-        config,
-        models.build(config.model.name, **config.model.args.to_dict(), axis_name=step.AXIS),
-        optimizer.build(options.name, schedule, options.weight_decay, options.clip),
-        schedule,
-        steps,
-        workdir,
-    )
+        if self.early.has_improved and hosts.first():
+            # before the checkpoint: a kill between the two repeats the epoch and writes it again
+            saving.save_best(self.workdir, now, self.progress, self.about, value)
+        self.save()
+        self.draw(now)
+        return row
 
+    def updates(self, now: state.State) -> int:
+        return (int(now.step) - int(now.skipped)) // self.step.accumulate
 
-def template(this: Run) -> state.State:
-    """A fresh state, weights drawn from the seed; abstract under `jax.eval_shape`."""
-    mix = jnp.zeros((1, this.model.channels, 2 * this.model.n_fft))
-    key = jax.random.key(this.config.train.seed)
-    return state.init(this.model, this.optimizer, key, mix)
+    def validate(self) -> dict:
+        """Weighted means of losses and SDRs; empty without validation data."""
+        sums: dict = {}
+        variables = self.now.variables()
+        for pieces in self.data.valid():
+            if jax.process_count() == 1 and self.stop.asked(self.at):
+                self.save_and_stop()
+            values = jax.device_get(self.eval_step(variables, step.shard(pieces, self.over)))
+            sums = {key: sums.get(key, 0.0) + np.float64(value) for key, value in values.items()}
+        if not sums:
+            return {}
+        total, sounding = sums.pop("weight"), sums.pop("sounding")
+        with np.errstate(invalid="ignore"):
+            sdr = sums.pop("sdr_db") / sounding
+        return {key: value / total for key, value in sums.items()} | {"sdr_db": sdr}
 
+    def save(self) -> None:
+        """Write a checkpoint of this moment."""
+        if not hosts.first():
+            return
+        self.watch.event("save", step=self.at)
+        now = jax.device_get(self.now)
+        saving.save(self.workdir, now, self.progress, self.about, self.config.train.keep)
+        self.watch.event("saved", step=self.at)
 
-def start(this: Run, data: Data, log: Callable) -> state.State:
-    """A fresh state with the training set's input statistics."""
-    fresh = jax.jit(lambda: template(this))()
-    log(f"input statistics of {data.tracks} tracks ...")
-    params = apply_moments(fresh.params, *moments(this.model, data.mixes()))
-    average = jax.tree.map(jnp.copy, {"params": params, "batch_stats": fresh.batch_stats})
-    return fresh.replace(params=params, average=average)
+    def save_and_stop(self) -> None:
+        self.save()
+        self.watch.event("stop", step=self.at)
+        self.log(f"stopped after step {self.at}; the same command goes on from there")
+        raise Stopped
 
-
-def restore(this: Run) -> state.State | None:
-    """The state of the newest complete checkpoint in the workdir, if there is one."""
-    folder = newest(this.workdir)
-    if folder is None:
-        return None
-    shapes = jax.eval_shape(lambda: template(this))
-    average = checkpoint.read(folder, "model", shapes.average)
-    rest = {"params": shapes.params, "batch_stats": shapes.batch_stats}
-    rest |= {"opt_state": shapes.opt_state, "step": shapes.step}
-    return state.State(**checkpoint.read(folder, "train", rest), average=average)
-
-
-def train_epoch(now, train_step, batches, over, steps: int):
-    """Take `steps` steps; returns the new state and the losses' means over them."""
-    sums, waiting = {}, None
-    for _ in range(steps):
-        now, values = train_step(now, step.shard(next(batches), over))
-        # one step behind: the device works while the next batch is fetched, yet never runs away
-        sums, waiting = add(sums, waiting), values
-    sums = add(sums, waiting)
-    return now, {key: value / steps for key, value in sums.items()}
-
-
-def add(sums: dict, values: dict | None) -> dict:
-    if values is None:
-        return sums
-    values = jax.device_get(values)
-    return {
-        key: sums.get(key, 0.0) + np.asarray(value, np.float64) for key, value in values.items()
-    }
-
-
-def validate(now: state.State, eval_step, pieces, over) -> dict:
-    """Weighted means of the losses of the averaged weights; empty without validation data."""
-    sums: dict = {}
-    for stems, weight in pieces:
-        sums = add(sums, eval_step(now.average, *step.shard((stems, weight), over)))
-    total = sums.pop("weight", 0)
-    return {key: value / total for key, value in sums.items()}
-
-
-def save(this: Run, now: state.State, epoch: int, value: float, best: float, improved: bool):
-    """Write `checkpoints/<epoch>`, and `best` if it is; keep the newest few."""
-    config = this.config
-    description = {
-        "name": config.model.name,
-        "args": config.model.args.to_dict(),
-        "info": {
-            "export": config.export.to_dict(),
-            "epoch": epoch,
-            "step": int(now.step),
-            "loss": config.loss.name,
-            "value": float(value),
-            "best": float(best),
-            "config": config.to_dict(),
-        },
-    }
-    rest = {"params": now.params, "batch_stats": now.batch_stats}
-    rest |= {"opt_state": now.opt_state, "step": now.step}
-    folder = this.workdir / "checkpoints" / f"{epoch:06d}"
-    checkpoint.write(folder, {"model": now.average, "train": rest}, description)
-    if improved:
-        checkpoint.write(this.workdir / "best", {"model": now.average}, description)
-    for old in sorted(folder.parent.glob("[0-9]*"))[: -config.train.keep]:
-        shutil.rmtree(old)
-
-
-def newest(workdir: Path) -> Path | None:
-    """The newest complete checkpoint, None in a workdir without any.
-
-    Raises CheckpointError where there are only damaged ones.
-    """
-    folder = workdir / "checkpoints"
-    return checkpoint.newest(workdir) if folder.is_dir() and any(folder.iterdir()) else None
-
-
-def best_value(workdir: Path) -> float | None:
-    """The lowest validation loss so far."""
-    folder = newest(workdir)
-    return None if folder is None else checkpoint.describe(folder)["info"]["best"]
-
-
-class Table:
-    """Prints rows under a header; an array [source] takes one column a source."""
-
-    def __init__(self, log: Callable, sources: tuple[str, ...]):
-        self.log, self.sources, self.started = log, sources, False
-
-    def row(self, values: dict) -> None:
-        flat: dict = {}
-        for key, value in values.items():
-            if np.ndim(value):
-                flat |= {f"{key} {s}": v for s, v in zip(self.sources, value, strict=True)}
-            else:
-                flat[key] = value
-        if not self.started:
-            self.log("  ".join(f"{key:>{self.width(key)}}" for key in flat))
-            self.started = True
-        cells = (
-            f"{value:>{self.width(key)}d}"
-            if isinstance(value, int)
-            else f"{value:>{self.width(key)}.4g}"
-            for key, value in flat.items()
-        )
-        self.log("  ".join(cells))
-
-    @staticmethod
-    def width(key: str) -> int:
-        return max(len(key), 9)
+    def draw(self, now: state.State) -> None:
+        """Every few epochs, let us see and hear what the model makes of a validation track."""
+        every = self.config.log.pictures_every
+        if not every or self.progress.epoch % every or not hosts.first():
+            return
+        example = self.data.example()
+        if example is None:
+            return
+        stems, mix = example
+        truth = np.asarray(step.mixed(stems[None], self.data.mixing))[0]
+        wave = np.asarray(self.separate(now.variables(), mix[None]).wave)[0]
+        rate = self.step.model.sample_rate
+        self.watch.pictures(self.at, mix, truth[..., : wave.shape[-1]], wave, rate)

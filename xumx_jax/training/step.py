@@ -7,49 +7,68 @@ itself lowers to, less pmap's stacked device axis.
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from jax import Array, lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from xumx_jax.metrics import energy_ratio
 from xumx_jax.stems import Stems
+from xumx_jax.training.examples import Examples, Pieces, render
 from xumx_jax.training.state import State
 
 AXIS = "data"
 
 
-def per_replica(
-    state: State,
-    stems: Array,
-    *,
-    model: nn.Module,
-    loss: Callable,
-    optimizer: optax.GradientTransformation,
-    decay: float,
-    seed: int,
-) -> tuple[State, dict[str, Array]]:
-    """Take one step on this replica's stems [batch, source, channel, time].
+class Step(NamedTuple):
+    """What a training step is made of; everything here is fixed when it is compiled.
 
-    Dropout keys derive from seed, step and replica; nothing random is stored.
+    schedule    (updates so far) -> learning rate, before the plateau's factor
+    accumulate  batches an update is made from, as the optimizer was built with
+    decay       of the running average
+    seed        of dropout
+    mixing      [target, source]: which of the data's sources sum to which of the model's, None: the
+                same ones in the same order
     """
+
+    model: nn.Module
+    loss: Callable
+    optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
+    accumulate: int = 1
+    decay: float = 0.0
+    seed: int = 0
+    mixing: np.ndarray | None = None
+
+
+def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State, dict[str, Array]]:
+    """Take one step on this replica's examples.
+
+    Dropout keys derive from seed, step and replica; nothing random is stored. A step whose loss,
+    gradient or learning rate is not finite changes nothing but the counters.
+    """
+    stems = render(examples)
     mix = stems.sum(1)
-    ref = Stems(stems, (model.transform.forward(stems),))
-    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    stems = mixed(stems, this.mixing)
+    ref = Stems(stems, (this.model.transform.forward(stems),))
+    key = jax.random.fold_in(jax.random.key(this.seed), state.step)
     key = jax.random.fold_in(key, lax.axis_index(AXIS))
 
     def objective(params):
-        est, updates = model.apply(
+        est, updates = this.model.apply(
             {"params": params, "batch_stats": state.batch_stats},
             mix,
             train=True,
             mutable=["batch_stats"],
             rngs={"dropout": key},
         )
-        value, parts = loss(est, ref, mix)
+        value, parts = this.loss(est, ref, mix)
         return value, (parts, updates["batch_stats"])
 
     # shard_map hands over gradients of replicated parameters already summed, pmap does not. Adding
@@ -59,33 +78,67 @@ def per_replica(
     own = jax.tree.map(lambda p: p + zero, state.params)
     (value, (parts, batch_stats)), grads = jax.value_and_grad(objective, has_aux=True)(own)
     grads, value, parts = lax.pmean((grads, value, parts), AXIS)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    # the average starts as a plain mean, so that its first value is soon forgotten
-    weight = jnp.maximum(1 - decay, 1 / (state.step + 1))
-    now = {"params": params, "batch_stats": batch_stats}
-    average = optax.incremental_update(now, state.average, weight)
-    return State(state.step + 1, params, batch_stats, opt_state, average), {"loss": value} | parts
+
+    done = (state.step - state.skipped) // this.accumulate
+    rate = this.schedule(done) * state.plateau.scale
+    norm = optax.tree.norm(grads)
+    good = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(rate)
+    tried = updated(state, grads, batch_stats, rate, this)
+    now = jax.tree.map(partial(jnp.where, good), tried, state)
+    now = now.replace(
+        step=state.step + 1,
+        skipped=state.skipped + ~good,
+        in_row=jnp.where(good, 0, state.in_row + 1),
+    )
+    values = {"loss": value} | parts
+    return now, values | {"lr": rate, "gradient_norm": norm, "skipped": now.skipped} | {
+        "in_row": now.in_row
+    }
 
 
-def evaluate(
-    variables: dict, stems: Array, weight: Array, *, model: nn.Module, loss: Callable
-) -> dict[str, Array]:
-    """Sum losses over this replica's stems [batch, source, channel, time], each item alone.
+def updated(state: State, grads, batch_stats, rate: Array, this: Step) -> State:
+    """Follow the gradients."""
+    directions, opt_state = this.optimizer.update(grads, state.opt_state, state.params)
+    params = jax.tree.map(lambda p, d: p - rate * d, state.params, directions)
+    average = state.average
+    if average is not None:
+        # starts as a plain mean, so that its first value is soon forgotten
+        weight = jnp.maximum(1 - this.decay, 1 / (state.step + 1))
+        now = {"params": params, "batch_stats": batch_stats}
+        average = optax.incremental_update(now, average, weight)
+    return state.replace(
+        params=params, batch_stats=batch_stats, opt_state=opt_state, average=average
+    )
 
-    `weight` [batch] is 0 for padding. Returns sums over all replicas, with the sum of weights.
+
+def mixed(stems: Array, mixing: np.ndarray | None) -> Array:
+    """Sum the data's sources into the model's, [batch, source, channel, time]."""
+    if mixing is None:
+        return stems
+    return jnp.einsum("ts,bscn->btcn", mixing, stems, precision=lax.Precision.HIGHEST)
+
+
+def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]:
+    """Sum losses and SDRs over this replica's pieces, each alone, weighted by `pieces.weight`.
+
+    Returns sums over all replicas: the losses and "weight", their divisor; "sdr_db" [source]
+    and "sounding" [source], its divisor, since a source that is silent has no SDR.
     """
 
-    def one(stems):
-        mix = stems.sum(0)[None]
-        est = model.apply(variables, mix)
-        ref = Stems(stems[None], (model.transform.forward(stems[None]),))
-        value, parts = loss(est, ref, mix)
-        return {"loss": value} | parts
+    def one(piece):
+        stems, mix, weight = piece
+        stems, mix = mixed(stems[None], this.mixing), mix[None]
+        est = this.model.apply(variables, mix)
+        ref = Stems(stems, (this.model.transform.forward(stems),))
+        value, parts = this.loss(est, ref, mix)
+        heard = stems[0, ..., : est.wave.shape[-1]]
+        sounding = weight * jnp.any(heard != 0, axis=(1, 2))
+        sdr = energy_ratio(est.wave[0], heard)
+        sums = {key: weight * part for key, part in ({"loss": value} | parts).items()}
+        return sums | {"weight": weight, "sdr_db": sounding * sdr, "sounding": sounding}
 
-    values = lax.map(one, stems)
-    sums = {name: jnp.tensordot(weight, value, 1) for name, value in values.items()}
-    return lax.psum(sums | {"weight": weight.sum()}, AXIS)
+    sums = jax.tree.map(lambda values: values.sum(0), lax.map(one, pieces))
+    return lax.psum(sums, AXIS)
 
 
 def mesh(devices=None) -> Mesh:
@@ -94,26 +147,22 @@ def mesh(devices=None) -> Mesh:
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def train_step(model, loss, optimizer, decay: float, seed: int, over: Mesh) -> Callable:
-    """Compile `per_replica`: (State, stems [batch, ...]) -> (State, losses); the state is donated.
+def train_step(this: Step, over: Mesh) -> Callable:
+    """Compile `per_replica`: (State, Examples) -> (State, values); the state is donated.
 
     The batch is a multiple of the number of devices. The model must normalise over the same axis:
     `axis_name="data"`.
     """
-    options = {"model": model, "loss": loss, "optimizer": optimizer, "decay": decay, "seed": seed}
     wrapped = jax.shard_map(
-        partial(per_replica, **options), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
+        partial(per_replica, this=this), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
     )
     return jax.jit(wrapped, donate_argnums=0)
 
 
-def eval_step(model, loss, over: Mesh) -> Callable:
-    """Compile `evaluate`: (variables, stems [batch, ...], weight [batch]) -> sums."""
+def eval_step(this: Step, over: Mesh) -> Callable:
+    """Compile `evaluate`: (variables, Pieces) -> sums."""
     wrapped = jax.shard_map(
-        partial(evaluate, model=model, loss=loss),
-        mesh=over,
-        in_specs=(P(), P(AXIS), P(AXIS)),
-        out_specs=P(),
+        partial(evaluate, this=this), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
     )
     return jax.jit(wrapped)
 

@@ -1,0 +1,81 @@
+"""Configs as they are named and changed on the command line."""
+
+import ast
+import difflib
+import runpy
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from configs.common import base
+from xumx_jax.errors import UserError
+
+MAY_BE_NONE = {"optimizer.plateau.patience"}  # beside those that are None to begin with
+
+
+def read(name: str) -> ConfigDict:
+    """The config of "FILE.py" or "FILE.py:VARIANT". Raises UserError if there is none."""
+    file, _, variant = name.partition(":")
+    if not Path(file).is_file():
+        raise UserError(f"{file}: no such file; wanted --config configs/NAME.py")
+    made = runpy.run_path(file).get("get_config")
+    if made is None:
+        raise UserError(f"{file}: no function get_config in it")
+    return made(variant)
+
+
+def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
+    """Apply "--config.KEY=VALUE" (or two words) to a config and return it.
+
+    Raises UserError for anything else, for an unknown key, with the nearest one, and for a value of
+    another type.
+    """
+    words, known = list(arguments), flatten(config)
+    optional = {key for key, value in flatten(base()).items() if value is None} | MAY_BE_NONE
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--config."):
+            raise UserError(f"unknown argument {word!r}; wanted --config.KEY=VALUE")
+        key, equals, text = word.removeprefix("--config.").partition("=")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1, 0.5)
+            hint = f"; did you mean config.{near[0]}?" if near else ""
+            raise UserError(f"unknown key config.{key}{hint}")
+        if not equals:
+            if not words:
+                raise UserError(f"config.{key}: no value given")
+            text = words.pop(0)
+        *path, last = key.split(".")
+        place = config
+        for name in path:
+            place = place[name]
+        try:
+            value = literal(text, place.get_type(last))
+            if value is None and key not in optional:
+                raise TypeError("a config takes None for any value, but not this one")
+            place[last] = value
+        except (TypeError, ValueError, SyntaxError) as error:
+            kind = place.get_type(last).__name__
+            raise UserError(f"config.{key}: got {text!r}, wanted {kind}") from error
+    return config
+
+
+def literal(text: str, kind: type):
+    """A value as it is written in Python; words need no quotes where words are wanted."""
+    if kind is str:
+        return text
+    if kind is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    value = ast.literal_eval(text)
+    if isinstance(value, bool) and kind in (int, float):
+        raise TypeError("a bool is a number in Python, but not here")
+    return value
+
+
+def flatten(config: ConfigDict, above: str = "") -> dict:
+    """All keys of a config, as they are written on the command line, with their values."""
+    found = {}
+    for key, value in config.items():
+        deeper = isinstance(value, ConfigDict)
+        found |= flatten(value, f"{above}{key}.") if deeper else {above + key: value}
+    return found

@@ -1,0 +1,114 @@
+"""MUSDB18's STEMS as 16-bit WAV, decoded once into the cache."""
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines.datasets.cache import PART, check_space, only_writer, unusable
+from pipelines.musdb_stems import SUFFIX, decoded_bytes, write_stems
+from xumx_jax.errors import UserError
+
+# Of decoded audio per process: about a second of work, twice what a process takes to start.
+SHARE_BYTES = 80_000_000
+
+
+def decode_all(paths: list[Path], cache: Path) -> tuple[dict[Path, Path], dict[Path, UserError]]:
+    """Decode .stem.mp4 files that are not in the cache yet -> (folders of WAV files, failures).
+
+    What stands in the cache is complete; a file that changed is decoded anew. Raises UserError if
+    the disk has not enough space or the cache cannot be written.
+    """
+    places = {path: _place(path, cache) for path in paths}
+    failed = {}
+    if not all(place.is_dir() for place in places.values()):
+        with only_writer(cache):
+            failed = _decode_missing(places, cache)
+    return {path: place for path, place in places.items() if path not in failed}, failed
+
+
+def _place(path: Path, cache: Path) -> Path:
+    status = path.stat()
+    what = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+    return cache / digest / path.name.removesuffix(SUFFIX)
+
+
+def _decode_missing(places: dict[Path, Path], cache: Path) -> dict[Path, UserError]:
+    from tqdm import tqdm
+
+    for left in cache.glob(f"*{PART}"):  # of a run that was killed
+        shutil.rmtree(left)
+    wanted, failed, size = [], {}, 0
+    for path, place in places.items():
+        if not place.is_dir():
+            try:
+                size += decoded_bytes(path)
+                wanted.append(path)
+            except UserError as error:
+                failed[path] = error
+    check_space(cache, size, f"decoding {len(wanted)} tracks")
+    count = min(os.cpu_count() or 1, len(wanted), 1 + size // SHARE_BYTES)
+    done = _decode_each({path: places[path] for path in wanted}, count)
+    for path, error in tqdm(done, "decoding", len(wanted), unit="track", disable=None):
+        if isinstance(error, UserError):
+            failed[path] = error
+        elif error:
+            raise unusable(cache, error) from error
+    return failed
+
+
+def _decode_each(places: dict[Path, Path], processes: int) -> Iterator:
+    """Decode all, in any order; yields (path, what went wrong or None) after each."""
+    if processes < 2:
+        yield from ((path, _decode(path, place)) for path, place in places.items())
+        return
+    # Two threads take longer than one, they quarrel over the interpreter's lock. A fork would be
+    # unsafe once jax runs.
+    spawn = multiprocessing.get_context("spawn")
+    with _cancelled_at_exit(ProcessPoolExecutor(processes, spawn, _follow_parent)) as pool:
+        tasks = {pool.submit(_decode, *pair): pair[0] for pair in places.items()}
+        for task in as_completed(tasks):
+            try:
+                yield tasks[task], task.result()
+            except BrokenProcessPool as error:
+                raise UserError("a process that decodes STEMS was killed; start again") from error
+
+
+@contextmanager
+def _cancelled_at_exit(pool):
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    """Leave interrupts to the parent, and end with it even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _decode(path: Path, place: Path) -> UserError | OSError | None:
+    """Decode one file, whole or not at all; returns what went wrong."""
+    part = place.parent.with_name(place.parent.name + PART)
+    try:
+        (part / place.name).mkdir(parents=True)
+        write_stems(path, part / place.name)
+        part.rename(place.parent)
+    except (UserError, OSError) as error:
+        return error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

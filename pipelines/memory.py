@@ -1,0 +1,50 @@
+"""Memory for batches that is used again once nobody holds it.
+
+The kernel clears fresh memory page by page, which takes longer than reading a batch into it.
+"""
+
+import ctypes
+import math
+import mmap
+import weakref
+from collections import deque
+
+import numpy as np
+
+
+class Recycler:
+    """Hands out arrays; what the last reference to one leaves behind becomes the next one.
+
+    The arrays begin at a page, so JAX can use them without copying. Blocks of one size
+    are kept, as many as were ever in use at once; another size drops them.
+    """
+
+    def __init__(self):
+        self._size, self._free = 0, deque()
+
+    def empty(self, shape, dtype) -> np.ndarray:
+        """Return an array with arbitrary contents. Safe to call from many threads."""
+        size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+        if size != self._size:
+            self._size, self._free = size, deque()
+        free = self._free
+        try:
+            block = free.pop()
+            if len(block) != size:  # another thread has just changed the size
+                block = _block(size)
+        except IndexError:
+            block = _block(size)
+        # Every view of the array keeps this lease alive, whoever holds it.
+        lease = (ctypes.c_ubyte * size).from_buffer(block)
+        weakref.finalize(lease, free.append, block).atexit = False
+        return np.frombuffer(lease, dtype, math.prod(shape)).reshape(shape)
+
+
+def _block(size) -> mmap.mmap:
+    block = mmap.mmap(-1, size)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        try:
+            block.madvise(mmap.MADV_HUGEPAGE)
+        except OSError:  # a kernel without them
+            pass
+    return block

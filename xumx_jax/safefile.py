@@ -1,0 +1,78 @@
+"""One model in one `.safetensors` file, which says what it is and carries its own digest."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from xumx_jax.errors import CheckpointError, UserError
+
+HALF_LIMIT = float(np.finfo(np.float16).max)
+
+
+def write(path: Path, variables: dict, description: dict, half: bool = False) -> None:
+    """Write variables as tensors called "a/b/c"; `half` stores float32 as float16."""
+    from safetensors.numpy import save
+
+    tensors = flatten_dict(jax.device_get(variables), sep="/")
+    stored = {}
+    for name, tensor in tensors.items():
+        tensor = np.ascontiguousarray(tensor)
+        if half and tensor.dtype == np.float32:
+            if np.abs(tensor).max(initial=0) > HALF_LIMIT:
+                raise UserError(f"{path}: {name} holds values above {HALF_LIMIT:g}, half's largest")
+            tensor = tensor.astype(np.float16)
+        stored[name] = tensor
+    description = {**description, "sha256": tensors_digest(stored)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        # not save_file: that makes files which only their owner can read
+        partial.write_bytes(save(stored, {"xumx_jax": json.dumps(description)}))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def tensors_digest(tensors: dict[str, np.ndarray]) -> str:
+    state = hashlib.sha256()
+    for name in sorted(tensors):
+        state.update(f"{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())
+        state.update(tensors[name])
+    return state.hexdigest()
+
+
+def is_ours(path: str | Path) -> bool:
+    """Say whether a `.safetensors` file describes a model of ours."""
+    return "xumx_jax" in (metadata(Path(path)) or {})
+
+
+def metadata(path: Path) -> dict | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            return file.metadata()
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: cannot be read, cut off or damaged ({error})") from error
+
+
+def read(path: Path) -> tuple[dict, dict]:
+    """Return description and variables, float16 as float32."""
+    from safetensors.numpy import load_file
+
+    text = (metadata(path) or {}).get("xumx_jax")
+    if text is None:
+        raise CheckpointError(f"{path}: holds no description of a model")
+    description, tensors = json.loads(text), load_file(path)
+    if description.get("sha256") != tensors_digest(tensors):
+        raise CheckpointError(f"{path}: damaged, its content does not match its digest")
+    variables = {
+        name: tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
+        for name, tensor in tensors.items()
+    }
+    return description, unflatten_dict(variables, sep="/")
