@@ -1,6 +1,9 @@
 """Our side of `make bench-train`: the step that `train.py` compiles, with the same weights.
 
-python bench/train_jax.py FOLDER DTYPE
+    python bench/train_jax.py FOLDER PRECISION [LSTM STEPS]
+
+PRECISION is float32, tf32 (a GPU's way with float32 operands) or bfloat16; LSTM a key of
+`lstm_paths.PATHS`; STEPS how many a run makes, 1 if left out.
 """
 
 import sys
@@ -78,7 +81,7 @@ def main(folder: Path, precision: str, path: str = "loop", steps: str = "1") -> 
 
     loaded = time.perf_counter() - BEGIN - compiled
     facts = {"imported": imported, "loaded": loaded, "compiled": compiled}
-    serve(run, device_mib, **facts, version=jax.__version__)
+    serve(run, device_mib=device_mib, **facts, version=jax.__version__)
 
 
 if __name__ == "__main__":

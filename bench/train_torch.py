@@ -139,7 +139,8 @@ def main(folder: Path, loss: str, precision: str | None = None, steps: str = "1"
         return value.detach().cpu().numpy()
 
     loaded = time.perf_counter() - BEGIN
-    serve(run, device_mib, imported=imported, loaded=loaded, version=torch.__version__)
+    facts = {"imported": imported, "loaded": loaded, "version": torch.__version__}
+    serve(run, device_mib=device_mib, **facts)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ KEPT = {
 
 def serve(
     task: Callable[[], np.ndarray],
+    clock: Callable[[], float] = time.process_time,
     device_mib: Callable[[], float] = lambda: 0.0,
-    clock=time.process_time,
     **facts,
 ) -> None:
     """Answer commands on stdin until it ends, one line of JSON each, beginning with `facts`.
