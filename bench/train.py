@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import train_gpu
 from worker import KEPT, QUIET, Worker, environment, machine
 
 HERE = Path(__file__).parent
@@ -105,15 +106,23 @@ def report(facts: dict[str, dict]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--batch", type=int, default=4, help="examples a step")
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
+    parser.add_argument("--batch", type=int, nargs="+", help="examples a step; 4, on a GPU several")
+    parser.add_argument("--precision", nargs="+", choices=train_gpu.PRECISIONS, help="on a GPU")
     parser.add_argument("--seconds", type=float, default=6, help="length of an example")
     parser.add_argument("--rounds", type=int, default=7, help="how often every side runs")
     parser.add_argument("--also", dest="sides", nargs="+", choices=SIDES, default=[])
     options = parser.parse_args()
+    if options.device == "gpu":
+        subprocess.run([sys.executable, HERE / "lstm_paths.py"], check=True, env=environment())
+        batches, precisions = options.batch or [16, 32, 64], options.precision
+        shape = batches, precisions or train_gpu.PRECISIONS, options.seconds
+        return train_gpu.main(*shape, options.rounds, songs)
+    (batch,) = options.batch or [4]
     names = [side for side in SIDES if side in {*USUAL, *options.sides}]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        np.save(folder / "stems.npy", songs(options.batch, options.seconds))
+        np.save(folder / "stems.npy", songs(batch, options.seconds))
         command = [sys.executable, HERE / "train_torch.py", folder, "products"]
         subprocess.run(command, check=True, env=environment(), stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL)  # fmt: skip
@@ -122,7 +131,7 @@ def main() -> None:
         load = os.getloadavg()[0]
     versions = f"torch {facts['torch']['version']}, jax {facts['ours']['version']}"
     print(f"{machine()}, load {load:.1f}; {versions}, Python {platform.python_version()};", end=" ")
-    print(f"batch {options.batch} x {options.seconds:g} s, medians of {options.rounds} rounds")
+    print(f"batch {batch} x {options.seconds:g} s, medians of {options.rounds} rounds")
     report(facts)
 
     def ratios(key):

@@ -1,6 +1,9 @@
 """Our side of `make bench-train`: the step that `train.py` compiles, with the same weights.
 
-python bench/train_jax.py FOLDER DTYPE
+    python bench/train_jax.py FOLDER PRECISION [LSTM STEPS]
+
+PRECISION is float32, tf32 (a GPU's way with float32 operands) or bfloat16; LSTM a key of
+`lstm_paths.PATHS`; STEPS how many a run makes, 1 if left out.
 """
 
 import sys
@@ -11,12 +14,15 @@ BEGIN = time.perf_counter()
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
+import lstm_paths  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
 from worker import serve  # noqa: E402
 
 from xumx_jax import losses  # noqa: E402
+from xumx_jax.layers import dense  # noqa: E402
 from xumx_jax.loading import load_module  # noqa: E402
+from xumx_jax.models import umx  # noqa: E402
 from xumx_jax.training import optimizer, state, step  # noqa: E402
 from xumx_jax.training.examples import Examples  # noqa: E402
 from xumx_jax.training.schedule import Plateau  # noqa: E402
@@ -46,26 +52,37 @@ def adapter(module, variables, stems):
     return lambda now: compiled(now, batch), now, time.perf_counter() - begin
 
 
-def build(folder: Path, dtype: str):
+def build(folder: Path, precision: str, path: str):
     """Read the weights as a user would and compile; see `adapter`."""
+    umx.lstm = lstm_paths.PATHS[path]
+    if precision == "tf32":
+        dense.PRECISION = jax.lax.Precision.DEFAULT
+    dtype = "bfloat16" if precision == "bfloat16" else "float32"
     module, variables, _ = load_module(folder / "weights.pth")
     module = module.clone(axis_name=step.AXIS, dtype=dtype)
     return adapter(module, variables, np.load(folder / "stems.npy"))
 
 
-def main(folder: Path, dtype: str) -> None:
-    imported = time.perf_counter() - BEGIN
-    advance, now, compiled = build(folder, dtype)
+def device_mib() -> float:
+    """The most memory held on the device, in MiB; 0 where the device does not count it."""
+    return ((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)) / 2**20
 
-    def one():
+
+def main(folder: Path, precision: str, path: str = "loop", steps: str = "1") -> None:
+    imported = time.perf_counter() - BEGIN
+    advance, now, compiled = build(folder, precision, path)
+
+    def run():
         nonlocal now
-        now, values = advance(now)
+        for _ in range(int(steps)):
+            now, values = advance(now)
         jax.block_until_ready(now)
         return np.asarray(values["loss"])
 
     loaded = time.perf_counter() - BEGIN - compiled
-    serve(one, imported=imported, loaded=loaded, compiled=compiled, version=jax.__version__)
+    facts = {"imported": imported, "loaded": loaded, "compiled": compiled}
+    serve(run, device_mib=device_mib, **facts, version=jax.__version__)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,10 +1,11 @@
 """The other side of `make bench-train`: asteroid's X-UMX, one optimizer step at a time.
 
-    python bench/train_torch.py FOLDER LOSS
+    python bench/train_torch.py FOLDER LOSS [PRECISION STEPS]
 
 Makes random full-size weights as FOLDER/weights.pth if they are not there. The loss is not in
 asteroid's package; here it is twice: "products" gets all groups of sources from one matrix of inner
 products, as ours does, "groups" sums and compares group by group, as the published programs do.
+With a PRECISION (float32, tf32 or bfloat16) it runs on the GPU, STEPS steps a run.
 """
 
 import sys
@@ -52,7 +53,7 @@ def by_groups(est_size, ref_size, est, ref, mix):
 
 def by_products(est_size, ref_size, est, ref, mix):
     """As `by_groups`, from sums of squares of errors and from inner products of signals."""
-    rows = torch.zeros(len(GROUPS), len(SOURCES))
+    rows = torch.zeros(len(GROUPS), len(SOURCES), device=est.device)
     for row, group in zip(rows, GROUPS, strict=True):
         row[list(group)] = 1
     # A product of 4 rows as long as this would lose three digits; all pairs weigh the same.
@@ -63,7 +64,7 @@ def by_products(est_size, ref_size, est, ref, mix):
     rest = [(mix - est.sum(0))[None], (mix - ref.sum(0))[None]]
     signals = torch.cat([est, rest[0], ref, rest[1]]).permute(1, 2, 0, 3).contiguous()
     products = signals @ signals.mT  # [batch, channel, signal, signal]
-    one, none = torch.ones(len(rows), 1), torch.zeros(len(rows), len(SOURCES) + 1)
+    one, none = rows.new_ones(len(rows), 1), rows.new_zeros(len(rows), len(SOURCES) + 1)
     inside, outside = torch.cat([rows, 0 * one], 1), torch.cat([1 - rows, one], 1)
     est_in, est_out = torch.cat([inside, none], 1), torch.cat([outside, none], 1)
     ref_in, ref_out = torch.cat([none, inside], 1), torch.cat([none, outside], 1)
@@ -112,24 +113,35 @@ def load(folder: Path) -> torch.nn.Module:
     return model.train()
 
 
-def main(folder: Path, loss: str) -> None:
-    imported = time.perf_counter() - BEGIN
-    model = load(folder)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    # the fused form is PyTorch's fastest on a CPU
-    adam = torch.optim.Adam(parameters, lr=RATE, weight_decay=DECAY, fused=True)
-    stems = torch.from_numpy(np.load(folder / "stems.npy"))
+def device_mib() -> float:
+    """The most memory held on the device, in MiB; 0 without one."""
+    return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
 
-    def step():
-        adam.zero_grad()
-        value = objective(model, LOSSES[loss], stems)
-        value.backward()
-        adam.step()
-        return value.detach().numpy()
+
+def main(folder: Path, loss: str, precision: str | None = None, steps: str = "1") -> None:
+    imported = time.perf_counter() - BEGIN
+    device = "cuda" if precision else "cpu"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    model = load(folder).to(device)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    # the fused form is PyTorch's fastest
+    adam = torch.optim.Adam(parameters, lr=RATE, weight_decay=DECAY, fused=True)
+    stems = torch.from_numpy(np.load(folder / "stems.npy")).to(device)
+    rounded = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
+
+    def run():
+        for _ in range(int(steps)):
+            adam.zero_grad()
+            with rounded:
+                value = objective(model, LOSSES[loss], stems)
+            value.backward()
+            adam.step()
+        return value.detach().cpu().numpy()
 
     loaded = time.perf_counter() - BEGIN
-    serve(step, imported=imported, loaded=loaded, version=torch.__version__)
+    facts = {"imported": imported, "loaded": loaded, "version": torch.__version__}
+    serve(run, device_mib=device_mib, **facts)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -26,19 +26,25 @@ KEPT = {
 }
 
 
-def serve(task: Callable[[], np.ndarray], clock=time.process_time, **facts) -> None:
+def serve(
+    task: Callable[[], np.ndarray],
+    clock: Callable[[], float] = time.process_time,
+    device_mib: Callable[[], float] = lambda: 0.0,
+    **facts,
+) -> None:
     """Answer commands on stdin until it ends, one line of JSON each, beginning with `facts`.
 
     "run" does the task and answers the seconds, and those of all its threads' work (`clock` reads
     them); "save PATH" writes its last result, an array. Every answer has the process's peak memory
-    in MiB.
+    in MiB, and that on the device as `device_mib` tells it.
     """
     # What libraries print must not mix with the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def answer(**values):
-        print(json.dumps({**values, "peak_mib": peak_mib()}), file=answers, flush=True)
+        values |= {"peak_mib": peak_mib(), "device_mib": device_mib()}
+        print(json.dumps(values), file=answers, flush=True)
 
     answer(**facts)
     result = None
