@@ -336,7 +336,7 @@ def test_script_that_ends_amid_batches_ends_promptly(engine, way, status):
     )  # fmt: skip
     assert process.stdout.readline() == f"{8 * 4 * 100 * 2}\n"
     try:
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == status, errors
