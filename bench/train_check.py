@@ -41,11 +41,11 @@ def ours(folder: Path, stems):
     """Loss, gradients and the file's description."""
     module, variables, info = load_module(folder / "weights.pth")
     module = module.clone(dropout=0.0)
-    loss, mix = losses.build("multi_domain"), stems.sum(1)
+    loss = losses.build("multi_domain")
 
     @jax.jit
     def step(params, stems):
-        ref = Stems(stems, (module.transform.forward(stems),))
+        mix, ref = stems.sum(1), Stems(stems, (module.transform.forward(stems),))
 
         def objective(params):
             state = {"params": params, "batch_stats": variables["batch_stats"]}

@@ -37,12 +37,17 @@ def adapter(module, variables, stems):
     """
     loss, adam = losses.build("multi_domain"), optimizer.build("adam", DECAY)
     this = step.Step(module, loss, adam, optax.constant_schedule(RATE))
-    over, zero = step.mesh(jax.devices()[:1]), jnp.zeros((), jnp.int32)
+    over = step.mesh(jax.devices()[:1])
+    # each its own: the state is donated, and no buffer can be given twice
+    counters = {name: jnp.zeros((), jnp.int32) for name in ("step", "skipped", "in_row")}
     variables = jax.tree.map(jnp.asarray, variables)
     now = state.State(
-        step=zero, skipped=zero, in_row=zero, average=None, plateau=Plateau(80, 0.3, 10).init(),
-        opt_state=adam.init(variables["params"]), **variables,
-    )  # fmt: skip
+        **counters,
+        **variables,
+        opt_state=adam.init(variables["params"]),
+        plateau=Plateau(80, 0.3, 10).init(),
+        average=None,
+    )
     ones = np.ones(stems.shape[:2], np.float32)
     batch = Examples(np.ascontiguousarray(stems.swapaxes(2, 3)), ones, ones < 0)
     now, batch = step.replicate(now, over), step.shard(batch, over)
