@@ -49,3 +49,10 @@ def session_cache(tmp_path_factory):
 def own_cache(monkeypatch, session_cache):
     """Keep what is kept between runs (statistics, decoded music) out of the user's cache."""
     monkeypatch.setenv("XUMX_CACHE", str(session_cache))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled():
+    """What one module compiled serves no other; kept, it grew to gigabytes."""
+    yield
+    jax.clear_caches()
