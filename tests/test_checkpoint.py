@@ -1,7 +1,9 @@
 """Checkpoints: what was written comes back, and nothing that is damaged does."""
 
+import errno
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -125,6 +127,22 @@ def test_newest_passes_over_damaged_checkpoints_loudly(tmp_path, capsys):
     shutil.rmtree(steps / "000002")
     with pytest.raises(CheckpointError, match="checkpoints: no complete checkpoint"):
         checkpoint.newest(tmp_path)
+
+
+def test_what_cannot_be_read_is_passed_over_too(tmp_path, monkeypatch):
+    """A bad sector, in an array or in the manifest."""
+    steps, real = training_folder(tmp_path) / "checkpoints", Path.open
+    for victim in ("000010/model/_METADATA", "000010/checkpoint.json"):
+
+        def fail(path, *args, bad=steps / victim, **kwargs):
+            if path == bad:
+                raise OSError(errno.EIO, "Input/output error")
+            return real(path, *args, **kwargs)
+
+        monkeypatch.setattr(Path, "open", fail)
+        with pytest.raises(CheckpointError, match=f"{victim}: cannot be read"):
+            checkpoint.verify(steps / "000010")
+        assert checkpoint.newest(tmp_path).name != "000010"
 
 
 def test_a_training_folder_loads_as_its_newest_checkpoint_for_export(tmp_path):

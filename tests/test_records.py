@@ -150,6 +150,24 @@ def test_sets_that_are_not_the_defaults_are_json_and_may_need_rounding(tmp_path)
     assert np.abs(left).max() > 1, "the sum of the stems is not clipped"
 
 
+def test_sources_of_other_songs_have_mixtures_for_the_statistics(tmp_path):
+    """Files of 900 and of 500 and 700 samples: the one goes round, and the shorter one counts."""
+    rng = np.random.default_rng(0)
+    for source, lengths in {"speech": (900,), "noise": (500, 700)}.items():
+        (tmp_path / "in" / "train" / source).mkdir(parents=True)
+        for number, length in enumerate(lengths):
+            wave = rng.integers(-9999, 9999, (length, 2), np.int16)
+            soundfile.write(tmp_path / "in" / "train" / source / f"{number}.wav", wave, 400)
+    config = '{"name": "x", "dataset": "sourcefolder", "targets": ["speech"], "rate": 400}'
+    done = build(tmp_path / "in", tmp_path / "out", config)
+    assert done.returncode == 0, done.stderr
+    records, _ = open_records(tmp_path / "out", ("speech",), 400, 2)
+    folders, _ = open_data("sourcefolder", tmp_path / "in", ("speech",), 400, 2, {})
+    assert records.track_lengths == folders.track_lengths == [500, 700]
+    for track in range(2):
+        assert_same(records, folders, "mixture_into", (track,), 0, 500, np.float32)
+
+
 def test_wrong_roots_are_named(roots, tmp_path):
     with pytest.raises(UserError, match=f"{tmp_path}: wanted the records of one .* found none"):
         open_records(tmp_path, SOURCES, RATE, 2)

@@ -136,6 +136,17 @@ def test_a_damaged_checkpoint_is_passed_over_aloud(whole, tmp_path, capsys, harm
         run(runs.config(average=0.9), tmp_path / "run", runs.data(), quiet)
 
 
+def test_a_damaged_newest_checkpoint_does_not_push_out_good_ones(whole, tmp_path):
+    """With one to keep, gone on from step 4 and stopped at 5: that one stays, not the bad 6."""
+    shutil.copytree(whole[0], tmp_path / "run")
+    (checkpoint.newest(tmp_path / "run") / checkpoint.MANIFEST).write_text("{}")
+    config = runs.config(average=0.9, keep=1)
+    run(config, tmp_path / "run", runs.data(spoil=stopping_at(0)), quiet)
+    assert steps(tmp_path / "run") == [5]
+    run(config, tmp_path / "run", runs.data(), quiet)
+    check_equal(tmp_path / "run", whole[0])
+
+
 def test_another_config_is_refused_with_what_differs(whole):
     config = runs.config(average=0.9, batch_size=8, epochs=9, keep=5)
     config.optimizer.learning_rate = 0.1
@@ -297,6 +308,12 @@ def test_statistics_are_kept_until_the_data_change(tmp_path):
         config = runs.config(epochs=1, steps_per_epoch=1)
         run(config, tmp_path / "run", data, quiet)
     assert lines.count("read") == 2
+
+
+def test_statistics_that_cannot_be_kept_are_only_slower(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "file"))
+    run(runs.config(epochs=1, steps_per_epoch=1), tmp_path / "run", runs.data(), quiet)
 
 
 def counted(lines: list):

@@ -151,6 +151,8 @@ def manifest_of(folder: Path) -> dict:
         manifest = json.loads(path.read_text())
         body = {"description": manifest["description"], "files": manifest["files"]}
         intact = manifest["sha256"] == text_digest(body)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, KeyError, TypeError):
         intact = False
     if not intact:
@@ -167,7 +169,11 @@ def verify(folder: Path, under: str = "") -> dict:
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f"{path}: missing from the checkpoint")
-        if digest(path) != wanted:
+        try:
+            found = digest(path)
+        except OSError as error:  # a bad sector
+            raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+        if found != wanted:
             raise CheckpointError(f"{path}: damaged, its content does not match its digest")
     return manifest
 

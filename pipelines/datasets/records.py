@@ -61,7 +61,10 @@ class Records:
 
     @cached_property
     def track_lengths(self) -> list[int]:
-        return self.lengths[0] if self.aligned else []
+        if self.aligned:
+            return self.lengths[0]
+        tracks = range(max(self.counts))
+        return [min(row[track % len(row)] for row in self.lengths) for track in tracks]
 
     @cached_property
     def _first(self) -> list[np.ndarray]:
@@ -87,8 +90,8 @@ class Records:
             return
         out[:] = 0
         one = np.empty_like(out)
-        for source in range(len(self.sources)):
-            self.read_into(source, track, start, one)
+        for source, count in enumerate(self.counts):  # as Set: the shorter lists go round
+            self.read_into(source, track % count, start, one)
             out += one
 
     def fingerprint(self) -> str:

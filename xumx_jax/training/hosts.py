@@ -38,6 +38,9 @@ def connect(detect: bool = False) -> None:
         raise UserError(
             f"cannot join the other processes: {' '.join(str(error).split())}"
         ) from error
+    # The first exchange sets up the connections and, on CPUs, gives up after 30 s: so it is made
+    # now, before one process has more to read than the others. Later ones wait as long as it takes.
+    share(np.int32(0))
 
 
 def first() -> bool:

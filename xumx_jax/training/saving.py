@@ -87,13 +87,18 @@ def items(state: State) -> dict:
 
 
 def save(workdir: Path, state: State, progress: Progress, about: dict, keep: int) -> None:
-    """Write `checkpoints/<step>`, then remove all but the newest `keep`."""
+    """Write `checkpoints/<step>`, then remove all but the newest `keep`.
+
+    Checkpoints of later steps are damaged, else the run had gone on from them: they go first.
+    """
     step = int(state.step)
     folder = workdir / checkpoint.STEPS / f"{step:08d}"
     checkpoint.write(folder, items(state), describe(about, step, progress))
-    old = sorted(path for path in folder.parent.glob("[0-9]*") if path.name.isdigit())
-    for path in old[:-keep]:
-        shutil.rmtree(path, ignore_errors=True)
+    steps = sorted(path for path in folder.parent.glob("[0-9]*") if path.name.isdigit())
+    kept = [path for path in steps if int(path.name) <= step][-keep:]
+    for path in steps:
+        if path not in kept:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def save_best(workdir: Path, state: State, progress: Progress, about: dict, value: float) -> None:

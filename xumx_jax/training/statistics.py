@@ -1,5 +1,6 @@
 """Mean and deviation of the encoder's input over a training set."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -89,8 +90,9 @@ def cached_moments(
         with partial.open("wb") as file:
             np.savez(file, mean=mean, deviation=deviation)
         partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)  # no place to keep them: only slower next time
+    except OSError:  # no place to keep them: only slower next time
+        with contextlib.suppress(OSError):  # nor to remove anything from
+            partial.unlink()
     return mean, deviation, False
 
 
