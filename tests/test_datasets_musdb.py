@@ -95,6 +95,12 @@ def test_stems_are_decoded_once(stems, tmp_path, monkeypatch):
     assert again.fingerprint() == train.fingerprint()
 
 
+def test_a_stray_folder_beside_stems_is_none_of_them(stems, tmp_path):
+    (stems / "train" / "notes").mkdir()
+    train, valid = opened(stems, tmp_path)
+    assert train.names == ("A", "B") and valid.names == (VALID,) and not train.skipped
+
+
 def test_decoded_again_the_data_are_the_same(stems, tmp_path):
     first, _ = opened(stems, tmp_path)
     shutil.rmtree(tmp_path / "c")

@@ -89,7 +89,7 @@ def _tracks(folder: Path, is_wav: bool | None, cache: Path):
     stems = {p.name.removesuffix(SUFFIX): p for p in sorted(folder.glob(f"*{SUFFIX}"))}
     folders = index.subfolders(folder) if folder.is_dir() else []
     if is_wav is None:
-        is_wav = bool(folders)
+        is_wav = not stems  # beside them, a folder is a stray one
     if is_wav:
         places, failed = {name: folder / name for name in folders}, {}
     else:
