@@ -15,6 +15,7 @@ from pipelines.songs import (
     __main__,
     compose,
     effects,
+    formants,
     melody,
     mixing,
     render,
@@ -144,6 +145,17 @@ def test_a_lowpass_takes_the_highs():
     out = effects.apply(wave.astype(np.float32), RATE, [("lowpass", 500)], pedals=False)
     spectrum = np.abs(np.fft.rfft(out[0]))
     assert spectrum[5000] < 0.2 * spectrum[200]
+
+
+def test_the_plain_voice_ends_with_the_song():
+    """A last note may reach beyond it, further than the second that is made to spare."""
+    layer = {"singer": melody.singer(np.random.default_rng(0), "tenor")}
+    notes = [melody.Sung(0.2, 0.5, 57, 1.0, "moon", 0), melody.Sung(0.8, 3.0, 57, 1.0, "sun", 0)]
+    wave = formants.sing(layer, notes, RATE, RATE, 0, "lead")
+    assert wave.shape == (RATE,) and np.isfinite(wave).all()
+    assert np.abs(wave[-RATE // 20 :]).max() > 0.01
+    shorter = [notes[0], notes[1]._replace(length=1.5)]
+    assert formants.sing(layer, shorter, RATE, RATE, 0, "lead").shape == (RATE,)
 
 
 def test_words_have_the_syllables_that_are_sung():
