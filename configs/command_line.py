@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from configs.common import base
 from xumx_jax.errors import UserError
+from xumx_jax.training.saving import flatten
 
 MAY_BE_NONE = {"optimizer.plateau.patience"}  # beside those that are None to begin with
 
@@ -30,8 +31,10 @@ def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
     Raises UserError for anything else, for an unknown key, with the nearest one, and for a value of
     another type.
     """
-    words, known = list(arguments), flatten(config)
-    optional = {key for key, value in flatten(base()).items() if value is None} | MAY_BE_NONE
+    words, known = list(arguments), flatten(config.to_dict())
+    optional = {
+        key for key, value in flatten(base().to_dict()).items() if value is None
+    } | MAY_BE_NONE
     while words:
         word = words.pop(0)
         if not word.startswith("--config."):
@@ -70,12 +73,3 @@ def literal(text: str, kind: type):
     if isinstance(value, bool) and kind in (int, float):
         raise TypeError("a bool is a number in Python, but not here")
     return value
-
-
-def flatten(config: ConfigDict, above: str = "") -> dict:
-    """All keys of a config, as they are written on the command line, with their values."""
-    found = {}
-    for key, value in config.items():
-        deeper = isinstance(value, ConfigDict)
-        found |= flatten(value, f"{above}{key}.") if deeper else {above + key: value}
-    return found

@@ -6,9 +6,10 @@ import pytest
 
 import train
 from configs import demo, umx, xumx
-from configs.command_line import flatten, override, read
+from configs.command_line import override, read
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
+from xumx_jax.training.saving import flatten
 
 CONFIGS = {"xumx": xumx, "umx": umx, "demo": demo}
 
@@ -114,4 +115,6 @@ def test_files(tmp_path):
 
 
 def test_keys_are_as_they_are_written():
-    assert {"quiet", "train.seed", "optimizer.plateau.factor"} <= set(flatten(xumx.get_config()))
+    assert {"quiet", "train.seed", "optimizer.plateau.factor"} <= set(
+        flatten(xumx.get_config().to_dict())
+    )

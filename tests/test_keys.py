@@ -12,10 +12,11 @@ import songs
 
 import train
 from configs import xumx
-from configs.command_line import flatten, override
+from configs.command_line import override
 from xumx_jax.errors import UserError
 from xumx_jax.training.logs import read_metrics
 from xumx_jax.training.run import run
+from xumx_jax.training.saving import flatten
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "own_cache")
 
@@ -80,7 +81,7 @@ def test_every_key_is_held_by_a_test():
     own = ("data", "loss")
     known = {
         key
-        for key in flatten(xumx.get_config())
+        for key in flatten(xumx.get_config().to_dict())
         if key.count(".") < 2 or key.split(".")[0] not in own or "multi_domain" in key
     }
     tables = [BATCH, BATCH_WITH, CURVE, CURVE_WITH, ELSEWHERE]
