@@ -5,6 +5,7 @@ nothing has to be remembered to resume, and hosts and threads may work in any or
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,12 @@ ROWS = (
     "song", "mix_gain", "track", "start", "gain", "swap", "drop", "resample", "ratio",
     "shelf", "low_db", "high_db", "low_hz", "high_hz", "polarity",
 )  # fmt: skip
+
+
+def _is_range(value) -> bool:
+    """Whether these are two finite numbers, the lower first."""
+    numbers = all(isinstance(one, int | float) and math.isfinite(one) for one in value)
+    return len(value) == 2 and numbers and value[0] <= value[1]
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,19 @@ class Recipe:
 
     def __post_init__(self):
         for name in ("same_song", "swap", "polarity", "drop", "resample", "shelf"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"recipe.{name} is {getattr(self, name)}, wanted 0 to 1")
-        if not 0 <= self.resample_range < 0.5:
-            raise UserError(f"recipe.resample_range is {self.resample_range}, wanted 0 to 0.5")
+            self._want(name, lambda share: 0 <= share <= 1, "0 to 1")
+        self._want("resample_range", lambda share: 0 <= share < 0.5, "0 to 0.5")
+        self._want("coherent_examples", lambda count: count >= 0, "0 or more")
+        for name in ("gain", "gain_db", "mix_gain_db", "shelf_db"):
+            self._want(name, _is_range, "two numbers, (low, high)")
+        for name in ("shelf_low_hz", "shelf_high_hz"):
+            wanted = "two numbers above 0, (low, high)"
+            self._want(name, lambda range_: _is_range(range_) and range_[0] > 0, wanted)
+
+    def _want(self, name, holds, wanted):
+        value = getattr(self, name)
+        if value is not None and not holds(value):
+            raise UserError(f"config.recipe.{name} is {value}, wanted {wanted}")
 
     @property
     def as_filed(self) -> bool:

@@ -143,6 +143,26 @@ def test_impossible_probability_is_named(field):
         Recipe(**{field: 1.5})
 
 
+@pytest.mark.parametrize(
+    "field, value, wanted",
+    [
+        ("gain", (1.0,), "two numbers, (low, high)"),
+        ("gain", (1.25, 0.25), "two numbers, (low, high)"),
+        ("gain_db", (1, 2, 3), "two numbers, (low, high)"),
+        ("mix_gain_db", (), "two numbers, (low, high)"),
+        ("shelf_db", ("low", "high"), "two numbers, (low, high)"),
+        ("shelf_low_hz", (0, 5), "two numbers above 0, (low, high)"),
+        ("shelf_high_hz", (1000.0, float("inf")), "two numbers above 0, (low, high)"),
+        ("coherent_examples", -1, "0 or more"),
+        ("resample_range", 0.5, "0 to 0.5"),
+    ],
+)
+def test_impossible_range_is_named(field, value, wanted):
+    with pytest.raises(UserError) as error:
+        Recipe(**{field: value})
+    assert str(error.value) == f"config.recipe.{field} is {value}, wanted {wanted}"
+
+
 RECORDED_TRACKS = [71, 13, 57, 25]
 RECORDED_GAINS = [0.41487074883029074, 0.3006596508702779, 0.7211104218217442, 1.2301661435257851]
 DEMO_TRACKS = [68, 68, 68, 68]
