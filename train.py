@@ -41,10 +41,17 @@ def parser() -> argparse.ArgumentParser:
 def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
     """Read the command line: config, workdir, whether to ask the cluster.
 
-    Raises UserError with one line where a key is unknown or its value of another type.
+    Raises UserError with one line where a key is unknown, or its value of another type or without
+    sense.
     """
+    from pipelines.datasets import EXAMPLES
+    from xumx_jax.training.checks import check
+
     given, rest = parser().parse_known_args(arguments)
     config = override(read(given.config), rest)
+    check(config)
+    if config.data.name in EXAMPLES and config.train.steps_per_epoch is None:
+        config.train.steps_per_epoch = max(1, EXAMPLES[config.data.name] // config.train.batch_size)
     name = Path(given.config.split(":")[0]).stem
     return config, given.workdir or Path("runs") / name, given.distributed
 
@@ -68,7 +75,7 @@ def open_data(config: ConfigDict):
     from xumx_jax.training.run import Data
 
     model = models.build(config.model.name, **config.model.args.to_dict())
-    name = config.data.name
+    name, train = config.data.name, config.train
     if name == "auto":
         name = datasets.guess(config.data.root)
     mixing = mixing_of(config, name)
@@ -76,9 +83,9 @@ def open_data(config: ConfigDict):
     tracks, held_out = datasets.open_data(
         name, config.data.root, model.sources, model.sample_rate, channels,
         config.data[name].to_dict() if name in config.data else {},
+        train.valid_seconds or train.seconds,
     )  # fmt: skip
     hosts = {"process_index": jax.process_index(), "process_count": jax.process_count()}
-    train = config.train
     samples = round(train.seconds * model.sample_rate)
     valid_samples = round(train.valid_seconds * model.sample_rate)
 

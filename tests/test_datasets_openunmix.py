@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import train
 from pipelines.datasets import open_data
 from xumx_jax.errors import UserError
 
@@ -25,8 +26,8 @@ def write(folder, *names, samples=60):
     return waves
 
 
-def opened(name, root, targets=("vocals",), **options):
-    return open_data(name, root, targets, RATE, 2, options)
+def opened(name, root, targets=("vocals",), valid_seconds=10.0, **options):
+    return open_data(name, root, targets, RATE, 2, options, valid_seconds)
 
 
 def read(data, source, track=0, start=0, samples=60):
@@ -163,6 +164,27 @@ def test_sourcefolder(tmp_path):
     assert len({mix.tobytes() for mix in mixes}) > 100
     windows = np.lib.stride_tricks.sliding_window_view(waves["valid"]["hum"]["h1.wav"], 20, axis=0)
     assert (windows.swapaxes(1, 2) == read(valid, 1, 7, samples=20)).all(axis=(1, 2)).any()
+
+
+def test_sourcefolder_in_a_config(tmp_path):
+    """An epoch has 1000 examples, unless it is told otherwise; pieces are what validates."""
+    sourcefolder(tmp_path, 6000)
+    words = [
+        "--config=configs/xumx.py", "--config.data.name=sourcefolder",
+        f"--config.data.root={tmp_path}", f"--config.model.args.sample_rate={RATE}",
+        "--config.model.args.sources=('vocals',)", "--config.train.seconds=0.25",
+    ]  # fmt: skip
+    config, _, _ = train.parse(words)
+    assert config.train.steps_per_epoch == 62, "batches of 16"
+    assert "valid_seconds" not in config.data.sourcefolder
+    assert train.parse([*words, "--config.train.steps_per_epoch=9"])[0].train.steps_per_epoch == 9
+    assert train.parse([*words, "--config.train.batch_size=2000"])[0].train.steps_per_epoch == 1
+    assert train.parse(words[:1])[0].train.steps_per_epoch is None
+    for given, samples in ((0.5, 4000), (0.0, 2000)):
+        config.train.valid_seconds = given
+        pieces = list(train.open_data(config).valid())
+        assert sum((piece.weight > 0).sum() for piece in pieces) == 100
+        assert {piece.stems.shape[-1] for piece in pieces} == {samples}
 
 
 def test_sourcefolder_by_options(tmp_path):

@@ -36,21 +36,33 @@ RECIPES = {
     "trackfolder_var": {"same_song": 1.0},
 }
 
+# Examples in an epoch, unless its steps are given, where files are not tracks to be counted.
+EXAMPLES = {"sourcefolder": 1000}
+
 
 def options_of(name: str) -> dict:
     """The options of a data set and their defaults. Raises UserError for an unknown name."""
     parameters = inspect.signature(_opener(name)).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return {
+        p.name: p.default
+        for p in parameters
+        if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
+    }
 
 
 def open_data(
-    name: str, root, targets, rate: int, channels: int, options: dict
+    name: str, root, targets, rate: int, channels: int, options: dict, valid_seconds: float = 10.0
 ) -> tuple[Set, Set | None]:
-    """Open a data set by name. Raises UserError for a name or an option that it does not know."""
+    """Open a data set by name. Raises UserError for a name or an option that it does not know.
+
+    Where validation is drawn rather than found, its mixes are `valid_seconds` long.
+    """
     opener, known = _opener(name), options_of(name)
     for option in options:
         if option not in known:
             raise UserError(f"data set {name!r} has no option {option!r}{_nearest(option, known)}")
+    if "valid_seconds" in inspect.signature(opener).parameters:
+        options = {**options, "valid_seconds": valid_seconds}
     return opener(root, tuple(targets), int(rate), channels, **options)
 
 

@@ -88,8 +88,8 @@ def open_trackfolder_var(
 
 def open_sourcefolder(
     root, targets, rate: int, channels: int, *,
-    target_dir: str = "", interferer_dirs=(), ext: str = "", valid_examples: int = 100,
-    valid_seconds: float = 10.0, max_skipped: float = 0.1,
+    valid_seconds: float, target_dir: str = "", interferer_dirs=(), ext: str = "",
+    valid_examples: int = 100, max_skipped: float = 0.1,
 ) -> tuple[Set, Set | None]:  # fmt: skip
     """Open ROOT/{train,valid}/<source>/*.wav or *.flac: sources that do not belong together.
 
