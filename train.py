@@ -7,6 +7,7 @@ on when started again with the same --workdir.
 """
 
 import argparse
+import hashlib
 import os
 import signal
 import sys
@@ -72,7 +73,7 @@ def open_data(config: ConfigDict):
 
     from pipelines import datasets, loader, pieces
     from xumx_jax import models
-    from xumx_jax.training.run import Data
+    from xumx_jax.training.examples import Data
 
     model = models.build(config.model.name, **config.model.args.to_dict())
     name, train = config.data.name, config.train
@@ -122,8 +123,14 @@ def open_data(config: ConfigDict):
     same = np.array_equal(tracks.mixing, np.eye(len(tracks.sources)))
     return Data(
         train_batches, valid_pieces, mixes, max(tracks.counts), tracks.fingerprint(),
-        None if same else tracks.mixing, example,
+        outline(tracks, held_out), None if same else tracks.mixing, example,
     )  # fmt: skip
+
+
+def outline(*sets) -> str:
+    """A digest of what decides how many batches there are and which tracks are in them."""
+    seen = [(s.names, s.track_lengths, s.counts) for s in sets if s is not None]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
 def main(arguments: list[str]) -> int:

@@ -70,7 +70,8 @@ def base() -> ConfigDict:
             "compute": "float32",  # or "bfloat16" for matrix products; weights stay float32
             "average": 0.0,  # decay of a running average of the weights; 0: none
             "max_bad_steps": 10,  # so many without a finite loss, in a row, end the run
-            "save_steps": config_dict.placeholder(int),  # also save within epochs, so often
+            "save_minutes": 10.0,  # also save within epochs, so often ...
+            "save_steps": config_dict.placeholder(int),  # ... or so often
             "keep": 2,  # checkpoints
         }
     )

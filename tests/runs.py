@@ -6,12 +6,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from configs import xumx
-from xumx_jax.training.examples import Examples, Pieces
-from xumx_jax.training.run import Data
+from xumx_jax.training.examples import Data, Examples, Pieces
 
 RATE = 8000
 TINY = {
-    "sample_rate": RATE, "hidden_size": 8, "n_fft": 64, "hop": 16, "dropout": 0.0, "layers": 1,
+    "sample_rate": RATE, "hidden_size": 8, "n_fft": 64, "hop": 16, "dropout": 0.4, "layers": 2,
     "bandwidth_hz": 4000.0,
 }  # fmt: skip
 
@@ -56,7 +55,7 @@ def data(batch: int = 4, spoil=lambda batches: batches, valid=True, **changes) -
 
     if callable(valid):
         pieces = valid
-    made = Data(train, pieces, lambda: iter(stems(2).sum(1)), 2, "digest", None, example)
+    made = Data(train, pieces, lambda: iter(stems(2).sum(1)), 2, "digest", "00", None, example)
     return made._replace(**changes)
 
 

@@ -13,7 +13,7 @@ RATE = 8000
 SMALL = [
     "--config.model.args.sample_rate=8000", "--config.model.args.n_fft=256",
     "--config.model.args.hop=64", "--config.model.args.hidden_size=8",
-    "--config.model.args.layers=1", "--config.model.args.bandwidth_hz=4000",
+    "--config.model.args.layers=2", "--config.model.args.bandwidth_hz=4000",
     "--config.train.seconds=0.2", "--config.train.valid_seconds=0.5",
 ]  # fmt: skip
 

@@ -41,7 +41,7 @@ BATCH_WITH = {
 # What is printed, logged and left: losses, gradients and rates of six steps, epochs, checkpoints.
 CURVE = {
     "model.name": "umx", "model.args.n_fft": "128", "model.args.hop": "32",
-    "model.args.channels": "1", "model.args.hidden_size": "4", "model.args.layers": "2",
+    "model.args.channels": "1", "model.args.hidden_size": "4", "model.args.layers": "1",
     "model.args.bandwidth_hz": "2000", "model.args.unidirectional": "True",
     "loss.name": "weighted_sdr", "loss.multi_domain.mcoef": "1.0",
     "loss.multi_domain.combinations": "False", "loss.multi_domain.trim": "100",
@@ -50,10 +50,11 @@ CURVE = {
     "optimizer.per_batch": "16", "optimizer.accumulate": "2",
     "optimizer.schedule": "cosine", "optimizer.warmup_steps": "4",
     "train.epochs": "1", "train.steps_per_epoch": "1", "train.average": "0.9",
-    "train.compute": "bfloat16", "train.save_steps": "1", "train.keep": "1",
+    "train.compute": "bfloat16", "train.save_steps": "1",
+    "train.save_minutes": "0.0", "train.keep": "1",
 }  # fmt: skip
 CURVE_WITH = {
-    "model.args.dropout": ("0.9", ["model.args.layers=2"]),
+    "model.args.dropout": ("0.9", []),
     "optimizer.clip": ("1e-3", ["optimizer.name=adam", "optimizer.weight_decay=0.5"]),
     "optimizer.plateau.patience": ("0", ["optimizer.learning_rate=1e-12", "train.epochs=3"]),
     "optimizer.plateau.factor": (

@@ -76,7 +76,8 @@ def gradients(devices: int, compile_with=step.train_step):
         lambda params: jax.tree.map(jnp.zeros_like, params),
         lambda grads, _, params=None: (jax.tree.map(jnp.zeros_like, grads), grads),
     )
-    this = prepare(optimizer=keep)
+    args = runs.TINY | {"layers": 2, "dropout": 0.4}
+    this = prepare(optimizer=keep, model=models.build("xumx", **args, axis_name=step.AXIS))
     over = step.mesh(jax.devices()[:devices])
     compiled = compile_with(this, over)
     now, values = compiled(step.replicate(fresh(this), over), step.shard(runs.examples(), over))
@@ -146,10 +147,12 @@ def test_a_rate_that_is_not_finite_moves_nothing():
 
 
 def test_accumulating_two_batches_follows_their_mean_gradient():
-    """Without batch normalisation's moments in the way: both halves are the same batch."""
-    batch = runs.examples()
-    once, _ = advance(PLAIN, fresh(PLAIN), [batch])
-    halves = prepare(optimizer=optimizer.build("adam_nnabla", 1e-5, accumulate=2), accumulate=2)
+    """Without moments and masks in the way: both halves are the same batch, nothing is dropped."""
+    batch, args = runs.examples(), runs.TINY | {"dropout": 0.0}
+    whole = prepare(model=models.build("xumx", **args, axis_name=step.AXIS))
+    once, _ = advance(whole, fresh(whole), [batch])
+    adam = optimizer.build("adam_nnabla", 1e-5, accumulate=2)
+    halves = whole._replace(optimizer=adam, accumulate=2)
     first, seen = advance(halves, fresh(halves), [batch])
     jax.tree.map(np.testing.assert_array_equal, first.params, fresh(halves).params)
     twice, _ = advance(halves, first, [batch])

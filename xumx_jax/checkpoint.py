@@ -76,6 +76,8 @@ def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
         path = partial / MANIFEST
         path.write_text(json.dumps(manifest, indent=1) + "\n")
         digest(path, flush=True)
+        for place in [*partial.rglob("*/"), partial]:
+            flush_folder(place)
         replace(partial, folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written ({error.strerror or error})") from error
@@ -117,7 +119,12 @@ def replace(new: Path, place: Path) -> None:
     if place.exists():
         shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
-    new.rename(place)
+    try:
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
     flush_folder(place.parent)
     shutil.rmtree(old, ignore_errors=True)
 

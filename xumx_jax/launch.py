@@ -2,8 +2,9 @@
 
     python -m xumx_jax.launch --processes 2 train.py --config configs/xumx.py ...
 
-For machines with several devices that are better driven apart, and to try out on one machine what
-will run on many. On a cluster, let its own launcher start `train.py --distributed` instead.
+For machines with several GPUs that are better driven apart, one by each process, and to try out on
+one machine what will run on many. On a cluster, let its own launcher start
+`train.py --distributed` instead.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 
+DEVICES = ("JAX_LOCAL_DEVICE_IDS", "CUDA_VISIBLE_DEVICES")  # whoever sets these has chosen
 GRACE_SECONDS = 10  # for the others, when one has failed: they cannot go on, but may say so
 
 
@@ -42,21 +44,22 @@ def launch(processes: int, command: list[str], port: int) -> int:
     are passed on to all.
     """
     common = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(processes)}
-    children = [
-        subprocess.Popen(command, env=os.environ | common | {"JAX_PROCESS_ID": str(index)})
-        for index in range(processes)
-    ]
+    children = []
+    for index in range(processes):
+        own = common | {"JAX_PROCESS_ID": str(index)}
+        if not any(name in os.environ for name in DEVICES):
+            own["JAX_LOCAL_DEVICE_IDS"] = str(index)  # of its GPUs; else all would want all
+        # in sessions of their own: a terminal's Ctrl-C reaches them once, from here
+        child = subprocess.Popen(command, env=os.environ | own, start_new_session=True)
+        children.append(child)
 
     def pass_on(number, _=None):
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 child.send_signal(number)
 
-    before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, pass_on),
-        # a terminal's Ctrl-C reaches the children by itself
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
-    }
+    passed = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, pass_on) for number in passed}
     try:
         return wait(children)
     finally:

@@ -15,6 +15,7 @@ from jax import Array
 from jax import nn as jnn
 
 from xumx_jax.layers.dense import PRECISION, product
+from xumx_jax.layers.dropout import dropout
 from xumx_jax.layers.lstm import lstm
 from xumx_jax.layers.norm import BatchNorm
 from xumx_jax.stems import Stems
@@ -190,7 +191,6 @@ class UMX(nn.Module):
         self.enc = per_source(Encoder, count)(self.hidden_size, self.axis_name, self.dtype)
         hidden = self.hidden_size // directions
         self.lstm = [Recurrent(count, hidden, directions, self.dtype) for _ in range(self.layers)]
-        self.drop = nn.Dropout(self.dropout)
         self.dec = per_source(Decoder, count)(
             self.hidden_size, self.channels, bins, self.axis_name, self.dtype
         )
@@ -259,8 +259,8 @@ class UMX(nn.Module):
         x = hidden.swapaxes(1, 2)  # [source, frame, batch, hidden]
         x = self._every(x)
         for index, layer in enumerate(self.lstm):
-            if index:
-                x = self.drop(x, deterministic=not train)
+            if index and train and self.dropout:
+                x = dropout(self.make_rng("dropout"), x, self.dropout, self.axis_name)
             x = layer(x, train)
         return x.swapaxes(1, 2)
 

@@ -1,8 +1,11 @@
 """What crosses from the input pipeline to the training step, and how a device unpacks it."""
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 
@@ -30,6 +33,31 @@ class Pieces(NamedTuple):
     stems: Array
     mix: Array
     weight: Array
+
+
+class Data(NamedTuple):
+    """What a run reads. Sources are ordered as `mixing` says, without it as the model's.
+
+    train(first)  context of an endless iterator over Examples, from the example of that index on;
+                  of several processes each gets its slice of the batch
+    valid()       iterator over Pieces, likewise sliced
+    mixes()       iterator over whole training mixtures [channel, time], for the input statistics
+    tracks        how many training tracks there are
+    fingerprint   of the data; changes when they do
+    outline       hexadecimal digest of what every process must see alike
+    mixing        [target, source] or None, as in `step.Step`
+    example()     some seconds of a validation track to look at, (stems, mix) as in Pieces for one
+                  item; None without validation
+    """
+
+    train: Callable[[int], AbstractContextManager[Iterable[Examples]]]
+    valid: Callable[[], Iterator[Pieces]]
+    mixes: Callable[[], Iterator[np.ndarray]]
+    tracks: int
+    fingerprint: str
+    outline: str
+    mixing: np.ndarray | None = None
+    example: Callable[[], tuple[np.ndarray, np.ndarray] | None] = lambda: None
 
 
 def render(examples: Examples) -> Array:

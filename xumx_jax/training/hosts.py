@@ -74,6 +74,16 @@ def share_json(value: Any) -> Any:
     return json.loads(share(letters).tobytes())
 
 
+def agree(digest: str, what: str) -> None:
+    """Raise UserError in every process unless all pass the same hexadecimal digest."""
+    if jax.process_count() == 1:
+        return
+    ours = np.frombuffer(bytes.fromhex(digest)[:8], np.uint8)
+    everyones = multihost_utils.process_allgather(ours)
+    if (everyones != everyones[0]).any():
+        raise UserError(f"the processes do not see the same {what}")
+
+
 class Stop:
     """Listens for SIGTERM and SIGINT while it is entered; `asked(step)` says whether to stop.
 
@@ -82,7 +92,7 @@ class Stop:
     """
 
     def __init__(self):
-        self.signal, self.before = None, {}
+        self.signal, self.told, self.before = None, False, {}
 
     def __enter__(self):
         wanted = [signal.SIGINT]
@@ -107,7 +117,7 @@ class Stop:
         """Every process calls this once before every step, with that step."""
         if jax.process_count() == 1:
             return self.signal is not None
-        if self.signal is not None:
+        if self.signal is not None and not self.told:
             os.kill(os.getpid(), signal.SIGTERM)  # tell the others the way they understand
-            self.signal = None
+            self.told = True
         return multihost_utils.reached_preemption_sync_point(step)

@@ -1,12 +1,12 @@
 """The training loop: restore or begin, then epoch by epoch train, validate, print, save.
 
-Data come from outside (`Data`), so the loop neither knows nor imports an input pipeline.
+Data come from outside (`examples.Data`), so the loop neither knows nor imports an input pipeline.
 """
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,33 +20,10 @@ from xumx_jax import losses, models
 from xumx_jax.errors import UserError
 from xumx_jax.training import hosts, optimizer, saving, state, step
 from xumx_jax.training.checks import check
-from xumx_jax.training.examples import Examples, Pieces
+from xumx_jax.training.examples import Data, Examples
 from xumx_jax.training.schedule import Plateau, early_stopping, out_of_patience
 from xumx_jax.training.starting import begin
 from xumx_jax.training.watch import Watch
-
-
-class Data(NamedTuple):
-    """What a run reads. Sources are ordered as `mixing` says, without it as the model's.
-
-    train(first)  context of an endless iterator over Examples, from the example of that index on;
-                  of several processes each gets its slice of the batch
-    valid()       iterator over Pieces, likewise sliced
-    mixes()       iterator over whole training mixtures [channel, time], for the input statistics
-    tracks        how many training tracks there are
-    fingerprint   of the data; changes when they do
-    mixing        [target, source] or None, as in `step.Step`
-    example()     some seconds of a validation track to look at, (stems, mix) as in Pieces for one
-                  item; None without validation
-    """
-
-    train: Callable[[int], AbstractContextManager[Iterable[Examples]]]
-    valid: Callable[[], Iterator[Pieces]]
-    mixes: Callable[[], Iterator[np.ndarray]]
-    tracks: int
-    fingerprint: str
-    mixing: np.ndarray | None = None
-    example: Callable[[], tuple[np.ndarray, np.ndarray] | None] = lambda: None
 
 
 class Outcome(NamedTuple):
@@ -84,6 +61,7 @@ class Run:
             raise UserError(
                 f"batch_size {train.batch_size} does not divide among {jax.device_count()} devices"
             )
+        hosts.agree(data.outline, "data")
         examples = data.tracks * train.examples_per_track
         self.steps_per_epoch = train.steps_per_epoch or examples // train.batch_size
         if self.steps_per_epoch < 1:
@@ -157,6 +135,8 @@ class Run:
                     self.log("the data are not those of the last start: this run can't be repeated")
         known = hosts.share_json(None if now is None else dataclasses.asdict(self.progress))
         if known is None:
+            if (self.workdir / "metrics.jsonl").exists():
+                self.log(f"{self.workdir}: no checkpoint to go on from; beginning again")
             self.now = begin(
                 shapes, self.fresh, self.step.model, self.data, self.config.train.weights, self.log
             )
@@ -166,7 +146,7 @@ class Run:
             self.now = hosts.share(blank if now is None else now)
         patience = self.config.train.patience
         self.early = early_stopping(patience, self.progress.best, self.progress.stale)
-        self.at = int(self.now.step)
+        self.at, self.saved = int(self.now.step), time.monotonic()
         self.now = step.replicate(self.now, self.over)
 
     def fresh(self) -> state.State:
@@ -179,8 +159,10 @@ class Run:
 
     def train_epoch(self, batches: Iterator[Examples]) -> None:
         """Train to the last step of the epoch."""
-        waiting = None  # one step behind: the device works while the next batch is fetched
-        every = self.config.train.save_steps
+        hopeless, waiting = (
+            False,
+            None,
+        )  # one step behind: the device works while the next batch is fetched
         end = (self.progress.epoch + 1) * self.steps_per_epoch
         while self.at < end:
             if self.stop.asked(self.at):
@@ -191,18 +173,32 @@ class Run:
             waited = time.monotonic() - began
             self.now, values = self.train_step(self.now, step.shard(examples, self.over))
             self.at += 1
-            self.settle(waiting)
+            hopeless = self.settle(waiting)
             waiting = (self.at, values, waited)
-            if every and self.at % every == 0 and self.at < end:
-                self.settle(waiting)
-                waiting = None
-                self.save()
-        self.settle(waiting)
+            if not hopeless and self.at < end and self.save_is_due():
+                hopeless, waiting = self.settle(waiting), None
+                if not hopeless:
+                    self.save()
+            if hopeless:
+                break
+        hopeless = self.settle(waiting) or hopeless
+        if hopeless:
+            self.save()
+            raise UserError(
+                f"{self.workdir}: {self.config.train.max_bad_steps} steps in a row had no finite "
+                f"loss; the last good state is saved"
+            )
 
-    def settle(self, waiting: tuple[int, dict, float] | None) -> None:
-        """Wait for a step's values and book them."""
+    def save_is_due(self) -> bool:
+        """Say whether to save within an epoch, after so many steps or minutes."""
+        train = self.config.train
+        late = time.monotonic() - self.saved > 60 * train.save_minutes
+        return late or bool(train.save_steps and self.at % train.save_steps == 0)
+
+    def settle(self, waiting: tuple[int, dict, float] | None) -> bool:
+        """Wait for a step's values and book them; says whether too many steps were bad in a row."""
         if waiting is None:
-            return
+            return False
         at, values, waited = waiting
         values = jax.device_get(values)
         in_row = int(values.pop("in_row"))
@@ -215,12 +211,7 @@ class Run:
             for key in ("lr", "gradient_norm", "skipped"):
                 values.pop(key)
             self.progress.add(values | {"steps": 1})
-        if in_row >= self.config.train.max_bad_steps:
-            self.save()
-            raise UserError(
-                f"{self.workdir}: {in_row} steps in a row had no finite loss; the last good state "
-                f"is saved"
-            )
+        return in_row >= self.config.train.max_bad_steps
 
     def end_epoch(self) -> dict:
         """Validate, adapt, print and save; returns the row of the table."""
@@ -270,6 +261,7 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint of this moment."""
+        self.saved = time.monotonic()
         if not hosts.first():
             return
         self.watch.event("save", step=self.at)

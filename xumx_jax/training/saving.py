@@ -24,9 +24,10 @@ from xumx_jax.training.state import State
 
 # What may change between one start and the next; the rest made the weights what they are.
 FREE = (
-    "train.epochs", "train.patience", "train.keep", "train.save_steps", "train.max_bad_steps",
-    "train.valid_seconds", "train.weights", "data.root", "data.workers", "data.engine",
-    "data.musdb.cache", "data.generated.cache", "log", "quiet",
+    "train.epochs", "train.patience", "train.keep", "train.save_steps", "train.save_minutes",
+    "train.max_bad_steps", "train.weights", "data.root", "data.workers", "data.engine",
+    "data.musdb.cache", "data.generated.cache", "data.generated.processes",
+    "log", "quiet",
 )  # fmt: skip
 
 
@@ -163,9 +164,11 @@ def restore(workdir: Path, shapes: State, config: ConfigDict) -> tuple[State, di
 def differences(theirs: dict, ours: dict) -> list[str]:
     """Name the keys of two configs that differ, but for FREE ones: "key: theirs, now ours"."""
     theirs, ours = flatten(theirs), flatten(json.loads(json.dumps(ours)))  # tuples become lists
+    bound = {"train.epochs"} if ours["optimizer.schedule"] != "constant" else set()
     lines = []
     for key in sorted({*theirs, *ours}):
-        if any(key == free or key.startswith(f"{free}.") for free in FREE):
+        free = any(key == name or key.startswith(f"{name}.") for name in FREE)
+        if free and key not in bound:
             continue
         if theirs.get(key) != ours.get(key):
             lines.append(f"{key} was {theirs.get(key)!r}, now {ours.get(key)!r}")

@@ -50,7 +50,7 @@ class Step(NamedTuple):
 def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State, dict[str, Array]]:
     """Take one step on this replica's examples.
 
-    Dropout keys derive from seed, step and replica; nothing random is stored. A step whose loss,
+    Dropout keys derive from seed and step; nothing random is stored. A step whose loss,
     gradient or learning rate is not finite changes nothing but the counters.
     """
     stems = render(examples)
@@ -58,7 +58,6 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     stems = mixed(stems, this.mixing)
     ref = Stems(stems, (this.model.transform.forward(stems),))
     key = jax.random.fold_in(jax.random.key(this.seed), state.step)
-    key = jax.random.fold_in(key, lax.axis_index(AXIS))
 
     def objective(params):
         est, updates = this.model.apply(
