@@ -30,6 +30,7 @@ SENSELESS = [
     ("train.seed", 2**63, "0 to below 2**63"),
     ("train.seconds", -1.0, "0 or more"),
     ("train.valid_seconds", -1.0, "0 or more"),
+    ("train.save_minutes", -1.0, "0 or more"),
     ("train.average", 1.0, "0 to below 1"),
     ("train.compute", "float8", "float32 or bfloat16"),
     ("train.steps_per_epoch", 0, "1 or more"),
