@@ -7,6 +7,7 @@ between them is asteroid's own. torchaudio is imported by asteroid and used by n
 
 import sys
 import types
+from pathlib import Path
 
 import torch
 
@@ -70,6 +71,23 @@ def randomise(model: torch.nn.Module, seed: int, offset: float) -> None:
 def build(**arguments) -> torch.nn.Module:
     """Build X-UMX with asteroid's defaults, in evaluation mode, returning waveforms as well."""
     return x_umx.BrokenXUMX(**{"return_time_signals": True, **arguments}).eval()
+
+
+def published_size(folder: Path) -> torch.nn.Module:
+    """The model at its full size, with the weights of FOLDER/weights.pth, drawn if there are none.
+
+    With the inverse transform in its faster form.
+    """
+    x_umx._ISTFT.forward = istft_fast
+    model = build(sources=["bass", "drums", "vocals", "other"], hidden_size=512, max_bin=1487)
+    weights = folder / "weights.pth"
+    if weights.exists():
+        model.load_state_dict(torch.load(weights)["state_dict"])
+    else:
+        randomise(model, seed=1, offset=0.0)
+        saved = {"state_dict": model.state_dict(), "model_args": model.get_model_args()}
+        torch.save(saved, weights)
+    return model
 
 
 def as_aimless(state: dict, sources: list[str]) -> dict:

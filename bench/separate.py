@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from worker import KEPT, QUIET, Worker, environment, machine
+from worker import KEPT, QUIET, Worker, environment, machine, take_turns
 
 HERE = Path(__file__).parent
 RATE = 44_100
@@ -58,17 +57,9 @@ def measure(folder: Path, rounds: int) -> dict[str, dict]:
             if "separate_jax" in str(command[1]) and not (folder / "weights.safetensors").exists():
                 convert(folder)
             workers[name] = stack.enter_context(Worker(*command, env=env))
-        facts = {name: dict(worker.facts) for name, worker in workers.items()}
-        for name, worker in workers.items():
-            facts[name]["first"] = worker.ask("run")["seconds"]
-            facts[name]["runs"] = []
-        for _ in range(rounds):
-            for name, worker in workers.items():
-                facts[name]["runs"].append(worker.ask("run"))
+        facts = take_turns(workers, rounds)
         for name, worker in workers.items():
             facts[name]["peak_mib"] = worker.ask(f"save {folder / name}.npy")["peak_mib"]
-            for key in ("seconds", "cpu_seconds"):
-                facts[name][key] = statistics.median(run[key] for run in facts[name]["runs"])
     return facts
 
 

@@ -17,20 +17,10 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from worker import serve  # noqa: E402
 
-FULL = {"sources": ["bass", "drums", "vocals", "other"], "hidden_size": 512, "max_bin": 1487}
-
 
 def main(folder: Path) -> None:
     imported = time.perf_counter() - BEGIN
-    asteroid_xumx.x_umx._ISTFT.forward = asteroid_xumx.istft_fast
-    model = asteroid_xumx.build(**FULL)
-    weights = folder / "weights.pth"
-    if weights.exists():
-        model.load_state_dict(torch.load(weights)["state_dict"])
-    else:
-        asteroid_xumx.randomise(model, seed=1, offset=0.0)
-        saved = {"state_dict": model.state_dict(), "model_args": model.get_model_args()}
-        torch.save(saved, weights)
+    model = asteroid_xumx.published_size(folder)
     mix = torch.from_numpy(np.load(folder / "mix.npy"))[None]
 
     def separate():

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import train_gpu
-from worker import KEPT, QUIET, Worker, environment, machine
+from worker import KEPT, QUIET, Worker, environment, machine, take_turns
 
 HERE = Path(__file__).parent
 RATE = 44_100
@@ -61,16 +60,8 @@ def measure(folder: Path, names: list[str], rounds: int) -> dict[str, dict]:
             (script, *arguments), env = SIDES[name]
             command = [sys.executable, HERE / script, folder, *arguments]
             workers[name] = stack.enter_context(Worker(*command, env=env))
-        facts = {name: dict(worker.facts) for name, worker in workers.items()}
-        for name, worker in workers.items():
-            facts[name]["first"] = worker.ask("run")["seconds"]
-            facts[name]["runs"] = []
-        for _ in range(rounds):
-            for name, worker in workers.items():
-                facts[name]["runs"].append(worker.ask("run"))
+        facts = take_turns(workers, rounds)
         for fact in facts.values():
-            for key in ("seconds", "cpu_seconds"):
-                fact[key] = statistics.median(run[key] for run in fact["runs"])
             fact["least"] = min(run["seconds"] for run in fact["runs"])
             fact["peak_mib"] = fact["runs"][-1]["peak_mib"]
     return facts

@@ -21,7 +21,6 @@ import torch  # noqa: E402
 from worker import serve  # noqa: E402
 
 SOURCES = ["bass", "drums", "vocals", "other"]
-FULL = {"sources": SOURCES, "hidden_size": 512, "max_bin": 1487}
 GROUPS = [g for size in range(1, len(SOURCES)) for g in combinations(range(len(SOURCES)), size)]
 MCOEF, TRIM, EPSILON = 10.0, 200, 1e-10
 RATE, DECAY = 1e-3, 1e-5
@@ -101,16 +100,7 @@ def objective(model, loss, stems):
 
 def load(folder: Path) -> torch.nn.Module:
     """Make the model, in training mode, with the weights of FOLDER/weights.pth."""
-    asteroid_xumx.x_umx._ISTFT.forward = asteroid_xumx.istft_fast
-    model = asteroid_xumx.build(**FULL)
-    weights = folder / "weights.pth"
-    if weights.exists():
-        model.load_state_dict(torch.load(weights)["state_dict"])
-    else:
-        asteroid_xumx.randomise(model, seed=1, offset=0.0)
-        saved = {"state_dict": model.state_dict(), "model_args": model.get_model_args()}
-        torch.save(saved, weights)
-    return model.train()
+    return asteroid_xumx.published_size(folder).train()
 
 
 def device_mib() -> float:

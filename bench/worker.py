@@ -7,6 +7,7 @@ runs interleave and a change in the machine's speed meets all of them.
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
@@ -100,6 +101,23 @@ class Worker:
     def __exit__(self, *error):
         self._process.stdin.close()
         self._process.wait()
+
+
+def take_turns(workers: dict[str, Worker], rounds: int) -> dict[str, dict]:
+    """Let each run once, uncounted, then all in turn so many times; {name: facts}.
+
+    Facts gain "first" (seconds), "runs", and the medians "seconds" and "cpu_seconds".
+    """
+    facts = {name: dict(worker.facts) for name, worker in workers.items()}
+    for name, worker in workers.items():
+        facts[name] |= {"first": worker.ask("run")["seconds"], "runs": []}
+    for _ in range(rounds):
+        for name, worker in workers.items():
+            facts[name]["runs"].append(worker.ask("run"))
+    for fact in facts.values():
+        for key in ("seconds", "cpu_seconds"):
+            fact[key] = statistics.median(run[key] for run in fact["runs"])
+    return facts
 
 
 def environment() -> dict[str, str]:
