@@ -118,7 +118,9 @@ class Run:
                     row = self.end_epoch()
             except Stopped:
                 return Outcome(row, self.stop.signal)
-        if self.progress.epoch < epochs:
+        if not row:
+            self.log(f"nothing to do: the run has ended after epoch {self.progress.epoch}")
+        elif self.progress.epoch < epochs:
             self.log(f"no better loss in {self.progress.stale} epochs: training ends")
         return Outcome(row)
 
