@@ -1,9 +1,8 @@
 """`tfds build` for this folder: python -m pipelines.records --manual_dir=ROOT --data_dir=OUT ...
 
-The `tfds` program of tensorflow_datasets 4.9.10 cannot start without Apache Beam and mlcroissant, which
-other of its commands use; this is the same `build` with all its options, and neither is needed. Where
-both are installed, `tfds build pipelines/records` (with this folder's parent in PYTHONPATH) does the
-same.
+The `tfds` program of tensorflow_datasets 4.9.10 cannot start without Apache Beam and mlcroissant,
+which other of its commands use; this is the same `build` with all its options, and neither is
+needed. Where both are installed, `PYTHONPATH=. tfds build pipelines/records` does the same.
 """
 
 import os
