@@ -9,7 +9,7 @@ from configs import demo, umx, xumx
 from configs.command_line import override, read
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
-from xumx_jax.training.saving import flatten
+from xumx_jax.training.checks import flatten
 
 CONFIGS = {"xumx": xumx, "umx": umx, "demo": demo}
 

@@ -14,9 +14,9 @@ import train
 from configs import xumx
 from configs.command_line import override
 from xumx_jax.errors import UserError
+from xumx_jax.training.checks import flatten
 from xumx_jax.training.logs import read_metrics
 from xumx_jax.training.run import run
-from xumx_jax.training.saving import flatten
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "own_cache")
 

@@ -81,9 +81,9 @@ def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
         replace(partial, folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    except CheckpointError:
+        raise
     except (ValueError, RuntimeError) as error:  # as tensorstore reports what the system refused
-        if isinstance(error, CheckpointError):
-            raise
         first = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{folder}: cannot be written ({first})") from error
     finally:

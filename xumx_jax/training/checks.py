@@ -1,4 +1,4 @@
-"""What the numbers of a config may be, beyond their types."""
+"""What the values of a config may be, beyond their types, and the names of its keys."""
 
 from ml_collections import ConfigDict
 
@@ -63,3 +63,14 @@ def value_of(config: ConfigDict, key: str):
 
 def wrong(config: ConfigDict, key: str, wanted: str) -> UserError:
     return UserError(f"config.{key} is {value_of(config, key)!r}, wanted {wanted}")
+
+
+def flatten(tree: dict, above: str = "") -> dict:
+    """Nested dicts -> {"a.b": value}."""
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{above}{key}.")
+        else:
+            flat[f"{above}{key}"] = value
+    return flat

@@ -161,10 +161,8 @@ class Run:
 
     def train_epoch(self, batches: Iterator[Examples]) -> None:
         """Train to the last step of the epoch."""
-        hopeless, waiting = (
-            False,
-            None,
-        )  # one step behind: the device works while the next batch is fetched
+        # values are read one step late: the device works while the next batch is fetched
+        hopeless, waiting = False, None
         end = (self.progress.epoch + 1) * self.steps_per_epoch
         while self.at < end:
             if self.stop.asked(self.at):
@@ -227,23 +225,21 @@ class Run:
             raise UserError(f"{self.workdir}: the loss of epoch {epoch} is not a number")
 
         self.early = self.early.update(value)
-        now = jax.device_get(self.now)
-        now = now.replace(plateau=self.plateau.update(now.plateau, value))
-        self.now = step.replicate(now, self.over)
-        row |= {"lr": float(self.step.schedule(self.updates(now)) * now.plateau.scale)}
+        plateau = self.plateau.update(jax.device_get(self.now.plateau), value)
+        self.now = self.now.replace(plateau=step.replicate(plateau, self.over))
+        counters = jax.device_get((self.now.step, self.now.skipped))
+        row |= {"lr": float(step.learning_rate(*counters, plateau, self.step))}
         self.watch.epoch(row)
         self.progress = saving.Progress(
             epoch, float(self.early.best_metric), self.early.patience_count
         )
+        now = jax.device_get(self.now) if hosts.first() else None
         if self.early.has_improved and hosts.first():
             # before the checkpoint: a kill between the two repeats the epoch and writes it again
             saving.save_best(self.workdir, now, self.progress, self.about, value)
-        self.save()
+        self.save(now)
         self.draw(now)
         return row
-
-    def updates(self, now: state.State) -> int:
-        return (int(now.step) - int(now.skipped)) // self.step.accumulate
 
     def validate(self) -> dict:
         """Weighted means of losses and SDRs; empty without validation data."""
@@ -261,13 +257,13 @@ class Run:
             sdr = sums.pop("sdr_db") / sounding
         return {key: value / total for key, value in sums.items()} | {"sdr_db": sdr}
 
-    def save(self) -> None:
-        """Write a checkpoint of this moment."""
+    def save(self, now: state.State | None = None) -> None:
+        """Write a checkpoint of this moment; `now` is the state, if the host has it already."""
         self.saved = time.monotonic()
         if not hosts.first():
             return
         self.watch.event("save", step=self.at)
-        now = jax.device_get(self.now)
+        now = jax.device_get(self.now) if now is None else now
         saving.save(self.workdir, now, self.progress, self.about, self.config.train.keep)
         self.watch.event("saved", step=self.at)
 
@@ -277,7 +273,7 @@ class Run:
         self.log(f"stopped after step {self.at}; the same command goes on from there")
         raise Stopped
 
-    def draw(self, now: state.State) -> None:
+    def draw(self, now: state.State | None) -> None:
         """Every few epochs, let us see and hear what the model makes of a validation track."""
         every = self.config.log.pictures_every
         if not every or self.progress.epoch % every or not hosts.first():

@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 
 from xumx_jax import checkpoint
 from xumx_jax.errors import CheckpointError, UserError
+from xumx_jax.training.checks import flatten
 from xumx_jax.training.state import State
 
 # What may change between one start and the next; the rest made the weights what they are.
@@ -173,14 +174,3 @@ def differences(theirs: dict, ours: dict) -> list[str]:
         if theirs.get(key) != ours.get(key):
             lines.append(f"{key} was {theirs.get(key)!r}, now {ours.get(key)!r}")
     return lines
-
-
-def flatten(tree: dict, above: str = "") -> dict:
-    """Nested dicts -> {"a.b": value}."""
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{above}{key}.")
-        else:
-            flat[f"{above}{key}"] = value
-    return flat

@@ -78,8 +78,7 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     (value, (parts, batch_stats)), grads = jax.value_and_grad(objective, has_aux=True)(own)
     grads, value, parts = lax.pmean((grads, value, parts), AXIS)
 
-    done = (state.step - state.skipped) // this.accumulate
-    rate = this.schedule(done) * state.plateau.scale
+    rate = learning_rate(state.step, state.skipped, state.plateau, this)
     norm = optax.tree.norm(grads)
     good = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(rate)
     tried = updated(state, grads, batch_stats, rate, this)
@@ -89,10 +88,13 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
         skipped=state.skipped + ~good,
         in_row=jnp.where(good, 0, state.in_row + 1),
     )
-    values = {"loss": value} | parts
-    return now, values | {"lr": rate, "gradient_norm": norm, "skipped": now.skipped} | {
-        "in_row": now.in_row
-    }
+    counts = {"skipped": now.skipped, "in_row": now.in_row}
+    return now, {"loss": value} | parts | {"lr": rate, "gradient_norm": norm} | counts
+
+
+def learning_rate(steps: Array, skipped: Array, plateau, this: Step) -> Array:
+    """The rate of the step after `steps` of them, of which some were skipped."""
+    return this.schedule((steps - skipped) // this.accumulate) * plateau.scale
 
 
 def updated(state: State, grads, batch_stats, rate: Array, this: Step) -> State:
