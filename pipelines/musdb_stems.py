@@ -56,6 +56,17 @@ def write_stems(path, folder: Path) -> None:
         os.utime(folder / f"{name}.wav", ns=(changed, changed))
 
 
+@contextmanager
+def stem_blocks(path):
+    """Yield (rate, samples, blocks), `blocks` decoded as asked for: (stream, start, wave).
+
+    Streams are numbered as in STREAMS, waves are float32 [channel, time] and end at `samples`; a
+    stream may end up to ALLOWANCE_SECONDS sooner. Raises UserError as `read_stems` does.
+    """
+    with _opened(path) as (container, rate, samples):
+        yield rate, samples, _blocks(path, container, rate, samples)
+
+
 def decoded_bytes(path) -> int:
     """Size of what `write_stems` writes. Raises UserError if the file is not a .stem.mp4."""
     with _opened(path) as (_, _, samples):

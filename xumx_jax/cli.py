@@ -133,7 +133,7 @@ def separate(options) -> int:
     if not folders:
         return USER_ERROR
 
-    _keep_compiled_code()
+    keep_compiled_code()
     from xumx_jax.loading import load_module
     from xumx_jax.separation.separator import Separator
 
@@ -232,7 +232,7 @@ def _describe(name, info) -> str:
     return f"model {name or info['path']}{licence}; device {count}{devices[0].device_kind}"
 
 
-def _keep_compiled_code():
+def keep_compiled_code():
     """Let XLA keep compiled code between runs, unless the user has said where or not to."""
     import jax
 

@@ -1,0 +1,124 @@
+"""Estimates on disk: FOLDER/<target>.wav, and beside ours a note of what made them."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipelines import wav
+from pipelines.datasets import stems_folder
+from pipelines.evaluation.song import Song
+from pipelines.evaluation.tracks import ACCOMPANIMENT
+from pipelines.evaluation.waves import Waves
+from xumx_jax import audio, checkpoint
+from xumx_jax.errors import UserError
+
+ORIGIN = "origin.json"
+
+
+def save(folder: Path, stems: Mapping[str, np.ndarray], rate: int, origin: dict | None) -> None:
+    """Write {target: [channel, time]} as float32 WAV files, each whole or not at all.
+
+    `origin` (JSON values) goes beside them last, with their digests, so files without it, or that
+    differ from it, were not written by the run that it tells of. Raises UserError naming the file
+    that cannot be written.
+    """
+    note = folder / ORIGIN
+    try:
+        note.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{note}: cannot be replaced: {error.strerror}") from None
+    paths = {folder / f"{name}.wav": wave for name, wave in stems.items()}
+    audio.encode_all(paths, rate, "wav", "32f")
+    if origin is None:
+        return
+    digests = {path.name: checkpoint.digest(path, flush=True) for path in paths}
+    part = note.with_name(f".{ORIGIN}.{os.getpid()}.part")
+    try:
+        part.write_text(json.dumps({**origin, "files": digests}, indent=1))
+        os.replace(part, note)
+    except OSError as error:
+        raise UserError(f"{note}: cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def belong(folder: Path, targets: Sequence[str], origin: dict, look_inside: bool = True) -> bool:
+    """Whether a folder holds the estimates of these targets that `save` wrote for this origin.
+
+    `look_inside` compares the files' digests, which takes about a second per GB; without it, that
+    they are there is enough.
+    """
+    try:
+        found = json.loads((folder / ORIGIN).read_text())
+        digests = found.pop("files")
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+    if found != json.loads(json.dumps(origin)):
+        return False
+    for name in (f"{target}.wav" for target in targets):
+        path = folder / name
+        if name not in digests or not path.is_file():
+            return False
+        if look_inside and checkpoint.digest(path) != digests[name]:
+            return False
+    return True
+
+
+def place(root: Path, subset: str, track: str) -> Path:
+    """The folder of a track's estimates: ROOT/<subset>/<track>, or ROOT/<track>."""
+    inner = root / subset / track
+    return inner if inner.is_dir() else root / track
+
+
+def find(folder: Path, targets: Sequence[str], parts) -> dict[str, list[Path]]:
+    """The files that add up to each target; an accompaniment may be the sum of its parts.
+
+    `parts(target)` names them. Raises UserError naming the estimates that are missing.
+    """
+    found, missing = {}, []
+    for target in targets:
+        own = stems_folder.find_stem(folder, target)
+        names = parts(target) if target == ACCOMPANIMENT and own is None else (target,)
+        paths = {name: stems_folder.find_stem(folder, name) for name in names}
+        missing += [name for name, path in paths.items() if path is None]
+        found[target] = list(paths.values())
+    if missing:
+        names = ", ".join(f"{name}.wav" for name in dict.fromkeys(missing))
+        raise UserError(
+            f"{folder}: no estimate {names} (nor .flac); wanted one for each of "
+            f"{', '.join(targets)}, or fewer --targets"
+        )
+    return found
+
+
+def open_waves(found: Mapping[str, Sequence[Path]], song: Song) -> tuple[Waves, list[str]]:
+    """Open estimates as long as the song -> ([target, channel, time], notes).
+
+    As in museval, longer ones are cut and shorter ones filled up with silence, which the notes say.
+    Raises UserError if a file is damaged, or has another rate or more channels than the song.
+    """
+    sums, notes = [], []
+    for paths in found.values():
+        files = [wav.probe(path) for path in paths]
+        for file in files:
+            if file.rate != song.rate:
+                raise UserError(
+                    f"{file.path}: sample rate {file.rate} Hz, wanted the track's {song.rate} Hz"
+                )
+            if file.channels not in (1, song.channels):
+                raise UserError(
+                    f"{file.path}: {file.channels} channels, wanted the track's {song.channels}"
+                )
+            if file.samples != song.samples:
+                done = "cut" if file.samples > song.samples else "filled up with silence"
+                notes.append(
+                    f"{file.path.name} has {file.samples} samples, the track {song.samples}; "
+                    f"it was {done}, as museval does"
+                )
+            if file.channels < song.channels:
+                notes.append(f"{file.path.name} is mono, the track is not; it went to both sides")
+        sums.append(files)
+    return Waves(sums, song.channels, song.samples, song.check), notes
