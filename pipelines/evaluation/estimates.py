@@ -1,7 +1,6 @@
 """Estimates on disk: FOLDER/<target>.wav, and beside ours a note of what made them."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pipelines.evaluation.tracks import ACCOMPANIMENT
 from pipelines.evaluation.waves import Waves
 from xumx_jax import audio, checkpoint
 from xumx_jax.errors import UserError
+from xumx_jax.evaluation import files
 
 ORIGIN = "origin.json"
 
@@ -35,14 +35,7 @@ def save(folder: Path, stems: Mapping[str, np.ndarray], rate: int, origin: dict 
     if origin is None:
         return
     digests = {path.name: checkpoint.digest(path, flush=True) for path in paths}
-    part = note.with_name(f".{ORIGIN}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps({**origin, "files": digests}, indent=1))
-        os.replace(part, note)
-    except OSError as error:
-        raise UserError(f"{note}: cannot be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
+    files.write(note, json.dumps({**origin, "files": digests}, indent=1))
 
 
 def belong(folder: Path, targets: Sequence[str], origin: dict, look_inside: bool = True) -> bool:
@@ -102,8 +95,8 @@ def open_waves(found: Mapping[str, Sequence[Path]], song: Song) -> tuple[Waves, 
     """
     sums, notes = [], []
     for paths in found.values():
-        files = [wav.probe(path) for path in paths]
-        for file in files:
+        opened = [wav.probe(path) for path in paths]
+        for file in opened:
             if file.rate != song.rate:
                 raise UserError(
                     f"{file.path}: sample rate {file.rate} Hz, wanted the track's {song.rate} Hz"
@@ -120,5 +113,5 @@ def open_waves(found: Mapping[str, Sequence[Path]], song: Song) -> tuple[Waves, 
                 )
             if file.channels < song.channels:
                 notes.append(f"{file.path.name} is mono, the track is not; it went to both sides")
-        sums.append(files)
+        sums.append(opened)
     return Waves(sums, song.channels, song.samples, song.check), notes

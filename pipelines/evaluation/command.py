@@ -1,0 +1,169 @@
+"""The command line of evaluate.py; mistakes in it are told before anything heavy is imported."""
+
+import os
+import signal
+import sys
+import warnings
+from math import isfinite
+from pathlib import Path
+
+from xumx_jax.cli import INTERRUPTED, USER_ERROR, Parser
+from xumx_jax.errors import UserError
+
+FAILED, TERMINATED = 1, 128 + signal.SIGTERM
+METRICS = ("v4", "sdr", "usdr", "si-sdr")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Evaluate; the exit status: 0, 1 (some tracks failed), 2 (the user's error), 130 (^C)."""
+    from pipelines.evaluation.messages import say
+
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return run(parser().parse_args(arguments))
+    except UserError as error:
+        say("error", error)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        say("error", "interrupted; the same command goes on from here")
+        return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number, frame):
+    raise SystemExit(TERMINATED)  # so that temporary files are removed on the way out
+
+
+def parser() -> Parser:
+    """Build the parser."""
+    made = Parser(
+        prog="evaluate.py",
+        description="Separate the tracks of a test set, score them by museval's protocol "
+        "(BSSEval v4) and report: per track EVALDIR/<subset>/<track>.json, together "
+        "EVALDIR/scores.{json,csv,md} and EVALDIR/boxplots/. What is there already is not done "
+        "again.",
+    )
+    add = made.add_argument
+    add(
+        "--model", metavar="NAME|PATH|ORACLE",
+        help="as `xumx separate --model`, or an oracle or baseline; LABEL=... names it in the report",
+    )  # fmt: skip
+    add("--estimates", metavar="FOLDER",
+        help="score these, of any program, instead: FOLDER/<subset>/<track>/<target>.wav")  # fmt: skip
+    add("--compare", nargs="+", default=[], metavar="X",
+        help="further models or oracles, evaluated as well, or folders of museval's scores")  # fmt: skip
+    add("--root", metavar="FOLDER", help="MUSDB18 as STEMS or WAV, or folders of stems")
+    add("--evaldir", required=True, metavar="FOLDER", help="for scores and the report")
+    add("--outdir", metavar="FOLDER", help="keep the estimates: <subset>/<track>/<target>.wav")
+    add("--is-wav", action="store_true", help="take WAV where there are STEMS too")
+    add("--subset", default="test", metavar="NAME", help="default: %(default)s")
+    add("--targets", nargs="+", default=[], metavar="T",
+        help="default: the model's; accompaniment is all but vocals")  # fmt: skip
+    add("--metrics", nargs="+", default=["v4"], metavar="M",
+        help=f"of {', '.join(METRICS)}; v4 (default) is SDR, ISR, SIR and SAR")  # fmt: skip
+    add("--track", nargs="+", action="extend", metavar="NAME", help="these tracks only")
+    add("--limit", type=int, metavar="N", help="so many tracks at most")
+    add("--jobs", type=int, default=1, metavar="N", help="tracks at once; default: %(default)s")
+    add("--overwrite", action="store_true", help="do again what is there already")
+    add("--window-seconds", type=float, default=1.0, metavar="S", help="default: %(default)s")
+    add("--hop-seconds", type=float, default=1.0, metavar="S", help="default: %(default)s")
+    add("--precision", default="float64", metavar="float64|float32",
+        help="of the filters of v4; default: %(default)s")  # fmt: skip
+    group = made.add_argument_group("separation, of every model; see `xumx separate --help`")
+    group.add_argument("--niter", type=int, default=1, metavar="N")
+    group.add_argument("--softmask", action="store_true")
+    group.add_argument("--alpha", type=float, default=1.0, metavar="A")
+    group.add_argument("--residual", action="store_true")
+    group.add_argument("--chunk-seconds", type=float, metavar="S")
+    group.add_argument("--overlap", type=float, metavar="R")
+    return made
+
+
+def run(options) -> int:
+    """Check everything, evaluate what is not done yet, report."""
+    separation = _separation(options)
+    _check(options)
+    evaldir = _writable(options.evaldir, "--evaldir")
+    outdir = _writable(options.outdir, "--outdir") if options.outdir else None
+
+    from pipelines.evaluation import plan, work
+    from xumx_jax.cli import keep_compiled_code
+
+    keep_compiled_code()
+    planned = plan.make(options, separation, evaldir, outdir)
+    if not planned.work:
+        print(planned.report())
+        return 0
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=UserWarning, module=r"xumx_jax|pipelines")
+        warnings.showwarning = work.warner(planned.work, warnings.showwarning)
+        planned.work.look()
+        planned.work.run(options.jobs)
+    print(planned.report())
+    return FAILED if planned.work.failed else 0
+
+
+def _separation(options) -> dict:
+    """The Separator's options. Raises UserError on those that make no sense."""
+    from xumx_jax.separation.options import check_options
+
+    chunk_seconds, overlap = options.chunk_seconds, options.overlap
+    if overlap is not None and chunk_seconds is None:
+        chunk_seconds = 10.0
+    made = dict(
+        niter=options.niter,
+        softmask=options.softmask,
+        alpha=options.alpha,
+        chunk_seconds=chunk_seconds,
+        overlap=0.25 if overlap is None else overlap,
+    )
+    check_options(**made)
+    return {**made, "residual": options.residual}
+
+
+def _check(options) -> None:
+    """Raises UserError on options that are missing, do not go together or make no sense."""
+    if options.model and options.estimates:
+        raise UserError("--model and --estimates; wanted one of them, further ones with --compare")
+    if not (options.model or options.estimates or options.compare):
+        raise UserError("nothing to evaluate; wanted --model, --estimates or --compare")
+    if (options.model or options.estimates) and not options.root:
+        raise UserError("no data; wanted --root with the folder of MUSDB18")
+    options.metrics = _words(options.metrics)
+    options.targets = _words(options.targets)
+    for name in options.metrics:
+        if name not in METRICS:
+            raise UserError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
+    if options.precision not in ("float64", "float32"):
+        raise UserError(f"precision is {options.precision}; wanted float64 or float32")
+    for name in ("jobs", "limit"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UserError(f"{name} is {value}; wanted 1 or more")
+    for name in ("window_seconds", "hop_seconds"):
+        value = getattr(options, name)
+        if not (isfinite(value) and value > 0):
+            raise UserError(f"{name.replace('_', '-')} is {value}; wanted a positive number")
+
+
+def _words(given) -> list[str]:
+    """Words apart by spaces or commas."""
+    return [word for text in given for word in text.replace(",", " ").split()]
+
+
+def _writable(folder, option: str) -> Path:
+    """The folder, made if need be. Raises UserError if files cannot be written there."""
+    path = Path(folder).expanduser()
+    probe = path / f".{os.getpid()}.part"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written to ({error.strerror}); {option}") from None
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

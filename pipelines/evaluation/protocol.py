@@ -1,0 +1,101 @@
+"""What scores were made by, and whether those of an earlier run may stay."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.evaluation.scoring import FILTER_LENGTH, Settings
+from pipelines.evaluation.systems import System
+from pipelines.evaluation.tracks import Data, Track
+from xumx_jax.errors import UserError
+from xumx_jax.evaluation.scores import TrackScores
+
+AGGREGATION = "median over frames, then median over tracks"
+# Told, but not compared: a newer version continues the run of an older one.
+VERSIONS = ("program", "jax")
+
+
+def describe(system: System, data: Data, track: Track, wanted: Settings) -> dict:
+    """What produces the scores of one track by one system, as JSON values."""
+    import jax
+
+    return {
+        **_common(system, wanted),
+        "precision": wanted.precision if wanted.full else "float64",
+        "aggregation": AGGREGATION,
+        **origin(system, data, track),
+        "program": f"xumx_jax {_version()}",
+        "jax": jax.__version__,
+    }
+
+
+def _common(system: System, wanted: Settings) -> dict:
+    """What the scores of all tracks share, as far as it is known before they are looked at."""
+    return {
+        "metrics": list(wanted.metrics),
+        "targets": list(system.targets),
+        "window_seconds": wanted.window_seconds,
+        "hop_seconds": wanted.hop_seconds,
+        "filter_length": FILTER_LENGTH if wanted.full else None,
+        "model": system.label,
+        "options": system.options,
+        **({"digest": system.digest} if system.digest else {}),
+    }
+
+
+def origin(system: System, data: Data, track: Track) -> dict:
+    """What produces the estimates of one track: the system, and the music by its size."""
+    return {
+        "model": system.label,
+        "digest": system.digest_of(data, track),
+        "options": system.options,
+        "data": {"kind": data.kind, "subset": data.subset, "bytes": track.bytes},
+    }
+
+
+def finished(path: Path, wanted: dict) -> TrackScores | None:
+    """The scores that lie there if they are of this protocol, None if there are none.
+
+    Raises UserError, saying what differs, if they are of another: they would be lost, or mix with
+    those of this run.
+    """
+    if not path.is_file():
+        return None
+    found = TrackScores.load(path)
+    if not found.protocol:
+        raise _stale(path, "comes from another program")
+    for key, value in wanted.items():
+        if key not in VERSIONS and found.protocol.get(key) != value:
+            raise _stale(path, f"has {key} {_brief(found.protocol.get(key))}, not {_brief(value)}")
+    return found
+
+
+def check_strangers(folder: Path, tracks: Sequence[Track], system: System, wanted: Settings):
+    """Raises UserError if a folder holds scores of another protocol for tracks not in this run."""
+    chosen = {track.name for track in tracks}
+    for path in sorted(folder.glob("*.json")):
+        if path.stem in chosen:
+            continue
+        found = TrackScores.load(path).protocol
+        for key, value in _common(system, wanted).items():
+            if found.get(key) != value:
+                raise UserError(
+                    f"{path}: has {key} {_brief(found.get(key))}, not {_brief(value)}, and is not "
+                    "among the tracks of this run; wanted another --evaldir"
+                )
+
+
+def _stale(path: Path, why: str) -> UserError:
+    return UserError(f"{path}: {why}; wanted --overwrite, or another --evaldir")
+
+
+def _brief(value) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("xumx_jax")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,166 @@
+"""What can be evaluated: models, oracles and baselines, another program's estimates."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.datasets import stems_folder
+from pipelines.evaluation import estimates
+from pipelines.evaluation.song import Song
+from pipelines.evaluation.tracks import ACCOMPANIMENT, VOCALS, Data, Track, in_order
+from xumx_jax import checkpoint
+from xumx_jax.errors import UserError
+
+# (song, progress) -> {source: [channel, time]}
+Separate = Callable[[Song, Callable[[float], None]], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of the report.
+
+    label     its name there, and of its folders
+    name      as it was asked for
+    options   what it was applied with
+    targets   that it is scored on
+    digest    SHA-256 of its weights; empty for estimates that are there already
+    separate  None for those, which lie in `folder`
+    """
+
+    label: str
+    name: str
+    options: dict
+    targets: tuple[str, ...]
+    digest: str = ""
+    separate: Separate | None = None
+    folder: Path | None = None
+
+    def place(self, data: Data, track: Track) -> Path:
+        """Where a track's estimates lie, of a system that has them."""
+        return estimates.place(self.folder, data.subset, track.name)
+
+    def digest_of(self, data: Data, track: Track) -> str:
+        """SHA-256 of what makes a track's estimates, which may be the estimates themselves.
+
+        Raises UserError naming those that are missing.
+        """
+        if self.separate is not None:
+            return self.digest
+        found = estimates.find(
+            self.place(data, track), self.targets, lambda target: data.parts(track, target)
+        )
+        state = hashlib.sha256()
+        for target, paths in found.items():
+            state.update(f"{target} {[checkpoint.digest(path) for path in paths]}\n".encode())
+        return state.hexdigest()
+
+
+def is_oracle(name: str) -> bool:
+    """Whether a name is that of an oracle or a baseline."""
+    from xumx_jax.evaluation.oracles import ORACLES
+
+    return name in ORACLES
+
+
+def label_of(name: str) -> tuple[str, str]:
+    """Split "LABEL=NAME"; without a label it is the name, of a path its last part."""
+    label, equals, rest = name.partition("=")
+    if equals and label and not any(mark in label for mark in "/."):
+        return label, rest
+    if is_oracle(name):
+        return name, name
+    path = Path(name)
+    stem = path.name if path.is_dir() else path.stem
+    return stem or path.resolve().name, name
+
+
+def oracle(label: str, name: str, data: Data, targets: Sequence[str]) -> System:
+    """An oracle, told the true sources, or a baseline."""
+    from xumx_jax.evaluation.oracles import ORACLES
+
+    function = ORACLES[name]
+
+    def separate(song, progress):
+        sources = tuple(song.files)
+        found = function(song.mix(), song.waves(sources)[:, :, :], song.rate)
+        return dict(zip(sources, np.asarray(found), strict=True))
+
+    chosen = _chosen(targets, data.targets, data.sources, data.root)
+    return System(label, name, {}, chosen, f"oracle {name}", separate)
+
+
+def model(label: str, name: str, data: Data, targets: Sequence[str], options: dict) -> System:
+    """A model of the zoo or of a path, loaded. Raises UserError with one line."""
+    from flax.traverse_util import flatten_dict
+
+    from xumx_jax import safefile
+    from xumx_jax.loading import load_module
+    from xumx_jax.separation.separator import Separator
+
+    module, variables, info = load_module(name)
+    separator = Separator(module, variables, **options)
+    path = Path(info["path"])
+    if path.is_file():
+        digest = checkpoint.digest(path)
+    else:
+        digest = safefile.tensors_digest(flatten_dict(variables, sep="/"))
+    own = set(module.sources)
+    known = (set(separator.sources) | ({ACCOMPANIMENT} if VOCALS in own else set())) & set(
+        data.targets
+    )
+    missing = own - known
+    if missing and not targets:
+        fewer = f", or --targets {' '.join(in_order(own & known))}" if own & known else ""
+        raise UserError(
+            f"{data.root}: no track has {', '.join(in_order(missing))}, which {name} separates; "
+            f"wanted tracks with {', '.join(in_order(own))}{fewer}"
+        )
+
+    def separate(song, progress):
+        return separator(song.mix(), song.rate, progress)
+
+    return System(label, name, options, _chosen(targets, known, own, name), digest, separate)
+
+
+def folder(label: str, path: Path, data: Data, tracks, targets: Sequence[str]) -> System:
+    """Estimates that another program has left: PATH/<subset>/<track>/<target>.wav."""
+    path = path.expanduser()
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder of estimates")
+    found = {
+        target
+        for track in tracks
+        for target in data.targets
+        if stems_folder.find_stem(estimates.place(path, data.subset, track.name), target)
+    }
+    if not found:
+        raise UserError(
+            f"{path}: no estimates; wanted {data.subset}/<track>/<target>.wav with the tracks of "
+            f"{data.root} and targets of {', '.join(data.targets)}"
+        )
+    known = found | ({ACCOMPANIMENT} & set(data.targets) if VOCALS in found else set())
+    return System(label, str(path), {}, _chosen(targets, known, found, path), folder=path)
+
+
+def stems_of(system: System, song: Song, progress) -> dict[str, np.ndarray]:
+    """Separate a song -> {target: [channel, time]}.
+
+    An accompaniment that the system has not is the sum of its stems but vocals or, of a system that
+    has vocals alone, what they leave of the mixture.
+    """
+    stems = system.separate(song, progress)
+    if ACCOMPANIMENT in system.targets and ACCOMPANIMENT not in stems:
+        others = [wave for name, wave in stems.items() if name != VOCALS]
+        stems[ACCOMPANIMENT] = sum(others) if others else song.mix() - stems[VOCALS]
+    return {target: stems[target] for target in system.targets}
+
+
+def _chosen(targets: Sequence[str], known, default, who) -> tuple[str, ...]:
+    """The targets asked for, or else `default`. Raises UserError for one that is not known."""
+    for target in targets:
+        if target not in known:
+            raise UserError(f"unknown target {target!r}; {who} has {', '.join(in_order(known))}")
+    return in_order(targets or default)

@@ -1,0 +1,175 @@
+"""The loop over tracks and systems: separate, score, save; one bad track does not lose the rest."""
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.evaluation import estimates, protocol
+from pipelines.evaluation.scoring import Settings, score
+from pipelines.evaluation.song import Song, opened
+from pipelines.evaluation.systems import System, stems_of
+from pipelines.evaluation.tracks import Data, Track
+from pipelines.evaluation.waves import Stopped
+from xumx_jax.errors import UserError
+from xumx_jax.evaluation.scores import TrackScores, median
+
+# What a track may fail by: bad files, full disks, too little memory here or on the device.
+FAILURES = (ValueError, OSError, RuntimeError, MemoryError)
+
+
+@dataclass
+class Work:
+    """One run. `folders` say where each system's scores go, `outdirs` where its estimates stay."""
+
+    data: Data
+    tracks: Sequence[Track]
+    systems: Sequence[System]
+    wanted: Settings
+    folders: dict[str, Path]
+    outdirs: dict[str, Path]
+    overwrite: bool = False
+    failed: list[str] = field(default_factory=list)
+    done: dict[tuple[str, str], TrackScores] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _one_separates: threading.Lock = field(default_factory=threading.Lock)
+    _track: threading.local = field(default_factory=threading.local)
+
+    def look(self) -> None:
+        """Take over what an earlier run has finished.
+
+        Raises UserError on a score file of another protocol or system, before anything is computed.
+        """
+        for system in self.systems:
+            folder = self.folders[system.label] / self.data.subset
+            for track in self.tracks:
+                path = folder / f"{track.name}.json"
+                if self.overwrite or not path.is_file():
+                    continue
+                try:
+                    expected = protocol.describe(system, self.data, track, self.wanted)
+                except UserError:  # its files are bad, as will be said when it is its turn
+                    continue
+                found = protocol.finished(path, expected)
+                if found and self._kept(system, track):
+                    self.done[system.label, track.name] = found
+            protocol.check_strangers(folder, self.tracks, system, self.wanted)
+
+    def run(self, jobs: int = 1) -> None:
+        """Do what is left, `jobs` tracks at once."""
+        left = [
+            track
+            for track in self.tracks
+            if any((system.label, track.name) not in self.done for system in self.systems)
+        ]
+        if len(left) < len(self.tracks):
+            print(f"{len(self.tracks) - len(left)} of {len(self.tracks)} tracks are scored already")
+        if jobs == 1:
+            for track in left:
+                self._one(track)
+            return
+        with ThreadPoolExecutor(jobs) as pool:
+            tasks = [pool.submit(self._one, track) for track in left]
+            try:
+                for task in as_completed(tasks):
+                    task.result()
+            finally:
+                self._stop.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def scores(self, system: System) -> list[TrackScores]:
+        """What there is of a system, in the order of the tracks."""
+        found = (self.done.get((system.label, track.name)) for track in self.tracks)
+        return [scores for scores in found if scores]
+
+    def place(self) -> str:
+        """The track that this thread is at, for messages."""
+        return getattr(self._track, "name", "")
+
+    def _one(self, track: Track) -> None:
+        self._track.name = track.name
+        try:
+            with opened(track, self.data, self._check) as song:
+                for system in self.systems:
+                    if (system.label, track.name) not in self.done:
+                        self._evaluate(system, song)
+        except FAILURES as error:
+            self._fail(track.name, error)
+
+    def _evaluate(self, system: System, song: Song) -> None:
+        track, begin = song.track, time.perf_counter()
+        name = f"{track.name} ({system.label})" if len(self.systems) > 1 else track.name
+        self._track.name = name
+        try:
+            expected = protocol.describe(system, self.data, track, self.wanted)
+            references = song.waves(system.targets)
+            found, notes = self._estimates(system, song)
+            scores = score(
+                track.name, system.targets, references, found, song.rate,
+                self.wanted, expected, [*song.notes, *notes],
+            )  # fmt: skip
+            scores.save(self.folders[system.label] / self.data.subset / f"{track.name}.json")
+        except FAILURES as error:
+            self._fail(name, error)
+            return
+        for note in scores.notes:
+            say("note", f"{name}: {note}")
+        self.done[system.label, track.name] = scores
+        took = time.perf_counter() - begin
+        print(f"{name}: {headline(scores, self.wanted)} ({took:.1f} s)", flush=True)
+
+    def _estimates(self, system: System, song: Song):
+        """The estimates of a song -> (waves, notes): those that are there, or else made now."""
+        track, targets = song.track, system.targets
+        if system.separate is None:
+            folder = system.place(self.data, track)
+        elif system.label in self.outdirs:
+            folder = self._outdir(system, track)
+            origin = protocol.origin(system, self.data, track)
+            if self.overwrite or not estimates.belong(folder, targets, origin):
+                estimates.save(folder, self._separate(system, song), song.rate, origin)
+        else:
+            folder = song.scratch / "estimates" / system.label
+            estimates.save(folder, self._separate(system, song), song.rate, None)
+        found = estimates.find(folder, targets, lambda name: self.data.parts(track, name))
+        return estimates.open_waves(found, song)
+
+    def _separate(self, system: System, song: Song):
+        with self._one_separates:
+            return stems_of(system, song, lambda done: self._check())
+
+    def _kept(self, system: System, track: Track) -> bool:
+        """Whether the estimates are where they are wanted."""
+        if system.separate is None or system.label not in self.outdirs:
+            return True
+        origin = protocol.origin(system, self.data, track)
+        folder = self._outdir(system, track)
+        return estimates.belong(folder, system.targets, origin, look_inside=False)
+
+    def _outdir(self, system: System, track: Track) -> Path:
+        return self.outdirs[system.label] / self.data.subset / track.name
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def _fail(self, name: str, error: BaseException) -> None:
+        self.failed.append(name)
+        say("error", f"{name}: {str(error) or type(error).__name__}")
+
+
+def headline(scores: TrackScores, wanted: Settings) -> str:
+    """The track's medians of one metric: "SDR vocals 5.65, drums 9.38 dB"."""
+    metric = "SDR" if "SDR" in wanted.metrics else wanted.metrics[0]
+    values = {name: median(found["SDR"]) for name, found in scores.frames.items() if "SDR" in found}
+    if metric != "SDR":
+        values = {name: found[metric] for name, found in scores.whole.items()}
+    return f"{metric} " + ", ".join(f"{name} {v:.2f}" for name, v in values.items()) + " dB"
+
+
+def say(kind: str, message) -> None:
+    """One line on stderr."""
+    print(f"evaluate: {kind}: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
