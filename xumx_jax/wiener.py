@@ -153,15 +153,12 @@ def _mono_step(y: tuple[Pair], x: tuple[Pair], frame_axis: int) -> tuple[Pair]:
 
 
 def _stereo_step(y: tuple[Pair, Pair], x: tuple[Pair, Pair], frame_axis: int) -> tuple[Pair, Pair]:
-    """One iteration on two channels: y [source, bin, frame] each, mixture x [bin, frame].
-
-    Names as in the module's docstring; v [source, bin, frame], the factors u, w have one frame.
-    """
+    """One iteration on two channels: y [source, bin, frame] each, mixture x [bin, frame]."""
 
     def over_frames(values):
         return values.sum(frame_axis, keepdims=True)
 
-    (y0, y1), (x0, x1) = y, x
+    y0, y1 = y
     power = _power(y0)
     v = (power + _power(y1)) / 2
     left = over_frames(power)
@@ -171,7 +168,18 @@ def _stereo_step(y: tuple[Pair, Pair], x: tuple[Pair, Pair], frame_axis: int) ->
     u0 = jnp.sqrt(left / weight)  # real
     u1 = _each(lambda part: part * u0, tilt)
     w1 = jnp.sqrt(over_frames(_power(unexplained)) / weight)
+    return filter_stereo(v, (u0, u1, w1), x)
 
+
+def filter_stereo(
+    v: Array, factors: tuple[Array, Pair, Array], x: tuple[Pair, Pair]
+) -> tuple[Pair, Pair]:
+    """Divide a mixture x [bin, frame], two channels, among sources: [source, bin, frame] each.
+
+    `v` [source, bin, frame] are variances, `factors` u0 (real), u1, w1 (real) of the spatial
+    covariances, [source, bin, 1], as in the module's docstring: v_j R_j (sum_k v_k R_k + l I)^-1 x.
+    """
+    (u0, u1, w1), (x0, x1) = factors, x
     # [u_j, u_k], [u_j, w_k] = u0_j w1_k and [w_j, u_k] = -w1_j u0_k; [w, w] = 0
     cross = _each(lambda part: u0[:, None] * part - part[:, None] * u0, u1)
     mixed = _power(cross) + jnp.square(u0[:, None] * w1) + jnp.square(w1[:, None] * u0)
