@@ -1,4 +1,7 @@
-"""Score a model on a test set: `python evaluate.py --model demo --root MUSDB18 --evaldir scores`."""
+"""Score separations of a test set by museval's protocol, and report.
+
+python evaluate.py --model demo --root MUSDB18 --evaldir scores --outdir estimates
+"""
 
 import sys
 

@@ -7,6 +7,7 @@ import warnings
 from math import isfinite
 from pathlib import Path
 
+from pipelines.evaluation.messages import say, show_warning
 from xumx_jax.cli import INTERRUPTED, USER_ERROR, Parser
 from xumx_jax.errors import UserError
 
@@ -16,8 +17,6 @@ METRICS = ("v4", "sdr", "usdr", "si-sdr")
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate; the exit status: 0, 1 (some tracks failed), 2 (the user's error), 130 (^C)."""
-    from pipelines.evaluation.messages import say
-
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         return run(parser().parse_args(arguments))
@@ -46,30 +45,53 @@ def parser() -> Parser:
     )
     add = made.add_argument
     add(
-        "--model", metavar="NAME|PATH|ORACLE",
-        help="as `xumx separate --model`, or an oracle or baseline; LABEL=... names it in the report",
-    )  # fmt: skip
-    add("--estimates", metavar="FOLDER",
-        help="score these, of any program, instead: FOLDER/<subset>/<track>/<target>.wav")  # fmt: skip
-    add("--compare", nargs="+", default=[], metavar="X",
-        help="further models or oracles, evaluated as well, or folders of museval's scores")  # fmt: skip
+        "--model",
+        metavar="NAME|PATH|ORACLE",
+        help="as `xumx separate --model`, or an oracle or baseline; LABEL=... names it",
+    )
+    add(
+        "--estimates",
+        metavar="FOLDER",
+        help="score these, of any program, instead: <subset>/<track>/<target>.wav",
+    )
+    add(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="X",
+        help="further models or oracles, evaluated as well, or folders of museval's scores",
+    )
     add("--root", metavar="FOLDER", help="MUSDB18 as STEMS or WAV, or folders of stems")
     add("--evaldir", required=True, metavar="FOLDER", help="for scores and the report")
     add("--outdir", metavar="FOLDER", help="keep the estimates: <subset>/<track>/<target>.wav")
     add("--is-wav", action="store_true", help="take WAV where there are STEMS too")
     add("--subset", default="test", metavar="NAME", help="default: %(default)s")
-    add("--targets", nargs="+", default=[], metavar="T",
-        help="default: the model's; accompaniment is all but vocals")  # fmt: skip
-    add("--metrics", nargs="+", default=["v4"], metavar="M",
-        help=f"of {', '.join(METRICS)}; v4 (default) is SDR, ISR, SIR and SAR")  # fmt: skip
+    add(
+        "--targets",
+        nargs="+",
+        default=[],
+        metavar="T",
+        help="default: the model's; accompaniment is all but vocals",
+    )
+    add(
+        "--metrics",
+        nargs="+",
+        default=["v4"],
+        metavar="M",
+        help=f"of {', '.join(METRICS)}; v4 (default) is SDR, ISR, SIR and SAR",
+    )
     add("--track", nargs="+", action="extend", metavar="NAME", help="these tracks only")
     add("--limit", type=int, metavar="N", help="so many tracks at most")
     add("--jobs", type=int, default=1, metavar="N", help="tracks at once; default: %(default)s")
     add("--overwrite", action="store_true", help="do again what is there already")
     add("--window-seconds", type=float, default=1.0, metavar="S", help="default: %(default)s")
     add("--hop-seconds", type=float, default=1.0, metavar="S", help="default: %(default)s")
-    add("--precision", default="float64", metavar="float64|float32",
-        help="of the filters of v4; default: %(default)s")  # fmt: skip
+    add(
+        "--precision",
+        default="float64",
+        metavar="float64|float32",
+        help="of the filters of v4; default: %(default)s",
+    )
     group = made.add_argument_group("separation, of every model; see `xumx separate --help`")
     group.add_argument("--niter", type=int, default=1, metavar="N")
     group.add_argument("--softmask", action="store_true")
@@ -87,21 +109,19 @@ def run(options) -> int:
     evaldir = _writable(options.evaldir, "--evaldir")
     outdir = _writable(options.outdir, "--outdir") if options.outdir else None
 
-    from pipelines.evaluation import plan, work
+    from pipelines.evaluation import plan
     from xumx_jax.cli import keep_compiled_code
 
     keep_compiled_code()
-    planned = plan.make(options, separation, evaldir, outdir)
-    if not planned.work:
-        print(planned.report())
-        return 0
     with warnings.catch_warnings():
         warnings.filterwarnings("always", category=UserWarning, module=r"xumx_jax|pipelines")
-        warnings.showwarning = work.warner(planned.work, warnings.showwarning)
-        planned.work.look()
-        planned.work.run(options.jobs)
-    print(planned.report())
-    return FAILED if planned.work.failed else 0
+        warnings.showwarning = show_warning
+        work, published = plan.make(options, separation, evaldir, outdir)
+        if work:
+            work.look()
+            work.run(options.jobs)
+    print(plan.report(evaldir, work, published))
+    return FAILED if work and work.failed else 0
 
 
 def _separation(options) -> dict:

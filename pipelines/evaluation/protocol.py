@@ -1,5 +1,6 @@
 """What scores were made by, and whether those of an earlier run may stay."""
 
+import dataclasses
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,12 @@ from xumx_jax.evaluation.scores import TrackScores
 AGGREGATION = "median over frames, then median over tracks"
 # Told, but not compared: a newer version continues the run of an older one.
 VERSIONS = ("program", "jax")
+KINDS = {
+    "stems": "STEMS, decoded to floating point",
+    "wav": "WAV",
+    "folder": "folders of stems, the mixture being their sum",
+}
+DIGEST_SHOWN = 12  # digits, in the report
 
 
 def describe(system: System, data: Data, track: Track, wanted: Settings) -> dict:
@@ -83,6 +90,41 @@ def check_strangers(folder: Path, tracks: Sequence[Track], system: System, wante
                     f"{path}: has {key} {_brief(found.get(key))}, not {_brief(value)}, and is not "
                     "among the tracks of this run; wanted another --evaldir"
                 )
+
+
+def for_report(scores: TrackScores) -> TrackScores:
+    """The same scores, with that part of their protocol that `sentences` do not tell.
+
+    What differs from track to track is left out too: it is in the tracks' files.
+    """
+    kept = {key: scores.protocol[key] for key in ("digest", "options", *VERSIONS)}
+    kept["options"] = kept["options"] or "none"
+    kept["digest"] = kept["digest"][:DIGEST_SHOWN]
+    return dataclasses.replace(scores, protocol=kept)
+
+
+def sentences(data: Data, tracks: Sequence[Track], wanted: Settings, failed) -> list[str]:
+    """What a report says of how its scores were made."""
+    if wanted.full:
+        lines = [
+            "Protocol: BSSEval v4 of museval 0.4.1 (images; distortion filters of "
+            f"{FILTER_LENGTH} taps, one set for the track), computed in {wanted.precision}."
+        ]
+    elif "SDR" in wanted.metrics:
+        lines = ["Protocol: the SDR of BSSEval v4 (museval 0.4.1), which needs no filters."]
+    else:
+        lines = []
+    if "uSDR" in wanted.metrics:
+        lines.append("uSDR: energy ratio over the whole track, as in the Music Demixing Challenge.")
+    if "SI-SDR" in wanted.metrics:
+        lines.append("SI-SDR: the same with the best gain, channels together, no mean removed.")
+    lines.append(
+        f"Data: {KINDS[data.kind]}, subset {data.subset}, {len(tracks)} of its "
+        f"{len(data.tracks)} tracks."
+    )
+    if failed:
+        lines.append(f"Not scored, for reasons told when it was tried: {', '.join(failed)}.")
+    return lines
 
 
 def _stale(path: Path, why: str) -> UserError:

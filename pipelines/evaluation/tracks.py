@@ -69,7 +69,9 @@ def find(root, subset: str, is_wav: bool = False) -> Data:
     """
     root = Path(root).expanduser()
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; wanted the root of MUSDB18 or of folders of stems")
+        raise UserError(
+            f"{root}: no such folder; wanted the root of MUSDB18 or of folders of stems"
+        )
     folder = root / subset
     if not folder.is_dir():
         folder = _flat(root, subset)

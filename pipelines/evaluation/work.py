@@ -1,6 +1,5 @@
 """The loop over tracks and systems: separate, score, save; one bad track does not lose the rest."""
 
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.evaluation import estimates, protocol
+from pipelines.evaluation.messages import at, say
 from pipelines.evaluation.scoring import Settings, score
 from pipelines.evaluation.song import Song, opened
 from pipelines.evaluation.systems import System, stems_of
@@ -36,7 +36,6 @@ class Work:
     done: dict[tuple[str, str], TrackScores] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _one_separates: threading.Lock = field(default_factory=threading.Lock)
-    _track: threading.local = field(default_factory=threading.local)
 
     def look(self) -> None:
         """Take over what an earlier run has finished.
@@ -85,14 +84,9 @@ class Work:
         found = (self.done.get((system.label, track.name)) for track in self.tracks)
         return [scores for scores in found if scores]
 
-    def place(self) -> str:
-        """The track that this thread is at, for messages."""
-        return getattr(self._track, "name", "")
-
     def _one(self, track: Track) -> None:
-        self._track.name = track.name
         try:
-            with opened(track, self.data, self._check) as song:
+            with at(track.name), opened(track, self.data, self._check) as song:
                 for system in self.systems:
                     if (system.label, track.name) not in self.done:
                         self._evaluate(system, song)
@@ -102,16 +96,9 @@ class Work:
     def _evaluate(self, system: System, song: Song) -> None:
         track, begin = song.track, time.perf_counter()
         name = f"{track.name} ({system.label})" if len(self.systems) > 1 else track.name
-        self._track.name = name
         try:
-            expected = protocol.describe(system, self.data, track, self.wanted)
-            references = song.waves(system.targets)
-            found, notes = self._estimates(system, song)
-            scores = score(
-                track.name, system.targets, references, found, song.rate,
-                self.wanted, expected, [*song.notes, *notes],
-            )  # fmt: skip
-            scores.save(self.folders[system.label] / self.data.subset / f"{track.name}.json")
+            with at(name):
+                scores = self._scores(system, song)
         except FAILURES as error:
             self._fail(name, error)
             return
@@ -120,6 +107,19 @@ class Work:
         self.done[system.label, track.name] = scores
         took = time.perf_counter() - begin
         print(f"{name}: {headline(scores, self.wanted)} ({took:.1f} s)", flush=True)
+
+    def _scores(self, system: System, song: Song) -> TrackScores:
+        """Separate, score and save one song."""
+        track = song.track
+        expected = protocol.describe(system, self.data, track, self.wanted)
+        references = song.waves(system.targets)
+        found, notes = self._estimates(system, song)
+        scores = score(
+            track.name, system.targets, references, found, song.rate,
+            self.wanted, expected, [*song.notes, *notes],
+        )  # fmt: skip
+        scores.save(self.folders[system.label] / self.data.subset / f"{track.name}.json")
+        return scores
 
     def _estimates(self, system: System, song: Song):
         """The estimates of a song -> (waves, notes): those that are there, or else made now."""
@@ -168,8 +168,3 @@ def headline(scores: TrackScores, wanted: Settings) -> str:
     if metric != "SDR":
         values = {name: found[metric] for name, found in scores.whole.items()}
     return f"{metric} " + ", ".join(f"{name} {v:.2f}" for name, v in values.items()) + " dB"
-
-
-def say(kind: str, message) -> None:
-    """One line on stderr."""
-    print(f"evaluate: {kind}: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
