@@ -125,29 +125,33 @@ def differences(scores: np.ndarray, wanted: np.ndarray) -> dict[str, tuple[float
     return found
 
 
+def numbers(found: dict[str, tuple[float, float]], which: int) -> dict[str, float | None]:
+    """The largest (0) or the median (1) of each metric for JSON, which knows no infinity."""
+    return {m: both[which] if np.isfinite(both[which]) else None for m, both in found.items()}
+
+
 def report(facts: dict[str, dict], long: dict[str, dict], apart: dict, options) -> None:
     """Print the tables, as Markdown."""
     base = facts["museval"]["seconds"]
-    print("\n| | s | museval / it | CPU s | first s | peak MiB | before scoring | device MiB |")
-    print("|---|---|---|---|---|---|---|---|")
+    on_device = any(fact["device_mib"] for fact in facts.values())
+    columns = ["", "s", "museval / it", "CPU s", "first s", "peak MiB", "before scoring, MiB"]
+    columns += ["device MiB"] * on_device
+    print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name, fact in facts.items():
         took = fact["seconds"]
-        print(
-            f"| {name} | {took:.3g} | {base / took:.1f} | {fact['cpu_seconds']:.3g}"
-            f" | {fact['first']:.3g} | {fact['peak_mib']:.0f} | {fact['before_mib']:.0f}"
-            f" | {fact['device_mib']:.0f} |"
-        )
+        cells = [f"{took:.3g}", f"{base / took:.1f}", f"{fact['cpu_seconds']:.3g}"]
+        cells += [f"{fact['first']:.3g}", f"{fact['peak_mib']:.0f}", f"{fact['before_mib']:.0f}"]
+        cells += [f"{fact['device_mib']:.0f}"] * on_device
+        print(f"| {name} | {' | '.join(cells)} |")
     for name, fact in long.items():
-        print(
-            f"| {name}, {options.long_seconds:g} s, once | {fact['seconds']:.3g} |"
-            f" | {fact['cpu_seconds']:.3g} | | {fact['peak_mib']:.0f} |"
-            f" | {fact['device_mib']:.0f} |"
-        )
+        cells = [f"{fact['seconds']:.3g}", "-", f"{fact['cpu_seconds']:.3g}", "-"]
+        cells += [f"{fact['peak_mib']:.0f}", "-", *[f"{fact['device_mib']:.0f}"] * on_device]
+        print(f"| {name}, {options.long_seconds:g} s, once | {' | '.join(cells)} |")
     print("\nmuseval has no SDR alone: that row is compared with all of its v4.", end=" ")
     if "museval" not in long:
         print("museval was not run on the long track (--museval-long).", end=" ")
     print(f"\n\n| largest (median) difference, dB | {' | '.join(METRICS)} |")
-    print("|---|" + "---|" * len(METRICS))
+    print(f"|{'---|' * (1 + len(METRICS))}")
     for name, found in apart.items():
         cells = [f"{most:.1e} ({middle:.1e})" for most, middle in found.values()]
         print(f"| {name} | {' | '.join(cells + ['-'] * (len(METRICS) - len(cells)))} |")
@@ -207,10 +211,8 @@ def finish(facts: dict[str, dict], long: dict[str, dict], load: float, options) 
         "ratio": round(seconds["museval"] / seconds[f"{own}float64"], 2),
         "ratio_sdr": round(seconds["museval"] / seconds[f"{own}sdr"], 1),
         "ratio_float32": round(seconds["museval"] / seconds[f"{own}float32"], 2),
-        "difference": {side: {m: v[0] for m, v in found.items()} for side, found in apart.items()},
-        "median_difference": {
-            side: {m: v[1] for m, v in found.items()} for side, found in apart.items()
-        },
+        "difference": {side: numbers(found, 0) for side, found in apart.items()},
+        "median_difference": {side: numbers(found, 1) for side, found in apart.items()},
         "seconds": {side: round(value, 4) for side, value in seconds.items()},
         "first_seconds": {side: round(fact["first"], 2) for side, fact in facts.items()},
         "peak_mib": {side: round(fact["peak_mib"]) for side, fact in facts.items()},
@@ -223,7 +225,7 @@ def finish(facts: dict[str, dict], long: dict[str, dict], load: float, options) 
         "device": device,
         "load": round(load, 2),
     }
-    print(json.dumps(result))
+    print(json.dumps(result, allow_nan=False))
     wrong = [
         f"{side}: {metric} by {found[metric][0]:.1e} dB, allowed {limit:g}"
         for side, found in apart.items()
