@@ -30,19 +30,22 @@ MODEL = "demo"
 SOURCES = ("vocals", "drums", "bass", "other")
 ROWS = {
     MODEL: f"bundled model (`{MODEL}`)",
-    "hand-set": "without learning: hand-set bands, median filter (`hand-set`)",
+    "hand-set": "no learning: bands set by hand, median filter (`hand-set`)",
     "mixture-share": "mixture / 4 (`mixture-share`)",
-    "mixture": "the mixture itself (`mixture`)",
-    "IRM2": "the answer known: ideal ratio mask (`IRM2`)",
+    "mixture": "mixture (`mixture`)",
+    "IRM2": "ideal ratio mask, which knows the answer (`IRM2`)",
 }
 PROTOCOL = """\
 BSSEval v4 by museval's protocol: frames of 1 s, median over the frames of a track, then over the
-tracks, in dB. Under the sources and "mean" is SDR; ISR, SIR and SAR are means over the four
-sources. Written by `make scores`."""
+tracks, in dB. The sources' columns and "mean" are SDR; ISR, SIR and SAR are means over the sources.
+Written by `make scores`."""
 SINGULAR = """\
-ISR, SIR and SAR are regularised on {}, whose references are singular (decoded from AAC, or exactly
-mono): there the protocol's own values change with rounding."""
-MISSING = "–"
+ISR, SIR and SAR are regularised on {}, whose references are singular (such as those decoded
+from AAC): there the protocol's own values change with rounding."""
+MISSING, MUCH = (
+    "–",
+    100,
+)  # above, a number tells of rounding alone: the artifacts of a plain mixture
 
 
 def evaluate(root: Path, subset: str, evaldir: Path, more=()) -> dict:
@@ -88,14 +91,16 @@ def _mean(values) -> float | None:
 
 
 def _number(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.2f}"
+    if value is None:
+        return MISSING
+    return f"{value:.2f}" if value <= MUCH else f"> {MUCH}"
 
 
 def size(summary: dict) -> str:
-    """How much music it was: "20 tracks, 600 frames"."""
+    """How much music it was: "20 tracks, 600 frames of 1 s"."""
     method = summary["methods"][MODEL]
     tracks, frames = method["tracks"], method["frames"]
-    return f"{tracks} track{'s' * (tracks != 1)}, {frames} frames"
+    return f"{tracks} track{'s' * (tracks != 1)}, {frames} frames of 1 s"
 
 
 def rewrite(path: Path, block: str) -> None:
