@@ -220,7 +220,9 @@ def _frame_ratios(every, own, references, estimates, size: int, framing: Framing
     being long enough that nothing wraps.
     """
     kind = own.real.dtype
-    references, estimates = (framing.cut(w).astype(kind) for w in (references, estimates))
+    references, estimates = (
+        jnp.stack(framing.cut(waves)).astype(kind) for waves in (references, estimates)
+    )
     spectra, estimated = jnp.fft.rfft(references, size), jnp.fft.rfft(estimates, size)
     projected = (every * spectra[:, None, None]).sum((3, 4))
     alone = (own * spectra[:, :, None]).sum(3)
@@ -240,7 +242,7 @@ def _frame_ratios(every, own, references, estimates, size: int, framing: Framing
         (energy(projected), energy(estimated - projected)),
     )
     ratios = jnp.stack([10 * jnp.log10(a / b) for a, b in pairs], 1)
-    return jnp.where(any_silent(references, estimates)[:, None], jnp.nan, ratios)
+    return jnp.where(any_silent(references, estimates)[:, None, None], jnp.nan, ratios)
 
 
 def fft_size(least: int) -> int:

@@ -64,11 +64,15 @@ def sdr_frames(
 @partial(jax.jit, static_argnames="framing")
 def _frame_sdr(references, estimates, framing):
     # [source, channel, time] -> [frame, source]
-    references, estimates = (framing.cut(w).astype(jnp.float64) for w in (references, estimates))
-    signal = jnp.square(references).sum((2, 3))
-    error = jnp.square(references - estimates).sum((2, 3))
-    ratio = 10 * jnp.log10(signal / error)
-    return jnp.where(any_silent(references, estimates), jnp.nan, ratio)
+    def sdr(reference, estimate):
+        reference, estimate = reference.astype(jnp.float64), estimate.astype(jnp.float64)
+        signal = jnp.square(reference).sum((1, 2))
+        error = jnp.square(reference - estimate).sum((1, 2))
+        ratio = 10 * jnp.log10(signal / error)
+        return jnp.where(any_silent(reference, estimate), jnp.nan, ratio)
+
+    # one by one, so that the frames are not copied
+    return jnp.stack(list(map(sdr, framing.cut(references), framing.cut(estimates))))
 
 
 def whole_track(references, estimates) -> dict[str, np.ndarray]:

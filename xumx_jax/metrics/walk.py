@@ -47,10 +47,10 @@ class Framing(NamedTuple):
     hop: int
     together: int
 
-    def cut(self, waves: Array) -> Array:
-        """[source, channel, time] -> [frame, source, channel, time]."""
+    def cut(self, waves: Array) -> list[Array]:
+        """[source, channel, time] -> as many for each frame."""
         starts = range(0, self.together * self.hop, self.hop)
-        return jnp.stack([waves[:, :, start : start + self.window] for start in starts])
+        return [waves[:, :, start : start + self.window] for start in starts]
 
     def span(self, frames: int) -> int:
         """Samples of so many frames."""
@@ -105,12 +105,12 @@ def in_threads(function: Callable, items, double: bool, device=None) -> Iterator
 
 
 def any_silent(references: Array, estimates: Array) -> Array:
-    """Whether a source is silent in frames [frame, source, channel, time] -> [frame, 1].
+    """Whether a source is silent in frames [..., source, channel, time] -> [...].
 
     As museval has it: silent is where the channels add up to nothing.
     """
     silent = [(add_channels(waves) == 0).all(-1).any(-1) for waves in (references, estimates)]
-    return (silent[0] | silent[1])[:, None]
+    return silent[0] | silent[1]
 
 
 def add_channels(waves: Array) -> Array:
