@@ -80,12 +80,11 @@ def report(evaldir: Path, work: Work | None, published: dict) -> str:
     """Write the report over all that has scores; returns its text. Raises UserError if nothing."""
     methods, sentences = dict(published), []
     if work:
-        found = {system.label: work.scores(system) for system in work.systems}
         found = {
-            label: [protocol.for_report(one) for one in scores]
-            for label, scores in found.items()
-            if scores
+            system.label: [protocol.for_report(one, system) for one in work.scores(system)]
+            for system in work.systems
         }
+        found = {label: scores for label, scores in found.items() if scores}
         if not found:
             raise UserError("no track could be scored, so there is no report")
         methods = found | methods

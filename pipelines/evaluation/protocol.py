@@ -19,7 +19,6 @@ KINDS = {
     "wav": "WAV",
     "folder": "folders of stems, the mixture being their sum",
 }
-DIGEST_SHOWN = 12  # digits, in the report
 
 
 def describe(system: System, data: Data, track: Track, wanted: Settings) -> dict:
@@ -92,14 +91,17 @@ def check_strangers(folder: Path, tracks: Sequence[Track], system: System, wante
                 )
 
 
-def for_report(scores: TrackScores) -> TrackScores:
+def for_report(scores: TrackScores, system: System) -> TrackScores:
     """The same scores, with that part of their protocol that `sentences` do not tell.
 
     What differs from track to track is left out too: it is in the tracks' files.
     """
-    kept = {key: scores.protocol[key] for key in ("digest", "options", *VERSIONS)}
-    kept["options"] = kept["options"] or "none"
-    kept["digest"] = kept["digest"][:DIGEST_SHOWN]
+    made_by = system.digest if len(system.digest) < 64 else f"sha256 {system.digest[:12]}..."
+    kept = {
+        "made by": made_by or f"estimates in {system.name}",
+        **{name: value for name, value in system.options.items() if value is not None},
+        **{key: scores.protocol.get(key) for key in VERSIONS},
+    }
     return dataclasses.replace(scores, protocol=kept)
 
 
