@@ -54,7 +54,7 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
         _check_new([system.label], labels)
         labels[system.label] = None
     wanted = scoring.settings(
-        options.metrics, options.window_seconds, options.hop_seconds, options.precision
+        options.metrics, options.window_seconds, options.hop_seconds, _precision(options)
     )
     if wanted.full:
         for system in made:
@@ -90,6 +90,13 @@ def report(evaldir: Path, work: Work | None, published: dict) -> str:
         methods = found | methods
         sentences = protocol.sentences(work.data, work.tracks, work.wanted, work.failed)
     return write_report(evaldir, methods, sentences)
+
+
+def _precision(options) -> str:
+    import jax
+
+    # a TPU has no double precision to speak of
+    return options.precision or ("float32" if jax.default_backend() == "tpu" else "float64")
 
 
 def _holds_scores(folder: Path, subset: str) -> bool:

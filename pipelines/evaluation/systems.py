@@ -85,7 +85,7 @@ def oracle(label: str, name: str, data: Data, targets: Sequence[str]) -> System:
 
     def separate(song, progress):
         sources = tuple(song.files)
-        found = function(song.mix(), song.waves(sources)[:, :, :], song.rate)
+        found = function(song.mix(), song.waves(sources), song.rate, sources)
         return dict(zip(sources, np.asarray(found), strict=True))
 
     chosen = _chosen(targets, data.targets, data.sources, data.root)
