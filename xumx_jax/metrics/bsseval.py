@@ -48,8 +48,8 @@ class BssEval:
     """Ratios in dB, float64 [source, frame]: NaN where a source is silent, infinity where perfect.
 
     singular      the references do not determine the filters: ISR, SIR and SAR depend on rounding
-    regularised   then {"ISR", "SIR", "SAR"} as they are, on average, if the references were stored
-                  in 16 bits with dither: stable. Else None.
+    regularised   then {"ISR", "SIR", "SAR"} with the energy of 16-bit dither added to each channel
+                  of the references: stable, and near what dithered references give. Else None.
     """
 
     sdr: np.ndarray
