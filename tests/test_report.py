@@ -221,5 +221,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         write_report(tmp_path / "file", {"demo": [track("a", {"bass": [1]})]})
 
 
+def test_of_protocols_that_part_is_told_which_all_tracks_share(tmp_path, no_plots):
+    protocols = [
+        {"model": "demo", "taps": None, "data": {"kind": "wav", "bytes": n}, "digest": str(n)}
+        for n in range(3)
+    ]
+    tracks = [track(f"s{n}", {"bass": [1]}, protocol=p) for n, p in enumerate(protocols)]
+    text = write_report(tmp_path, {"demo": tracks})
+    assert rows(text, "All in dB.")["demo"] == ["3", "3", "model demo; data kind wav"]
+    method = json.loads((tmp_path / "scores.json").read_text())["methods"]["demo"]
+    assert method["protocol"] == {"model": "demo", "taps": None, "data": {"kind": "wav"}}
+
+
 def test_nothing_scored_is_a_report_too(tmp_path, no_plots):
     assert "| demo   |      0 |      0 |         – |" in write_report(tmp_path, {"demo": []})

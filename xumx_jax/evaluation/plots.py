@@ -128,6 +128,8 @@ def _panel(axis, rows: list[np.ndarray]) -> None:
     boxes = [boxplot_stats(rows[place])[0] for place in places]
     low, high = _range(boxes, np.concatenate(rows))
     width = high - low
+    for box in boxes:
+        box["fliers"] = [value for value in box["fliers"] if low <= value <= high]
     drawn = axis.bxp(
         boxes,
         positions=places,
@@ -147,7 +149,7 @@ def _panel(axis, rows: list[np.ndarray]) -> None:
         patch.set_facecolor(COLOURS[place % len(COLOURS)])
         patch.set_linewidth(0.8)
     shown = Rectangle((low - width / 100, -1), width * 1.02, len(rows) + 1)
-    for artist in itertools.chain(*drawn.values()):
+    for artist in itertools.chain(*(drawn[part] for part in drawn if part != "fliers")):
         artist.set_clip_path(shown.get_path(), shown.get_transform() + axis.transData)
     left, right = low - MARGIN * width, high + MARGIN * width
     for place, values in enumerate(rows):

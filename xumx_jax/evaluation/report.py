@@ -1,6 +1,7 @@
 """Scores of many tracks and methods in one report: JSON, CSV, Markdown and box plots."""
 
 import csv
+import functools
 import io
 import json
 import math
@@ -116,16 +117,12 @@ def _method(tracks: list[TrackScores], targets: list[str]) -> dict:
     for scores in tracks:
         for note in scores.notes:
             notes.setdefault(note, []).append(scores.track)
-    protocols: list[dict] = []
-    for scores in tracks:
-        if scores.protocol not in protocols:
-            protocols.append(scores.protocol)
     return {
         "tracks": len(tracks),
         "frames": sum(count for count, _ in frames),
         "frames_without_score": sum(silent for _, silent in frames),
         "windows_and_hops_seconds": sorted({(s.window_seconds, s.hop_seconds) for s in tracks}),
-        "protocols": protocols,
+        "protocol": functools.reduce(_shared, [scores.protocol for scores in tracks] or [{}]),
         "targets": table,
         "mean_over_targets": {metric: mean for metric, mean in means.items() if mean is not None},
         "whole": whole,
@@ -133,6 +130,17 @@ def _method(tracks: list[TrackScores], targets: list[str]) -> dict:
         "regularised": _regularised(tracks),
         "notes": notes,
     }
+
+
+def _shared(one: dict, other: dict) -> dict:
+    """Keep what two protocols have in common; the rest differs from track to track."""
+    both = {}
+    for key in one.keys() & other.keys():
+        if isinstance(one[key], dict) and isinstance(other[key], dict):
+            both[key] = _shared(one[key], other[key])
+        elif one[key] == other[key]:
+            both[key] = one[key]
+    return {key: both[key] for key in one if key in both}
 
 
 def _target(target: str, tracks: list[TrackScores], medians: list[dict]) -> dict:

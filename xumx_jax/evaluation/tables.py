@@ -62,17 +62,16 @@ def _who(methods: dict) -> str:
         frames = str(method["frames"])
         if method["frames_without_score"]:
             frames += f" ({method['frames_without_score']} without a score)"
-        rows.append([name, str(method["tracks"]), frames, _produced(method["protocols"])])
+        rows.append([name, str(method["tracks"]), frames, _produced(method)])
     return _table(["method", "tracks", "frames", "scored by"], rows)
 
 
-def _produced(protocols: list[dict]) -> str:
-    if not protocols:
+def _produced(method: dict) -> str:
+    if not method["tracks"]:
         return MISSING
-    if not any(protocols):
-        return "another program; files in museval's form"
-    each = ["; ".join(f"{k} {_word(v)}" for k, v in p.items()) or "unknown" for p in protocols]
-    return " / ".join(each)
+    told = {key: value for key, value in method["protocol"].items() if value not in (None, {}, [])}
+    told = "; ".join(f"{key} {_word(value)}" for key, value in told.items())
+    return told or "another program; files in museval's form"
 
 
 def _word(value) -> str:
