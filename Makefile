@@ -28,8 +28,8 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader score-demo demo-model
-.PHONY: clean
+.PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader bench-evaluate
+.PHONY: score-demo demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench-train: $(TORCH)/done ## time a training step against PyTorch
 bench-loader: $(TORCH)/done ## time the training input against Open-Unmix's
 	@$(TORCH)/bin/python bench/loader.py $(ARGS)
 
+bench-evaluate: $(VENV)/dev ## time v4 scoring against museval
+	@$(PY) bench/evaluate.py $(ARGS)
+
 SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 
 score-demo: $(VENV)/songs ## score the bundled model on 20 held-out generated songs
@@ -97,8 +100,8 @@ $(VENV)/core: $(LISTS) | $(VENV)/made
 	@touch $@
 
 $(VENV)/dev: $(LISTS) | $(VENV)/made
-	@echo "installing xumx_jax, its training and its tests into $(VENV) (about 1 GB) ..."
-	@$(PY) $(PINNED) -e '.[train,dev$(also)]'
+	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 1 GB) ..."
+	@$(PY) $(PINNED) -e '.[train,eval,dev$(also)]'
 	@touch $(VENV)/core $@
 
 $(VENV)/songs: $(LISTS) | $(VENV)/made
