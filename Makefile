@@ -29,7 +29,7 @@ fi
 endef
 
 .PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader bench-evaluate
-.PHONY: score-demo demo-model clean
+.PHONY: scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,9 +72,13 @@ bench-evaluate: $(VENV)/dev ## time v4 scoring against museval
 
 SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 
-score-demo: $(VENV)/songs ## score the bundled model on 20 held-out generated songs
+MUSDB :=
+SUBSET := test
+
+scores: $(VENV)/songs ## score the bundled model, write it into the README; MUSDB=FOLDER SUBSET=test
 	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
-	@$(PY) bench/score_demo.py --model demo --songs songs/test $(ARGS)
+	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
+		--songs songs/test $(ARGS)
 
 demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; goes on if stopped)
 	@$(SONGS) songs/train --songs 288 --first-seed 0 --seconds 40 --rate 22050
@@ -105,8 +109,8 @@ $(VENV)/dev: $(LISTS) | $(VENV)/made
 	@touch $(VENV)/core $@
 
 $(VENV)/songs: $(LISTS) | $(VENV)/made
-	@echo "installing xumx_jax, its training and the sampled instruments into $(VENV) ..."
-	@$(PY) $(PINNED) -e '.[train,songs$(also)]'
+	@echo "installing xumx_jax, training, evaluation and the sampled instruments into $(VENV) ..."
+	@$(PY) $(PINNED) -e '.[train,eval,songs$(also)]'
 	@$(PY) $(PINNED) --no-deps tinysoundfont
 	@echo "also wanted, from Debian: apt-get install flite musescore-general-soundfont fluidr3mono-gm-soundfont"
 	@touch $(VENV)/core $@

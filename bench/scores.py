@@ -1,0 +1,153 @@
+"""Score the bundled model beside baselines and an oracle, and write the tables into the README.
+
+    make scores            MUSDB=FOLDER SUBSET=test ARGS=--overwrite
+    python bench/scores.py --musdb MUSDB18 --subset test --songs songs/test
+
+Real music is a MUSDB18 folder, or without one its preview of 7 s per track, which is downloaded;
+beside it stand generated songs that training did not see. All of it goes through `evaluate.py`,
+whose score files, report and box plots stay below the workdir: scores that are there already are
+not made again. The tables go between the markers of README.md and MODEL_CARD.md, and to stdout.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pipelines.datasets.cache import cache_folder  # noqa: E402
+from pipelines.datasets.download import fetch_archive  # noqa: E402
+from pipelines.datasets.musdb import musdb_index  # noqa: E402
+from pipelines.evaluation import command  # noqa: E402
+from xumx_jax.errors import UserError  # noqa: E402
+from xumx_jax.evaluation import files  # noqa: E402
+
+FILES = (ROOT / "README.md", ROOT / "MODEL_CARD.md")
+BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"
+MODEL = "demo"
+SOURCES = ("vocals", "drums", "bass", "other")
+ROWS = {
+    MODEL: f"bundled model (`{MODEL}`)",
+    "hand-set": "no learning: bands set by hand, median filter (`hand-set`)",
+    "mixture-share": "mixture / 4 (`mixture-share`)",
+    "mixture": "mixture (`mixture`)",
+    "IRM2": "ideal ratio mask, which knows the answer (`IRM2`)",
+}
+PROTOCOL = """\
+BSSEval v4 by museval's protocol: frames of 1 s, median over the frames of a track, then over the
+tracks, in dB. The sources' columns and "mean" are SDR; ISR, SIR and SAR are means over the sources.
+Written by `make scores`."""
+SINGULAR = """\
+ISR, SIR and SAR are regularised on {}, whose references are singular (such as those decoded
+from AAC): there the protocol's own values change with rounding."""
+MISSING, MUCH = (
+    "–",
+    100,
+)  # above, a number tells of rounding alone: the artifacts of a plain mixture
+
+
+def evaluate(root: Path, subset: str, evaldir: Path, more=()) -> dict:
+    """Evaluate all rows on a data set -> the summary of `evaluate.py`. Exits where that fails."""
+    status = command.main(
+        ["--model", MODEL, "--compare", *(row for row in ROWS if row != MODEL)]
+        + ["--root", str(root), "--subset", subset, "--targets", *SOURCES]
+        + ["--evaldir", str(evaldir), *more]
+    )
+    if status:
+        sys.exit(status)
+    return json.loads((evaldir / "scores.json").read_text())
+
+
+def table(summary: dict) -> str:
+    """Turn a summary into a table: SDR of every source, and the means of all metrics."""
+    metrics = ("ISR", "SIR", "SAR")
+    lines = [f"| | {' | '.join(SOURCES)} | mean | {' | '.join(metrics)} |"]
+    lines.append("|---" * (2 + len(SOURCES) + len(metrics)) + "|")
+    for row, name in ROWS.items():
+        method = summary["methods"][row]
+        each = [_value(method, source, "SDR") for source in SOURCES]
+        means = [
+            _mean([_value(method, source, metric) for source in SOURCES]) for metric in metrics
+        ]
+        numbers = map(_number, (*each, _mean(each), *means))
+        lines.append(f"| {name} | {' | '.join(numbers)} |")
+    flagged, tracks = len(method["singular_tracks"]), method["tracks"]
+    if flagged:
+        which = "all tracks" if flagged == tracks > 1 else f"{flagged} of {tracks} tracks"
+        lines += ["", SINGULAR.format("this track" if tracks == 1 else which)]
+    return "\n".join(lines)
+
+
+def _value(method: dict, source: str, metric: str) -> float | None:
+    stable = method["regularised"].get(source, {})
+    found = stable if metric in stable else method["targets"].get(source, {})
+    return found.get(metric, {}).get("median")
+
+
+def _mean(values) -> float | None:
+    return None if None in values else sum(values) / len(values)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return MISSING
+    return f"{value:.2f}" if value <= MUCH else f"> {MUCH}"
+
+
+def size(summary: dict) -> str:
+    """How much music it was: "20 tracks, 600 frames of 1 s"."""
+    method = summary["methods"][MODEL]
+    tracks, frames = method["tracks"], method["frames"]
+    return f"{tracks} track{'s' * (tracks != 1)}, {frames} frames of 1 s"
+
+
+def rewrite(path: Path, block: str) -> None:
+    """Put a block between the markers of a file. Raises UserError if there is not one pair."""
+    text = path.read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise UserError(f"{path}: wanted one {BEGIN} and one {END} after it")
+    before, rest = text.split(BEGIN)
+    files.write(path, f"{before}{BEGIN}\n{block}\n{END}{rest.split(END)[1]}")
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--musdb", help="MUSDB18, STEMS or WAV (default: its preview, downloaded)")
+    add("--subset", default="test", help="of MUSDB18 (default: %(default)s)")
+    add("--songs", default="songs/test", help="folder of generated songs (default: %(default)s)")
+    add("--workdir", type=Path, default=Path("runs/scores"), help="default: %(default)s")
+    add("--overwrite", action="store_true", help="score again what has been scored")
+    options = parser.parse_args(arguments)
+    more = ["--overwrite"] if options.overwrite else []
+    musdb, songs = options.musdb, Path(options.songs)
+    if not musdb:
+        url = musdb_index()["sample-url"]
+        musdb = fetch_archive(url, cache_folder() / "musdb18-7", "MUSDB18 preview")
+
+    real = evaluate(musdb, options.subset, options.workdir / "musdb18", more)
+    made = evaluate(songs.parent, songs.name, options.workdir / "songs", more)
+    tracks = sorted((options.workdir / "musdb18" / options.subset).glob("*.json"))
+    what = f"*{tracks[0].stem}*" if len(tracks) == 1 else f"`{options.subset}`"
+    block = "\n\n".join(
+        [
+            PROTOCOL,
+            f"MUSDB18, {what} ({size(real)}{'' if options.musdb else ' of its preview'}):",
+            table(real),
+            f"Generated songs that training did not see ({size(made)}):",
+            table(made),
+        ]
+    )
+    for path in FILES:
+        rewrite(path, block)
+    print(f"\n{block}\n\nwritten into {', '.join(path.name for path in FILES)}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        print(f"scores: error: {error}", file=sys.stderr)
+        sys.exit(2)
