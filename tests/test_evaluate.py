@@ -428,8 +428,9 @@ def test_one_frame_tracks(run, tmp_path, samples):
 @pytest.mark.parametrize("option", ["--outdir", "--evaldir"])
 def test_folders_that_cannot_be_written(run, songs, tmp_path, option):
     (tmp_path / "file").write_text("")
-    status, told, err = run("--model", "mixture", "--root", songs, option, tmp_path / "file/x",
-                            **({"evaldir": tmp_path / "file/x"} if option == "--evaldir" else {}))  # fmt: skip
+    place = tmp_path / "file" / "x"
+    evaldir = place if option == "--evaldir" else tmp_path / "scores"
+    status, told, err = run("--model", "mixture", "--root", songs, option, place, evaldir=evaldir)
     assert (status, told) == (2, "") and err.count("\n") == 1
     assert "file/x: cannot be written to" in err and option in err
 

@@ -1,7 +1,7 @@
 """What scores were made by, and whether those of an earlier run may stay."""
 
 import dataclasses
-import importlib.metadata
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from pipelines.evaluation.tracks import Data, Track
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores
 
+ROOT = Path(__file__).parents[2]
 AGGREGATION = "median over frames, then median over tracks"
 # Told, but not compared: a newer version continues the run of an older one.
 VERSIONS = ("program", "jax")
@@ -139,7 +140,5 @@ def _brief(value) -> str:
 
 
 def _version() -> str:
-    try:
-        return importlib.metadata.version("xumx_jax")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
+    """Of this source tree, which is what runs, whatever may be installed."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
