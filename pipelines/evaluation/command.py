@@ -88,9 +88,8 @@ def parser() -> Parser:
     add("--hop-seconds", type=float, default=1.0, metavar="S", help="default: %(default)s")
     add(
         "--precision",
-        default="float64",
         metavar="float64|float32",
-        help="of the filters of v4; default: %(default)s",
+        help="of v4; default: float64, on a TPU float32",
     )
     group = made.add_argument_group("separation, of every model; see `xumx separate --help`")
     group.add_argument("--niter", type=int, default=1, metavar="N")
@@ -155,7 +154,7 @@ def _check(options) -> None:
     for name in options.metrics:
         if name not in METRICS:
             raise UserError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
-    if options.precision not in ("float64", "float32"):
+    if options.precision not in (None, "float64", "float32"):
         raise UserError(f"precision is {options.precision}; wanted float64 or float32")
     for name in ("jobs", "limit"):
         value = getattr(options, name)

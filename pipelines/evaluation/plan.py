@@ -54,7 +54,7 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
         _check_new([system.label], labels)
         labels[system.label] = None
     wanted = scoring.settings(
-        options.metrics, options.window_seconds, options.hop_seconds, options.precision
+        options.metrics, options.window_seconds, options.hop_seconds, _precision(options)
     )
     if wanted.full:
         for system in made:
@@ -80,17 +80,23 @@ def report(evaldir: Path, work: Work | None, published: dict) -> str:
     """Write the report over all that has scores; returns its text. Raises UserError if nothing."""
     methods, sentences = dict(published), []
     if work:
-        found = {system.label: work.scores(system) for system in work.systems}
         found = {
-            label: [protocol.for_report(one) for one in scores]
-            for label, scores in found.items()
-            if scores
+            system.label: [protocol.for_report(one, system) for one in work.scores(system)]
+            for system in work.systems
         }
+        found = {label: scores for label, scores in found.items() if scores}
         if not found:
             raise UserError("no track could be scored, so there is no report")
         methods = found | methods
         sentences = protocol.sentences(work.data, work.tracks, work.wanted, work.failed)
     return write_report(evaldir, methods, sentences)
+
+
+def _precision(options) -> str:
+    import jax
+
+    # a TPU has no double precision to speak of
+    return options.precision or ("float32" if jax.default_backend() == "tpu" else "float64")
 
 
 def _holds_scores(folder: Path, subset: str) -> bool:

@@ -1,7 +1,7 @@
 """What scores were made by, and whether those of an earlier run may stay."""
 
 import dataclasses
-import importlib.metadata
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from pipelines.evaluation.tracks import Data, Track
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores
 
+ROOT = Path(__file__).parents[2]
 AGGREGATION = "median over frames, then median over tracks"
 # Told, but not compared: a newer version continues the run of an older one.
 VERSIONS = ("program", "jax")
@@ -19,7 +20,6 @@ KINDS = {
     "wav": "WAV",
     "folder": "folders of stems, the mixture being their sum",
 }
-DIGEST_SHOWN = 12  # digits, in the report
 
 
 def describe(system: System, data: Data, track: Track, wanted: Settings) -> dict:
@@ -92,14 +92,17 @@ def check_strangers(folder: Path, tracks: Sequence[Track], system: System, wante
                 )
 
 
-def for_report(scores: TrackScores) -> TrackScores:
+def for_report(scores: TrackScores, system: System) -> TrackScores:
     """The same scores, with that part of their protocol that `sentences` do not tell.
 
     What differs from track to track is left out too: it is in the tracks' files.
     """
-    kept = {key: scores.protocol[key] for key in ("digest", "options", *VERSIONS)}
-    kept["options"] = kept["options"] or "none"
-    kept["digest"] = kept["digest"][:DIGEST_SHOWN]
+    made_by = system.digest if len(system.digest) < 64 else f"sha256 {system.digest[:12]}..."
+    kept = {
+        "made by": made_by or f"estimates in {system.name}",
+        **{name: value for name, value in system.options.items() if value is not None},
+        **{key: scores.protocol.get(key) for key in VERSIONS},
+    }
     return dataclasses.replace(scores, protocol=kept)
 
 
@@ -137,7 +140,5 @@ def _brief(value) -> str:
 
 
 def _version() -> str:
-    try:
-        return importlib.metadata.version("xumx_jax")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
+    """Of this source tree, which is what runs, whatever may be installed."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

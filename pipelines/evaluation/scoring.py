@@ -93,7 +93,7 @@ def scenarios(targets: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def _framewise(pair, rate, wanted: Settings, notes) -> tuple[dict, dict]:
-    """Frames of each metric [source, frame], and the regularised ones where there are any."""
+    """Frames of each metric [source, frame], and regularised ones where references are singular."""
     windows = {"window_seconds": wanted.window_seconds, "hop_seconds": wanted.hop_seconds}
     sources = pair[0].shape[0]
     if not wanted.full or sources == 1:
@@ -103,12 +103,6 @@ def _framewise(pair, rate, wanted: Settings, notes) -> tuple[dict, dict]:
     found = metrics.bss_eval(
         *pair, rate, **windows, filter_length=FILTER_LENGTH, precision=wanted.precision
     )
-    if found.singular:
-        notes.append(
-            "the references determine the distortion filters too badly (such as AAC-decoded ones, "
-            "empty above 16 kHz): ISR, SIR and SAR of the protocol depend on rounding errors, "
-            "SDR does not; see the regularised values"
-        )
     values = {"SDR": found.sdr, "ISR": found.isr, "SIR": found.sir, "SAR": found.sar}
     return values, found.regularised or {}
 

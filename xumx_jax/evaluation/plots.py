@@ -1,6 +1,7 @@
 """Box plots of scores: one picture per metric, one panel per target, methods side by side."""
 
 import io
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ from xumx_jax.evaluation.scores import TrackScores, median
 
 # Okabe and Ito's colours, which the colour-blind tell apart; rows have names, so they may repeat
 COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#F0E442", "#999999")
-SHOWN = (0.5, 99.5)  # percentiles of a panel's values, beyond which whiskers may be cut
-MARGIN = 0.06  # of a panel's width, on both sides
+FENCE = 3  # distances between the quartiles of a panel's values, as in Tukey's "far out"
+MARGIN = 0.04  # of a panel's width
+GUTTER, DIGIT = 0.08, 0.04  # the same, where values lie beyond, for the arrow and their number
 ABREAST = 5  # panels
 LONGEST = 34  # characters of a method's name
 FLAG = "†"
@@ -28,8 +30,8 @@ def draw(
 ) -> list[Path]:
     """Write folder/<metric>.png and .svg; return the paths of the PNGs.
 
-    Boxes are over the tracks' medians or, if no method has more than one track, over its frames.
-    Equal scores give equal files. Raises UserError without matplotlib.
+    Boxes are over the tracks' medians or, if no method has more than one track, over its frames;
+    the title says which. Equal scores give equal files. Raises UserError without matplotlib.
     """
     try:
         import matplotlib
@@ -75,7 +77,7 @@ def _title(methods, metric: str) -> str:
     if _over_frames(methods):
         names = sorted({scores.track for tracks in methods.values() for scores in tracks})
         return f"{metric} of the frames of one track ({_short(', '.join(names))})"
-    counts = sorted({len(tracks) for tracks in methods.values()})
+    counts = sorted({len(tracks) for tracks in methods.values() if tracks})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"{metric} of {number} tracks (median over the frames of each)"
 
@@ -103,6 +105,7 @@ def _figure(metric: str, panels: dict[str, dict], title: str, flagged: set[str])
     for axis, (target, values) in zip(axes, panels.items(), strict=False):
         axis.set_title(target)
         axis.set_xlabel("dB")
+        axis.tick_params(axis="y", left=False)
         _panel(axis, list(values.values()))
     for axis in axes[len(panels) :]:
         axis.remove()
@@ -118,9 +121,15 @@ def _figure(metric: str, panels: dict[str, dict], title: str, flagged: set[str])
 
 def _panel(axis, rows: list[np.ndarray]) -> None:
     from matplotlib.cbook import boxplot_stats
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import MaxNLocator
 
     places = [place for place, values in enumerate(rows) if len(values)]
     boxes = [boxplot_stats(rows[place])[0] for place in places]
+    low, high = _range(boxes, np.concatenate(rows))
+    width = high - low
+    for box in boxes:
+        box["fliers"] = [value for value in box["fliers"] if low <= value <= high]
     drawn = axis.bxp(
         boxes,
         positions=places,
@@ -139,46 +148,53 @@ def _panel(axis, rows: list[np.ndarray]) -> None:
     for patch, place in zip(drawn["boxes"], places, strict=True):
         patch.set_facecolor(COLOURS[place % len(COLOURS)])
         patch.set_linewidth(0.8)
-    low, high = _range(boxes, np.concatenate(rows))
-    axis.set_xlim(low, high)
-    axis.grid(axis="x", color="0.9")
-    axis.set_axisbelow(True)
-    if low < 0 < high:
-        axis.axvline(0, color="0.6", linewidth=0.8, zorder=0.6)
+    shown = Rectangle((low - width / 100, -1), width * 1.02, len(rows) + 1)
+    for artist in itertools.chain(*(drawn[part] for part in drawn if part != "fliers")):
+        artist.set_clip_path(shown.get_path(), shown.get_transform() + axis.transData)
+    left, right = low - MARGIN * width, high + MARGIN * width
     for place, values in enumerate(rows):
         if not len(values):
             axis.text((low + high) / 2, place, "no score", color="0.5", ha="center", va="center")
-        for edge, marker, beyond, side in (
-            (low, "<", np.sum(values < low), 1),
-            (high, ">", np.sum(values > high), -1),
-        ):
-            if beyond:
-                spot = edge + side * 0.02 * (high - low)
-                axis.plot([spot], [place], marker=marker, color="black", markersize=4)
-            if beyond > 1:
-                axis.annotate(
-                    str(beyond),
-                    (spot, place),
-                    (side * 4, 0),
-                    textcoords="offset points",
-                    ha="left" if side > 0 else "right",
-                    va="center",
-                    fontsize="x-small",
-                )
+            continue
+        below, above = int(np.sum(values < low)), int(np.sum(values > high))
+        middle = float(np.median(values))
+        far = f" (median {middle:.0f} dB)" if not low <= middle <= high else ""
+        if below:
+            left = min(left, low - _gutter(below) * width)
+            _edge(axis, 0.01, place, f"◂{below if below > 1 else ''}{far if middle < low else ''}")
+        if above:
+            right = max(right, high + _gutter(above) * width)
+            _edge(axis, 0.99, place, f"{far if middle > high else ''}{above if above > 1 else ''}▸")
+    axis.set_xlim(left, right)
+    axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axis.grid(axis="x", color="0.9")
+    axis.set_axisbelow(True)
+    if left < 0 < right:
+        axis.axvline(0, color="0.6", linewidth=0.8, zorder=0.6)
+
+
+def _gutter(count: int) -> float:
+    return GUTTER + DIGIT * len(str(count))
+
+
+def _edge(axis, at: float, place: int, text: str) -> None:
+    side = "left" if at < 0.5 else "right"
+    axis.text(at, place, text.strip(), transform=axis.get_yaxis_transform(), ha=side, va="center")
 
 
 def _range(boxes: list[dict], values: np.ndarray) -> tuple[float, float]:
-    """Choose an axis that shows all boxes, and whiskers but for a rare one that flattens the rest.
+    """Choose what an axis shows: boxes with their whiskers, but none far off from all the rest.
 
-    Values outside of the whiskers have no say, however far they lie.
+    Values outside of the whiskers have no say, however far they lie, and neither has a method that
+    failed among many that did not; both are counted at the edge.
     """
-    bottom, top = np.percentile(values, SHOWN)
-    low = max(min(b["whislo"] for b in boxes), min(bottom, *(b["q1"] for b in boxes)))
-    high = min(max(b["whishi"] for b in boxes), max(top, *(b["q3"] for b in boxes)))
+    lower, upper = np.percentile(values, (25, 75))
+    reach = FENCE * (upper - lower)
+    low = max(min(box["whislo"] for box in boxes), lower - reach)
+    high = min(max(box["whishi"] for box in boxes), upper + reach)
     if high - low < 1e-3:  # dB; one value, or all the same
         low, high = low - 1, high + 1
-    margin = MARGIN * (high - low)
-    return low - margin, high + margin
+    return low, high
 
 
 def _short(name: str) -> str:

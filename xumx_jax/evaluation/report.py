@@ -1,6 +1,7 @@
 """Scores of many tracks and methods in one report: JSON, CSV, Markdown and box plots."""
 
 import csv
+import functools
 import io
 import json
 import math
@@ -14,7 +15,6 @@ from xumx_jax.evaluation import files, plots, tables
 from xumx_jax.evaluation.scores import METRICS, TrackScores, median
 
 WHOLE_METRICS = ("uSDR", "SI-SDR")
-SUMS = ("accompaniment",)  # of other targets, so left out of means over targets
 
 Methods = Mapping[str, list[TrackScores]]
 
@@ -25,30 +25,31 @@ def summarise(methods: Methods) -> dict:
     A track's score is the median over its frames and a method's the median over its tracks (the
     mean over tracks is there too); NaN counts in neither, as in museval's EvalStore. Of the
     measures of whole tracks the mean over tracks is what the Music Demixing Challenge ranks by.
-    Where the methods have different tracks, "common" has the same over those which all have.
+    Where the methods have different tracks, "common" has the same over those which all have, but
+    for methods that have none at all.
     Numbers that do not exist are None.
     """
     targets = list(
         dict.fromkeys(t for tracks in methods.values() for s in tracks for t in s.frames)
     )
-    targets.sort(key=SUMS.__contains__)
+    targets.sort(key=tables.SUM.__eq__)
     found = {m for tracks in methods.values() for s in tracks for f in s.frames.values() for m in f}
     whole = {m for tracks in methods.values() for s in tracks for w in s.whole.values() for m in w}
-    names = [{scores.track for scores in tracks} for tracks in methods.values()]
+    names = [{scores.track for scores in tracks} for tracks in methods.values() if tracks]
     shared = set.intersection(*names) if names else set()
     common = None
     if any(tracks != shared for tracks in names):
-        kept = {m: [s for s in tracks if s.track in shared] for m, tracks in methods.items()}
+        kept = _restricted(methods, shared) if shared else {}
         common = {
             "tracks": sorted(shared),
-            "methods": {m: _method(kept[m], targets) for m in kept if shared},
+            "methods": {method: _method(tracks, targets) for method, tracks in kept.items()},
         }
     return {
         "aggregation": "median over tracks of the median over frames, NaN left out",
         "targets": targets,
         "metrics": [metric for metric in METRICS if metric in found],
         "whole_metrics": [metric for metric in WHOLE_METRICS if metric in whole],
-        "mean_over_targets": [target for target in targets if target not in SUMS],
+        "averaged_targets": [target for target in targets if target != tables.SUM],
         "methods": {method: _method(tracks, targets) for method, tracks in methods.items()},
         "common": common,
     }
@@ -58,6 +59,7 @@ def write_report(folder: str | Path, methods: Methods, protocol: Iterable[str] =
     """Write scores.json, scores.csv, scores.md and boxplots/ to a folder; return the Markdown.
 
     `protocol` are sentences on how the scores were made, beyond what the scores themselves know.
+    The plots are over the tracks in common, if there are some.
     Raises UserError if a file cannot be written, or if there is no matplotlib for the plots; then
     all else is there.
     """
@@ -66,6 +68,8 @@ def write_report(folder: str | Path, methods: Methods, protocol: Iterable[str] =
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
     files.write(folder / "scores.json", text + "\n")
     files.write(folder / "scores.csv", _csv(methods))
+    if summary["common"] and summary["common"]["tracks"]:
+        methods = _restricted(methods, summary["common"]["tracks"])
     problem, pictures = None, []
     try:
         pictures = plots.draw(folder / "boxplots", methods, summary["metrics"], summary["targets"])
@@ -90,6 +94,11 @@ def track_medians(scores: TrackScores, regularised: bool = False) -> dict[str, d
     }
 
 
+def _restricted(methods: Methods, names: Iterable[str]) -> Methods:
+    names = set(names)
+    return {method: [s for s in tracks if s.track in names] for method, tracks in methods.items()}
+
+
 def _method(tracks: list[TrackScores], targets: list[str]) -> dict:
     plain = [track_medians(scores) for scores in tracks]
     table = {target: _target(target, tracks, plain) for target in targets}
@@ -100,7 +109,7 @@ def _method(tracks: list[TrackScores], targets: list[str]) -> dict:
         keys = [metric for metric in WHOLE_METRICS if any(metric in row for row in rows)]
         if keys:
             whole[target] = {k: _over_tracks([row.get(k, math.nan) for row in rows]) for k in keys}
-    averaged = [target for target in targets if target not in SUMS]
+    averaged = [target for target in targets if target != tables.SUM]
     means = {m: _mean_of(table, averaged, m, "median") for m in METRICS}
     means |= {m: _mean_of(whole, averaged, m, "mean") for m in WHOLE_METRICS}
     frames = [_frames(scores) for scores in tracks]
@@ -108,16 +117,12 @@ def _method(tracks: list[TrackScores], targets: list[str]) -> dict:
     for scores in tracks:
         for note in scores.notes:
             notes.setdefault(note, []).append(scores.track)
-    protocols: list[dict] = []
-    for scores in tracks:
-        if scores.protocol not in protocols:
-            protocols.append(scores.protocol)
     return {
         "tracks": len(tracks),
         "frames": sum(count for count, _ in frames),
         "frames_without_score": sum(silent for _, silent in frames),
         "windows_and_hops_seconds": sorted({(s.window_seconds, s.hop_seconds) for s in tracks}),
-        "protocols": protocols,
+        "protocol": functools.reduce(_shared, [scores.protocol for scores in tracks] or [{}]),
         "targets": table,
         "mean_over_targets": {metric: mean for metric, mean in means.items() if mean is not None},
         "whole": whole,
@@ -125,6 +130,17 @@ def _method(tracks: list[TrackScores], targets: list[str]) -> dict:
         "regularised": _regularised(tracks),
         "notes": notes,
     }
+
+
+def _shared(one: dict, other: dict) -> dict:
+    """Keep what two protocols have in common; the rest differs from track to track."""
+    both = {}
+    for key in one.keys() & other.keys():
+        if isinstance(one[key], dict) and isinstance(other[key], dict):
+            both[key] = _shared(one[key], other[key])
+        elif one[key] == other[key]:
+            both[key] = one[key]
+    return {key: both[key] for key in one if key in both}
 
 
 def _target(target: str, tracks: list[TrackScores], medians: list[dict]) -> dict:
@@ -175,7 +191,7 @@ def _cut(value: float) -> float | None:
 
 
 def _frames(scores: TrackScores) -> tuple[int, int]:
-    """Count a track's frames, and those that have no score: in them some source is silent."""
+    """Count a track's frames, and those without a score, mostly since some source is silent."""
     firsts = [next(iter(metrics.values())) for metrics in scores.frames.values() if metrics]
     silent = max((int(np.isnan(values).sum()) for values in firsts), default=0)
     return max((len(values) for values in firsts), default=0), silent

@@ -5,6 +5,7 @@ from pathlib import Path
 
 MISSING = "–"
 FLAG = "†"
+SUM = "accompaniment"
 NAMED = 5  # of many tracks, so many are named
 
 
@@ -27,7 +28,8 @@ def markdown(summary: dict, pictures: Sequence[Path] = ()) -> str:
         blocks += _tables(summary, methods)
     blocks += _notes(methods)
     if pictures:
-        blocks.append("## Distribution over tracks")
+        some = common is not None and common["tracks"]
+        blocks.append(f"## Box plots{' over the tracks in common' if some else ''}")
         blocks += [f"![{path.stem}]({path.as_posix()})" for path in pictures]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -41,6 +43,12 @@ def _protocol(summary: dict) -> str:
     elif sizes:
         each = ", ".join(f"{window:g} s every {hop:g} s" for window, hop in sorted(sizes))
         lines.append(f"Frames differ between the scores, so they do not compare exactly: {each}.")
+    paired = [SUM in have["targets"] for have in summary["methods"].values()]
+    if any(paired) and not all(paired):
+        lines.append(
+            f"Where there is {SUM}, museval takes the ISR, SIR and SAR of vocals from that pair "
+            "alone; they do not compare with those of methods without."
+        )
     lines.append(
         "A track's score is the median over its frames, a method's the median over its tracks, as "
         "`museval.EvalStore` has it. Frames in which a source is silent do not count. All in dB."
@@ -54,15 +62,16 @@ def _who(methods: dict) -> str:
         frames = str(method["frames"])
         if method["frames_without_score"]:
             frames += f" ({method['frames_without_score']} without a score)"
-        rows.append([name, str(method["tracks"]), frames, _produced(method["protocols"])])
+        rows.append([name, str(method["tracks"]), frames, _produced(method)])
     return _table(["method", "tracks", "frames", "scored by"], rows)
 
 
-def _produced(protocols: list[dict]) -> str:
-    if not any(protocols):
-        return "another program; files in museval's form"
-    each = ["; ".join(f"{k} {_word(v)}" for k, v in p.items()) or "unknown" for p in protocols]
-    return " / ".join(each)
+def _produced(method: dict) -> str:
+    if not method["tracks"]:
+        return MISSING
+    told = {key: value for key, value in method["protocol"].items() if value not in (None, {}, [])}
+    told = "; ".join(f"{key} {_word(value)}" for key, value in told.items())
+    return told or "another program; files in museval's form"
 
 
 def _word(value) -> str:
@@ -76,7 +85,7 @@ def _word(value) -> str:
 def _tables(summary: dict, methods: dict) -> list[str]:
     """One table for every metric, methods as rows and targets as columns."""
     targets, blocks, flagged = summary["targets"], [], False
-    averaged = summary["mean_over_targets"]
+    averaged = summary["averaged_targets"]
     for metric in [*summary["metrics"], *summary["whole_metrics"]]:
         whole = metric in summary["whole_metrics"]
         kind, where = ("mean", "whole") if whole else ("median", "targets")
