@@ -1,0 +1,1 @@
+"""Scores of separated tracks: files as museval's, reports over many tracks, plots, oracles."""
