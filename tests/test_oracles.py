@@ -13,6 +13,8 @@ RATE = 44100
 NAMES = ("vocals", "drums", "bass", "other")
 SEEING = ("IRM1", "IRM2", "IBM1", "IBM2", "MWF")
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def short_blocks():
