@@ -47,9 +47,9 @@ def belong(folder: Path, targets: Sequence[str], origin: dict, look_inside: bool
     try:
         found = json.loads((folder / ORIGIN).read_text())
         digests = found.pop("files")
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    if found != json.loads(json.dumps(origin)):
+    if not isinstance(digests, dict) or found != json.loads(json.dumps(origin)):
         return False
     for name in (f"{target}.wav" for target in targets):
         path = folder / name
