@@ -70,6 +70,28 @@ def asteroid(sources, bins, max_bin, hidden, layers, channels):
     return draw(shapes) | counters
 
 
+def openunmix(bins=9, max_bin=5, hidden=4, layers=2, channels=2, directions=2, seed=0):
+    """One target of Open-Unmix, with the counters that come along."""
+    part = hidden // directions
+    shapes = {f"input_{n}": (max_bin,) for n in ("mean", "scale")}
+    shapes |= {f"output_{n}": (bins,) for n in ("scale", "mean")}
+    counters = {}
+    for number, kernel in enumerate(
+        ((hidden, channels * max_bin), (hidden, 2 * hidden), (channels * bins, hidden)), 1
+    ):
+        shapes[f"fc{number}.weight"] = kernel
+        for n in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"bn{number}.{n}"] = (kernel[0],)
+        counters[f"bn{number}.num_batches_tracked"] = np.int64(3)
+    for layer in range(layers):
+        for end in ("", "_reverse")[:directions]:
+            shapes[f"lstm.weight_ih_l{layer}{end}"] = (4 * part, hidden)
+            shapes[f"lstm.weight_hh_l{layer}{end}"] = (4 * part, part)
+            shapes[f"lstm.bias_ih_l{layer}{end}"] = (4 * part,)
+            shapes[f"lstm.bias_hh_l{layer}{end}"] = (4 * part,)
+    return draw(shapes, seed) | counters
+
+
 def write_h5(path, tensors):
     """As NNabla: a dataset per parameter, numbered in the order of creation."""
     with h5py.File(path, "w") as file:

@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from xumx_jax import checkpoint, converters, safefile, zoo
 from xumx_jax.checkpoint import Loaded
-from xumx_jax.converters import readers
+from xumx_jax.converters import openunmix, readers
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 
@@ -27,12 +27,15 @@ def resolve(name_or_path: str | Path | None) -> Path:
 def load_weights(path: str | Path, kind: str | None = None) -> Loaded:
     """Read a model from an Orbax folder, our `.safetensors`, or another program's weights.
 
+    Those are a file, or a folder of one file a target as Open-Unmix has it.
     `kind` (of `converters.KINDS`) says which program's, None looks at the tensors' names.
     """
     path = Path(path)
+    if openunmix.is_folder(path):
+        return converters.convert(openunmix.read(path), kind)
     if path.is_dir() or (path.suffix == ".safetensors" and safefile.is_ours(path)):
         return checkpoint.load_model(path)
-    return converters.convert(readers.read(path), kind)
+    return converters.convert(openunmix.read(path), kind)
 
 
 def load_module(name_or_path: str | Path | None = None) -> tuple[nn.Module, dict, dict[str, Any]]:

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from xumx_jax.checkpoint import Loaded
-from xumx_jax.converters import rules, umx
+from xumx_jax.converters import openunmix, rules, umx
 from xumx_jax.converters.readers import Weights
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 
-KINDS = {**umx.KINDS}
+KINDS = {**umx.KINDS, **openunmix.KINDS}
 
 
 def detect(tensors: dict) -> str | None:

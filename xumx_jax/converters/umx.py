@@ -117,10 +117,10 @@ TORCH_NORM = (
 
 def torch_lstm_sizes(tensors: Tensors, prefix: str) -> dict:
     """Hidden size, layers and directions of the LSTMs whose names start with `prefix`."""
-    layers = groups_in(tensors, prefix + r"\.weight_ih_l(\d+)")
+    layers = groups_in(tensors, prefix + r"\.[a-z]+_[ih]h_l(\d+).*")
     both_ways = any(re.fullmatch(prefix + ".*_reverse", name) for name in tensors)
     return {
-        "hidden": vote(sizes(tensors, prefix + r"\.weight_ih_l0", 1), "the hidden size"),
+        "hidden": vote(sizes(tensors, prefix + r"\.weight_ih_l\d+", 1), "the hidden size"),
         "layers": len(layers),
         "directions": 2 if both_ways else 1,
     }
