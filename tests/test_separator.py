@@ -247,3 +247,41 @@ def test_chunks_are_spread_over_devices():
     alone._devices = alone._devices[:1]
     mix = noise(5000)
     np.testing.assert_allclose(stack(spread(mix, RATE)), stack(alone(mix, RATE)), atol=1e-5)
+
+
+def test_each_model_has_the_filter_of_its_original():
+    for name, epsilon in (("umx", 1e-10), ("xumx", None)):
+        post = Separator(*tiny(name))._post
+        assert post.get("epsilon") == epsilon
+    other = Separator(*tiny("umx"), filter="norbert", wiener_frames=7)
+    assert "epsilon" not in other._post and other._post["window_frames"] == 7
+
+
+def test_windows_of_the_filter_are_the_same_in_stages_and_in_chunks():
+    model, mix = tiny("umx"), noise(2000)
+    staged_stems = Separator(*model, wiener_frames=7)(mix, RATE)
+    chunk = Separator(*model, wiener_frames=7, chunk_seconds=2000 / RATE, overlap=0)(mix, RATE)
+    np.testing.assert_allclose(stack(staged_stems), stack(chunk), atol=1e-4)
+    assert np.abs(stack(chunk) - stack(Separator(*model)(mix, RATE))).max() > 1e-3
+
+
+def test_one_source_alone_cannot_be_filtered():
+    model = tiny("umx", sources=("vocals",))
+    with pytest.raises(UserError, match="one source, vocals: .* wanted a residual, or niter 0"):
+        Separator(*model)
+    assert list(Separator(*model, residual=True).sources) == ["vocals", "residual"]
+    assert Separator(*model, niter=0).sources == ("vocals",)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"logit": 0.5}, "logit is 0.5 without softmask"),
+        ({"logit": 1.0, "softmask": True}, "logit is 1.0; wanted a number between 0 and 1"),
+        ({"filter": "spleeter"}, "unknown filter 'spleeter'; known: norbert, openunmix"),
+        ({"wiener_frames": 0}, "wiener-frames is 0; wanted at least 1"),
+    ],
+)
+def test_options_of_the_filter_are_checked(options, message):
+    with pytest.raises(UserError, match=message):
+        Separator(*MODEL, **options)

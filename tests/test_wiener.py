@@ -104,3 +104,19 @@ def test_more_than_two_channels():
     assert wiener(magnitudes, mix, 0).shape == (2, 3, 5, 30)
     with pytest.raises(ValueError, match="3 channels; EM takes one or two"):
         wiener(magnitudes, mix, 1)
+
+
+def test_logit_sharpens_ratio_masks():
+    """Masks 0.75 and 0.25 around 0.5 become sigmoids of +- 15 / 4."""
+    magnitudes = np.array([3.0, 1.0], np.float32).reshape(2, 1, 1, 1)
+    mix = np.full((1, 1, 1), 2j, np.complex64)
+    found = wiener(magnitudes, mix, 0, softmask=True, logit=0.5).ravel()
+    high = 1 / (1 + np.exp(-15 / 4))
+    np.testing.assert_allclose(found, [2j * high, 2j * (1 - high)], rtol=1e-5)
+
+
+def test_difference_adds_up_to_the_mixture():
+    magnitudes, mix = scene(np.array([[1.0, 0.2], [0.3, 1.0]]))
+    stems = wiener(magnitudes, mix, 0, residual=True, difference=True)
+    assert len(stems) == 3
+    np.testing.assert_allclose(stems.sum(0), mix, atol=1e-5)

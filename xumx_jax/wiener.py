@@ -11,6 +11,9 @@ differences of squares.
     det(sum_k v_k R_k + l I)  = l^2 + l sum_k v_k tr R_k + sum_{j <= k} v_j v_k D_jk,   all >= 0
     R_j adj(sum_k v_k R_k + l I) x = l R_j x + sum_k v_k sum_{a in j, b in k} a conj([a, b]) [x, b]
 
+Open-Unmix's filter is the same with a larger regularisation and a residual of its own: `epsilon`
+1e-10 and `difference`.
+
 Complex numbers are pairs of real arrays inside, which the compiler vectorises, and a few bins are
 taken at a time, all iterations at once, so that intermediate results stay in a core's cache.
 """
@@ -18,9 +21,11 @@ taken at a time, all iterations at once, so that intermediate results stay in a 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax import nn as jnn
 
 EPSILON = float(np.finfo(np.float64).eps)  # the original runs in double precision
 REGULARISER = EPSILON**0.5
+SLOPE = 15.0  # of the sigmoid that sharpens ratio masks
 SCALE = 10.0  # the largest magnitude of a scaled mixture
 TINY = 1e-36  # keeps 0 / 0 at 0
 BLOCK_BINS = 128
@@ -36,28 +41,42 @@ def wiener(
     alpha: float = 1.0,
     residual: bool = False,
     frame_axis: int = -1,
+    *,
+    logit: float | None = None,
+    difference: bool = False,
+    epsilon: float = EPSILON,
+    scale: float = SCALE,
 ) -> Array:
     """Filter magnitudes [source, channel, bin, frame] and mixture [channel, bin, frame] to spectra.
 
     Returns complex64 [source, channel, bin, frame], with `residual` one source more: what the
     magnitudes leave of the mixture's. The first estimate is the magnitudes with the mixture's phase
     or, with `softmask`, the mixture divided in proportion to magnitudes ** `alpha` (`alpha` acts
-    with `softmask` alone). `iterations` of EM follow; its statistics and its scaling are those of
-    all frames given. `frame_axis` -2 stands for spectra laid out [..., frame, bin]. Raises
-    ValueError on EM with more than two channels.
+    with `softmask` alone). A ratio mask m becomes 1 / (1 + exp(-15 (m - `logit`))) where that is
+    given. With `difference` the residual is the mixture less the first estimates of the others.
+    `iterations` of EM follow; its statistics and its scaling (the loudest bin becomes `scale`) are
+    those of all frames given, and `epsilon` is the variance that no source has. `frame_axis` -2
+    stands for spectra laid out [..., frame, bin]. Raises ValueError on EM with more than two
+    channels.
     """
     if iterations and mix.shape[0] > 2:
         raise ValueError(f"wiener: the mixture has {mix.shape[0]} channels; EM takes one or two")
     magnitudes = jnp.broadcast_to(magnitudes, (magnitudes.shape[0], *mix.shape))
-    gain = jnp.maximum(1.0, jnp.abs(mix).max() / SCALE)
+    gain = jnp.maximum(1.0, jnp.abs(mix).max() / scale)
 
     def filtered(magnitudes, mix):
-        spec = _estimate(
-            magnitudes, mix, softmask, alpha if softmask else 1.0, residual, frame_axis
-        )
+        if softmask and alpha != 1.0:
+            magnitudes = magnitudes**alpha
+        if residual and not difference:
+            size = jnp.abs(mix)
+            size = size**alpha if softmask and alpha != 1.0 else size
+            magnitudes = with_residual(magnitudes, size, frame_axis)
+        spec = _estimate(magnitudes, mix, softmask, logit, epsilon)
+        if residual and difference:
+            spec = jnp.concatenate([spec, (mix - spec.sum(0))[None]])
         if iterations == 0:
             return spec
-        return _refine(spec, mix, iterations, gain, frame_axis)
+        return _refine(spec, mix, iterations, epsilon, frame_axis, gain)
 
     bin_axis = -1 if frame_axis == -2 else -2
     bins = mix.shape[bin_axis]
@@ -81,27 +100,40 @@ def wiener(
     return lax.fori_loop(0, count, body, empty)
 
 
-def _estimate(magnitudes, mix, softmask, alpha, residual, frame_axis) -> Array:
+def _estimate(magnitudes, mix, softmask, logit, epsilon) -> Array:
     """The first estimate: complex [source, channel, bin, frame]."""
-    size = jnp.abs(mix)
-    if alpha != 1.0:
-        magnitudes = magnitudes**alpha
-    if residual:
-        magnitudes = with_residual(magnitudes, size**alpha, frame_axis)
     if softmask:
-        return mix * (magnitudes / (EPSILON + magnitudes.sum(0)))
+        mask = magnitudes / (epsilon + magnitudes.sum(0))
+        return mix * (mask if logit is None else jnn.sigmoid(SLOPE * (mask - logit)))
+    size = jnp.abs(mix)
     # an empty bin has phase 0
     return magnitudes * jnp.where(size > 0, mix / jnp.where(size > 0, size, 1), 1)
 
 
-def _refine(spec, mix, iterations, gain, frame_axis) -> Array:
+def expectation_maximization(
+    spec: Array, mix: Array, iterations: int = 1, epsilon: float = EPSILON, frame_axis: int = -1
+) -> tuple[Array, Array, Array]:
+    """Refine spectra [source, channel, bin, frame]: (spectra, variances, covariances).
+
+    No scaling: the mixture is best of a size between 1 and 10. Variances [source, bin, frame] and
+    spatial covariances [source, bin, channel, channel] are those of the last iteration.
+    """
+    spec = _refine(spec, mix, iterations - 1, epsilon, frame_axis)
+    v = jnp.square(jnp.abs(spec)).mean(1)
+    y = jnp.moveaxis(spec, frame_axis, -1)
+    r = jnp.einsum("jcft,jdft->jfcd", y, y.conj(), precision=lax.Precision.HIGHEST)
+    r = r / (epsilon + v.sum(frame_axis))[..., None, None]
+    return _refine(spec, mix, 1, epsilon, frame_axis), v, r
+
+
+def _refine(spec, mix, iterations, epsilon, frame_axis, gain=1.0) -> Array:
     """Iterations of EM from `spec` [source, channel, bin, frame], both scaled by 1 / `gain`."""
     step = _stereo_step if mix.shape[0] == 2 else _mono_step
     spec, mix = spec / gain, mix / gain
     channels = range(mix.shape[0])
     x = tuple((mix[c].real, mix[c].imag) for c in channels)
     y = tuple((spec[:, c].real, spec[:, c].imag) for c in channels)
-    y = lax.fori_loop(0, iterations, lambda _, y: step(y, x, frame_axis), y)
+    y = lax.fori_loop(0, iterations, lambda _, y: step(y, x, epsilon, frame_axis), y)
     return jnp.stack([lax.complex(re * gain, im * gain) for re, im in y], axis=1)
 
 
@@ -143,16 +175,18 @@ def _sum(values: Array) -> Array:
     return sum(values[j] for j in range(len(values)))
 
 
-def _mono_step(y: tuple[Pair], x: tuple[Pair], frame_axis: int) -> tuple[Pair]:
+def _mono_step(y: tuple[Pair], x: tuple[Pair], epsilon: float, frame_axis: int) -> tuple[Pair]:
     """One iteration on one channel: y [source, bin, frame], x [bin, frame]."""
     v = _power(y[0])
     total = v.sum(frame_axis, keepdims=True)
-    modelled = v * (total / (EPSILON + total))
-    share = modelled / (modelled.sum(0) + REGULARISER + EPSILON)
+    modelled = v * (total / (epsilon + total))
+    share = modelled / (modelled.sum(0) + epsilon**0.5)
     return (_each(lambda part: share * part, x[0]),)
 
 
-def _stereo_step(y: tuple[Pair, Pair], x: tuple[Pair, Pair], frame_axis: int) -> tuple[Pair, Pair]:
+def _stereo_step(
+    y: tuple[Pair, Pair], x: tuple[Pair, Pair], epsilon: float, frame_axis: int
+) -> tuple[Pair, Pair]:
     """One iteration on two channels: y [source, bin, frame] each, mixture x [bin, frame]."""
 
     def over_frames(values):
@@ -162,17 +196,20 @@ def _stereo_step(y: tuple[Pair, Pair], x: tuple[Pair, Pair], frame_axis: int) ->
     power = _power(y0)
     v = (power + _power(y1)) / 2
     left = over_frames(power)
-    weight = EPSILON + over_frames(v)
+    weight = epsilon + over_frames(v)
     tilt = _each(lambda p: over_frames(p) / jnp.maximum(left, TINY), _times_conj(y1, y0))
     unexplained = _each(lambda a, b: a - b, y1, _times(tilt, y0))
     u0 = jnp.sqrt(left / weight)  # real
     u1 = _each(lambda part: part * u0, tilt)
     w1 = jnp.sqrt(over_frames(_power(unexplained)) / weight)
-    return filter_stereo(v, (u0, u1, w1), x)
+    return filter_stereo(v, (u0, u1, w1), x, epsilon**0.5)
 
 
 def filter_stereo(
-    v: Array, factors: tuple[Array, Pair, Array], x: tuple[Pair, Pair]
+    v: Array,
+    factors: tuple[Array, Pair, Array],
+    x: tuple[Pair, Pair],
+    regulariser: float = REGULARISER,
 ) -> tuple[Pair, Pair]:
     """Divide a mixture x [bin, frame], two channels, among sources: [source, bin, frame] each.
 
@@ -184,7 +221,7 @@ def filter_stereo(
     cross = _each(lambda part: u0[:, None] * part - part[:, None] * u0, u1)
     mixed = _power(cross) + jnp.square(u0[:, None] * w1) + jnp.square(w1[:, None] * u0)
     trace = jnp.square(u0) + _power(u1) + jnp.square(w1)
-    det = REGULARISER * (REGULARISER + _sum(v * trace))
+    det = regulariser * (regulariser + _sum(v * trace))
     for j in range(len(v)):
         row = v[j] * jnp.square(u0[j] * w1[j])
         for k in range(j + 1, len(v)):
@@ -195,12 +232,12 @@ def filter_stereo(
     to_u = _each(lambda a, b: v * (a - b * u0), _times(u1, x0), x1)  # v_k [x, u_k]
     to_w = _sum(v * jnp.square(w1))  # sum_k v_k w1_k^2
     of_u = _each(lambda a, b: a * u0 + b, x0, _times_conj(x1, u1))  # u_j^H x
-    of_u = _each(lambda a, b: REGULARISER * a + u0 * (to_w * b), of_u, x0)
+    of_u = _each(lambda a, b: regulariser * a + u0 * (to_w * b), of_u, x0)
     for k in range(len(v)):
         pair = _times_conj((to_u[0][k], to_u[1][k]), (cross[0][:, k], cross[1][:, k]))
         of_u = _each(jnp.add, of_u, pair)
     shared = _each(lambda part: _sum(u0 * part), to_u)
-    of_w = _each(lambda a, b: jnp.square(w1) * (REGULARISER * a - b), x1, shared)
+    of_w = _each(lambda a, b: jnp.square(w1) * (regulariser * a - b), x1, shared)
     share = v / det
     return (
         _each(lambda a: share * u0 * a, of_u),

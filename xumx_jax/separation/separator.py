@@ -13,32 +13,40 @@ from jax.sharding import PartitionSpec as P
 from xumx_jax.audio import resample
 from xumx_jax.errors import UserError
 from xumx_jax.separation import chunks, staged
-from xumx_jax.separation.options import check_options
+from xumx_jax.separation.options import FILTERS, check_options
 from xumx_jax.wiener import wiener
 
 CHUNK_SECONDS = 10.0  # for models that cannot take the whole track in stages
 
 
 def separate_chunk(
-    module, variables, mix: Array, *, niter=1, softmask=False, alpha=1.0, residual=False
+    module, variables, mix: Array, *, niter=1, window_frames=None, **options
 ) -> Array:
     """Separate one chunk: [channel, time] -> [source, channel, time], every sample kept.
 
-    The model's masks give magnitudes; `wiener` turns them into spectra.
+    The model's masks give magnitudes; `wiener`, with its `options`, turns them into spectra,
+    `window_frames` at a time.
     """
     transform = module.transform
     spec = transform.forward(mix)
     size = jnp.abs(spec)
     masks = module.apply(variables, size[None], method="masks")[0]
     masks = masks ** (1 / getattr(module, "power", 1))  # of magnitudes, whatever the model masks
-    spec = wiener(masks * size, spec, niter, softmask, alpha, residual)
-    return transform.inverse(spec, mix.shape[-1])
+    size = masks * size
+    frames = spec.shape[-1]
+    step = window_frames or frames
+    windows = [slice(at, at + step) for at in range(0, frames, step)]
+    parts = [wiener(size[..., at], spec[..., at], niter, **options) for at in windows]
+    return transform.inverse(jnp.concatenate(parts, axis=-1), mix.shape[-1])
 
 
 class Separator:
     """A model with its weights and how to apply it: arrays in, arrays out.
 
-    niter, softmask, alpha, residual   as in `wiener`; `residual` adds a stem of that name
+    niter, softmask, alpha, logit, residual   as in `wiener`; `residual` adds a stem of that name
+    filter          whose Wiener filter, a key of FILTERS; None: as the model's original has it,
+                    Open-Unmix's for Open-Unmix, norbert's for the others
+    wiener_frames   frames that it sees at a time; None: as the original
     chunk_seconds   None takes the whole track at once where the model can be run in stages
                     (`separation.staged`: the result has no borders, memory does not grow with
                     the spectrogram), else chunks of 10 s
@@ -58,16 +66,40 @@ class Separator:
         niter: int = 1,
         softmask: bool = False,
         alpha: float = 1.0,
+        logit: float | None = None,
         residual: bool = False,
+        filter: str | None = None,
+        wiener_frames: int | None = None,
         chunk_seconds: float | None = None,
         overlap: float = 0.25,
         batch: int | None = None,
     ):
-        check_options(niter, softmask, alpha, chunk_seconds, overlap, batch)
+        check_options(
+            niter=niter,
+            softmask=softmask,
+            alpha=alpha,
+            logit=logit,
+            chunk_seconds=chunk_seconds,
+            overlap=overlap,
+            batch=batch,
+            filter=filter,
+            wiener_frames=wiener_frames,
+        )
+        if niter and len(module.sources) == 1 and not residual:
+            raise UserError(
+                f"the model has one source, {module.sources[0]}: the Wiener filter needs another "
+                "to weigh it against; wanted a residual, or niter 0"
+            )
         self.model, self.variables = module, variables
         self.sources = tuple(module.sources) + ("residual",) * residual
         self.overlap = overlap
-        self._post = dict(niter=niter, softmask=softmask, alpha=alpha, residual=residual)
+        if filter is None:
+            filter = "norbert" if getattr(module, "bridge", True) else "openunmix"
+        rules, usual_frames = FILTERS[filter]
+        self._post = dict(
+            niter=niter, softmask=softmask, alpha=alpha, logit=logit, residual=residual
+        )
+        self._post |= {"window_frames": wiener_frames or usual_frames, **rules}
         self._whole = None
         if chunk_seconds is None and staged.can_stage(module):
             self._whole = staged.WholeTrack(module, variables, **self._post)

@@ -25,11 +25,11 @@ from xumx_jax.models.umx import UMX
 from xumx_jax.separation import blocks
 from xumx_jax.wiener import wiener
 
-# Also the window of the Wiener filter's statistics: 5.6 s. Four stereo spectra of X-UMX then take
-# less than 32 MiB, the size from which glibc asks the system for every array anew.
+# Also the window of the Wiener filter's statistics where none is given: 5.6 s. Four stereo spectra
+# of X-UMX then take less than 32 MiB, from where on glibc asks the system for every array anew.
 BLOCK_FRAMES = 240
 THREADS = 4
-POST = ("iterations", "softmask", "alpha", "residual")
+POST = ("iterations", "softmask", "alpha", "logit", "residual", "difference", "epsilon")
 
 
 def can_stage(module) -> bool:
@@ -42,19 +42,25 @@ _encode = jax.jit(blocks.encode, static_argnums=0)
 _recur = jax.jit(blocks.recur, static_argnames="backward")
 _gather = jax.jit(blocks.gather, static_argnums=0)
 _masked = jax.jit(blocks.masked, static_argnums=0)
-_wiener = jax.jit(wiener, static_argnames=POST + ("frame_axis",))
+_wiener = jax.jit(wiener, static_argnames=(*POST, "frame_axis"))
 _invert = jax.jit(blocks.invert, static_argnums=0)
 _invert_masked = jax.jit(blocks.invert_masked, static_argnums=0)
 
 
 class WholeTrack:
-    """`(mix [channel, time], progress) -> [source, channel, time]`, with a folded UMX."""
+    """`(mix [channel, time], progress) -> [source, channel, time]`, with a folded UMX.
 
-    def __init__(self, module, variables, niter=1, softmask=False, alpha=1.0, residual=False):
+    `options` are those of `wiener`, `window_frames` is how many frames it sees at a time: None
+    divides the track into equal parts of at most BLOCK_FRAMES.
+    """
+
+    def __init__(self, module, variables, niter=1, residual=False, window_frames=None, **options):
         self.module, self.transform = module, module.transform
         self.outputs = len(module.sources) + residual
-        self._post = dict(zip(POST, (niter, softmask, alpha, residual), strict=True))
-        plain = not (niter or softmask or residual)
+        # without statistics there is nothing that a window could change
+        self.window_frames = window_frames if niter or residual else None
+        self._post = {"iterations": niter, "residual": residual, **options}
+        plain = not (niter or options.get("softmask") or residual)
         self._masks_alone = plain and module.activation == "relu" and module.power == 1
         weights = jax.tree.map(jnp.asarray, blocks.fold(module, variables))
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
@@ -72,11 +78,14 @@ class WholeTrack:
         transform, length = self.transform, mix.shape[1]
         n_fft, hop = transform.n_fft, transform.hop
         frames = transform.frames(length)
-        # Blocks of equal size, so that none is too short for the Wiener filter's statistics.
-        count = -(-frames // BLOCK_FRAMES)
-        edges = [frames * block // count for block in range(count + 1)]
+        most = self.window_frames or BLOCK_FRAMES
+        count = -(-frames // most)
+        if self.window_frames:
+            edges = [min(most * block, frames) for block in range(count + 1)]
+        else:  # equal blocks, so that none is too short for the Wiener filter's statistics
+            edges = [frames * block // count for block in range(count + 1)]
         sizes = np.diff(edges)
-        span = (BLOCK_FRAMES - 1) * hop + n_fft
+        span = (most - 1) * hop + n_fft
         half = n_fft // 2
         padded = np.pad(mix, ((0, 0), (half, half)), mode="reflect")
         weight = np.asarray(transform.weight(frames))
