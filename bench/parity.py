@@ -16,6 +16,7 @@ from pathlib import Path
 import asteroid_xumx
 import jax
 import numpy as np
+import openunmix_cases
 import torch
 from flax.traverse_util import flatten_dict
 
@@ -164,11 +165,21 @@ def aimless_case(folder: Path, seed: int):
     yield from outputs(original, path, music(2, 6.0, seed))
 
 
+def openunmix_case(folder: Path, seed: int, case: dict):
+    """Compare with Open-Unmix's models and filter, on more than one window of the filter."""
+    rate, hop = case["transform"]["sample_rate"], case["transform"]["n_hop"]
+    mix = music(case["network"]["nb_channels"], 330 * hop / rate, seed, rate)
+    yield from openunmix_cases.compare(folder, seed, mix, case, differ)
+
+
 CASES = {
     "asteroid, full": lambda folder: asteroid_case(folder, 1, outputs, **FULL),
     "asteroid, mono": lambda folder: asteroid_case(folder, 2, outputs, **MONO),
     "asteroid, one way, power 2": lambda folder: asteroid_case(folder, 3, outputs, **LIVE),
     "AIMLESS, full": lambda folder: aimless_case(folder, 4),
+    "Open-Unmix, full": lambda folder: openunmix_case(folder, 6, openunmix_cases.MUSIC),
+    "Open-Unmix, one way": lambda folder: openunmix_case(folder, 7, openunmix_cases.LIVE),
+    "Open-Unmix, 16 kHz mono": lambda folder: openunmix_case(folder, 8, openunmix_cases.SPEECH),
     "asteroid, training step": lambda folder: asteroid_case(folder, 5, training, 2.0, **FULL),
 }
 
