@@ -10,6 +10,7 @@ import time
 import warnings
 from pathlib import Path
 
+from xumx_jax.commands import models
 from xumx_jax.errors import UserError
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     _add_separate(commands)
     _add_convert(commands)
+    models.add(commands)
     return top
 
 
@@ -55,8 +57,8 @@ def _add_separate(commands):
     add("inputs", nargs="+", metavar="INPUT", help="audio files of any format")
     add(
         "--model",
-        help="x-umx (published, downloaded once), demo (bundled), or a path: .safetensors, .h5, "
-        ".pth or a checkpoint folder; default: x-umx, or demo where that cannot be had",
+        help="a name of `xumx models` (downloaded once), demo (bundled), or a path: .safetensors, "
+        ".h5, .pth or a folder; default: x-umx, or demo where that cannot be had",
     )
     add("--out", default="separated", metavar="DIR", help="default: %(default)s")
     add("--stems", metavar="A,B", help="write only these stems; default: all")

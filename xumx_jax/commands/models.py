@@ -1,0 +1,49 @@
+"""`xumx models`: what can be had by name, and what lies in the cache."""
+
+
+def add(commands) -> None:
+    """Add the command to the parser's commands."""
+    command = commands.add_parser(
+        "models",
+        help="list the models that have names, fetch them",
+        description="List the models that --model knows by name: their scores (mean SDR in dB on "
+        "MUSDB18's test songs, as their authors report), stems and licences, and which are in the "
+        "cache, where they work offline.",
+    )
+    command.add_argument(
+        "--download",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="fetch into the cache instead of listing; may be given several times",
+    )
+    command.set_defaults(run=run)
+
+
+def run(options) -> int:
+    """List, or download by name."""
+    from xumx_jax import zoo
+
+    for name in options.download:
+        path = zoo.find(name)
+        print(f"{name}: {path}")
+        if name in zoo.PUBLISHED:
+            print(f"  licence: {zoo.PUBLISHED[name].licence}")
+    if not options.download:
+        print("\n".join(table()))
+    return 0
+
+
+def table() -> list[str]:
+    """Lines that say of each model what it is."""
+    from xumx_jax import zoo
+
+    lines = [f"models by name; cache: {zoo.cache_folder()}"]
+    for name, model in zoo.PUBLISHED.items():
+        mean = "       " if model.mean is None else f"{model.mean:.2f} dB"
+        there = "cached" if zoo.cached(name).is_file() else ""
+        lines.append(f"  {name:15} {mean}  {there:7} {model.what}")
+        lines.append(f"  {'':15} {', '.join(model.sources)}")
+        lines.append(f"  {'':15} licence: {model.licence}")
+    lines.append(f"  {zoo.DEMO:15}          bundled the small model that comes with this program")
+    return lines
