@@ -1,5 +1,6 @@
 """Weight files of other programs: what comes out, and that damaged ones are refused by name."""
 
+import importlib
 import os
 import pickle
 import zipfile
@@ -91,6 +92,25 @@ def test_nothing_that_a_pickle_names_is_run(tmp_path):
     with pytest.raises(UserError, match="evil.pth"):
         read(path)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("call", ["os.system", "builtins.eval", "subprocess.Popen"])
+def test_hostile_files_are_refused_even_with_weights_in_them(tmp_path, call):
+    module, name = call.split(".")
+    function = getattr(importlib.import_module(module), name)
+    ran = tmp_path / "ran"
+    code = f"open({str(ran)!r}, 'w')" if name == "eval" else f"touch {ran}"
+
+    class Evil:
+        def __reduce__(self):
+            return function, (code,)
+
+    path = write_pth(tmp_path / "evil.pth", {"state_dict": TENSORS, "options": Evil()})
+    with pytest.raises(
+        UserError, match=rf"evil\.pth: .*hostile: .*would run \w+\.{name}"
+    ) as caught:
+        read(path)
+    assert "\n" not in str(caught.value) and not ran.exists()
 
 
 def test_view_beyond_its_storage_is_refused(tmp_path):

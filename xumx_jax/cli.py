@@ -75,6 +75,7 @@ def _add_separate(commands):
     add("--softmask", action="store_true", help="start from ratio masks")
     add("--alpha", type=float, default=1.0, metavar="A", help="exponent of the ratio masks")
     add("--logit", type=float, metavar="T", help="sharpen the ratio masks around T, such as 0.5")
+    add("--wiener-frames", type=int, metavar="N", help="what the Wiener filter sees at a time")
     add("--residual", action="store_true", help="add a stem for what the model leaves")
     add(
         "--chunk-seconds",
@@ -119,6 +120,7 @@ def separate(options) -> int:
         alpha=options.alpha,
         logit=options.logit,
         residual=options.residual,
+        wiener_frames=options.wiener_frames,
         chunk_seconds=chunk_seconds,
         overlap=0.25 if overlap is None else overlap,
     )

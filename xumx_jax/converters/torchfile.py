@@ -1,7 +1,8 @@
 """Read PyTorch's checkpoint files without PyTorch, and without running anything that they name.
 
 A `.pth` is a pickle, and unpickling calls whatever it names. Here the names of PyTorch's tensors
-build plain records; every other name becomes an inert placeholder.
+build plain records; every other name becomes an inert placeholder, and a file that names what only
+an attack would call is refused.
 """
 
 import io
@@ -30,6 +31,13 @@ DTYPES = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
+
+# No checkpoint has use for these; what is not listed is inert all the same. PyTorch writes names as
+# Python 2 had them: what is in subprocess now was in commands.
+HOSTILE_MODULES = frozenset(
+    "os posix nt subprocess commands sys shutil socket importlib runpy pty ctypes pickle".split()
+)
+HOSTILE_BUILTINS = frozenset("eval exec execfile compile open __import__".split())
 
 
 class Inert:
@@ -117,6 +125,12 @@ class Unpickler(pickle.Unpickler):
                 )
             if name in ("_rebuild_parameter", "_rebuild_parameter_with_state"):
                 return lambda tensor, *_: tensor
+        if module in HOSTILE_MODULES or (
+            module in ("builtins", "__builtin__") and name in HOSTILE_BUILTINS
+        ):
+            raise pickle.UnpicklingError(
+                f"hostile: unpickled by others, it would run {module}.{name}"
+            )
         return type(name, (Inert,), {})
 
     def persistent_load(self, pid: tuple) -> Storage:
