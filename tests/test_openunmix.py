@@ -106,6 +106,17 @@ def test_settings_that_are_missing_or_wrong_are_named(tmp_path, separator, messa
         loading.load_weights(folder)
 
 
+def test_what_the_first_open_unmix_saved_beside_the_weights(tmp_path):
+    """It kept the rate and its transform's windows in the state of each target."""
+    window = np.ones(16, np.float32)
+    beside = {"sample_rate": np.int64(16000), "stft.window": window, "transform.0.window": window}
+    (tmp_path / "separator.json").write_text('{"nhop": 4}')
+    path = write_pth(tmp_path / "speech_f5e0d9f9.pth", openunmix(channels=1) | beside)
+    args = loading.load_weights(path).args
+    assert args["sources"] == ("speech",) and args["sample_rate"] == 16000
+    assert args["channels"] == 1
+
+
 def test_settings_that_differ_are_named(tmp_path):
     folder = write_folder(tmp_path / "model", ("vocals",))
     (folder / "vocals.json").write_text('{"args": {"nhop": 8}}')

@@ -83,8 +83,9 @@ def fetch(
         else:
             weights = readers.read(*places.values())
         model = converters.convert(weights, published.kind)
-        if tuple(model.args["sources"]) != published.sources:
-            raise UserError(f"{folder}: sources {model.args['sources']}, not {published.sources}")
+        found = set(model.args["sources"])  # in the file's own order, whatever is said of it
+        if found != set(published.sources):
+            raise UserError(f"{name}: its files hold {', '.join(sorted(found))}, not what is said")
         info = {
             **model.info,
             "url": " ".join(file.url for file in published.files.values()),

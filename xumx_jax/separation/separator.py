@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -32,12 +32,27 @@ def separate_chunk(
     size = jnp.abs(spec)
     masks = module.apply(variables, size[None], method="masks")[0]
     masks = masks ** (1 / getattr(module, "power", 1))  # of magnitudes, whatever the model masks
-    size = masks * size
-    frames = spec.shape[-1]
-    step = window_frames or frames
-    windows = [slice(at, at + step) for at in range(0, frames, step)]
-    parts = [wiener(size[..., at], spec[..., at], niter, **options) for at in windows]
-    return transform.inverse(jnp.concatenate(parts, axis=-1), mix.shape[-1])
+    filter = partial(wiener, iterations=niter, **options)
+    spec = in_windows(filter, masks * size, spec, window_frames)
+    return transform.inverse(spec, mix.shape[-1])
+
+
+def in_windows(filter, magnitudes: Array, mix: Array, frames: int | None) -> Array:
+    """Apply `filter` to every `frames` frames for themselves; the last window may be shorter."""
+    total = mix.shape[-1]
+    if frames is None or frames >= total:
+        return filter(magnitudes, mix)
+    whole = total - total % frames
+
+    def cut(x):  # [..., frame] -> [window, ..., frame]
+        return jnp.moveaxis(x[..., :whole].reshape(*x.shape[:-1], -1, frames), -2, 0)
+
+    # one after the other, and compiled once
+    done = lax.map(lambda pair: filter(*pair), (cut(magnitudes), cut(mix)))
+    parts = [jnp.moveaxis(done, 0, -2).reshape(*done.shape[1:-1], whole)]
+    if whole < total:
+        parts.append(filter(magnitudes[..., whole:], mix[..., whole:]))
+    return jnp.concatenate(parts, axis=-1)
 
 
 class Separator:
