@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipelines.evaluation import protocol, scoring, systems, tracks
 from pipelines.evaluation.work import Work
+from xumx_jax import checkpoint
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.report import write_report
 from xumx_jax.evaluation.scores import TrackScores, read_methods
@@ -26,6 +27,11 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
                 found = {label: next(iter(found.values()))}
             _check_new(found, published)
             published |= found
+        elif _holds_neither(Path(place).expanduser()):
+            raise UserError(
+                f"{place}: neither scores nor a model; wanted {options.subset}/TRACK.json or "
+                f"METHOD/{options.subset}/TRACK.json, or {checkpoint.MANIFEST} in it"
+            )
         else:
             names.append(name)
     if not (names or options.estimates):
@@ -64,6 +70,8 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
                     f"{system.targets[0]}; wanted another target, such as accompaniment, "
                     "or --metrics sdr"
                 )
+    if outdir:
+        _check_outdir(outdir, data)
     if outdir and all(system.separate is None for system in made):
         raise UserError("--outdir has no use without a model; the estimates stay where they are")
     folders, outdirs = {}, {}
@@ -104,6 +112,20 @@ def _holds_scores(folder: Path, subset: str) -> bool:
     return any(
         any(place.glob("**/*.json")) for place in (folder / subset, *folder.glob(f"*/{subset}"))
     )
+
+
+def _holds_neither(folder: Path) -> bool:
+    models = (checkpoint.MANIFEST, checkpoint.STEPS)
+    return folder.is_dir() and not any((folder / name).exists() for name in models)
+
+
+def _check_outdir(outdir: Path, data: tracks.Data) -> None:
+    """Raises UserError if estimates would replace the true sources."""
+    for track in data.tracks:
+        if (outdir / data.subset / track.name).resolve() == track.path.resolve():
+            raise UserError(
+                f"{outdir}: estimates would replace the tracks; wanted another --outdir"
+            )
 
 
 def _check_new(labels, known) -> None:

@@ -50,7 +50,7 @@ class Work:
                     continue
                 try:
                     expected = protocol.describe(system, self.data, track, self.wanted)
-                except UserError:  # its files are bad, as will be said when it is its turn
+                except (UserError, OSError):  # its files are bad: said when it is its turn
                     continue
                 found = protocol.finished(path, expected)
                 if found and self._kept(system, track):
