@@ -7,11 +7,12 @@ clock starts, and for "long" the same as WAV, which is read while it scores. Res
 museval       museval's BSSEval v4, on float64 as its own readers give it
 float64       ours, all four metrics
 float32       the same in single precision
-sdr           ours, SDR alone
+sdr           ours, SDR alone; after the first turn ten times a turn, being so quick
 long          as float64, with both sets read from files piece by piece
 museval-long  museval on the same files, all of them in memory as it wants it
 """
 
+import itertools
 import sys
 import time
 import types
@@ -25,6 +26,7 @@ import soundfile  # noqa: E402
 from worker import serve  # noqa: E402
 
 RATE = 44_100
+REPEATS = 10
 
 
 class Files:
@@ -77,11 +79,14 @@ def ours(folder: Path, side: str, platform: str):
     if jax.default_backend() != platform:
         raise SystemExit(f"jax computes on {jax.default_backend()}, wanted {platform}")
     references, estimates = inputs(folder, side == "long")
+    turns = itertools.chain([1], itertools.repeat(REPEATS))
+    precision = "float32" if side == "float32" else "float64"
 
     def task():
         if side == "sdr":
-            return sdr_frames(references, estimates, RATE)[None]
-        precision = "float32" if side == "float32" else "float64"
+            for _ in range(next(turns)):
+                found = sdr_frames(references, estimates, RATE)
+            return found[None]
         found = bss_eval(references, estimates, RATE, precision=precision)
         return np.stack([found.sdr, found.isr, found.sir, found.sar])
 
@@ -90,7 +95,8 @@ def ours(folder: Path, side: str, platform: str):
     def device_mib():
         return (device.memory_stats() or {}).get("peak_bytes_in_use", 0) / 2**20
 
-    return task, {"version": jax.__version__, "device": device.device_kind}, device_mib
+    facts = {"version": jax.__version__, "device": device.device_kind}
+    return task, facts | {"repeats": REPEATS if side == "sdr" else 1}, device_mib
 
 
 def main(side: str, folder: str, platform: str = "cpu") -> None:

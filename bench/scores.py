@@ -125,7 +125,8 @@ def main(arguments=None) -> None:
     musdb, songs = options.musdb, Path(options.songs)
     if not musdb:
         url = musdb_index()["sample-url"]
-        musdb = fetch_archive(url, cache_folder() / "musdb18-7", "MUSDB18 preview")
+        place, instead = cache_folder() / "musdb18-7", "--musdb FOLDER (make: MUSDB=FOLDER)"
+        musdb = fetch_archive(url, place, "MUSDB18 preview", instead)
 
     real = evaluate(musdb, options.subset, options.workdir / "musdb18", more)
     made = evaluate(songs.parent, songs.name, options.workdir / "songs", more)

@@ -111,9 +111,12 @@ def test_few_values_have_an_axis(tmp_path, figures, values):
     assert low < min(values) and high > max(values)
 
 
-def test_singular_references_are_marked(tmp_path, figures):
+def test_singular_references_are_marked_and_drawn_by_their_stable_values(tmp_path, figures):
     scores = methods(["demo", "IRM"], metrics=("SDR", "SIR"))
-    scores["demo"][0].regularised = {"bass": {"SIR": np.zeros(20)}}
+    scores["demo"][0].regularised = {"bass": {"SIR": np.full(20, 3.0)}}
+    drawn = plots._values(scores, "bass", "SIR")
+    assert set(drawn["demo"]) == {3} and len(set(drawn["IRM"])) == 20
+    assert len(set(plots._values(scores, "bass", "SDR")["demo"])) == 20
     plots.draw(tmp_path, scores, ["SDR", "SIR"], ["bass"])
     labels = [[t.get_text() for t in f.axes[0].get_yticklabels()] for f in figures]
     assert labels == [["demo", "IRM"], ["demo †", "IRM"]]

@@ -17,11 +17,14 @@ BLOCK_BYTES = 1 << 18
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 
 
-def fetch_archive(url: str, place: Path, what: str) -> Path:
+def fetch_archive(
+    url: str, place: Path, what: str, instead: str = "--config.data.root=FOLDER"
+) -> Path:
     """Download a .zip and unpack it to the folder `place`, once -> that folder.
 
     A download that broke off is continued by the next call. Raises UserError, in one line, if it
-    fails, and if the archive is damaged or reaches outside of its folder.
+    fails, and if the archive is damaged or reaches outside of its folder. `instead` is the option
+    that the line names for who has no network.
     """
     if place.is_dir():
         return place
@@ -30,7 +33,7 @@ def fetch_archive(url: str, place: Path, what: str) -> Path:
             return place
         archive = place.with_name(place.name + ".zip" + PART)
         try:
-            _download(url, archive, what)
+            _download(url, archive, what, instead)
             _unpack(archive, place, url)
         except OSError as error:
             raise unusable(place.parent, error) from error
@@ -38,7 +41,7 @@ def fetch_archive(url: str, place: Path, what: str) -> Path:
     return place
 
 
-def _download(url: str, archive: Path, what: str) -> None:
+def _download(url: str, archive: Path, what: str, instead: str) -> None:
     from tqdm import tqdm
 
     done = archive.stat().st_size if archive.exists() else 0
@@ -50,12 +53,12 @@ def _download(url: str, archive: Path, what: str) -> None:
         error.close()
         if error.code == RANGE_NOT_SATISFIABLE and done:  # nothing is left of it, or another file
             archive.unlink()
-            return _download(url, archive, what)
+            return _download(url, archive, what, instead)
         raise UserError(f"{hint}: download failed, {error}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise UserError(
-            f"{hint}: download failed, {reason}; without a network give --config.data.root=FOLDER"
+            f"{hint}: download failed, {reason}; without a network give {instead}"
         ) from error
     with response:
         if response.status != PARTIAL_CONTENT:  # the server starts from the beginning

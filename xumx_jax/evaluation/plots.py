@@ -62,10 +62,11 @@ def _over_frames(methods) -> bool:
 
 
 def _values(methods, target: str, metric: str) -> dict[str, np.ndarray]:
-    """What the boxes of one panel are made of, for every method."""
+    """What the boxes of one panel are made of, for every method; stable values where there are."""
     found = {}
     for name, tracks in methods.items():
-        frames = [s.frames[target][metric] for s in tracks if metric in s.frames.get(target, {})]
+        tables = [{**s.frames.get(target, {}), **s.regularised.get(target, {})} for s in tracks]
+        frames = [table[metric] for table in tables if metric in table]
         if not _over_frames(methods):
             frames = [[median(values)] for values in frames]
         values = np.concatenate([np.zeros(0), *frames])
@@ -83,7 +84,7 @@ def _title(methods, metric: str) -> str:
 
 
 def _flagged(methods, metric: str) -> set[str]:
-    """Name the methods whose metric rests on singular references."""
+    """Name the methods of whose tracks some have singular references, which matter to a metric."""
     return {
         name
         for name, tracks in methods.items()
@@ -114,7 +115,7 @@ def _figure(metric: str, panels: dict[str, dict], title: str, flagged: set[str])
     figure.suptitle(title)
     legend = "line: median; box: quartiles; whiskers: up to 1.5 boxes; ◂ ▸ (how many) lie beyond"
     if flagged:
-        legend += f"\n{FLAG} singular references: {metric} is not reproducible, see scores.md"
+        legend += f"\n{FLAG} regularised values, where references are singular: see scores.md"
     figure.supxlabel(legend, fontsize="small", color="0.3")
     return figure
 
