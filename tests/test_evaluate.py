@@ -258,9 +258,14 @@ def test_compare_models_oracles_and_score_folders(run, songs, model, tmp_path):
 
 
 def test_score_folders_alone(run, songs, tmp_path):
-    run("--model", "mixture", "--root", songs, evaldir=tmp_path / "a")
-    status, told, err = run("--compare", tmp_path / "a")
-    assert (status, err) == (0, "") and "| a " in told
+    run("--model", "mixture", "--root", songs, evaldir=tmp_path / "all" / "a")
+    for given, name in (
+        (f"{tmp_path}/all/a", "a"),
+        (f"{tmp_path}/all", "a"),
+        (f"b={tmp_path}/all", "b"),
+    ):
+        status, told, err = run("--compare", given)
+        assert (status, err) == (0, "") and f"| {name} " in told
     assert "scores.md" in files_in(tmp_path / "scores")
 
 

@@ -23,7 +23,7 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
         label, place = systems.label_of(name)
         if _holds_scores(Path(place).expanduser(), options.subset):
             found = read_methods(Path(place).expanduser(), options.subset)
-            if len(found) == 1:
+            if len(found) == 1 and place != name:  # a label was given
                 found = {label: next(iter(found.values()))}
             _check_new(found, published)
             published |= found
