@@ -148,7 +148,7 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
 
 def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     options = ["--model", "IRM2", "--root", songs, "--evaldir", tmp_path, "--metrics", "sdr"]
-    process = start(*options)
+    process = start(*options, TMPDIR=str(tmp_path))
     assert process.stdout.readline().startswith("one: SDR vocals ")
     process.kill()
     process.communicate()
