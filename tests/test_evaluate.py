@@ -148,7 +148,7 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
 
 def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     options = ["--model", "IRM2", "--root", songs, "--evaldir", tmp_path, "--metrics", "sdr"]
-    process = start(*options)
+    process = start(*options, TMPDIR=str(tmp_path))
     assert process.stdout.readline().startswith("one: SDR vocals ")
     process.kill()
     process.communicate()
@@ -258,9 +258,14 @@ def test_compare_models_oracles_and_score_folders(run, songs, model, tmp_path):
 
 
 def test_score_folders_alone(run, songs, tmp_path):
-    run("--model", "mixture", "--root", songs, evaldir=tmp_path / "a")
-    status, told, err = run("--compare", tmp_path / "a")
-    assert (status, err) == (0, "") and "| a " in told
+    run("--model", "mixture", "--root", songs, evaldir=tmp_path / "all" / "a")
+    for given, name in (
+        (f"{tmp_path}/all/a", "a"),
+        (f"{tmp_path}/all", "a"),
+        (f"b={tmp_path}/all", "b"),
+    ):
+        status, told, err = run("--compare", given)
+        assert (status, err) == (0, "") and f"| {name} " in told
     assert "scores.md" in files_in(tmp_path / "scores")
 
 

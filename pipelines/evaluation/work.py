@@ -106,7 +106,8 @@ class Work:
             say("note", f"{name}: {note}")
         self.done[system.label, track.name] = scores
         took = time.perf_counter() - begin
-        print(f"{name}: {headline(scores, self.wanted)} ({took:.1f} s)", flush=True)
+        line = f"{name}: {headline(scores, self.wanted)} ({took:.1f} s)\n"
+        print(line, end="", flush=True)  # in one go: others may be printing
 
     def _scores(self, system: System, song: Song) -> TrackScores:
         """Separate, score and save one song."""
