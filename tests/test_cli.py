@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -137,7 +138,10 @@ def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, s
         (["--stems", "vocals,piano"], "unknown stem 'piano'; the model has bass, drums"),
         (["--stems", "residual"], "unknown stem 'residual'"),
         (["--format", "flac", "--bits", "32f"], "flac files cannot hold '32f' bits"),
-        (["--format", "mp3"], "format 'mp3' is not known; wanted one of wav, flac"),
+        (["--format", "mp4"], "format 'mp4' is not known; wanted one of wav, flac, mp3, ogg"),
+        (["--format", "mp3", "--bits", "16"], "mp3 files have no bits ('16'); wanted --bitrate"),
+        (["--bitrate", "128"], "wav files have no bitrate"),
+        (["--format", "opus", "--bitrate", "9"], "opus files wanted 16 to 510 kbit/s"),
         (["--bits", "8"], "wav files cannot hold '8' bits"),
         (["--alpha", "2"], "alpha acts with softmask alone"),
         (["--niter", "-1"], "niter is -1"),
@@ -208,15 +212,38 @@ def test_rates_from_8_to_192_kilohertz(run):
         assert read == rate and stem.shape == (2, 2001)
 
 
-def test_clipping_is_said_and_files_are_replaced(run, tmp_path):
+def test_stems_share_a_gain_which_is_said_and_files_are_replaced(run, tmp_path):
     write("loud.wav", noise() * 40)
     old = tmp_path / "work" / "separated" / "loud"
     old.mkdir(parents=True)
     (old / "bass.wav").write_bytes(b"old")
     status, _, err = run("loud.wav")
-    assert status == 0 and "beyond full scale were clipped" in err
-    assert audio.decode(old / "bass.wav")[0].shape == (2, 3000)
+    assert status == 0 and err.startswith("xumx: warning: loud.wav: ") and err.count("\n") == 1
+    assert "dB softer" in err
+    kept = {name: audio.decode(old / f"{name}.wav")[0] for name in SOURCES}
     assert stems_in(old) == [f"{name}.wav" for name in SOURCES]
+    assert run("loud.wav", "--bits", "32f", "--out", "float")[2] == ""
+    loud = {name: audio.decode(f"float/loud/{name}.wav")[0] for name in SOURCES}
+    peak = max(np.abs(wave).max() for wave in loud.values())
+    assert peak > 1
+    for name in SOURCES:
+        np.testing.assert_allclose(kept[name] * peak, loud[name], atol=peak * 2**-15)
+
+
+@pytest.mark.parametrize(
+    ("format", "bitrate"), [("mp3", 96), ("ogg", 96), ("m4a", 96), ("opus", 64)]
+)
+def test_lossy_formats_and_their_bitrate(run, format, bitrate):
+    write("song.wav", noise(44100), 44100)
+    chosen = ("song.wav", "--stems", "other", "--format", format)
+    assert run(*chosen)[0] == 0
+    path = Path(f"separated/song/other.{format}")
+    default = path.stat().st_size
+    assert run(*chosen, "--bitrate", bitrate)[0] == 0
+    assert path.stat().st_size < 0.8 * default
+    stem, rate = audio.decode(path)
+    assert rate == (48000 if format == "opus" else 44100)
+    assert stem.shape == (2, rate)
 
 
 def test_interruption(run, monkeypatch, tmp_path):

@@ -60,8 +60,14 @@ def _add_separate(commands):
     )
     add("--out", default="separated", metavar="DIR", help="default: %(default)s")
     add("--stems", metavar="A,B", help="write only these stems; default: all")
-    add("--format", default="wav", metavar="wav|flac", help="default: %(default)s")
-    add("--bits", default="16", metavar="16|24|32f", help="default: %(default)s")
+    add(
+        "--format",
+        default="wav",
+        metavar="F",
+        help="wav, flac, mp3, ogg, m4a or opus; default: %(default)s",
+    )
+    add("--bits", metavar="16|24|32f", help="of wav and flac (not 32f); default: 16")
+    add("--bitrate", type=int, metavar="K", help="of the others, kbit/s; default: 256, opus 192")
     add(
         "--niter",
         type=int,
@@ -119,7 +125,8 @@ def separate(options) -> int:
         overlap=0.25 if overlap is None else overlap,
     )
     check_options(**{name: value for name, value in post.items() if name != "residual"})
-    audio.check_format(options.format, options.bits)
+    encoding = dict(format=options.format, bits=options.bits, bitrate=options.bitrate)
+    audio.check_format(**encoding)
     folders = _folders(options.inputs, Path(options.out))
 
     failed = 0
@@ -143,7 +150,7 @@ def separate(options) -> int:
     print(_describe(options.model, info))
     for path, folder in folders.items():
         try:
-            print(_separate_file(separator, path, folder, stems, options.format, options.bits))
+            print(_separate_file(separator, path, folder, stems, encoding))
         except UserError as error:
             _say("error", error)
             failed += 1
@@ -181,7 +188,7 @@ def _chosen(stems, sources) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _separate_file(separator, path, folder, stems, format, bits) -> str:
+def _separate_file(separator, path, folder, stems, encoding) -> str:
     """Separate one file and return its summary."""
     from tqdm import tqdm
 
@@ -197,9 +204,9 @@ def _separate_file(separator, path, folder, stems, format, bits) -> str:
         ) as bar:
             separated = separator(mix, rate, lambda done: bar.update(100 * done - bar.n))
         took = time.perf_counter() - begin
-        paths = {stem: folder / f"{stem}.{format}" for stem in stems}
+        paths = {stem: folder / f"{stem}.{encoding['format']}" for stem in stems}
         waves = {paths[stem]: separated[stem] for stem in stems}
-        audio.encode_all(waves, rate, format, bits)
+        audio.encode_all(waves, rate, **encoding)
     for warning in caught:
         message = str(warning.message)
         _say("warning", message if str(path) in message else f"{path}: {message}")
