@@ -98,6 +98,12 @@ def test_chosen_stems_as_flac(run, tmp_path):
     assert soundfile.info(folder / "a song" / "bass.flac").subtype == "PCM_24"
 
 
+def test_tags_are_carried_over(run):
+    audio.encode("song.mp3", noise(44100), 44100, "mp3", tags=audio.Tags({"title": "A"}))
+    assert run("song.mp3", "--stems", "bass")[0] == 0
+    assert audio.read_tags("separated/song/bass.wav").text == {"title": "A (song) (bass)"}
+
+
 def test_several_files_of_which_some_are_bad(run, tmp_path):
     for name in ("a.wav", "b.wav"):
         write(name, noise())

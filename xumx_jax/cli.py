@@ -206,7 +206,7 @@ def _separate_file(separator, path, folder, stems, encoding) -> str:
         took = time.perf_counter() - begin
         paths = {stem: folder / f"{stem}.{encoding['format']}" for stem in stems}
         waves = {paths[stem]: separated[stem] for stem in stems}
-        audio.encode_all(waves, rate, **encoding)
+        audio.encode_all(waves, rate, **encoding, tags=audio.read_tags(path))
     for warning in caught:
         message = str(warning.message)
         _say("warning", message if str(path) in message else f"{path}: {message}")

@@ -8,12 +8,14 @@ from xumx_jax.audio.decode import check_file, decode, open_blocks
 from xumx_jax.audio.encode import StemWriter, encode, encode_all
 from xumx_jax.audio.formats import BITS, FORMATS, check_format, quantise
 from xumx_jax.audio.resample import StreamResampler, resample
+from xumx_jax.audio.tags import Tags, read_tags
 
 __all__ = [
     "BITS",
     "FORMATS",
     "StemWriter",
     "StreamResampler",
+    "Tags",
     "check_file",
     "check_format",
     "decode",
@@ -21,5 +23,6 @@ __all__ = [
     "encode_all",
     "open_blocks",
     "quantise",
+    "read_tags",
     "resample",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax.audio.formats import BITS, check_format, is_float
+from xumx_jax.audio.tags import NO_TAGS
 from xumx_jax.audio.writers import ERRORS, open_writer
 from xumx_jax.errors import UserError
 
@@ -16,12 +17,12 @@ _BLOCK = 1 << 18
 _SPOOL_BYTES = 1 << 27  # a stem that is kept in memory until its gain is known
 
 
-def encode(path, wave, rate, format="wav", bits=None, bitrate=None) -> float:
+def encode(path, wave, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS) -> float:
     """Write [channel, time] to one file, whole or not at all; see `encode_all`."""
-    return encode_all({path: wave}, rate, format, bits, bitrate)
+    return encode_all({path: wave}, rate, format, bits, bitrate, tags)
 
 
-def encode_all(waves, rate, format="wav", bits=None, bitrate=None) -> float:
+def encode_all(waves, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS) -> float:
     """Write {path: [channel, time]}, all or none, and return the gain: see `StemWriter`."""
     waves = {Path(path): np.asarray(wave, np.float32) for path, wave in waves.items()}
     if not waves:
@@ -36,6 +37,7 @@ def encode_all(waves, rate, format="wav", bits=None, bitrate=None) -> float:
         *(rate, channels, format, bits, bitrate),
         gain=gain,
         length=length,
+        tags=tags,
     )
     with writer:
         for at in range(0, length, _BLOCK):
@@ -55,6 +57,7 @@ class StemWriter:
     format   one of FORMATS, with `bits` or `bitrate` (kbit/s), None for the format's own default
     gain     None, or what every stem is multiplied by
     length   the number of samples, if known
+    tags     of the track (`read_tags`); a file's name without suffix goes behind the title
 
     Files stand under temporary names until the block ends; then they are renamed, or removed if
     it ended in an error, so nothing half-written ever has a final name. Float files keep every
@@ -65,15 +68,25 @@ class StemWriter:
     """
 
     def __init__(
-        self, paths, rate, channels, format="wav", bits=None, bitrate=None, gain=None, length=None
+        self,
+        paths,
+        rate,
+        channels,
+        format="wav",
+        bits=None,
+        bitrate=None,
+        gain=None,
+        length=None,
+        tags=NO_TAGS,
     ):
         check_format(format, bits, bitrate)
         if bits is None and format in BITS:
             bits = BITS[format][0]
         self.paths = {name: Path(path) for name, path in paths.items()}
-        self.rate, self.channels, self.length = rate, channels, length
+        self.rate, self.channels = rate, channels
         self.gain, self.peak = 1.0 if is_float(format, bits) else gain, 0.0
-        self._settings = dict(format=format, bits=bits, bitrate=bitrate)
+        self._settings = dict(format=format, bits=bits, bitrate=bitrate, length=length)
+        self._tags = tags
         self._parts, self._writers, self._spools, self._made = {}, {}, {}, []
         self._stack = ExitStack()
 
@@ -127,7 +140,9 @@ class StemWriter:
 
     def _start(self, name):
         self._writers[name] = writer = open_writer(
-            self._parts[name], self.rate, self.channels, **self._settings, length=self.length
+            *(self._parts[name], self.rate, self.channels),
+            **self._settings,
+            tags=self._tags.of_stem(self.paths[name].stem),
         )
         self._stack.callback(_close_quietly, writer)
 

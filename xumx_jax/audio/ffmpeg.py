@@ -22,7 +22,7 @@ def open_file(path, stack):
     import av
 
     with _named(path):
-        container = stack.enter_context(av.open(str(path)))
+        container = stack.enter_context(av.open(str(path), metadata_errors="replace"))
         if not container.streams.audio:
             raise UserError(f"{path}: holds no audio stream; wanted an audio file")
         stream = container.streams.audio[0]

@@ -9,6 +9,7 @@ import struct
 import numpy as np
 
 from xumx_jax.audio.formats import quantise
+from xumx_jax.audio.tags import NO_TAGS, info_chunk
 
 # What 32 bits can count, less room for headers and tags.
 LIMIT_BYTES = 0xFFFFFFFF - (1 << 20)
@@ -20,11 +21,12 @@ class WavFile:
     """Write [channel, time] blocks to a binary file as WAV, as RF64 where that outgrows 4 GB.
 
     `frames` is the length if it is known, which a file that cannot seek (a pipe) needs for a true
-    header. Raises OSError where `file` does.
+    header; `tags` stand at the end. Raises OSError where `file` does.
     """
 
-    def __init__(self, file, rate, channels, bits, frames=None):
+    def __init__(self, file, rate, channels, bits, frames=None, tags=NO_TAGS):
         self.file, self.rate, self.channels, self.bits = file, rate, channels, bits
+        self._info = info_chunk(tags)
         self._stated, self._frames = frames, 0
         self._bytes_each = channels * int(bits[:2]) // 8
         file.write(self._header(frames))
@@ -47,6 +49,7 @@ class WavFile:
         with self.file as file:
             if self._frames * self._bytes_each % 2:
                 file.write(b"\0")
+            file.write(self._info)
             if self._frames != self._stated and file.seekable():
                 file.seek(0)
                 file.write(self._header(self._frames))
@@ -60,8 +63,8 @@ class WavFile:
         else:
             fmt = struct.pack("<HHIIHH", coding, *shape)
         data = (frames or 0) * self._bytes_each
-        # "WAVE", then 36 bytes kept free for RF64's lengths, fmt and data
-        whole = 4 + 36 + 8 + len(fmt) + 8 + data + data % 2
+        # "WAVE", then 36 bytes kept free for RF64's lengths, fmt, data and tags
+        whole = 4 + 36 + 8 + len(fmt) + 8 + data + data % 2 + len(self._info)
         large = whole > LIMIT_BYTES
         spare = struct.pack("<QQQI", whole, data, frames or 0, 0) if large else bytes(28)
         if large or frames is None:

@@ -1,19 +1,21 @@
 """One open file of each format, with `write([channel, time])` and `close()`."""
 
 from fractions import Fraction
+from io import BytesIO
 
 import numpy as np
 
 from xumx_jax.audio.formats import BITRATES, quantise, stored_rate
 from xumx_jax.audio.resample import StreamResampler
 from xumx_jax.audio.riff import WavFile
+from xumx_jax.audio.tags import ATTACHED_PICTURE, NO_TAGS, SOUNDFILE, picture_block
 from xumx_jax.errors import UserError
 
 # {format: (FFmpeg's codec, FFmpeg's container)}; its own Vorbis encoder is an experiment
 _CODECS = {
     "flac": ("flac", "flac"),
     "mp3": ("libmp3lame", "mp3"),
-    "m4a": ("aac", "ipod"),
+    "m4a": ("aac", "mp4"),
     "opus": ("libopus", "opus"),
 }
 # By number of channels, as FLAC orders them
@@ -30,17 +32,17 @@ def ERRORS():
     return OSError, av.FFmpegError, soundfile.LibsndfileError, AssertionError
 
 
-def open_writer(path, rate, channels, format, bits, bitrate, length=None):
+def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=NO_TAGS):
     """Open `path` for one stem; formats that do not know `rate` get the next that they know."""
     kept = stored_rate(format, rate)
     if format == "wav":
-        return WavFile(open(path, "wb"), rate, channels, bits, length)
+        return WavFile(open(path, "wb"), rate, channels, bits, length, tags)
     kbits = bitrate or BITRATES.get(format, (None,))[0]
     if format == "ogg":
-        return VorbisFile(path, rate, channels, kbits)
+        return VorbisFile(path, rate, channels, kbits, tags)
     if channels >= len(_LAYOUTS) or (format != "flac" and channels > 2):
         raise UserError(f"{path}: {format} files of {channels} channels; wanted wav for those")
-    writer = FFmpegFile(path, kept, channels, format, bits, kbits)
+    writer = FFmpegFile(path, kept, channels, format, bits, kbits, tags)
     return writer if kept == rate else Resampled(writer, rate, kept, channels)
 
 
@@ -63,7 +65,7 @@ class Resampled:
 class VorbisFile:
     """Ogg Vorbis with libsndfile, at the quality whose bitrate is nearest."""
 
-    def __init__(self, path, rate, channels, kbits):
+    def __init__(self, path, rate, channels, kbits, tags):
         import soundfile
 
         # the table is of stereo at 44.1 kHz
@@ -75,6 +77,9 @@ class VorbisFile:
             format="OGG",
             compression_level=1 - float(quality),
         )
+        for name, attribute in SOUNDFILE.items():
+            if name in tags.text:
+                setattr(self.file, attribute, tags.text[name])
 
     def write(self, block):
         self.file.write(np.ascontiguousarray(block.T))
@@ -93,13 +98,13 @@ class VorbisFile:
 class FFmpegFile:
     """FLAC or a lossy format with FFmpeg's encoders, of which decoders give back every sample."""
 
-    def __init__(self, path, rate, channels, format, bits, kbits):
+    def __init__(self, path, rate, channels, format, bits, kbits, tags):
         import av
 
         self.av, self.rate, self.bits, self.frames, self.closed = av, rate, bits, 0, False
         codec, container = _CODECS[format]
         # MP4 states where the sound ends in units of this, by default of milliseconds
-        options = {"movie_timescale": str(rate)} if container == "ipod" else {}
+        options = {"movie_timescale": str(rate), "brand": "M4A "} if container == "mp4" else {}
         self.container = av.open(str(path), "w", format=container, options=options)
         self.stream = self.container.add_stream(codec, rate=rate)
         self.layout = self.stream.layout = _LAYOUTS[channels]
@@ -108,10 +113,28 @@ class FFmpegFile:
         # what the encoder takes, in pieces of the size that it takes
         self.sample_format = {"16": "s16", "24": "s32"}.get(bits, "fltp")
         self.stream.format = self.sample_format if codec != "libopus" else "flt"
+        self.container.metadata.update(tags.text)
+        cover = None
+        if tags.cover and container == "opus":
+            self.container.metadata["METADATA_BLOCK_PICTURE"] = picture_block(tags)
+        elif tags.cover:
+            cover = self._add_cover(tags.cover)
         self.stream.open()
+        if cover:
+            self.container.start_encoding()
+            self.container.mux(cover)
         self.pieces = av.AudioResampler(
             self.stream.format.name, self.layout, rate, self.stream.frame_size or None
         )
+
+    def _add_cover(self, picture):
+        with self.av.open(BytesIO(picture)) as file:
+            source = file.streams.video[0]
+            packet = next(file.demux(source))
+            packet.stream = stream = self.container.add_stream_from_template(source)
+        stream.disposition = ATTACHED_PICTURE
+        packet.pts = packet.dts = 0
+        return packet
 
     def write(self, block):
         if not block.shape[1]:
