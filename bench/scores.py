@@ -42,10 +42,8 @@ Written by `make scores`."""
 SINGULAR = """\
 ISR, SIR and SAR are regularised on {}, whose references are singular (such as those decoded
 from AAC): there the protocol's own values change with rounding."""
-MISSING, MUCH = (
-    "–",
-    100,
-)  # above, a number tells of rounding alone: the artifacts of a plain mixture
+MISSING = "–"
+MUCH = 100  # dB; above, a number tells of rounding alone: the artifacts of a plain mixture
 
 
 def evaluate(root: Path, subset: str, evaldir: Path, more=()) -> dict:

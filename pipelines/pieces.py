@@ -1,17 +1,12 @@
 """Validation: the same pieces of the same tracks every time, with the real mixture."""
 
-import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.loader import make_examples, own_slice
-from pipelines.recipe import Recipe
-from xumx_jax.errors import UserError
+from pipelines.loader import own_slice
 from xumx_jax.training.examples import Pieces
-
-UNTOUCHED = Recipe(gain=(1.0, 1.0), swap=0.0)
 
 
 class Piece(NamedTuple):
@@ -23,9 +18,8 @@ class Piece(NamedTuple):
 
 
 def pieces(
-    tracks, samples: int, batch: int = 1, *, process_index: int = 0, process_count: int = 1,
-    examples: int = 100,
-) -> Iterator[Pieces]:  # fmt: skip
+    tracks, samples: int, batch: int = 1, *, process_index: int = 0, process_count: int = 1
+) -> Iterator[Pieces]:
     """Cut whole tracks into pieces of `samples`, the last of which ends with its track.
 
     It overlaps the one before and weighs its share: what the others have not covered. The weights
@@ -33,14 +27,8 @@ def pieces(
     the reference. A track shorter than a piece is one piece, followed by silence. `samples` 0 or
     less: every track whole, in a batch of its own. Rows left over are silence (or, beside a whole
     track, copies) of weight 0. Of `process_count` hosts, each gets its slice of a batch.
-
-    Data whose files do not belong to songs have no tracks: so many `examples`, mixed as their index
-    says, take their place.
     """
     own = own_slice(batch, process_index, process_count)
-    if not tracks.aligned:
-        yield from _mixed(tracks, samples, batch, own, examples)
-        return
     for rows, length in _batches(tracks, samples, batch):
         rows = rows[own]
         shape = (len(rows), len(tracks.sources), length, tracks.channels)
@@ -73,22 +61,6 @@ def _batches(tracks, samples, batch) -> Iterator[tuple[list[Piece | None], int]]
     rows += [None] * (-len(rows) % batch)
     for start in range(0, len(rows), batch):
         yield rows[start : start + batch], samples
-
-
-def _mixed(tracks, samples, batch, own, examples) -> Iterator[Pieces]:
-    if samples <= 0:
-        raise UserError(
-            f"{tracks.root}: its files do not belong to songs; "
-            "wanted validation pieces of a fixed length"
-        )
-    for start in range(0, examples, batch):
-        indices = range(start, start + batch)
-        found = make_examples(
-            tracks, UNTOUCHED, 0, samples, np.empty, indices, own, threading.Event()
-        )
-        scale = np.float32(1 / 32768 if found.stems.dtype == np.int16 else 1)
-        stems = found.stems * scale
-        yield _pieces(stems, stems.sum(1), [float(index < examples) for index in indices[own]])
 
 
 def _pieces(stems, mix, weight) -> Pieces:

@@ -68,6 +68,7 @@ def agree(found, wanted, tolerance=1e-3):
         (2, 2, 3500, 1, 0.5),
         (2, 2, 3500, 0.4, 1),
         (2, 2, 7250, 2, 1.5),
+        (2, 2, 1500, 0.03, 0.03),  # more frames than are compiled together
     ],
 )
 def test_as_museval(sources, channels, length, window_seconds, hop_seconds):
@@ -133,6 +134,18 @@ def test_channels_that_are_one_at_some_gain(gain):
     assert not result.singular
 
 
+def test_a_channel_that_differs_by_rounding_alone_is_told():
+    """museval fits filters of enormous gain to the rounding, and its numbers hang on it."""
+    reference, estimate = waves(length=20_000)
+    reference = reference.astype(np.float32)
+    reference[0, 1] = np.float32(0.37) * reference[0, 0]
+    result = ours(reference, estimate)[1]
+    assert result.singular
+    np.testing.assert_allclose(result.sdr, museval(reference, estimate)[0], atol=1e-6)
+    exact = np.concatenate([reference[:, :1], 0.37 * reference[:, :1].astype(float)], axis=1)
+    assert not ours(exact, estimate)[1].singular
+
+
 def band_limited(length=20_000, rng=None):
     """Waves with nothing in the upper half of the spectrum, like AAC above 16 kHz."""
     rng = rng or np.random.default_rng(5)
@@ -163,6 +176,29 @@ def test_single_precision_is_as_near_as_it_says():
     double, _ = ours(reference, estimate, precision="float64")
     np.testing.assert_allclose(single[0], double[0], rtol=0, atol=1e-5)
     np.testing.assert_allclose(single, double, rtol=0, atol=1e-3)
+
+
+def test_an_infinite_window_is_the_whole_track():
+    reference, estimate = waves()
+    found, _ = ours(reference, estimate, window_seconds=np.inf, hop_seconds=np.inf)
+    agree(found, museval(reference, estimate, window=3500, hop=3500))
+
+
+def test_the_device_that_was_chosen_computes(monkeypatch):
+    from xumx_jax.metrics import ratios
+
+    reference, estimate = (w.astype(np.float32) for w in waves())
+    chosen, used, compiled = jax.devices()[-1], [], ratios._frame_sdr
+
+    def watched(*args, **options):
+        found = compiled(*args, **options)
+        used.append(found.devices())
+        return found
+
+    monkeypatch.setattr(ratios, "_frame_sdr", watched)
+    with jax.default_device(chosen):
+        sdr_frames(reference, estimate, RATE)
+    assert used and all(devices == {chosen} for devices in used)
 
 
 def test_perfect_estimates_have_no_error():
@@ -196,6 +232,16 @@ def broken(which):
     return pair
 
 
+class Short:
+    """A reader that gives less than it was asked for."""
+
+    def __init__(self, wave):
+        self.wave, self.shape = wave, wave.shape
+
+    def __getitem__(self, key):
+        return self.wave[key][..., :-10]
+
+
 @pytest.mark.parametrize(
     "pair, options, message",
     [
@@ -207,6 +253,7 @@ def broken(which):
         (waves(), {"precision": "half"}, "precision is 'half'; wanted float64 or float32"),
         (waves(), {"filter_length": 0}, "0 taps; wanted at least 1"),
         (waves(), {"window_seconds": 0}, "window 0 s, hop 1.0 s: under one sample"),
+        ((Short(waves()[0]), waves()[1]), {}, "samples 0 to 3500 are 3490, wanted 3500"),
     ],
 )
 def test_what_cannot_be_scored(pair, options, message):

@@ -141,13 +141,14 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
     assert (tmp_path / "scores" / "test" / "one.json").stat().st_mtime_ns == before
     assert scores_in(tmp_path / "scores" / "test") == ["one", "three", "two"]
     assert run(*options, "--overwrite")[0] == 0 and len(separated) == 4
+    options = ("--model", f"renamed={model}", *options[2:])
     (tmp_path / "out" / "test" / "two" / "bass.wav").unlink()
     assert run(*options)[0] == 0 and len(separated) == 5
 
 
 def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     options = ["--model", "IRM2", "--root", songs, "--evaldir", tmp_path, "--metrics", "sdr"]
-    process = start(*options)
+    process = start(*options, TMPDIR=str(tmp_path))
     assert process.stdout.readline().startswith("one: SDR vocals ")
     process.kill()
     process.communicate()
@@ -179,13 +180,13 @@ def test_estimates_that_are_not_the_models_are_made_again(run, songs, model, tmp
     options = ("--root", songs, "--track", "one", "--outdir", out)
     run("--model", model, *options)
     kept = out / "test" / "one" / "bass.wav"
-    right = kept.read_bytes()
+    right = soundfile.read(kept)[0]
     scored_songs.write(kept, scored_songs.noise(0, 2 * RATE + 800), subtype="FLOAT")
     run("--model", model, *options, evaldir=tmp_path / "again")
-    assert kept.read_bytes() == right
+    np.testing.assert_array_equal(soundfile.read(kept)[0], right)
     other = save_model(tmp_path / "tiny.safetensors", 1)
     run("--model", other, *options, evaldir=tmp_path / "other")
-    assert kept.read_bytes() != right
+    assert not np.array_equal(soundfile.read(kept)[0], right)
     origin = json.loads((out / "test" / "one" / "origin.json").read_text())
     assert origin["digest"] == checkpoint.digest(other)
 
@@ -257,9 +258,14 @@ def test_compare_models_oracles_and_score_folders(run, songs, model, tmp_path):
 
 
 def test_score_folders_alone(run, songs, tmp_path):
-    run("--model", "mixture", "--root", songs, evaldir=tmp_path / "a")
-    status, told, err = run("--compare", tmp_path / "a")
-    assert (status, err) == (0, "") and "| a " in told
+    run("--model", "mixture", "--root", songs, evaldir=tmp_path / "all" / "a")
+    for given, name in (
+        (f"{tmp_path}/all/a", "a"),
+        (f"{tmp_path}/all", "a"),
+        (f"b={tmp_path}/all", "b"),
+    ):
+        status, told, err = run("--compare", given)
+        assert (status, err) == (0, "") and f"| {name} " in told
     assert "scores.md" in files_in(tmp_path / "scores")
 
 
@@ -445,6 +451,9 @@ def test_folders_that_cannot_be_written(run, songs, tmp_path, option):
         (["--model", "x-unmix", "--root", "ROOT"], "unknown model 'x-unmix'; known: x-umx"),
         (["--estimates", "nowhere", "--root", "ROOT"], "nowhere: no such folder of estimates"),
         (["--estimates", "ROOT/test/one", "--root", "ROOT"], "no estimates; wanted test/<track>"),
+        (["--model", "mixture", "--root", "ROOT", "--outdir", "ROOT"], "would replace the tracks"),
+        (["--compare", "ROOT/test"], "ROOT/test: neither scores nor a model; wanted test/TRACK"),
+        (["--estimates", "ROOT", "--root", "ROOT", "--outdir", "x"], "--outdir has no use"),
         (["--model", "mixture", "--root", "nowhere"], "nowhere: no such folder"),
         (["--model", "mixture", "--root", "ROOT", "--subset", "tset"], "'tset'; ROOT has test"),
         (["--model", "mixture", "--root", "ROOT/test", "--subset", "train"], "--subset test"),

@@ -48,25 +48,23 @@ def test_metrics_by_their_words():
     assert not wanted("sdr").full
 
 
-@pytest.mark.parametrize("count", [3, 4])
-def test_scenarios_are_musevals(quick_compile, song, count):
-    targets, references, estimates = TARGETS[:count], *(w.pick(range(count)) for w in song)
+def test_scenarios_are_musevals(quick_compile, song):
     museval = museval_oracle.load()
-    true, found = (w[:, :, :].astype(float).swapaxes(1, 2) for w in (references, estimates))
+    true, found = (waves[:, :, :].astype(float).swapaxes(1, 2) for waves in song)
     track = types.SimpleNamespace(
         rate=RATE,
         name="song",
         targets={
             name: types.SimpleNamespace(audio=wave)
-            for name, wave in zip(targets, true, strict=True)
+            for name, wave in zip(TARGETS, true, strict=True)
         },
     )
-    theirs = museval.eval_mus_track(track, dict(zip(targets, found, strict=True))).scores
-    ours = scoring.score("song", targets, references, estimates, RATE, wanted("v4"), {})
-    assert list(ours.frames) == list(targets) and not ours.singular
+    theirs = museval.eval_mus_track(track, dict(zip(TARGETS, found, strict=True))).scores
+    ours = scoring.score("song", TARGETS, *song, RATE, wanted("v4"), {})
+    assert list(ours.frames) == list(TARGETS) and not ours.singular
     for target in theirs["targets"]:
         for metric in ("SDR", "ISR", "SIR", "SAR"):
-            values = [frame["metrics"][metric] for frame in target["frames"]]
+            values = [float(frame["metrics"][metric]) for frame in target["frames"]]
             tolerance = 2e-5 if metric == "SDR" else 1e-3
             np.testing.assert_allclose(
                 ours.frames[target["name"]][metric], values, atol=tolerance, err_msg=metric

@@ -46,6 +46,15 @@ def test_readme_lists_the_options_of_separate():
     assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.M)) == options("separate")
 
 
+def test_readme_tells_every_option_of_evaluate():
+    from pipelines.evaluation import command
+
+    section = README.split("\n## Evaluation")[1].split("\n## ")[0]
+    strings = {name for action in command.parser()._actions for name in action.option_strings}
+    known = {name for name in strings if name.startswith("--")} - {"--help"}
+    assert set(re.findall(r"--[a-z][a-z-]*", section)) == known
+
+
 @pytest.mark.parametrize("path", ["README.md", "MODEL_CARD.md", "bench/RESULTS.md"])
 def test_commands_exist(path):
     text = (ROOT / path).read_text()

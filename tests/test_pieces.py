@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 import soundfile
-from test_loader import LENGTHS, SOURCES, excerpt, opened, pools, tracks, write  # noqa: F401
+from test_loader import LENGTHS, SOURCES, excerpt, opened, tracks, write  # noqa: F401
 
 from pipelines.pieces import cut, pieces
-from pipelines.recipe import Recipe, draw
-from xumx_jax.errors import UserError
 
 
 def joined(found):
@@ -69,21 +67,3 @@ def test_pieces_of_hosts_make_up_the_global_batches(tracks, samples):  # noqa: F
     for batch, *parts in zip(whole, *hosts, strict=True):
         for all_rows, rows in zip(batch, joined(parts), strict=True):
             np.testing.assert_array_equal(all_rows, rows)
-
-
-def test_unaligned_data_give_examples_that_never_change(pools):  # noqa: F811
-    stems, mix, weight = joined(pieces(pools, 16, batch=4, examples=6))
-    np.testing.assert_array_equal(weight, [1] * 6 + [0] * 2)
-    np.testing.assert_array_equal(mix, stems.sum(1))
-    for index in range(6):
-        plan = draw(Recipe(gain=(1.0, 1.0), swap=0.0), 0, index, [3, 2, 1])
-        for source in range(3):
-            start = int(plan.start[source] * (LENGTHS[plan.track[source]] - 16 + 1))
-            wave = excerpt(pools, source, plan.track[source], start, 16)
-            np.testing.assert_array_equal(stems[index, source], wave)
-    assert joined(pieces(pools, 16, batch=50))[2].sum() == 100
-
-
-def test_unaligned_data_have_no_whole_tracks(pools):  # noqa: F811
-    with pytest.raises(UserError, match="do not belong to songs"):
-        next(pieces(pools, 0))

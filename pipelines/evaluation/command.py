@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("error", "interrupted; the same command goes on from here")
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our lines has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     finally:
         signal.signal(signal.SIGTERM, before)
 

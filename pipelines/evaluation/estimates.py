@@ -31,7 +31,10 @@ def save(folder: Path, stems: Mapping[str, np.ndarray], rate: int, origin: dict 
     except OSError as error:
         raise UserError(f"{note}: cannot be replaced: {error.strerror}") from None
     paths = {folder / f"{name}.wav": wave for name, wave in stems.items()}
-    audio.encode_all(paths, rate, "wav", "32f")
+    try:
+        audio.encode_all(paths, rate, "wav", "32f")
+    except AssertionError as error:  # soundfile's way of telling it
+        raise UserError(f"{folder}: estimates cannot be written: the disk is full") from error
     if origin is None:
         return
     digests = {path.name: checkpoint.digest(path, flush=True) for path in paths}

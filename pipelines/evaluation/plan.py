@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipelines.evaluation import protocol, scoring, systems, tracks
 from pipelines.evaluation.work import Work
+from xumx_jax import checkpoint
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.report import write_report
 from xumx_jax.evaluation.scores import TrackScores, read_methods
@@ -16,29 +17,59 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
 
     Raises UserError, with one line, on the first thing that is not there or not what it should be.
     """
-    published: dict[str, list[TrackScores]] = {}
-    names = [options.model] if options.model else []
-    for name in options.compare:
-        label, place = systems.label_of(name)
-        if _holds_scores(Path(place).expanduser(), options.subset):
-            found = read_methods(Path(place).expanduser(), options.subset)
-            if len(found) == 1:
-                found = {label: next(iter(found.values()))}
-            _check_new(found, published)
-            published |= found
-        else:
-            names.append(name)
+    published, names = _sort(options.compare, options.subset)
+    names = [options.model, *names] if options.model else names
     if not (names or options.estimates):
         return None, published
     if not options.root:
-        raise UserError(f"no data to evaluate {', '.join(names)} on; wanted --root, or for "
-                        "--compare folders of scores alone")  # fmt: skip
-
+        raise UserError(f"no data to evaluate {', '.join(names)} on; wanted --root")
     data = tracks.find(options.root, options.subset, options.is_wav)
     chosen = tracks.choose(data, options.track, options.limit)
     for target in options.targets:
         if target not in data.targets:
             raise UserError(f"unknown target {target!r}; {data.root} has {', '.join(data.targets)}")
+    made = _systems(options, names, data, chosen, separation)
+    for number, system in enumerate(made):
+        _check_new([system.label], [*published, *(other.label for other in made[:number])])
+    wanted = scoring.settings(
+        options.metrics, options.window_seconds, options.hop_seconds, _precision(options)
+    )
+    _check_pairs(made, wanted)
+    if outdir:
+        _check_outdir(outdir, data, made)
+    inner = {system.label: Path(COMPARED) / system.label for system in made}
+    if options.model or options.estimates:
+        inner[made[0].label] = Path()
+    folders = {label: evaldir / path for label, path in inner.items()}
+    outdirs = {label: outdir / path for label, path in inner.items()} if outdir else {}
+    return Work(data, chosen, made, wanted, folders, outdirs, options.overwrite), published
+
+
+def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str]]:
+    """Tell folders of scores, which are read, from models -> ({label: scores}, names)."""
+    published: dict[str, list[TrackScores]] = {}
+    names = []
+    for name in compared:
+        label, place = systems.label_of(name)
+        folder = Path(place).expanduser()
+        if _holds_scores(folder, subset):
+            found = read_methods(folder, subset)
+            if len(found) == 1 and place != name:  # a label was given
+                found = {label: next(iter(found.values()))}
+            _check_new(found, published)
+            published |= found
+        elif folder.is_dir() and not _holds_model(folder):
+            raise UserError(
+                f"{place}: neither scores nor a model; wanted {subset}/TRACK.json or "
+                f"METHOD/{subset}/TRACK.json, or {checkpoint.MANIFEST} in it"
+            )
+        else:
+            names.append(name)
+    return published, names
+
+
+def _systems(options, names, data, chosen, separation: dict) -> list[systems.System]:
+    """Open estimates and models, in the order of the report."""
     made = []
     if options.estimates:
         label, place = systems.label_of(options.estimates)
@@ -49,31 +80,7 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
             made.append(systems.oracle(label, place, data, options.targets))
         else:
             made.append(systems.model(label, place, data, options.targets, separation))
-    labels = dict.fromkeys(published)
-    for system in made:
-        _check_new([system.label], labels)
-        labels[system.label] = None
-    wanted = scoring.settings(
-        options.metrics, options.window_seconds, options.hop_seconds, _precision(options)
-    )
-    if wanted.full:
-        for system in made:
-            if len(system.targets) < 2:
-                raise UserError(
-                    f"{system.name}: v4 compares targets with each other, and has only "
-                    f"{system.targets[0]}; wanted another target, such as accompaniment, "
-                    "or --metrics sdr"
-                )
-    if outdir and all(system.separate is None for system in made):
-        raise UserError("--outdir has no use without a model; the estimates stay where they are")
-    folders, outdirs = {}, {}
-    for number, system in enumerate(made):
-        first = number == 0 and bool(options.model or options.estimates)
-        inner = Path() if first else Path(COMPARED) / system.label
-        folders[system.label] = evaldir / inner
-        if outdir:
-            outdirs[system.label] = outdir / inner
-    return Work(data, chosen, made, wanted, folders, outdirs, options.overwrite), published
+    return made
 
 
 def report(evaldir: Path, work: Work | None, published: dict) -> str:
@@ -104,6 +111,32 @@ def _holds_scores(folder: Path, subset: str) -> bool:
     return any(
         any(place.glob("**/*.json")) for place in (folder / subset, *folder.glob(f"*/{subset}"))
     )
+
+
+def _holds_model(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (checkpoint.MANIFEST, checkpoint.STEPS))
+
+
+def _check_pairs(made, wanted: scoring.Settings) -> None:
+    """Raises UserError if v4 is wanted of a single target."""
+    for system in made:
+        if wanted.full and len(system.targets) < 2:
+            raise UserError(
+                f"{system.name}: v4 compares targets with each other, and has only "
+                f"{system.targets[0]}; wanted another target, such as accompaniment, "
+                "or --metrics sdr"
+            )
+
+
+def _check_outdir(outdir: Path, data: tracks.Data, made) -> None:
+    """Raises UserError if there are no estimates to write, or they would replace the tracks."""
+    if all(system.separate is None for system in made):
+        raise UserError("--outdir has no use without a model; the estimates stay where they are")
+    for track in data.tracks:
+        if (outdir / data.subset / track.name).resolve() == track.path.resolve():
+            raise UserError(
+                f"{outdir}: estimates would replace the tracks; wanted another --outdir"
+            )
 
 
 def _check_new(labels, known) -> None:

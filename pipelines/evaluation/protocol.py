@@ -13,8 +13,10 @@ from xumx_jax.evaluation.scores import TrackScores
 
 ROOT = Path(__file__).parents[2]
 AGGREGATION = "median over frames, then median over tracks"
-# Told, but not compared: a newer version continues the run of an older one.
 VERSIONS = ("program", "jax")
+# Told, but not compared: a newer version continues the run of an older one, and the digest knows
+# a system better than its label.
+TOLD = (*VERSIONS, "model")
 KINDS = {
     "stems": "STEMS, decoded to floating point",
     "wav": "WAV",
@@ -27,6 +29,7 @@ def describe(system: System, data: Data, track: Track, wanted: Settings) -> dict
     import jax
 
     return {
+        "model": system.label,
         **_common(system, wanted),
         "precision": wanted.precision if wanted.full else "float64",
         "aggregation": AGGREGATION,
@@ -44,16 +47,15 @@ def _common(system: System, wanted: Settings) -> dict:
         "window_seconds": wanted.window_seconds,
         "hop_seconds": wanted.hop_seconds,
         "filter_length": FILTER_LENGTH if wanted.full else None,
-        "model": system.label,
         "options": system.options,
-        **({"digest": system.digest} if system.digest else {}),
+        # of estimates that are there already, each track has its own
+        **({"digest": system.digest} if system.digest else {"model": system.label}),
     }
 
 
 def origin(system: System, data: Data, track: Track) -> dict:
     """What produces the estimates of one track: the system, and the music by its size."""
     return {
-        "model": system.label,
         "digest": system.digest_of(data, track),
         "options": system.options,
         "data": {"kind": data.kind, "subset": data.subset, "bytes": track.bytes},
@@ -72,7 +74,7 @@ def finished(path: Path, wanted: dict) -> TrackScores | None:
     if not found.protocol:
         raise _stale(path, "comes from another program")
     for key, value in wanted.items():
-        if key not in VERSIONS and found.protocol.get(key) != value:
+        if key not in TOLD and found.protocol.get(key) != value:
             raise _stale(path, f"has {key} {_brief(found.protocol.get(key))}, not {_brief(value)}")
     return found
 

@@ -50,7 +50,7 @@ class Work:
                     continue
                 try:
                     expected = protocol.describe(system, self.data, track, self.wanted)
-                except UserError:  # its files are bad, as will be said when it is its turn
+                except (UserError, OSError):  # its files are bad: said when it is its turn
                     continue
                 found = protocol.finished(path, expected)
                 if found and self._kept(system, track):
@@ -106,7 +106,8 @@ class Work:
             say("note", f"{name}: {note}")
         self.done[system.label, track.name] = scores
         took = time.perf_counter() - begin
-        print(f"{name}: {headline(scores, self.wanted)} ({took:.1f} s)", flush=True)
+        line = f"{name}: {headline(scores, self.wanted)} ({took:.1f} s)\n"
+        print(line, end="", flush=True)  # in one go: others may be printing
 
     def _scores(self, system: System, song: Song) -> TrackScores:
         """Separate, score and save one song."""

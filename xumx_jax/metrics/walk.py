@@ -14,7 +14,8 @@ import jax
 import numpy as np
 from jax import Array
 
-FRAME_SAMPLES = 4 * 44_100  # about as many in frames at a time
+FRAME_SAMPLES = 4 * 44_100  # about as many in frames at a time,
+TOGETHER = 16  # and no more frames than these, each of which is compiled
 THREADS = 4  # at most; what is at a time is in memory once a thread
 
 
@@ -30,6 +31,9 @@ def check_waves(references, estimates) -> tuple[int, int, int]:
 def read(waves, start: int, stop: int) -> np.ndarray:
     """Samples start to stop of waves, as float32 if they are that, else float64."""
     part = np.asarray(waves[:, :, start:stop])
+    wanted = min(stop, waves.shape[2]) - start
+    if part.shape[2] != wanted:
+        raise ValueError(f"samples {start} to {stop} are {part.shape[2]}, wanted {wanted}")
     return part if part.dtype == np.float32 else part.astype(np.float64, copy=False)
 
 
@@ -61,12 +65,12 @@ class Frames:
 
     def __init__(self, references, estimates, rate, window_seconds, hop_seconds):
         length = references.shape[2]
-        window, hop = int(window_seconds * rate), int(hop_seconds * rate)
+        # an infinite window is the whole track
+        window, hop = (int(min(s * rate, length)) for s in (window_seconds, hop_seconds))
         if window < 1 or hop < 1:
             raise ValueError(f"window {window_seconds} s, hop {hop_seconds} s: under one sample")
         self.count = 1 if length <= window else (length - window + hop) // hop
-        window = min(window, length)
-        together = max(1, min(self.count, FRAME_SAMPLES // window))
+        together = max(1, min(self.count, TOGETHER, FRAME_SAMPLES // window))
         self.framing = Framing(window, hop, together)
         self.waves = references, estimates
 
@@ -87,6 +91,7 @@ class Frames:
 
 def in_threads(function: Callable, items, double: bool, device=None) -> Iterator[np.ndarray]:
     """Apply a compiled function to each tuple of arrays, in order, on several at once."""
+    device = device or jax.config.jax_default_device
 
     def one(arrays):
         with jax.enable_x64(double), jax.default_device(device):  # settings of the thread
