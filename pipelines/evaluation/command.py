@@ -112,7 +112,7 @@ def run(options) -> int:
     outdir = _writable(options.outdir, "--outdir") if options.outdir else None
 
     from pipelines.evaluation import plan
-    from xumx_jax.cli import keep_compiled_code
+    from xumx_jax.commands.console import keep_compiled_code
 
     keep_compiled_code()
     with warnings.catch_warnings():

@@ -4,8 +4,8 @@ Integers of b bits are divided by 2^(b-1) when read and multiplied by it when wr
 that is read and written again at its own depth comes back bit for bit.
 """
 
-from xumx_jax.audio.decode import check_file, decode, open_blocks
-from xumx_jax.audio.encode import StemWriter, encode, encode_all
+from xumx_jax.audio.decode import check_file, check_range, decode, open_blocks
+from xumx_jax.audio.encode import StemWriter, encode, encode_all, write_stdout
 from xumx_jax.audio.formats import BITS, FORMATS, check_format, quantise
 from xumx_jax.audio.resample import StreamResampler, resample
 from xumx_jax.audio.tags import Tags, read_tags
@@ -18,6 +18,7 @@ __all__ = [
     "Tags",
     "check_file",
     "check_format",
+    "check_range",
     "decode",
     "encode",
     "encode_all",
@@ -25,4 +26,5 @@ __all__ = [
     "quantise",
     "read_tags",
     "resample",
+    "write_stdout",
 ]

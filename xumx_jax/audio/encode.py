@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax.audio.formats import BITS, check_format, is_float
+from xumx_jax.audio.riff import WavFile
 from xumx_jax.audio.tags import NO_TAGS
 from xumx_jax.audio.writers import ERRORS, open_writer
 from xumx_jax.errors import UserError
@@ -43,6 +44,20 @@ def encode_all(waves, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS)
         for at in range(0, length, _BLOCK):
             writer.write({path: wave[:, at : at + _BLOCK] for path, wave in waves.items()})
     return writer.gain
+
+
+def write_stdout(file, wave, rate, bits=None, tags=NO_TAGS) -> float:
+    """Write [channel, time] as WAV to standard output, and return the gain."""
+    bits = bits or BITS["wav"][0]
+    wave = np.asarray(wave, np.float32)
+    gain = 1.0 if is_float("wav", bits) else gain_for(_peak(wave))
+    with _named("stdout"):
+        writer = WavFile(file, rate, len(wave), bits, wave.shape[1], tags)
+        for at in range(0, wave.shape[1], _BLOCK):
+            writer.write(wave[:, at : at + _BLOCK] * np.float32(gain))
+        writer.finish()
+    _warn_of(gain, "stdout")
+    return gain
 
 
 def gain_for(peak) -> float:
@@ -163,13 +178,9 @@ class StemWriter:
         for name, writer in self._writers.items():
             with _named(self.paths[name]):
                 writer.close()
-        if self.gain < 1:
-            place = " and ".join(sorted({str(path.parent) for path in self.paths.values()}))
-            warnings.warn(
-                f"{place}: samples reach {1 / self.gain:.3f} of full scale: all stems were made "
-                f"{-20 * np.log10(self.gain):.2f} dB softer (32f in a wav file keeps them)",
-                stacklevel=4,
-            )
+        _warn_of(
+            self.gain, " and ".join(sorted({str(path.parent) for path in self.paths.values()}))
+        )
 
     def _rename(self):
         for path in self.paths.values():  # before the first is replaced
@@ -198,6 +209,15 @@ class _named:
 def _close_quietly(writer):
     with suppress(*ERRORS()):
         writer.close()
+
+
+def _warn_of(gain, place):
+    if gain < 1:
+        warnings.warn(
+            f"{place}: samples reach {1 / gain:.3f} of full scale: all stems were made "
+            f"{-20 * np.log10(gain):.2f} dB softer (32f in a wav file keeps them)",
+            stacklevel=5,
+        )
 
 
 def _peak(wave) -> float:

@@ -44,15 +44,19 @@ class WavFile:
         self._frames += len(block)
 
     def close(self):
-        if self.file.closed:
-            return
-        with self.file as file:
-            if self._frames * self._bytes_each % 2:
-                file.write(b"\0")
-            file.write(self._info)
-            if self._frames != self._stated and file.seekable():
-                file.seek(0)
-                file.write(self._header(self._frames))
+        if not self.file.closed:
+            with self.file:
+                self.finish()
+
+    def finish(self):
+        """Write what follows the samples, and leave the file open."""
+        if self._frames * self._bytes_each % 2:
+            self.file.write(b"\0")
+        self.file.write(self._info)
+        if self._frames != self._stated and self.file.seekable():
+            self.file.seek(0)
+            self.file.write(self._header(self._frames))
+        self.file.flush()
 
     def _header(self, frames) -> bytes:
         bits = int(self.bits[:2])
