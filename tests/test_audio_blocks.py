@@ -1,11 +1,17 @@
 """Reading block by block and from the middle, and resampling such a stream."""
 
+import tracemalloc
+from fractions import Fraction
+
+import av
 import numpy as np
 import pytest
 import soundfile
+import stem_files
 from test_audio import encode_av
 
 from xumx_jax import audio
+from xumx_jax.audio import riff
 from xumx_jax.errors import UserError
 
 RATE = 44100
@@ -83,6 +89,56 @@ def test_streams_one_after_another_are_one(tmp_path):
     chain = tmp_path / "chain.ogg"
     chain.write_bytes((tmp_path / "a.ogg").read_bytes() + (tmp_path / "b.ogg").read_bytes())
     assert abs(audio.decode(chain)[0].shape[1] - 80000) < 2048
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.mkv", "x.mov"])
+def test_the_sound_of_a_video(tmp_path, name):
+    path, time = tmp_path / name, 2 * RATE
+    tone = np.sin(np.arange(time) / 20).astype(np.float32) / 2
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg4", rate=25)
+        video.width = video.height = 32
+        video.pix_fmt = "yuv420p"
+        sound = container.add_stream("aac", rate=RATE, layout="stereo")
+        for at in range(50):
+            picture = av.VideoFrame.from_ndarray(np.full((32, 32, 3), at, np.uint8), "rgb24")
+            container.mux(video.encode(picture))
+        frame = av.AudioFrame.from_ndarray(np.stack([tone, tone]), "fltp", "stereo")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+        pieces = av.AudioResampler("fltp", "stereo", RATE, 1024)
+        for piece in [*pieces.resample(frame), *pieces.resample(None)]:
+            container.mux(sound.encode(piece))
+        container.mux(video.encode(None))
+        container.mux(sound.encode(None))
+    read, rate = audio.decode(path)
+    assert rate == RATE and 0 <= read.shape[1] - time < 2048
+    np.testing.assert_allclose(read[0, 5000:80000], tone[5000:80000], atol=0.02)
+
+
+def test_the_mixture_of_a_stems_file(tmp_path):
+    read, rate = audio.decode(stem_files.write(tmp_path / "x.stem.mp4"))
+    assert rate == RATE and stem_files.LENGTH <= read.shape[1] <= stem_files.LENGTH + 1024
+    assert stem_files.pitch(read).tolist() == [stem_files.PITCHES[0]] * 2
+
+
+def test_memory_does_not_grow_with_length(tmp_path):
+    """Ten minutes of float silence, 212 MB, of which the file system keeps none."""
+    path, frames = tmp_path / "long.wav", 600 * RATE
+    with open(path, "wb") as file:
+        riff.WavFile(file, RATE, 2, "32f", frames)
+        file.truncate(file.tell() + frames * 8)
+    tracemalloc.start()
+    try:
+        target = {"x": tmp_path / "out.flac"}
+        with audio.open_blocks(path) as blocks, audio.StemWriter(target, RATE, 2, "flac") as writer:
+            assert blocks.frames == frames
+            for block in blocks:
+                writer.write({"x": block})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 30e6
+    assert soundfile.info(tmp_path / "out.flac").frames == frames
 
 
 def test_more_music_than_the_header_states_is_read(tmp_path, monkeypatch):

@@ -15,7 +15,6 @@ from xumx_jax.audio.writers import ERRORS, open_writer
 from xumx_jax.errors import UserError
 
 _BLOCK = 1 << 18
-_SPOOL_BYTES = 1 << 27  # a stem that is kept in memory until its gain is known
 
 
 def encode(path, wave, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS) -> float:
@@ -56,7 +55,7 @@ def write_stdout(file, wave, rate, bits=None, tags=NO_TAGS) -> float:
         for at in range(0, wave.shape[1], _BLOCK):
             writer.write(wave[:, at : at + _BLOCK] * np.float32(gain))
         writer.finish()
-    _warn_of(gain, "stdout")
+    _warn_of(gain)
     return gain
 
 
@@ -178,9 +177,7 @@ class StemWriter:
         for name, writer in self._writers.items():
             with _named(self.paths[name]):
                 writer.close()
-        _warn_of(
-            self.gain, " and ".join(sorted({str(path.parent) for path in self.paths.values()}))
-        )
+        _warn_of(self.gain)
 
     def _rename(self):
         for path in self.paths.values():  # before the first is replaced
@@ -211,10 +208,10 @@ def _close_quietly(writer):
         writer.close()
 
 
-def _warn_of(gain, place):
+def _warn_of(gain):
     if gain < 1:
         warnings.warn(
-            f"{place}: samples reach {1 / gain:.3f} of full scale: all stems were made "
+            f"samples reach {1 / gain:.3f} of full scale: all stems were made "
             f"{-20 * np.log10(gain):.2f} dB softer (32f in a wav file keeps them)",
             stacklevel=5,
         )
