@@ -62,6 +62,19 @@ def test_half_a_file_gives_its_blocks_and_then_the_error(tmp_path, name):
         assert audio.decode(path, duration=1)[0].shape == (2, RATE)
 
 
+@pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.ogg", "x.mp3"])
+def test_half_a_file_is_taken_where_that_is_allowed(tmp_path, name):
+    path = tmp_path / name
+    write(path)
+    whole, _ = audio.decode(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.warns(UserWarning, match=f"{name}: the file ends after .*; these were taken"):
+        read, _ = audio.decode(path, allow_truncated=True)
+    time = read.shape[1]
+    assert 0.4 * whole.shape[1] < time < 0.55 * whole.shape[1]
+    np.testing.assert_allclose(read[:, : time - 4096], whole[:, : time - 4096], atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["x.wav", "x.mp3"])
 def test_a_start_beyond_the_end(tmp_path, name):
     write(tmp_path / name, 4410)

@@ -310,6 +310,25 @@ def test_a_part_of_a_track(run):
     assert status == 1 and "song.wav: is over before 3 s" in err
 
 
+def test_a_cut_track_if_allowed(run, tmp_path):
+    write("song.wav", noise())
+    path = tmp_path / "work" / "song.wav"
+    path.write_bytes(path.read_bytes()[:12000])
+    assert run("song.wav", "--stems", "bass")[0] == 1
+    status, _, err = run("song.wav", "--stems", "bass", "--allow-truncated")
+    assert status == 0 and err.startswith("xumx: warning: song.wav: the file ends after 14")
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(Separator, "__call__", None)
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
+    write("song.wav", noise(100))
+    status, _, err = run("song.wav")
+    assert status == 1 and err == (
+        "xumx: error: separated/song: cannot be written: . is read-only\n"
+    )
+
+
 def test_two_stems_and_mix(run, tmp_path):
     mix = noise()
     write("song.wav", mix)

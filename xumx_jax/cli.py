@@ -6,6 +6,7 @@ Options are checked before anything heavy is imported, so mistakes and `--help` 
 import argparse
 import sys
 
+from xumx_jax.commands import separate
 from xumx_jax.commands.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -13,7 +14,6 @@ from xumx_jax.commands.console import (
     say,
     say_error,
 )
-from xumx_jax.commands.separate import add_separate
 from xumx_jax.errors import UserError
 
 
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     top = Parser(prog="xumx", description="Music source separation.")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    add_separate(commands)
+    separate.add(commands)
     _add_convert(commands)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show where errors come from")

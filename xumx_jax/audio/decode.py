@@ -29,9 +29,9 @@ def check_file(path) -> bytes:
     return magic
 
 
-def decode(path, start=0.0, duration=None) -> tuple[np.ndarray, int]:
+def decode(path, start=0.0, duration=None, allow_truncated=False) -> tuple[np.ndarray, int]:
     """Read an audio file of any format -> (wave [channel, time], rate); see `open_blocks`."""
-    with open_blocks(path, start, duration) as blocks:
+    with open_blocks(path, start, duration, allow_truncated) as blocks:
         wave = np.empty((blocks.channels, min(blocks.frames or 0, _AT_ONCE)), np.float32)
         end = 0
         for block in blocks:
@@ -62,13 +62,13 @@ class Blocks:
 
 
 @contextmanager
-def open_blocks(path, start=0.0, duration=None):
+def open_blocks(path, start=0.0, duration=None, allow_truncated=False):
     """Open an audio file of any format as `Blocks`, in a `with`.
 
     Of several streams (stems in one .mp4) the first is taken. Reads from `start` seconds on, for
     `duration` seconds or to the end if that comes sooner. Raises UserError, here or while blocks
     are read, for a file that is missing, no audio, over before `start`, or that ends before the
-    length that its own header states.
+    length that its own header states, unless `allow_truncated` makes that a warning.
     """
     check_range(start, duration)
     path = Path(path)
@@ -77,10 +77,12 @@ def open_blocks(path, start=0.0, duration=None):
         opened, pages = None, headers.ogg_pages(path)
         # FFmpeg loses the beginning of a Vorbis stream that fits into one page, and libsndfile
         # everything after the first of several streams.
-        if magic in _SOUNDFILE_MAGIC or (pages.vorbis and pages.streams == 1 and not pages.cut):
-            opened = _open_soundfile(path, stack)
+        ours = magic in _SOUNDFILE_MAGIC or (pages.vorbis and pages.streams == 1 and not pages.cut)
+        # Of FLAC that is cut short, FFmpeg gives more.
+        if ours and not (allow_truncated and magic == b"fLaC"):
+            opened = _open_soundfile(path, stack, allow_truncated)
         if opened is None:
-            opened = ffmpeg.open_file(path, stack)
+            opened = ffmpeg.open_file(path, stack, allow_truncated)
         rate, channels, length, read = opened
         first = round(start * rate)
         stop = None if duration is None else first + max(1, round(duration * rate))
@@ -110,7 +112,7 @@ def _from(path, rate, first, blocks):
         raise UserError(f"{path}: is over before {first / rate:g} s; wanted an earlier start")
 
 
-def _open_soundfile(path, stack):
+def _open_soundfile(path, stack, allow_truncated):
     """Open with libsndfile -> (rate, channels, samples, reader), or None if it cannot.
 
     `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end.
@@ -129,7 +131,8 @@ def _open_soundfile(path, stack):
         stated = max(frames, headers.riff_frames(path))
         end = stated if stop is None else min(stop, stated)
         if frames < end:
-            raise ffmpeg.cut_short(path, frames, stated)
+            ffmpeg.tell_cut(path, frames, stated, allow_truncated)
+            end = frames
         at = min(first, end)
         try:
             if at:
@@ -143,6 +146,6 @@ def _open_soundfile(path, stack):
         except soundfile.LibsndfileError:
             pass
         if at < end:
-            raise ffmpeg.cut_short(path, at, stated)
+            ffmpeg.tell_cut(path, at, stated, allow_truncated)
 
     return file.samplerate, file.channels, frames, read

@@ -14,7 +14,7 @@ _BLOCK = 1 << 16
 _PADDING = 4096  # what an encoder may append to fill its last packets
 
 
-def open_file(path, stack):
+def open_file(path, stack, allow_truncated=False):
     """Open the first audio stream -> (rate, channels, samples if stated, reader).
 
     `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end.
@@ -31,7 +31,7 @@ def open_file(path, stack):
 
     def read(first, stop):
         at = 0
-        for block in _joined(_blocks(path, container, stream)):
+        for block in _joined(_blocks(path, container, stream, allow_truncated)):
             begin, at = at, at + block.shape[1]
             if at > first:
                 yield block[:, max(0, first - begin) : None if stop is None else stop - begin]
@@ -41,7 +41,7 @@ def open_file(path, stack):
     return rate, channels, stated or None, read
 
 
-def _blocks(path, container, stream):
+def _blocks(path, container, stream, allow_truncated):
     """Decode the whole stream, one [channel, time] a frame, without what pads its end."""
     decoded = damaged = 0
     # MP4 states how much of the last packets is padding, but FFmpeg hands it out.
@@ -66,9 +66,9 @@ def _blocks(path, container, stream):
         stated = _stated_frames(path, container, stream)
     # Encoders pad and headers round, so up to 0.1 s may be missing from a whole file.
     if decoded < stated - 0.1 * stream.rate:
-        raise cut_short(path, decoded, stated)
-    if headers.ogg_pages(path).cut:
-        raise cut_short(path, decoded, "more")
+        tell_cut(path, decoded, stated, allow_truncated and decoded)
+    elif headers.ogg_pages(path).cut:
+        tell_cut(path, decoded, "more", allow_truncated and decoded)
     if damaged and not decoded:
         raise UserError(f"{path}: not an audio file that can be decoded (every packet is damaged)")
     if damaged > 1:  # a single one at the end is an ordinary tag
@@ -137,7 +137,9 @@ def _length(container, stream) -> int:
     return round((container.duration or 0) / 1e6 * stream.rate)
 
 
-def cut_short(path, got, stated) -> UserError:
-    return UserError(
-        f"{path}: the file ends after {got} of {stated} samples; wanted the whole file"
-    )
+def tell_cut(path, got, stated, allowed):
+    """Raise UserError, or warn if files that are cut short are `allowed`."""
+    message = f"{path}: the file ends after {got} of {stated} samples"
+    if not allowed:
+        raise UserError(f"{message}; wanted the whole file, or --allow-truncated")
+    warnings.warn(f"{message}; these were taken", stacklevel=2)

@@ -1,0 +1,1 @@
+"""Commands of `xumx` that have a module of their own."""

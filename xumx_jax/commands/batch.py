@@ -1,5 +1,6 @@
 """One track after another through the same Separator: decode, separate, write, tell."""
 
+import os
 import sys
 import time
 import warnings
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from xumx_jax import audio
 from xumx_jax.commands.console import say
 from xumx_jax.commands.stems import choose, heard, make, null_error_db
+from xumx_jax.errors import UserError
 
 
 class Batch:
@@ -31,6 +33,8 @@ class Batch:
         if options.skip_existing and all(_is_there(path) for path in paths.values()):
             entry["status"] = "skipped"
             return f"{track.label}: skipped, its stems are in {track.folder}"
+        if options.out != "-":
+            _check_place(track.folder)
         with warnings.catch_warnings(record=True) as caught:
             warnings.filterwarnings("always", category=UserWarning, module="xumx_jax")
             try:
@@ -42,7 +46,9 @@ class Batch:
 
     def _separate(self, track, paths, entry) -> str:
         options, clock = self.options, _Clock()
-        mix, rate = audio.decode(track.path, options.start, options.duration)
+        mix, rate = audio.decode(
+            track.path, options.start, options.duration, options.allow_truncated
+        )
         entry |= {"rate": rate, "channels": mix.shape[0], "samples": mix.shape[1]}
         entry["seconds"] = seconds = mix.shape[1] / rate
         if options.rate == "model":
@@ -111,6 +117,15 @@ def describe(name, info) -> tuple[str, str]:
     count = f"{len(devices)} x " if len(devices) > 1 else ""
     device = f"{count}{devices[0].device_kind}"
     return f"model {name or info['path']}{licence}; device {device}", device
+
+
+def _check_place(folder):
+    """Raise UserError if no folder can be made there, before anything is computed for it."""
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not nearest.is_dir():
+        raise UserError(f"{folder}: cannot be written: {nearest} is not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: cannot be written: {nearest} is read-only")
 
 
 def _is_there(path) -> bool:

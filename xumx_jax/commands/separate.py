@@ -21,43 +21,46 @@ from xumx_jax.errors import UserError
 STDOUT = "-"
 
 
-def add_separate(commands):
+def add(commands):
     command = commands.add_parser(
         "separate",
         help="split tracks into stems",
         description="Split tracks into stems: OUT/<track>/<stem>.wav, with the track's length, "
         "sample rate and channels.",
     )
-    add = command.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="audio or video files, folders, patterns; -")
-    add(
+    option = command.add_argument
+    option("inputs", nargs="+", metavar="INPUT", help="audio or video files, folders, patterns; -")
+    option(
         "--model",
         help="x-umx (published, downloaded once), demo (bundled), or a path: .safetensors, .h5, "
         ".pth or a checkpoint folder; default: x-umx, or demo where that cannot be had",
     )
-    add("--out", default="separated", metavar="DIR", help="default: %(default)s; - is stdout")
-    add("--recursive", action="store_true", help="look into the folders of folders too")
-    add("--start", type=float, default=0.0, metavar="S", help="leave out the first seconds")
-    add("--duration", type=float, metavar="S", help="separate so many seconds; default: all")
-    add("--skip-existing", action="store_true", help="pass over tracks that have all their stems")
-    add("--stems", metavar="A,B", help="write only these stems; default: all")
-    add("--two-stems", metavar="A", help="write this stem, and the rest of the mixture")
-    add("--mix", metavar="A+B", help="write the sum of these stems, one file")
-    add(
+    option("--out", default="separated", metavar="DIR", help="default: %(default)s; - is stdout")
+    option("--recursive", action="store_true", help="look into the folders of folders too")
+    option("--start", type=float, default=0.0, metavar="S", help="leave out the first seconds")
+    option("--duration", type=float, metavar="S", help="separate so many seconds; default: all")
+    option("--allow-truncated", action="store_true", help="take what there is of files cut short")
+    option(
+        "--skip-existing", action="store_true", help="pass over tracks that have all their stems"
+    )
+    option("--stems", metavar="A,B", help="write only these stems; default: all")
+    option("--two-stems", metavar="A", help="write this stem, and the rest of the mixture")
+    option("--mix", metavar="A+B", help="write the sum of these stems, one file")
+    option(
         "--format",
         default="wav",
         metavar="F",
         help="wav, flac, mp3, ogg, m4a or opus; default: %(default)s",
     )
-    add("--bits", metavar="16|24|32f", help="of wav and flac (not 32f); default: 16")
-    add("--bitrate", type=int, metavar="K", help="of the others, kbit/s; default: 256, opus 192")
-    add(
+    option("--bits", metavar="16|24|32f", help="of wav and flac (not 32f); default: 16")
+    option("--bitrate", type=int, metavar="K", help="of the others, kbit/s; default: 256, opus 192")
+    option(
         "--rate",
         default="original",
         choices=("original", "model"),
         help="sample rate of the stems; default: %(default)s",
     )
-    add(
+    option(
         "--niter",
         type=int,
         default=1,
@@ -65,27 +68,27 @@ def add_separate(commands):
         help="iterations of the Wiener filter; 0 is faster and lets more through; "
         "default: %(default)s",
     )
-    add("--softmask", action="store_true", help="start from ratio masks")
-    add("--alpha", type=float, default=1.0, metavar="A", help="exponent of the ratio masks")
-    add("--residual", action="store_true", help="add a stem for what the model leaves")
-    add(
+    option("--softmask", action="store_true", help="start from ratio masks")
+    option("--alpha", type=float, default=1.0, metavar="A", help="exponent of the ratio masks")
+    option("--residual", action="store_true", help="add a stem for what the model leaves")
+    option(
         "--chunk-seconds",
         type=float,
         metavar="S",
         help="cut the track into chunks; default: the whole track at once where the model allows, "
         "else 10; with --overlap 0 each chunk is separated like a track of its own",
     )
-    add(
+    option(
         "--overlap",
         type=float,
         metavar="R",
         help="what chunks share with their neighbours, 0 <= R < 1; default: 0.25",
     )
-    add("--json", metavar="FILE", help="write a report of every track")
-    command.set_defaults(run=separate)
+    option("--json", metavar="FILE", help="write a report of every track")
+    command.set_defaults(run=run)
 
 
-def separate(options) -> int:
+def run(options) -> int:
     """Separate what the options name; 0, or 1 if some tracks failed."""
     from xumx_jax import audio
     from xumx_jax.commands.report import Report
