@@ -65,7 +65,7 @@ def _blocks(path, container, stream, allow_truncated):
         # Only now: for some containers the length is known when they have been read.
         stated = _stated_frames(path, container, stream)
     # Encoders pad and headers round, so up to 0.1 s may be missing from a whole file.
-    if decoded < stated - 0.1 * stream.rate:
+    if decoded < stated - max(0.1 * stream.rate, _PADDING):
         tell_cut(path, decoded, stated, allow_truncated and decoded)
     elif headers.ogg_pages(path).cut:
         tell_cut(path, decoded, "more", allow_truncated and decoded)

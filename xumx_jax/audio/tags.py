@@ -60,7 +60,7 @@ def read_tags(path) -> Tags:
             text = {name: text[name] for name in _KEPT if text.get(name)}
             for stream in container.streams.video:
                 mime = _PICTURES.get(stream.codec_context.name)
-                if mime and int(stream.disposition) & ATTACHED_PICTURE:
+                if mime and stream.disposition.value & ATTACHED_PICTURE:
                     cover = bytes(next(container.demux(stream)))
                     return Tags(text, cover or None, mime)
             return Tags(text)
