@@ -121,6 +121,22 @@ def test_an_error_between_blocks_leaves_nothing(tmp_path, settings):
     assert os.listdir(tmp_path) == ["old"] and paths["a"].read_bytes() == b"old"
 
 
+def test_a_pipe_gets_a_true_header_or_is_an_error(tmp_path):
+    wave = noise(time=300)
+    read, write = os.pipe()
+    with open(write, "wb") as file:
+        audio.write_stdout(file, wave, 8000, "32f", audio.Tags({"title": "A"}))
+    with open(read, "rb") as file:
+        (tmp_path / "x.wav").write_bytes(file.read())
+    np.testing.assert_array_equal(audio.decode(tmp_path / "x.wav")[0], wave)
+    assert audio.read_tags(tmp_path / "x.wav").text == {"title": "A"}
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb", buffering=0) as file:
+        with pytest.raises(UserError, match="stdout: cannot be written: Broken pipe"):
+            audio.write_stdout(file, wave, 8000)
+
+
 @pytest.mark.parametrize("format", audio.FORMATS)
 def test_a_full_disk_leaves_nothing(tmp_path, format):
     """A limit on the size of files stands in for the disk's."""

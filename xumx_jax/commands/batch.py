@@ -98,9 +98,13 @@ class Batch:
         options = self.options
         if options.out == "-":
             ((name, stem),) = stems.items()
-            return audio.write_stdout(
-                sys.stdout.buffer, stem, rate, options.bits, tags.of_stem(name)
-            )
+            file = sys.stdout.buffer
+            try:
+                return audio.write_stdout(file, stem, rate, options.bits, tags.of_stem(name))
+            except UserError:
+                # Python would complain once more when it flushes at its end.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+                raise
         waves = {paths[name]: stem for name, stem in stems.items()}
         return audio.encode_all(waves, rate, options.format, options.bits, options.bitrate, tags)
 
