@@ -261,6 +261,25 @@ def test_what_cannot_be_scored(pair, options, message):
         bss_eval(*pair, RATE, **options)
 
 
+@pytest.mark.parametrize("channels, taps", [(2, 512), (1, 64)])
+def test_generated_song(channels, taps):
+    """16 bits, a bass that is exactly mono, four sources that play the same song."""
+    from pipelines.songs.mixing import render
+
+    rate = 8000
+    stems = render(220_000, rate, 5.5, "plain", full=True).stems[:, :channels]
+    reference = dithered(stems.astype(float), np.random.default_rng(0))
+    reference[2] = reference[2, :1]
+    mixture = reference.sum(0)
+    estimate = 0.8 * reference + 0.05 * np.roll(mixture, 7, axis=1)
+    found = bss_eval(reference, estimate, rate, filter_length=taps)
+    assert not found.singular
+    agree(
+        np.stack([getattr(found, name) for name in NAMES]),
+        museval(reference, estimate, rate, rate, taps),
+    )
+
+
 @pytest.mark.skipif(not CLIP.is_dir(), reason="the real clip lies beside the repository")
 def test_real_clip():
     """Decoded AAC: museval's SIR moves by 10 dB and more with its number of threads."""

@@ -34,7 +34,8 @@ from xumx_jax.metrics.walk import (
 )
 
 BLOCK = 8192  # samples of an FFT in correlations
-BLOCKS = 12  # of these at a time
+BLOCKS = 8  # of these at a time
+FRAME_SAMPLES = 2 * 44_100  # so many at a time in frames
 RIDGE = 1e-10  # of a channel's energy
 # Below this the filters hang on rounding. References in 16 bits have 1e-8, decoded AAC has none.
 SINGULAR = 1e-9
@@ -91,7 +92,7 @@ def bss_eval(
     double = precision == "float64" or (precision is None and jax.default_backend() != "tpu")
     if filter_length < 1:
         raise ValueError(f"the filters have {filter_length} taps; wanted at least 1")
-    frames = Frames(references, estimates, rate, window_seconds, hop_seconds)
+    frames = Frames(references, estimates, rate, window_seconds, hop_seconds, FRAME_SAMPLES)
     cross = _correlations(references, estimates, filter_length, None if double else _host())
 
     def ratios(noise):

@@ -57,7 +57,7 @@ def sdr_frames(
     E. Vincent et al., "First stereo audio source separation evaluation campaign", ICA 2007, eq. 8.
     """
     check_waves(references, estimates)
-    frames = Frames(references, estimates, rate, window_seconds, hop_seconds)
+    frames = Frames(references, estimates, rate, window_seconds, hop_seconds, BLOCK_SAMPLES)
     return frames.map(_frame_sdr, double=True).T
 
 

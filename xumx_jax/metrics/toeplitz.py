@@ -57,46 +57,49 @@ def _levinson(blocks, right):
     """The recursion over orders -> taps, and the function that applies the inverse.
 
     Forward predictors: T [I; A1; ..; Am] = [P; 0; ..; 0]; backward ones: T [Bm; ..; B1; I] =
-    [0; ..; 0; Q]. Every order joins both so that one more row of zeros appears.
+    [0; ..; 0; Q]. Every order joins both so that one more row of zeros appears. All are held
+    transposed, [column, lag * p], so that what is long lies together in memory.
     """
-    lag, p = blocks.shape[:2]
-    wide = lag * p
-    one = jnp.zeros_like(blocks).at[0].set(jnp.eye(p, dtype=blocks.dtype))
+    lag, p = right.shape[:2]
     # row m is T[m], T[m - 1], .., T[0], 0, ..: what the next row of the matrix meets
-    backwards = jnp.concatenate([blocks[::-1], jnp.zeros_like(blocks)])
+    rows = blocks[::-1].transpose(1, 0, 2).reshape(p, lag * p)
+    rows = jnp.concatenate([rows, jnp.zeros_like(rows)], axis=1)
 
     def step(carry, order):
         forward, backward, p_forward, p_backward, taps = carry
-        row = lax.dynamic_slice_in_dim(backwards, lag - 1 - order, lag)
-        row = row.transpose(1, 0, 2).reshape(p, wide)
-        backward = jnp.roll(backward, 1, axis=0).at[0].set(0)
-        wrong = row @ forward.reshape(wide, p)
+        row = lax.dynamic_slice_in_dim(rows, (lag - 1 - order) * p, lag * p, axis=1)
+        backward = jnp.roll(backward, p, axis=1).at[:, :p].set(0)
+        wrong, got = jnp.split(row @ jnp.concatenate([forward, taps]).T, [p], axis=1)
         to_forward = jnp.linalg.solve(p_backward, wrong)
         to_backward = jnp.linalg.solve(p_forward, wrong.T)
-        forward, backward = (
-            forward - (backward.reshape(wide, p) @ to_forward).reshape(blocks.shape),
-            backward - (forward.reshape(wide, p) @ to_backward).reshape(blocks.shape),
-        )
+        forward, backward = forward - to_forward.T @ backward, backward - to_backward.T @ forward
         p_forward = _even(p_forward - wrong.T @ to_forward)
         p_backward = _even(p_backward - wrong @ to_backward)
-        rest = right[order] - row @ taps.reshape(wide, -1)
-        new = backward.reshape(wide, p) @ jnp.linalg.solve(p_backward, rest)
-        return (forward, backward, p_forward, p_backward, taps + new.reshape(taps.shape)), None
+        taps = taps + jnp.linalg.solve(p_backward, right[order] - got).T @ backward
+        return (forward, backward, p_forward, p_backward, taps), None
 
-    first = jnp.zeros_like(right).at[0].set(jnp.linalg.solve(blocks[0], right[0]))
-    start = (one, one, blocks[0], blocks[0], first)
-    (forward, backward, p_forward, p_backward, taps), _ = lax.scan(step, start, jnp.arange(1, lag))
-    backward = jnp.roll(backward, 1, axis=0).at[0].set(0)
-    parts = [(_spectrum(forward), p_forward, 1), (_spectrum(backward), p_backward, -1)]
+    def first(matrix):
+        return jnp.zeros((matrix.shape[1], lag * p), matrix.dtype).at[:, :p].set(matrix.T)
+
+    one = first(jnp.eye(p, dtype=blocks.dtype))
+    start = (one, one, blocks[0], blocks[0], first(jnp.linalg.solve(blocks[0], right[0])))
+    found, _ = lax.scan(step, start, jnp.arange(1, lag))
+    forward, backward, p_forward, p_backward, taps = found
+
+    def long(rows):
+        return rows.reshape(rows.shape[0], lag, p).transpose(1, 2, 0)
+
+    forward = _spectrum(long(forward))
+    backward = _spectrum(long(jnp.roll(backward, p, axis=1).at[:, :p].set(0)))
+    scaled_forward = forward @ jnp.linalg.inv(p_forward)
+    scaled_backward = backward @ jnp.linalg.inv(p_backward)
 
     def inverse(x):
         # T^-1 = F P^-1 F^T - B Q^-1 B^T, with lower triangular Toeplitz matrices F and B
-        return sum(
-            sign * _filter(spectrum, jnp.linalg.solve(energy, _correlate(spectrum, x)))
-            for spectrum, energy, sign in parts
-        )
+        plus = _filter(scaled_forward, _correlate(forward, x))
+        return plus - _filter(scaled_backward, _correlate(backward, x))
 
-    return taps, inverse
+    return long(taps), inverse
 
 
 def _smallest(inverse, like):

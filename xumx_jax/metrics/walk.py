@@ -14,8 +14,7 @@ import jax
 import numpy as np
 from jax import Array
 
-FRAME_SAMPLES = 4 * 44_100  # about as many in frames at a time,
-TOGETHER = 16  # and no more frames than these, each of which is compiled
+TOGETHER = 16  # frames at most, each of which is compiled
 THREADS = 4  # at most; what is at a time is in memory once a thread
 
 
@@ -61,16 +60,16 @@ class Framing(NamedTuple):
 
 
 class Frames:
-    """All frames of references and estimates, in parts of a few."""
+    """All frames of references and estimates, in parts of a few, of about `samples`."""
 
-    def __init__(self, references, estimates, rate, window_seconds, hop_seconds):
+    def __init__(self, references, estimates, rate, window_seconds, hop_seconds, samples):
         length = references.shape[2]
         # an infinite window is the whole track
         window, hop = (int(min(s * rate, length)) for s in (window_seconds, hop_seconds))
         if window < 1 or hop < 1:
             raise ValueError(f"window {window_seconds} s, hop {hop_seconds} s: under one sample")
         self.count = 1 if length <= window else (length - window + hop) // hop
-        together = max(1, min(self.count, TOGETHER, FRAME_SAMPLES // window))
+        together = max(1, min(self.count, TOGETHER, samples // window))
         self.framing = Framing(window, hop, together)
         self.waves = references, estimates
 
