@@ -361,6 +361,13 @@ def test_folders_patterns_and_stdin(run, tmp_path, monkeypatch):
     assert stems_in(tmp_path / "work" / "music" / "out") == again
 
 
+def test_a_name_as_long_as_names_get(run, tmp_path):
+    name = "ü" * 125
+    write(f"{name}.wav", noise(100))
+    assert run(f"{name}.wav", "--stems", "bass")[::2] == (0, "")
+    assert stems_in(tmp_path / "work" / "separated") == [f"{name}/bass.wav"]
+
+
 def test_stdin_that_is_no_audio(run, monkeypatch):
     monkeypatch.setattr("sys.stdin", type("Piped", (), {"buffer": BytesIO(b"no audio" * 99)}))
     status, _, err = run("-")

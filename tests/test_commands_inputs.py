@@ -62,7 +62,10 @@ def test_stems_may_go_into_the_folder_of_the_tracks(files):
 def test_patterns_find_files_once(files):
     files("a.wav", "b.wav", "m/c.wav", "x.wav/in.txt")
     assert places(["*.wav", "a.wav", "./b.wav"])[0] == {"a.wav": "out/a", "b.wav": "out/b"}
-    assert places(["**/*.wav"])[0] == {"a.wav": "out/a", "b.wav": "out/b", "m/c.wav": "out/c"}
+    assert places(["**/*.wav"])[0] == {"a.wav": "out/a", "b.wav": "out/b", "m/c.wav": "out/m/c"}
+    assert places(["m/*.wav"])[0] == {"m/c.wav": "out/c"}
+    absolute = {(Path.cwd() / "m" / "c.wav").as_posix(): "out/m/c"}
+    assert places([f"{Path.cwd()}/[m]/*"])[0] == absolute
 
 
 def test_nothing_found_is_an_error_of_that_input(files):
@@ -74,6 +77,16 @@ def test_nothing_found_is_an_error_of_that_input(files):
         "*.mp3: no file matches",
         "deep: no audio files in this folder; --recursive looks into its folders too",
     ]
+
+
+def test_names_at_the_limits(files):
+    long = "ü" * 125 + ".wav"  # 254 bytes
+    files(long, "-dash.wav")
+    assert places([long, "./-dash.wav"])[0] == {
+        long: f"out/{long[:-4]}",
+        "./-dash.wav": "out/-dash",
+    }
+    assert places(["x" * 300]) == ({}, [f"{'x' * 300}: cannot be read: File name too long"])
 
 
 def test_tracks_that_differ_by_suffix_get_folders_of_their_own(files):

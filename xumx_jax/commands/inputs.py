@@ -30,8 +30,8 @@ class Track:
 def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[Track], list]:
     """Tracks of files, folders, patterns and `-` (which `stdin` holds), each once, and errors.
 
-    Stems go to OUT/<track>/, below a folder's own subfolders where it was searched. Raises
-    UserError if two tracks would share a folder, or one lies where its stems would go.
+    Stems go to OUT/<track>/, below the subfolders of a folder or pattern where one was searched.
+    Raises UserError if two tracks would share a folder, or one lies where its stems would go.
     """
     found, errors = {}, []
     for name in inputs:
@@ -40,6 +40,8 @@ def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[T
                 found.setdefault(path.resolve(), (path, label, inner))
         except UserError as error:
             errors.append(error)
+        except OSError as error:  # such as a name that is too long
+            errors.append(UserError(f"{name}: cannot be read: {error.strerror}"))
     return _place(list(found.values()), out), errors
 
 
@@ -68,9 +70,16 @@ def _expand(name, out, recursive, stdin):
         files = [match for match in matches if match.is_file()]
         if not files:
             raise UserError(f"{name}: no file matches")
-        yield from ((file, str(file), Path()) for file in files)
+        fixed = _fixed_part(path)
+        yield from ((file, str(file), file.relative_to(fixed).parent) for file in files)
     else:
         yield path, name, Path()
+
+
+def _fixed_part(pattern) -> Path:
+    """The folder above the first part of a pattern that has anything wild in it."""
+    count = next(at for at, part in enumerate(pattern.parts) if WILD & set(part))
+    return Path(*pattern.parts[:count])
 
 
 def _search(folder, out, recursive):
