@@ -1,7 +1,5 @@
 """Reading, writing and resampling of audio files."""
 
-import os
-
 import av
 import numpy as np
 import pytest
@@ -61,15 +59,9 @@ def test_sixteen_bits_are_divided_by_two_to_the_fifteenth(tmp_path):
     assert audio.decode(tmp_path / "x.wav")[0].tolist() == [[-1, 0.5, 2**-15]]
 
 
-def test_clipping_is_counted(tmp_path):
-    wave = np.float32([[0, 1.5, -2, 1, -1]])
-    with pytest.warns(UserWarning, match="x.wav: 2 samples beyond full scale were clipped"):
-        audio.encode(tmp_path / "x.wav", wave, 44100)
-
-
 @pytest.mark.parametrize(
     ("name", "codec", "margin"),
-    [("x.mp3", "libmp3lame", 0), ("x.m4a", "aac", 2048), ("x.flac", "flac", 0)],
+    [("x.mp3", "libmp3lame", 0), ("x.m4a", "aac", 1068), ("x.flac", "flac", 0)],
 )
 def test_formats_that_ffmpeg_writes(tmp_path, name, codec, margin):
     time = np.arange(30000) / 44100
@@ -135,22 +127,6 @@ def test_what_is_not_audio(tmp_path, content, says):
 def test_a_folder_is_not_audio(tmp_path):
     with pytest.raises(UserError, match="directory"):
         audio.decode(tmp_path)
-
-
-def test_a_failed_write_leaves_nothing(tmp_path):
-    (tmp_path / "b.wav").mkdir()  # cannot be replaced by a file
-    (tmp_path / "a.wav").write_bytes(b"old")
-    waves = {tmp_path / "b.wav": noise(), tmp_path / "a.wav": noise()}
-    with pytest.raises(UserError, match="b.wav: cannot be written"):
-        audio.encode_all(waves, 44100)
-    assert (tmp_path / "a.wav").read_bytes() == b"old"
-    assert sorted(os.listdir(tmp_path)) == ["a.wav", "b.wav"]
-
-
-@pytest.mark.parametrize("pair", [("flac", "32f"), ("mp3", "16"), ("wav", "12")])
-def test_impossible_formats(tmp_path, pair):
-    with pytest.raises(UserError, match=pair[0] if pair[0] == "mp3" else pair[1]):
-        audio.encode(tmp_path / "x", noise(), 44100, *pair)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000, 192000])

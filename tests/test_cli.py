@@ -1,7 +1,11 @@
 """The command line on real files: `cli.main`, in process, with a tiny model."""
 
+import hashlib
+import json
 import subprocess
 import sys
+from io import BytesIO
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -97,13 +101,19 @@ def test_chosen_stems_as_flac(run, tmp_path):
     assert soundfile.info(folder / "a song" / "bass.flac").subtype == "PCM_24"
 
 
+def test_tags_are_carried_over(run):
+    audio.encode("song.mp3", noise(44100), 44100, "mp3", tags=audio.Tags({"title": "A"}))
+    assert run("song.mp3", "--stems", "bass")[0] == 0
+    assert audio.read_tags("separated/song/bass.wav").text == {"title": "A (song) (bass)"}
+
+
 def test_several_files_of_which_some_are_bad(run, tmp_path):
     for name in ("a.wav", "b.wav"):
         write(name, noise())
     whole = (tmp_path / "work" / "a.wav").read_bytes()
     (tmp_path / "work" / "half.wav").write_bytes(whole[: len(whole) // 2])
     status, out, err = run("missing.wav", "a.wav", "half.wav", "b.wav")
-    assert status == 2
+    assert status == 1
     lines = err.splitlines()
     assert len(lines) == 2 and all(line.startswith("xumx: error: ") for line in lines)
     assert "missing.wav" in lines[0] and "half.wav" in lines[1] and "3000 samples" in lines[1]
@@ -127,7 +137,7 @@ def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, s
     if content is not None:
         (tmp_path / "work" / "x.wav").write_bytes(content)
     status, out, err = run("x.wav")
-    assert status == 2 and not (tmp_path / "work" / "separated").exists()
+    assert status == 1 and not (tmp_path / "work" / "separated").exists()
     assert err.startswith("xumx: error: x.wav: ") and says in err and err.count("\n") == 1
 
 
@@ -137,13 +147,27 @@ def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, s
         (["--stems", "vocals,piano"], "unknown stem 'piano'; the model has bass, drums"),
         (["--stems", "residual"], "unknown stem 'residual'"),
         (["--format", "flac", "--bits", "32f"], "flac files cannot hold '32f' bits"),
-        (["--format", "mp3"], "format 'mp3' is not known; wanted one of wav, flac"),
+        (["--format", "mp4"], "format 'mp4' is not known; wanted one of wav, flac, mp3, ogg"),
+        (["--format", "mp3", "--bits", "16"], "mp3 files have no bits ('16'); wanted --bitrate"),
+        (["--bitrate", "128"], "wav files have no bitrate"),
+        (["--format", "opus", "--bitrate", "9"], "opus files wanted 16 to 510 kbit/s"),
         (["--bits", "8"], "wav files cannot hold '8' bits"),
         (["--alpha", "2"], "alpha acts with softmask alone"),
         (["--niter", "-1"], "niter is -1"),
         (["--niter", "many"], "invalid int value"),
         (["--overlap", "1"], "wanted 0 <= overlap < 1"),
         (["--chunk-seconds", "0"], "chunk-seconds is 0.0"),
+        (["--stems", "bass", "--mix", "bass+drums"], "only one of --stems, --two-stems and --mix"),
+        (["--two-stems", "piano"], "unknown stem 'piano'"),
+        (["--mix", "bass+piano"], "unknown stem 'piano'"),
+        (["--start", "-1"], "start is -1"),
+        (["--duration", "0"], "duration is 0"),
+        (["--rate", "96000"], "invalid choice: '96000'"),
+        (["--out", "-"], "--out - gives one stem as wav; wanted --stems A or --mix A+B"),
+        (["--out", "-", "--mix", "bass", "--format", "flac"], "--out - gives one stem as wav"),
+        (["--out", "-", "--mix", "bass", "--skip-existing"], "--skip-existing could find"),
+        (["../x.wav", "--out", "-", "--mix", "bass"], "--out - takes one track; wanted a folder"),
+        (["--json", "song.wav/x"], "song.wav/x: cannot be written"),
         (["--colour", "red"], "unrecognized arguments"),
         (["other/song.wav"], "its stems would go to separated/song, as those of song.wav"),
         (["--out", ".."], "where its stems would go"),
@@ -152,6 +176,7 @@ def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, s
 def test_bad_options_are_one_line(run, tmp_path, monkeypatch, arguments, says):
     work = tmp_path / "work" / "song"
     work.mkdir()
+    write(tmp_path / "work" / "x.wav", noise(100))
     write(work / "song.wav", noise(100))
     monkeypatch.chdir(work)
     status, out, err = run("song.wav", *arguments)
@@ -169,7 +194,7 @@ def test_a_place_that_cannot_be_written(run, tmp_path):
     write("song.wav", noise(100))
     (tmp_path / "work" / "separated").write_text("a file")
     status, _, err = run("song.wav")
-    assert status == 2 and "separated/song" in err and "cannot be written" in err
+    assert status == 1 and "separated/song" in err and "cannot be written" in err
 
 
 @pytest.mark.parametrize(
@@ -208,15 +233,38 @@ def test_rates_from_8_to_192_kilohertz(run):
         assert read == rate and stem.shape == (2, 2001)
 
 
-def test_clipping_is_said_and_files_are_replaced(run, tmp_path):
+def test_stems_share_a_gain_which_is_said_and_files_are_replaced(run, tmp_path):
     write("loud.wav", noise() * 40)
     old = tmp_path / "work" / "separated" / "loud"
     old.mkdir(parents=True)
     (old / "bass.wav").write_bytes(b"old")
     status, _, err = run("loud.wav")
-    assert status == 0 and "beyond full scale were clipped" in err
-    assert audio.decode(old / "bass.wav")[0].shape == (2, 3000)
+    assert status == 0 and err.startswith("xumx: warning: loud.wav: ") and err.count("\n") == 1
+    assert "dB softer" in err
+    kept = {name: audio.decode(old / f"{name}.wav")[0] for name in SOURCES}
     assert stems_in(old) == [f"{name}.wav" for name in SOURCES]
+    assert run("loud.wav", "--bits", "32f", "--out", "float")[2] == ""
+    loud = {name: audio.decode(f"float/loud/{name}.wav")[0] for name in SOURCES}
+    peak = max(np.abs(wave).max() for wave in loud.values())
+    assert peak > 1
+    for name in SOURCES:
+        np.testing.assert_allclose(kept[name] * peak, loud[name], atol=peak * 2**-15)
+
+
+@pytest.mark.parametrize(
+    ("format", "bitrate"), [("mp3", 96), ("ogg", 96), ("m4a", 96), ("opus", 64)]
+)
+def test_lossy_formats_and_their_bitrate(run, format, bitrate):
+    write("song.wav", noise(44100), 44100)
+    chosen = ("song.wav", "--stems", "other", "--format", format)
+    assert run(*chosen)[0] == 0
+    path = Path(f"separated/song/other.{format}")
+    default = path.stat().st_size
+    assert run(*chosen, "--bitrate", bitrate)[0] == 0
+    assert path.stat().st_size < 0.8 * default
+    stem, rate = audio.decode(path)
+    assert rate == (48000 if format == "opus" else 44100)
+    assert stem.shape == (2, rate)
 
 
 def test_interruption(run, monkeypatch, tmp_path):
@@ -247,3 +295,169 @@ def test_help_is_quick_because_it_imports_little():
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_part_of_a_track(run):
+    mix = noise(2 * RATE)
+    write("song.wav", mix)
+    write("part.wav", mix[:, RATE // 2 : RATE])
+    chosen = ("--bits", "32f", "--stems", "bass")
+    assert run("song.wav", "--start", 0.5, "--duration", 0.5, *chosen)[0] == 0
+    assert run("part.wav", *chosen)[0] == 0
+    part, song = (audio.decode(f"separated/{name}/bass.wav")[0] for name in ("part", "song"))
+    np.testing.assert_array_equal(song, part)
+    status, _, err = run("song.wav", "--start", 3)
+    assert status == 1 and "song.wav: is over before 3 s" in err
+
+
+def test_a_cut_track_if_allowed(run, tmp_path):
+    write("song.wav", noise())
+    path = tmp_path / "work" / "song.wav"
+    path.write_bytes(path.read_bytes()[:12000])
+    assert run("song.wav", "--stems", "bass")[0] == 1
+    status, _, err = run("song.wav", "--stems", "bass", "--allow-truncated")
+    assert status == 0 and err.startswith("xumx: warning: song.wav: the file ends after 14")
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(Separator, "__call__", None)
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
+    write("song.wav", noise(100))
+    status, _, err = run("song.wav")
+    assert status == 1 and err == (
+        "xumx: error: separated/song: cannot be written: . is read-only\n"
+    )
+
+
+def test_two_stems_and_mix(run, tmp_path):
+    mix = noise()
+    write("song.wav", mix)
+    for chosen in ([], ["--two-stems", "vocals"], ["--mix", "drums+bass"]):
+        assert (
+            run("song.wav", "--bits", "32f", "--out", f"out{len(chosen)}{chosen[:1]}", *chosen)[0]
+            == 0
+        )
+    read = {path.stem: audio.decode(path)[0] for path in (tmp_path / "work").rglob("out*/*/*.wav")}
+    assert set(read) == {*SOURCES, "rest", "drums+bass"}
+    np.testing.assert_allclose(read["rest"], mix - read["vocals"], atol=1e-6)
+    np.testing.assert_allclose(read["drums+bass"], read["drums"] + read["bass"], atol=1e-6)
+
+
+def test_folders_patterns_and_stdin(run, tmp_path, monkeypatch):
+    (tmp_path / "work" / "music" / "album").mkdir(parents=True)
+    for name in ("a.wav", "a.flac", "album/b.wav", "album/note.txt"):
+        path = tmp_path / "work" / "music" / name
+        soundfile.write(path, noise().T, RATE, format="WAV" if "fl" not in name else "FLAC")
+    with open("music/a.wav", "rb") as file:
+        monkeypatch.setattr("sys.stdin", type("Piped", (), {"buffer": file}))
+        bass = ("--stems", "bass")
+        assert run("music", *bass, "--out", "x")[::2] == (0, "")
+        assert run("music", *bass, "--out", "music/out", "--recursive")[::2] == (0, "")
+        assert run("music", *bass, "--out", "music/out", "--recursive")[::2] == (0, "")
+        assert run("music/album/*.w?v", "-", *bass, "--out", "y")[::2] == (0, "")
+    assert stems_in(tmp_path / "work" / "x") == ["a.flac/bass.wav", "a.wav/bass.wav"]
+    assert stems_in(tmp_path / "work" / "y") == ["b/bass.wav", "stdin/bass.wav"]
+    again = ["a.flac/bass.wav", "a.wav/bass.wav", "album/b/bass.wav"]  # and no stems of stems
+    assert stems_in(tmp_path / "work" / "music" / "out") == again
+
+
+def test_a_name_as_long_as_names_get(run, tmp_path):
+    name = "ü" * 125
+    write(f"{name}.wav", noise(100))
+    assert run(f"{name}.wav", "--stems", "bass")[::2] == (0, "")
+    assert stems_in(tmp_path / "work" / "separated") == [f"{name}/bass.wav"]
+
+
+def test_stdin_that_is_no_audio(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", type("Piped", (), {"buffer": BytesIO(b"no audio" * 99)}))
+    status, _, err = run("-")
+    assert status == 1 and err.startswith("xumx: error: stdin: not an audio file")
+
+
+def test_one_stem_to_stdout(model, tmp_path, monkeypatch, capfdbinary):
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")
+    monkeypatch.chdir(tmp_path)
+    write("song.wav", noise())
+    arguments = ["separate", "song.wav", "--mix", "bass+vocals", "--bits", "32f", "--model", model]
+    with open(1, "w", closefd=False) as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        assert cli.main([*map(str, arguments), "--out", "-"]) == 0
+    out, err = capfdbinary.readouterr()
+    assert b"x real time" in err and not (tmp_path / "separated").exists()
+    (tmp_path / "out.wav").write_bytes(out)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*map(str, arguments)]) == 0
+    piped, written = (audio.decode(n)[0] for n in ("out.wav", "separated/song/bass+vocals.wav"))
+    np.testing.assert_array_equal(piped, written)
+
+
+def test_existing_stems_are_skipped(run, tmp_path):
+    write("a.wav", noise())
+    write("b.wav", noise())
+    assert run("a.wav")[0] == 0
+    old = (tmp_path / "work" / "separated" / "a" / "bass.wav").stat()
+    status, out, err = run("a.wav", "b.wav", "--skip-existing")
+    assert (status, err) == (0, "") and "a.wav: skipped, its stems are in separated/a\n" in out
+    assert (tmp_path / "work" / "separated" / "a" / "bass.wav").stat() == old
+    (tmp_path / "work" / "separated" / "a" / "bass.wav").unlink()
+    assert "skipped" not in run("a.wav", "--skip-existing")[1]
+
+
+def test_stems_at_the_models_rate(run):
+    wave = noise(6001, channels=1)
+    wave[:, 10] = np.nan
+    write("song.wav", wave, 2 * RATE)
+    status, _, err = run("song.wav", "--rate", "model", "--bits", "32f")
+    assert status == 0 and err == "xumx: warning: song.wav: 1 samples are NaN or infinite and " + (
+        "were replaced by 0\n"
+    )
+    stem, rate = audio.decode("separated/song/bass.wav")
+    assert rate == RATE and stem.shape == (1, 3001) and np.isfinite(stem).all()
+
+
+def test_the_report(run, model, tmp_path):
+    write("a.wav", noise() * 9)
+    (tmp_path / "work" / "bad.wav").write_text("no audio")
+    status, _, err = run("bad.wav", "a.wav", "none.wav", "--json", "deep/report.json", "--niter", 0)
+    assert status == 1
+    report = json.loads((tmp_path / "work" / "deep" / "report.json").read_text())
+    assert report["status"] == 1 and report["options"]["niter"] == 0
+    assert report["model"]["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert report["model"]["licence"] == "MIT" and report["versions"]["jax"] == jax.__version__
+    assert report["device"]
+    none, bad, done = report["tracks"]
+    assert (none["input"], none["status"]) == ("none.wav", "failed")
+    assert (bad["input"], bad["status"]) == ("bad.wav", "failed")
+    assert f"xumx: error: {bad['error']}\n" in err
+    assert done["status"] == "done" and done["input"] == "a.wav"
+    assert done["outputs"] == {name: f"separated/a/{name}.wav" for name in SOURCES}
+    assert (done["rate"], done["channels"], done["samples"]) == (RATE, 2, 3000)
+    assert done["gain"] == pytest.approx(min(1, 1 / max(done["peak"].values())))
+    assert set(done["timings"]) == {"decode", "separate", "encode"}
+    assert np.isfinite(done["null_error_db"]) and isinstance(done["warnings"], list)
+
+
+def test_the_unexpected_stops_one_track_and_shows_where_if_asked(run, monkeypatch, tmp_path):
+    def fall(self, mix, rate, progress):
+        raise ZeroDivisionError("a\nb")
+
+    monkeypatch.setattr(Separator, "__call__", fall)
+    write("a.wav", noise(100))
+    write("b.wav", noise(100))
+    status, _, err = run("a.wav", "b.wav")
+    line = "xumx: error: a.wav: unexpected ZeroDivisionError: a b (--debug shows where)\n"
+    assert status == 1 and err == line + line.replace("a.wav", "b.wav")
+    status, _, err = run("a.wav", "--debug")
+    assert status == 1 and "Traceback" in err and "in fall" in err
+
+
+def test_interruption_is_in_the_report(run, monkeypatch, tmp_path):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Separator, "__call__", interrupt)
+    write("song.wav", noise(100))
+    assert run("song.wav", "--json", "x.json")[0] == 130
+    report = json.loads((tmp_path / "work" / "x.json").read_text())
+    assert report["status"] == 130 and report["tracks"][0]["status"] == "interrupted"

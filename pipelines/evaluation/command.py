@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipelines.evaluation.messages import say, show_warning
 from xumx_jax.cli import INTERRUPTED, USER_ERROR, Parser
+from xumx_jax.commands import separation
 from xumx_jax.errors import UserError
 
 FAILED, TERMINATED = 1, 128 + signal.SIGTERM
@@ -95,53 +96,30 @@ def parser() -> Parser:
         help="of v4; default: float64, on a TPU float32",
     )
     group = made.add_argument_group("separation, of every model; see `xumx separate --help`")
-    group.add_argument("--niter", type=int, default=1, metavar="N")
-    group.add_argument("--softmask", action="store_true")
-    group.add_argument("--alpha", type=float, default=1.0, metavar="A")
-    group.add_argument("--residual", action="store_true")
-    group.add_argument("--chunk-seconds", type=float, metavar="S")
-    group.add_argument("--overlap", type=float, metavar="R")
+    separation.add(group)
     return made
 
 
 def run(options) -> int:
     """Check everything, evaluate what is not done yet, report."""
-    separation = _separation(options)
+    applied = separation.given(options)
     _check(options)
     evaldir = _writable(options.evaldir, "--evaldir")
     outdir = _writable(options.outdir, "--outdir") if options.outdir else None
 
     from pipelines.evaluation import plan
-    from xumx_jax.cli import keep_compiled_code
+    from xumx_jax.commands.console import keep_compiled_code
 
     keep_compiled_code()
     with warnings.catch_warnings():
         warnings.filterwarnings("always", category=UserWarning, module=r"xumx_jax|pipelines")
         warnings.showwarning = show_warning
-        work, published = plan.make(options, separation, evaldir, outdir)
+        work, published = plan.make(options, applied, evaldir, outdir)
         if work:
             work.look()
             work.run(options.jobs)
     print(plan.report(evaldir, work, published))
     return FAILED if work and work.failed else 0
-
-
-def _separation(options) -> dict:
-    """The Separator's options. Raises UserError on those that make no sense."""
-    from xumx_jax.separation.options import check_options
-
-    chunk_seconds, overlap = options.chunk_seconds, options.overlap
-    if overlap is not None and chunk_seconds is None:
-        chunk_seconds = 10.0
-    made = dict(
-        niter=options.niter,
-        softmask=options.softmask,
-        alpha=options.alpha,
-        chunk_seconds=chunk_seconds,
-        overlap=0.25 if overlap is None else overlap,
-    )
-    check_options(**made)
-    return {**made, "residual": options.residual}
 
 
 def _check(options) -> None:

@@ -1,0 +1,221 @@
+"""Stems to files: all of a track's or none, whole or not at all, with one gain for all."""
+
+import os
+import tempfile
+import warnings
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import numpy as np
+
+from xumx_jax.audio.formats import BITS, check_format, is_float
+from xumx_jax.audio.riff import WavFile
+from xumx_jax.audio.tags import NO_TAGS
+from xumx_jax.audio.writers import ERRORS, open_writer
+from xumx_jax.errors import UserError
+
+_BLOCK = 1 << 18
+
+
+def encode(path, wave, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS) -> float:
+    """Write [channel, time] to one file, whole or not at all; see `encode_all`."""
+    return encode_all({path: wave}, rate, format, bits, bitrate, tags)
+
+
+def encode_all(waves, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS) -> float:
+    """Write {path: [channel, time]}, all or none, and return the gain: see `StemWriter`."""
+    waves = {Path(path): np.asarray(wave, np.float32) for path, wave in waves.items()}
+    if not waves:
+        return 1.0
+    shapes = {wave.shape for wave in waves.values()}
+    if len(shapes) > 1:
+        raise ValueError(f"stems have the shapes {sorted(shapes)}; wanted one for all")
+    ((channels, length),) = shapes
+    gain = 1.0 if is_float(format, bits) else gain_for(max(map(_peak, waves.values())))
+    writer = StemWriter(
+        {path: path for path in waves},
+        *(rate, channels, format, bits, bitrate),
+        gain=gain,
+        length=length,
+        tags=tags,
+    )
+    with writer:
+        for at in range(0, length, _BLOCK):
+            writer.write({path: wave[:, at : at + _BLOCK] for path, wave in waves.items()})
+    return writer.gain
+
+
+def write_stdout(file, wave, rate, bits=None, tags=NO_TAGS) -> float:
+    """Write [channel, time] as WAV to standard output, and return the gain."""
+    bits = bits or BITS["wav"][0]
+    wave = np.asarray(wave, np.float32)
+    gain = 1.0 if is_float("wav", bits) else gain_for(_peak(wave))
+    with _named("stdout"):
+        writer = WavFile(file, rate, len(wave), bits, wave.shape[1], tags)
+        for at in range(0, wave.shape[1], _BLOCK):
+            writer.write(wave[:, at : at + _BLOCK] * np.float32(gain))
+        writer.finish()
+    _warn_of(gain)
+    return gain
+
+
+def gain_for(peak) -> float:
+    """What brings this peak to full scale, if it is beyond."""
+    return 1.0 / float(peak) if peak > 1 else 1.0
+
+
+class StemWriter:
+    """Write the stems of a track block by block, in a `with`: `writer.write({name: block})`.
+
+    paths    {name: file to write}; missing folders are made
+    format   one of FORMATS, with `bits` or `bitrate` (kbit/s), None for the format's own default
+    gain     None, or what every stem is multiplied by
+    length   the number of samples, if known
+    tags     of the track (`read_tags`); a file's name without suffix goes behind the title
+
+    Files stand under temporary names until the block ends; then they are renamed, or removed if
+    it ended in an error, so nothing half-written ever has a final name. Float files keep every
+    value. For other formats, without a gain, samples are spooled until their peak is known: where
+    any stem exceeds full scale, one gain brings all of them below, so that they still add up, and
+    a warning tells it. Raises UserError naming the file that cannot be written. Afterwards `gain`
+    and `peak` (before it) are known.
+    """
+
+    def __init__(
+        self,
+        paths,
+        rate,
+        channels,
+        format="wav",
+        bits=None,
+        bitrate=None,
+        gain=None,
+        length=None,
+        tags=NO_TAGS,
+    ):
+        check_format(format, bits, bitrate)
+        if bits is None and format in BITS:
+            bits = BITS[format][0]
+        self.paths = {name: Path(path) for name, path in paths.items()}
+        self.rate, self.channels = rate, channels
+        self.gain, self.peak = 1.0 if is_float(format, bits) else gain, 0.0
+        self._settings = dict(format=format, bits=bits, bitrate=bitrate, length=length)
+        self._tags = tags
+        self._parts, self._writers, self._spools, self._made = {}, {}, {}, []
+        self._stack = ExitStack()
+
+    def __enter__(self):
+        return self
+
+    def write(self, blocks):
+        """Append {name: [channel, time]}, one of every stem and all of one length."""
+        if not self._parts:
+            self._open()
+        for name, block in blocks.items():
+            self.peak = max(self.peak, _peak(block))
+            if self.gain is None:
+                with _named(self.paths[name]):
+                    np.ascontiguousarray(block.T, np.float32).tofile(self._spools[name])
+            else:
+                self._encode(name, block)
+
+    def __exit__(self, kind, error, trace):
+        try:
+            if kind is None:
+                if not self._parts:
+                    self._open()
+                self._finish()
+                self._rename()
+        finally:
+            self._stack.close()
+            for part in self._parts.values():
+                with suppress(OSError):
+                    part.unlink()
+            for folder in reversed(self._made):  # those with a stem in them stay
+                with suppress(OSError):
+                    folder.rmdir()
+
+    def _open(self):
+        for name, path in self.paths.items():
+            with _named(path):
+                self._make_folder(path.parent)
+                self._parts[name] = path.with_name(f".{path.name}.{os.getpid()}.part")
+                if self.gain is None:
+                    # in the stem's own folder, where there must be room anyway; it has no name
+                    file = tempfile.TemporaryFile(dir=path.parent)
+                    self._spools[name] = self._stack.enter_context(file)
+                else:
+                    self._start(name)
+
+    def _make_folder(self, folder):
+        missing = [part for part in (folder, *folder.parents) if not part.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        self._made += reversed(missing)
+
+    def _start(self, name):
+        self._writers[name] = writer = open_writer(
+            *(self._parts[name], self.rate, self.channels),
+            **self._settings,
+            tags=self._tags.of_stem(self.paths[name].stem),
+        )
+        self._stack.callback(_close_quietly, writer)
+
+    def _encode(self, name, block):
+        with _named(self.paths[name]):
+            self._writers[name].write(block * np.float32(self.gain) if self.gain != 1 else block)
+
+    def _finish(self):
+        if self.gain is None:
+            self.gain = gain_for(self.peak)
+            for name, spool in self._spools.items():
+                with _named(self.paths[name]):
+                    self._start(name)
+                    spool.seek(0)
+                while (flat := np.fromfile(spool, np.float32, _BLOCK * self.channels)).size:
+                    self._encode(name, flat.reshape(-1, self.channels).T)
+                spool.close()
+        for name, writer in self._writers.items():
+            with _named(self.paths[name]):
+                writer.close()
+        _warn_of(self.gain)
+
+    def _rename(self):
+        for path in self.paths.values():  # before the first is replaced
+            if path.is_dir():
+                raise UserError(f"{path}: cannot be written: Is a directory")
+        for name, path in self.paths.items():
+            with _named(path):
+                os.replace(self._parts[name], path)
+
+
+class _named:
+    """Turn what a library raises while it writes `path` into a UserError that names it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None and issubclass(kind, ERRORS()) and not issubclass(kind, UserError):
+            reason = getattr(error, "strerror", None) or str(error) or "is the disk full?"
+            raise UserError(f"{self.path}: cannot be written: {reason}") from None
+
+
+def _close_quietly(writer):
+    with suppress(*ERRORS()):
+        writer.close()
+
+
+def _warn_of(gain):
+    if gain < 1:
+        warnings.warn(
+            f"samples reach {1 / gain:.3f} of full scale: all stems were made "
+            f"{-20 * np.log10(gain):.2f} dB softer (32f in a wav file keeps them)",
+            stacklevel=5,
+        )
+
+
+def _peak(wave) -> float:
+    return max(float(wave.max(initial=0)), -float(wave.min(initial=0)))

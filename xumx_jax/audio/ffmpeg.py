@@ -1,0 +1,145 @@
+"""Whatever FFmpeg reads (PyAV brings it along), block by block."""
+
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+
+from xumx_jax.audio import headers
+from xumx_jax.errors import UserError
+
+# Containers whose header states the length, so that a file cut short can be told from a whole one.
+_STATES_LENGTH = {"mov", "matroska", "flac", "wav", "w64", "aiff", "caf"}
+_BLOCK = 1 << 16
+_PADDING = 4096  # what an encoder may append to fill its last packets
+
+
+def open_file(path, stack, allow_truncated=False):
+    """Open the first audio stream -> (rate, channels, samples if stated, reader).
+
+    `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end.
+    """
+    import av
+
+    with _named(path):
+        container = stack.enter_context(av.open(str(path), metadata_errors="replace"))
+        if not container.streams.audio:
+            raise UserError(f"{path}: holds no audio stream; wanted an audio file")
+        stream = container.streams.audio[0]
+        rate, channels = stream.rate, stream.channels
+        stated = _stated_frames(path, container, stream)
+
+    def read(first, stop):
+        at = 0
+        for block in _joined(_blocks(path, container, stream, allow_truncated)):
+            begin, at = at, at + block.shape[1]
+            if at > first:
+                yield block[:, max(0, first - begin) : None if stop is None else stop - begin]
+            if stop is not None and at >= stop:
+                return
+
+    return rate, channels, stated or None, read
+
+
+def _blocks(path, container, stream, allow_truncated):
+    """Decode the whole stream, one [channel, time] a frame, without what pads its end."""
+    decoded = damaged = 0
+    # MP4 states how much of the last packets is padding, but FFmpeg hands it out.
+    end = _length(container, stream) if "mov" in _names(container) else 0
+    spare = []  # what lies beyond the stated end: padding, or more music if the header is wrong
+    with _named(path):
+        for block in _frames(container, stream):
+            if block is None:
+                damaged += 1
+                continue
+            room = max(0, end - decoded)
+            decoded += block.shape[1]
+            if not end or block.shape[1] <= room:
+                yield block
+                continue
+            yield block[:, :room]
+            spare.append(block[:, room:])
+            if decoded - end > _PADDING:
+                yield from spare
+                spare, end = [], 0
+        # Only now: for some containers the length is known when they have been read.
+        stated = _stated_frames(path, container, stream)
+    # Encoders pad and headers round, so up to 0.1 s may be missing from a whole file.
+    if decoded < stated - max(0.1 * stream.rate, _PADDING):
+        tell_cut(path, decoded, stated, allow_truncated and decoded)
+    elif headers.ogg_pages(path).cut:
+        tell_cut(path, decoded, "more", allow_truncated and decoded)
+    if damaged and not decoded:
+        raise UserError(f"{path}: not an audio file that can be decoded (every packet is damaged)")
+    if damaged > 1:  # a single one at the end is an ordinary tag
+        warnings.warn(f"{path}: {damaged} damaged packets were left out", stacklevel=5)
+
+
+def _frames(container, stream):
+    """Yield float32 [channel, time] a frame, None a damaged packet."""
+    import av
+
+    to_float = av.AudioResampler("fltp", stream.layout, stream.rate)
+    for packet in container.demux(stream):
+        try:
+            decoded = packet.decode()
+        except av.FFmpegError:
+            yield None
+            continue
+        for frame in decoded:
+            for block in to_float.resample(frame):
+                yield block.to_ndarray()
+
+
+def _joined(blocks):
+    """Gather blocks of a few samples into longer ones."""
+    held, size = [], 0
+    for block in blocks:
+        held.append(block)
+        size += block.shape[1]
+        if size >= _BLOCK:
+            yield np.concatenate(held, axis=1)
+            held, size = [], 0
+    if held:
+        yield np.concatenate(held, axis=1)
+
+
+@contextmanager
+def _named(path):
+    """Turn what PyAV raises into a UserError that names the file."""
+    import av
+
+    try:
+        yield
+    except (av.FFmpegError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+        raise UserError(f"{path}: not an audio file that can be decoded ({reason})") from None
+
+
+def _stated_frames(path, container, stream) -> int:
+    """Length in samples that the container's header states, 0 where it is only an estimate."""
+    names = _names(container)
+    if names & _STATES_LENGTH or ("mp3" in names and headers.mp3_states_length(path)):
+        return _length(container, stream)
+    return 0
+
+
+def _names(container) -> set[str]:
+    return set(container.format.name.split(","))
+
+
+def _length(container, stream) -> int:
+    """Length in samples, as far as FFmpeg has found out."""
+    if stream.duration:
+        return round(stream.duration * stream.time_base * stream.rate)
+    return round((container.duration or 0) / 1e6 * stream.rate)
+
+
+def tell_cut(path, got, stated, allowed):
+    """Raise UserError, or warn if files that are cut short are `allowed`."""
+    message = f"{path}: the file ends after {got} of {stated} samples"
+    if not allowed:
+        raise UserError(f"{message}; wanted the whole file, or --allow-truncated")
+    warnings.warn(f"{message}; these were taken", stacklevel=2)

@@ -1,0 +1,39 @@
+"""What all commands share: how they speak, their exit status, and the cache of compiled code."""
+
+import os
+import sys
+import traceback
+
+SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
+
+
+def say(kind, message):
+    print(f"xumx: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
+    """One line for any error; where it happened comes before it with `debug`."""
+    from xumx_jax.errors import UserError
+
+    if debug:
+        traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, UserError):
+        say("error", error)
+    else:
+        reason = " ".join(str(error).split())[:300]
+        more = "" if debug else " (--debug shows where)"
+        say("error", f"{prefix}unexpected {type(error).__name__}: {reason}{more}")
+
+
+def keep_compiled_code():
+    """Let XLA keep compiled code between runs, unless the user has said where or not to."""
+    import jax
+
+    from xumx_jax.zoo import cache_folder
+
+    if (
+        jax.config.jax_compilation_cache_dir is None
+        and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ
+    ):
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -1,0 +1,52 @@
+"""The options of a `Separator` on the command line, the same wherever a model is applied."""
+
+
+def add(group) -> None:
+    """Add them to a parser or a group of one."""
+    option = group.add_argument
+    option(
+        "--niter",
+        type=int,
+        default=1,
+        metavar="N",
+        help="iterations of the Wiener filter; 0 is faster and lets more through; "
+        "default: %(default)s",
+    )
+    option("--softmask", action="store_true", help="start from ratio masks")
+    option("--alpha", type=float, default=1.0, metavar="A", help="exponent of the ratio masks")
+    option("--logit", type=float, metavar="T", help="sharpen the ratio masks around T, such as 0.5")
+    option("--wiener-frames", type=int, metavar="N", help="what the Wiener filter sees at a time")
+    option("--residual", action="store_true", help="add a stem for what the model leaves")
+    option(
+        "--chunk-seconds",
+        type=float,
+        metavar="S",
+        help="cut the track into chunks; default: the whole track at once where the model allows, "
+        "else 10; with --overlap 0 each chunk is separated like a track of its own",
+    )
+    option(
+        "--overlap",
+        type=float,
+        metavar="R",
+        help="what chunks share with their neighbours, 0 <= R < 1; default: 0.25",
+    )
+
+
+def given(options) -> dict:
+    """What was given, as arguments of a Separator. Raises UserError on what makes no sense."""
+    from xumx_jax.separation.options import check_options
+
+    chunk_seconds, overlap = options.chunk_seconds, options.overlap
+    if overlap is not None and chunk_seconds is None:
+        chunk_seconds = 10.0
+    made = dict(
+        niter=options.niter,
+        softmask=options.softmask,
+        alpha=options.alpha,
+        logit=options.logit,
+        wiener_frames=options.wiener_frames,
+        chunk_seconds=chunk_seconds,
+        overlap=0.25 if overlap is None else overlap,
+    )
+    check_options(**made)
+    return {**made, "residual": options.residual}
