@@ -4,6 +4,7 @@ import os
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -55,7 +56,12 @@ class Batch:
             mix, rate = self._at_model(mix, rate)
         decode_seconds = clock.lap()
         with tqdm(
-            total=100, desc=track.label, unit="%", leave=False, disable=None, file=sys.stderr
+            total=100,
+            desc=Path(track.label).name,
+            unit="%",
+            leave=False,
+            disable=None,
+            file=sys.stderr,
         ) as bar:
             separated = self.separator(mix, rate, lambda done: bar.update(100 * done - bar.n))
         separate_seconds = clock.lap()

@@ -8,7 +8,11 @@ SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 def say(kind, message):
-    print(f"xumx: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
+    line = f"xumx: {kind}: {' '.join(str(message).split())}"
+    if "tqdm" in sys.modules:  # there may be a bar to step around
+        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
+    else:
+        print(line, file=sys.stderr)
 
 
 def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
