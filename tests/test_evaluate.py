@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -167,7 +168,7 @@ def test_an_interrupt_leaves_no_temporary_files(tmp_path):
     options = ("--model", "IRM1", "--root", long, "--evaldir", tmp_path / "scores", "--jobs", 2)
     process = start(*options, TMPDIR=str(scratch))
     while process.poll() is None and not list(scratch.iterdir()):
-        pass
+        time.sleep(0.001)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err

@@ -34,6 +34,7 @@ class Work:
     overwrite: bool = False
     failed: list[str] = field(default_factory=list)
     done: dict[tuple[str, str], TrackScores] = field(default_factory=dict)
+    _go: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
     _one_separates: threading.Lock = field(default_factory=threading.Lock)
 
@@ -71,18 +72,27 @@ class Work:
                 self._one(track)
             return
         with ThreadPoolExecutor(jobs) as pool:
-            tasks = [pool.submit(self._one, track) for track in left]
             try:
+                tasks = [pool.submit(self._in_thread, track) for track in left]
+                self._go.set()
                 for task in as_completed(tasks):
                     task.result()
             finally:
                 self._stop.set()
+                self._go.set()
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def scores(self, system: System) -> list[TrackScores]:
         """What there is of a system, in the order of the tracks."""
         found = (self.done.get((system.label, track.name)) for track in self.tracks)
         return [scores for scores in found if scores]
+
+    def _in_thread(self, track: Track) -> None:
+        # The pool does not wait for a thread in whose start it was interrupted: that one must not
+        # have begun anything.
+        self._go.wait()
+        self._check()
+        self._one(track)
 
     def _one(self, track: Track) -> None:
         try:
