@@ -191,6 +191,21 @@ def test_estimates_that_are_not_the_models_are_made_again(run, songs, model, tmp
     assert origin["digest"] == checkpoint.digest(other)
 
 
+def test_estimates_of_another_program_are_not_replaced(run, songs, tmp_path):
+    out = scored_songs.estimate(songs, tmp_path / "theirs")
+    kept = out / "test" / "one" / "bass.wav"
+    before = kept.read_bytes()
+    options = ("--model", "mixture", "--root", songs, "--track", "one", "--outdir", out)
+    status, told, err = run(*options)
+    assert (status, told) == (2, "") and err.count("\n") == 1 and "of another program" in err
+    assert kept.read_bytes() == before
+    assert run(*options, "--overwrite")[0] == 0 and kept.read_bytes() != before
+    # fewer targets of another system: none of the earlier one's stay among them
+    options = ("--model", "mixture-share", *options[2:], "--targets", "vocals")
+    assert run(*options, evaldir=tmp_path / "fewer")[0] == 0
+    assert files_in(kept.parent) == ["origin.json", "vocals.wav"]
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
@@ -255,6 +270,13 @@ def test_compare_models_oracles_and_score_folders(run, songs, model, tmp_path):
     summary = json.loads((tmp_path / "scores" / "scores.json").read_text())
     sdr = {m: summary["methods"][m]["targets"]["vocals"]["SDR"]["median"] for m in names}
     assert sdr["IRM1"] > sdr["ours"] and sdr["mixture"] == sdr["UMX"] == sdr["again"]
+
+
+def test_a_folder_called_like_an_oracle_hides_nothing(run, songs, tmp_path, monkeypatch):
+    (tmp_path / "mixture").mkdir()
+    monkeypatch.chdir(tmp_path)
+    options = ("--root", songs, "--compare", "mixture")
+    assert run("--model", "mixture-share", *options)[0] == 0
 
 
 def test_score_folders_alone(run, songs, tmp_path):

@@ -215,6 +215,14 @@ def test_pictures_are_written_and_linked(tmp_path):
     assert text.endswith("## Box plots\n\n![SDR](boxplots/SDR.png)\n")
 
 
+def test_pictures_of_an_earlier_report_are_removed(tmp_path):
+    (tmp_path / "boxplots").mkdir()
+    for name in ("SIR.png", "SIR.svg", "mine.png"):
+        (tmp_path / "boxplots" / name).write_text("old")
+    write_report(tmp_path, {"demo": [track("a", {"bass": [1, 2, 3]})]})
+    assert sorted(os.listdir(tmp_path / "boxplots")) == ["SDR.png", "SDR.svg", "mine.png"]
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file/scores.json: cannot be written"):
