@@ -192,6 +192,21 @@ def test_estimates_that_are_not_the_models_are_made_again(run, songs, model, tmp
     assert origin["digest"] == checkpoint.digest(other)
 
 
+def test_estimates_of_another_program_are_not_replaced(run, songs, tmp_path):
+    out = scored_songs.estimate(songs, tmp_path / "theirs")
+    kept = out / "test" / "one" / "bass.wav"
+    before = kept.read_bytes()
+    options = ("--model", "mixture", "--root", songs, "--track", "one", "--outdir", out)
+    status, told, err = run(*options)
+    assert (status, told) == (2, "") and err.count("\n") == 1 and "of another program" in err
+    assert kept.read_bytes() == before
+    assert run(*options, "--overwrite")[0] == 0 and kept.read_bytes() != before
+    # fewer targets of another system: none of the earlier one's stay among them
+    options = ("--model", "mixture-share", *options[2:], "--targets", "vocals")
+    assert run(*options, evaldir=tmp_path / "fewer")[0] == 0
+    assert files_in(kept.parent) == ["origin.json", "vocals.wav"]
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
@@ -256,6 +271,13 @@ def test_compare_models_oracles_and_score_folders(run, songs, model, tmp_path):
     summary = json.loads((tmp_path / "scores" / "scores.json").read_text())
     sdr = {m: summary["methods"][m]["targets"]["vocals"]["SDR"]["median"] for m in names}
     assert sdr["IRM1"] > sdr["ours"] and sdr["mixture"] == sdr["UMX"] == sdr["again"]
+
+
+def test_a_folder_called_like_an_oracle_hides_nothing(run, songs, tmp_path, monkeypatch):
+    (tmp_path / "mixture").mkdir()
+    monkeypatch.chdir(tmp_path)
+    options = ("--root", songs, "--compare", "mixture")
+    assert run("--model", "mixture-share", *options)[0] == 0
 
 
 def test_score_folders_alone(run, songs, tmp_path):
@@ -332,13 +354,19 @@ def break_one(case, songs, estimates):
         scored_songs.write(place, np.repeat(wave, 2, axis=1), rate, "FLOAT")
     elif case == "reference missing":
         (songs / "test" / "two" / "bass.wav").unlink()
-    elif case == "mixture missing":
-        (songs / "test" / "two" / "mixture.wav").unlink()
     elif case == "reference rate":
         scored_songs.write(songs / "test" / "two" / "bass.wav", wave, 2 * rate)
     elif case == "empty":
         for path in (songs / "test" / "two").iterdir():
             scored_songs.write(path, wave[:0], rate)
+
+
+def test_a_track_without_a_mixture_is_the_sum_of_its_stems(run, tmp_path):
+    songs = scored_songs.make(tmp_path / "songs")
+    (songs / "test" / "two" / "mixture.wav").unlink()
+    status, told, err = run("--model", "mixture", "--root", songs)
+    assert status == 0 and "two (mixture)" not in told
+    assert err == "evaluate: note: two: no mixture.wav: the mixture is the sum of the stems\n"
 
 
 @pytest.mark.parametrize(
@@ -351,7 +379,6 @@ def break_one(case, songs, estimates):
         ("damaged", "two/bass.wav: "),
         ("wide", "two/bass.wav: 4 channels, wanted the track's 2"),
         ("reference missing", "two: no bass.wav (nor .flac); wanted a file for each of vocals"),
-        ("mixture missing", "two/mixture.wav: no such file"),
         ("reference rate", "two/bass.wav: sample rate 16000 Hz, wanted 8000 Hz"),
         ("empty", "two: its files hold no samples"),
     ],

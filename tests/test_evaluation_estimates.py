@@ -57,7 +57,7 @@ def test_a_note_that_tells_nothing(tmp_path, content):
 
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file/one/origin.json: cannot be replaced"):
+    with pytest.raises(UserError, match="file/one/origin.json: cannot be written"):
         estimates.save(tmp_path / "file" / "one", stems("bass"), 8000, ORIGIN)
 
 

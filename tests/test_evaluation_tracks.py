@@ -26,10 +26,10 @@ def test_stems_come_before_folders_unless_wav_is_asked_for(tmp_path):
     scored_songs.make(tmp_path, ["folder"], samples=10)
     data = tracks.find(tmp_path, "test")
     assert (data.kind, names(data)) == ("stems", ["packed"])
-    assert data.tracks[0].bytes == path.stat().st_size
+    assert data.tracks[0].files == (path,)
     data = tracks.find(tmp_path, "test", is_wav=True)
     assert (data.kind, names(data)) == ("wav", ["folder"])
-    assert data.tracks[0].bytes == 5 * (44 + 2 * 2 * 10)
+    assert len(data.tracks[0].files) == 5
 
 
 def test_tracks_right_in_the_root(tmp_path):
@@ -88,3 +88,13 @@ def test_folders_without_what_was_wanted(tmp_path, root, subset, says):
     (tmp_path / "hollow" / "test" / "one").mkdir(parents=True)
     with pytest.raises(UserError, match=says):
         tracks.find(tmp_path / root, subset)
+
+
+def test_other_music_of_the_same_name_and_size_is_told(tmp_path):
+    scored_songs.make(tmp_path, ["a"], samples=10)
+    before = tracks.find(tmp_path, "test").tracks[0]
+    path = before.files[0]
+    content = path.read_bytes()
+    assert tracks.find(tmp_path, "test").tracks[0].digest == before.digest
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert tracks.find(tmp_path, "test").tracks[0].digest != before.digest

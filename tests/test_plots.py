@@ -141,3 +141,14 @@ def test_many_methods_and_odd_names_fit(tmp_path, figures):
 
 def test_a_name_that_the_font_lacks_is_no_trouble(tmp_path):
     assert plots.draw(tmp_path, methods(["歌"]), ["SDR"], ["bass"])
+
+
+def test_numbers_of_whole_tracks_have_boxes_too(tmp_path, figures):
+    scores = methods(["demo", "IRM"], tracks=3)
+    for tracks in scores.values():
+        for number, one in enumerate(tracks):
+            one.whole = {"bass": {"uSDR": float(number)}}
+    plots.draw(tmp_path, scores, ["uSDR"], ["bass", "vocals"])
+    np.testing.assert_array_equal(plots._values(scores, "bass", "uSDR")["IRM"], [0, 1, 2])
+    assert figures[0].get_suptitle() == "uSDR of 3 tracks (one number for each)"
+    assert len(figures[0].axes) == 1

@@ -163,7 +163,8 @@ def test_whole_tracks_have_their_own_tables_with_means(tmp_path, no_plots):
     ]
     text = write_report(tmp_path, {"demo": tracks, "IRM": [track("Song 0", {"bass": [1]})]})
     table = rows(text.split("## Over all")[1], "### uSDR, mean over tracks of one number per track")
-    assert table["demo"] == ["3.00", "3.00", "3.00"] and "IRM" not in table
+    assert table["demo"] == ["3.00", "3.00 [2]", "3.00"] and "IRM" not in table
+    assert "In square brackets: how many of the method's tracks have that score" in text
     table = rows(text, "### SI-SDR, mean over tracks of one number per track")
     assert table["demo"] == ["0.00", "–"]
 
@@ -213,6 +214,14 @@ def test_pictures_are_written_and_linked(tmp_path):
     text = write_report(tmp_path, {"demo": [track("a", {"bass": [1, 2, 3]})]})
     assert sorted(os.listdir(tmp_path / "boxplots")) == ["SDR.png", "SDR.svg"]
     assert text.endswith("## Box plots\n\n![SDR](boxplots/SDR.png)\n")
+
+
+def test_pictures_of_an_earlier_report_are_removed(tmp_path):
+    (tmp_path / "boxplots").mkdir()
+    for name in ("SIR.png", "SIR.svg", "mine.png"):
+        (tmp_path / "boxplots" / name).write_text("old")
+    write_report(tmp_path, {"demo": [track("a", {"bass": [1, 2, 3]})]})
+    assert sorted(os.listdir(tmp_path / "boxplots")) == ["SDR.png", "SDR.svg", "mine.png"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -21,15 +21,16 @@ ORIGIN = "origin.json"
 def save(folder: Path, stems: Mapping[str, np.ndarray], rate: int, origin: dict | None) -> None:
     """Write {target: [channel, time]} as float32 WAV files, each whole or not at all.
 
-    `origin` (JSON values) goes beside them last, with their digests, so files without it, or that
-    differ from it, were not written by the run that it tells of. Raises UserError naming the file
-    that cannot be written.
+    `origin` (JSON values) goes beside them, at the end with their digests, so files that differ
+    from it were not written by the run that it tells of. What an earlier one left is removed.
+    Raises UserError naming the file that cannot be written.
     """
     note = folder / ORIGIN
-    try:
-        note.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{note}: cannot be replaced: {error.strerror}") from None
+    if origin is not None:
+        earlier = set(_digests(note)) - {f"{name}.wav" for name in stems}
+        files.write(note, json.dumps({**origin, "files": {}}, indent=1))  # whose, if it ends here
+        for name in earlier:
+            (folder / name).unlink(missing_ok=True)
     paths = {folder / f"{name}.wav": wave for name, wave in stems.items()}
     try:
         audio.encode_all(paths, rate, "wav", "32f")
@@ -39,6 +40,20 @@ def save(folder: Path, stems: Mapping[str, np.ndarray], rate: int, origin: dict 
         return
     digests = {path.name: checkpoint.digest(path, flush=True) for path in paths}
     files.write(note, json.dumps({**origin, "files": digests}, indent=1))
+
+
+def _digests(note: Path) -> dict[str, str]:
+    try:
+        found = json.loads(note.read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    names = found if isinstance(found, dict) else {}
+    return {name: names[name] for name in names if Path(name).name == name}
+
+
+def foreign(folder: Path, targets: Sequence[str]) -> bool:
+    """Whether a folder holds estimates of these targets that `save` did not write."""
+    return not (folder / ORIGIN).exists() and any((folder / f"{t}.wav").exists() for t in targets)
 
 
 def belong(folder: Path, targets: Sequence[str], origin: dict, look_inside: bool = True) -> bool:

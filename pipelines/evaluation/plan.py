@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pipelines.evaluation import protocol, scoring, systems, tracks
+from pipelines.evaluation import estimates, protocol, scoring, systems, tracks
 from pipelines.evaluation.work import Work
-from xumx_jax import checkpoint
+from xumx_jax import checkpoint, zoo
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.report import write_report
 from xumx_jax.evaluation.scores import TrackScores, read_methods
@@ -58,7 +58,7 @@ def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str
                 found = {label: next(iter(found.values()))}
             _check_new(found, published)
             published |= found
-        elif folder.is_dir() and not _holds_model(folder):
+        elif folder.is_dir() and not (_holds_model(folder) or _is_known(place)):
             raise UserError(
                 f"{place}: neither scores nor a model; wanted {subset}/TRACK.json or "
                 f"METHOD/{subset}/TRACK.json, or {checkpoint.MANIFEST} in it"
@@ -109,8 +109,14 @@ def _precision(options) -> str:
 def _holds_scores(folder: Path, subset: str) -> bool:
     """Whether it has <subset>/**.json or METHOD/<subset>/**.json in it, rather than a model."""
     return any(
-        any(place.glob("**/*.json")) for place in (folder / subset, *folder.glob(f"*/{subset}"))
+        any(path.name != estimates.ORIGIN for path in place.glob("**/*.json"))
+        for place in (folder / subset, *folder.glob(f"*/{subset}"))
     )
+
+
+def _is_known(name: str) -> bool:
+    """Whether it is a name, which comes before a folder that is called so too."""
+    return systems.is_oracle(name) or name in zoo.names()
 
 
 def _holds_model(folder: Path) -> bool:

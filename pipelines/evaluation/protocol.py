@@ -54,11 +54,11 @@ def _common(system: System, wanted: Settings) -> dict:
 
 
 def origin(system: System, data: Data, track: Track) -> dict:
-    """What produces the estimates of one track: the system, and the music by its size."""
+    """What produces the estimates of one track: the system, and the music."""
     return {
         "digest": system.digest_of(data, track),
         "options": system.options,
-        "data": {"kind": data.kind, "subset": data.subset, "bytes": track.bytes},
+        "data": {"kind": data.kind, "subset": data.subset, "sha256": track.digest},
     }
 
 

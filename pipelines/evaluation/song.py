@@ -70,7 +70,8 @@ def opened(track: Track, data: Data, check: Callable[[], None] = lambda: None) -
         if data.kind == "stems":
             folder = Path(scratch) / "references"
             decode(track.path, folder, check)
-        names = track.sources if data.kind == "folder" else (MIXTURE, *track.sources)
+        summed = stems_folder.find_stem(folder, MIXTURE) is None
+        names = track.sources if summed else (MIXTURE, *track.sources)
         paths = {name: stems_folder.stem_file(folder, name) for name in names}
         if not paths:
             raise UserError(f"{folder}: no stems in it; wanted {', '.join(data.common)}")
@@ -81,9 +82,12 @@ def opened(track: Track, data: Data, check: Callable[[], None] = lambda: None) -
             raise UserError(f"{folder}: its files hold no samples")
         stems = {name: files[name] for name in track.sources}
         mixture = (files[MIXTURE],) if MIXTURE in files else tuple(stems.values())
+        notes = list(_short(files, samples))
+        if summed and data.kind != "folder":
+            notes.append(f"no {MIXTURE}.wav: the mixture is the sum of the stems")
         yield Song(
             track, data, rate, max(file.channels for file in files.values()), samples, stems,
-            mixture, tuple(_short(files, samples)), Path(scratch), check,
+            mixture, tuple(notes), Path(scratch), check,
         )  # fmt: skip
 
 

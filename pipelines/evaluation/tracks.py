@@ -1,11 +1,14 @@
 """The tracks of a test set: MUSDB18 as STEMS or WAV, or any folders of stems."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pipelines.datasets import index, stems_folder
 from pipelines.musdb_stems import STREAMS, SUFFIX
+from xumx_jax import checkpoint
 from xumx_jax.errors import UserError
 
 MIXTURE, VOCALS, ACCOMPANIMENT = "mixture", "vocals", "accompaniment"
@@ -23,10 +26,19 @@ class Track:
     sources: tuple[str, ...]
 
     @property
-    def bytes(self) -> int:
-        """Size of its files, by which other music of the same name is told."""
-        files = [self.path] if self.path.is_file() else stems_folder.audio_files(self.path)
-        return sum(file.stat().st_size for file in files)
+    def files(self) -> tuple[Path, ...]:
+        """Its .stem.mp4, or all audio files in its folder."""
+        if self.path.is_file():
+            return (self.path,)
+        return tuple(sorted(stems_folder.audio_files(self.path)))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its files, by which other music of the same name is told: 1 s per GB."""
+        state = hashlib.sha256()
+        for file in self.files:
+            state.update(f"{file.name} {checkpoint.digest(file)}\n".encode())
+        return state.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,14 @@ class Work:
     def look(self) -> None:
         """Take over what an earlier run has finished.
 
-        Raises UserError on a score file of another protocol or system, before anything is computed.
+        Raises UserError on a score file of another protocol or system, and on estimates of another
+        program that would be replaced, before anything is computed.
         """
         for system in self.systems:
             folder = self.folders[system.label] / self.data.subset
             for track in self.tracks:
                 path = folder / f"{track.name}.json"
+                self._check_foreign(system, track)
                 if self.overwrite or not path.is_file():
                     continue
                 try:
@@ -159,6 +161,17 @@ class Work:
         origin = protocol.origin(system, self.data, track)
         folder = self._outdir(system, track)
         return estimates.belong(folder, system.targets, origin, look_inside=False)
+
+    def _check_foreign(self, system: System, track: Track) -> None:
+        """Raises UserError if estimates that are not ours would be replaced."""
+        if self.overwrite or system.separate is None or system.label not in self.outdirs:
+            return
+        folder = self._outdir(system, track)
+        if estimates.foreign(folder, system.targets):
+            raise UserError(
+                f"{folder}: holds estimates without {estimates.ORIGIN}, of another program; "
+                "wanted --overwrite, or another --outdir"
+            )
 
     def _outdir(self, system: System, track: Track) -> Path:
         return self.outdirs[system.label] / self.data.subset / track.name

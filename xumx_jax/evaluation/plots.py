@@ -31,7 +31,8 @@ def draw(
     """Write folder/<metric>.png and .svg; return the paths of the PNGs.
 
     Boxes are over the tracks' medians or, if no method has more than one track, over its frames;
-    the title says which. Equal scores give equal files. Raises UserError without matplotlib.
+    of metrics with one number for a whole track, over these. The title says which. Equal scores
+    give equal files. Raises UserError without matplotlib.
     """
     try:
         import matplotlib
@@ -65,6 +66,10 @@ def _values(methods, target: str, metric: str) -> dict[str, np.ndarray]:
     """What the boxes of one panel are made of, for every method; stable values where there are."""
     found = {}
     for name, tracks in methods.items():
+        if _whole(methods, metric):
+            values = np.array([s.whole.get(target, {}).get(metric, np.nan) for s in tracks])
+            found[name] = values[~np.isnan(values)]
+            continue
         tables = [{**s.frames.get(target, {}), **s.regularised.get(target, {})} for s in tracks]
         frames = [table[metric] for table in tables if metric in table]
         if not _over_frames(methods):
@@ -74,13 +79,21 @@ def _values(methods, target: str, metric: str) -> dict[str, np.ndarray]:
     return found
 
 
+def _whole(methods, metric: str) -> bool:
+    """Whether a metric has one number for a whole track."""
+    tables = (scores.whole for tracks in methods.values() for scores in tracks)
+    return any(metric in have for table in tables for have in table.values())
+
+
 def _title(methods, metric: str) -> str:
-    if _over_frames(methods):
+    whole = _whole(methods, metric)
+    if _over_frames(methods) and not whole:
         names = sorted({scores.track for tracks in methods.values() for scores in tracks})
         return f"{metric} of the frames of one track ({_short(', '.join(names))})"
     counts = sorted({len(tracks) for tracks in methods.values() if tracks})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{metric} of {number} tracks (median over the frames of each)"
+    each = "one number for each" if whole else "median over the frames of each"
+    return f"{metric} of {number} track{'' if number == '1' else 's'} ({each})"
 
 
 def _flagged(methods, metric: str) -> set[str]:

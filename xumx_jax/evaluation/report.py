@@ -72,9 +72,14 @@ def write_report(folder: str | Path, methods: Methods, protocol: Iterable[str] =
         methods = _restricted(methods, summary["common"]["tracks"])
     problem, pictures = None, []
     try:
-        pictures = plots.draw(folder / "boxplots", methods, summary["metrics"], summary["targets"])
+        drawn = [*summary["metrics"], *summary["whole_metrics"]]
+        pictures = plots.draw(folder / "boxplots", methods, drawn, summary["targets"])
     except UserError as error:
         problem = error
+    for metric in (*METRICS, *WHOLE_METRICS):  # of an earlier report
+        if folder / "boxplots" / f"{metric}.png" not in pictures:
+            for kind in ("png", "svg"):
+                (folder / "boxplots" / f"{metric}.{kind}").unlink(missing_ok=True)
     text = tables.markdown(summary, pictures=[path.relative_to(folder) for path in pictures])
     files.write(folder / "scores.md", text)
     if problem is not None:

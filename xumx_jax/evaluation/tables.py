@@ -36,6 +36,7 @@ def markdown(summary: dict, pictures: Sequence[Path] = ()) -> str:
 
 def _protocol(summary: dict) -> str:
     sizes = {tuple(s) for m in summary["methods"].values() for s in m["windows_and_hops_seconds"]}
+    sizes = sizes if summary["metrics"] else set()
     lines = [*summary.get("protocol", ())]
     if len(sizes) == 1:
         window, hop = sizes.pop()
@@ -49,10 +50,16 @@ def _protocol(summary: dict) -> str:
             f"Where there is {SUM}, museval takes the ISR, SIR and SAR of vocals from that pair "
             "alone; they do not compare with those of methods without."
         )
-    lines.append(
-        "A track's score is the median over its frames, a method's the median over its tracks, as "
-        "`museval.EvalStore` has it. Frames in which a source is silent do not count. All in dB."
-    )
+    if summary["metrics"]:
+        lines.append(
+            "A track's score is the median over its frames, a method's the median over its tracks, "
+            "as `museval.EvalStore` has it. Frames in which a source is silent do not count."
+        )
+    if summary["whole_metrics"]:
+        lines.append(
+            f"{' and '.join(summary['whole_metrics'])}: the mean over tracks of one number each."
+        )
+    lines.append("All in dB.")
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -84,7 +91,7 @@ def _word(value) -> str:
 
 def _tables(summary: dict, methods: dict) -> list[str]:
     """One table for every metric, methods as rows and targets as columns."""
-    targets, blocks, flagged = summary["targets"], [], False
+    targets, blocks, flagged, fewer = summary["targets"], [], False, False
     averaged = summary["averaged_targets"]
     for metric in [*summary["metrics"], *summary["whole_metrics"]]:
         whole = metric in summary["whole_metrics"]
@@ -103,6 +110,9 @@ def _tables(summary: dict, methods: dict) -> list[str]:
                 stable = {} if whole else method["regularised"].get(target, {}).get(metric, {})
                 if stable:
                     cell, flagged = f"{cell}{FLAG} ({_number(stable[kind])})", True
+                scored = method[where].get(target, {}).get(metric, {}).get("tracks")
+                if scored and scored < method["tracks"]:
+                    cell, fewer = f"{cell} [{scored}]", True
                 row.append(cell)
             if with_mean:
                 row.append(_number(method["mean_over_targets"].get(metric)))
@@ -115,6 +125,11 @@ def _tables(summary: dict, methods: dict) -> list[str]:
         blocks += [title, _table([metric, *columns, *(["mean"] if with_mean else [])], rows)]
         if with_mean and averaged != columns:
             blocks.append(f"The mean is over {', '.join(averaged)}.")
+    if fewer:
+        blocks.append(
+            "In square brackets: how many of the method's tracks have that score. The others have "
+            "none, such as those whose estimate is silent; which may flatter the method."
+        )
     if flagged:
         blocks.append(
             f"{FLAG} The references of some tracks are singular: they determine the filters behind "

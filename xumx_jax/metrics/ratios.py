@@ -51,8 +51,8 @@ def sdr_frames(
 
     10 log10(sum s^2 / sum (s - e)^2) over the channels and samples of a frame: the distortion
     filters only divide the error into spatial, interference and artefact parts, whose sum is the
-    error again. Waves, frames and errors are those of `bss_eval`, but nothing is refused for being
-    silent throughout: such a source leaves NaN in every frame.
+    error again. Waves and frames are those of `bss_eval`; nothing is refused for its samples: a
+    source that is silent throughout, or NaN, leaves NaN in its frames.
 
     E. Vincent et al., "First stereo audio source separation evaluation campaign", ICA 2007, eq. 8.
     """
