@@ -271,6 +271,9 @@ def test_compare_models_oracles_and_score_folders(run, songs, model, tmp_path):
     summary = json.loads((tmp_path / "scores" / "scores.json").read_text())
     sdr = {m: summary["methods"][m]["targets"]["vocals"]["SDR"]["median"] for m in names}
     assert sdr["IRM1"] > sdr["ours"] and sdr["mixture"] == sdr["UMX"] == sdr["again"]
+    made = {m: have["protocol"]["made by"] for m, have in summary["methods"].items()}
+    assert made["UMX"] == made["mixture"] == "oracle mixture" and made["ours"].startswith("sha256 ")
+    assert all(line.startswith("Computed here: ") for line in summary["protocol"])
 
 
 def test_a_folder_called_like_an_oracle_hides_nothing(run, songs, tmp_path, monkeypatch):

@@ -57,7 +57,10 @@ def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str
             if len(found) == 1 and place != name:  # a label was given
                 found = {label: next(iter(found.values()))}
             _check_new(found, published)
-            published |= found
+            published |= {
+                label: [protocol.of_another_run(one) for one in scores]
+                for label, scores in found.items()
+            }
         elif folder.is_dir() and not (_holds_model(folder) or _is_known(place)):
             raise UserError(
                 f"{place}: neither scores nor a model; wanted {subset}/TRACK.json or "
@@ -96,6 +99,8 @@ def report(evaldir: Path, work: Work | None, published: dict) -> str:
             raise UserError("no track could be scored, so there is no report")
         methods = found | methods
         sentences = protocol.sentences(work.data, work.tracks, work.wanted, work.failed)
+        if published:
+            sentences = [f"Computed here: {line}" for line in sentences]
     return write_report(evaldir, methods, sentences)
 
 

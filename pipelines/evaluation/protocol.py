@@ -14,6 +14,7 @@ from xumx_jax.evaluation.scores import TrackScores
 ROOT = Path(__file__).parents[2]
 AGGREGATION = "median over frames, then median over tracks"
 VERSIONS = ("program", "jax")
+SHA256 = 64  # digits
 # Told, but not compared: a newer version continues the run of an older one, and the digest knows
 # a system better than its label.
 TOLD = (*VERSIONS, "model")
@@ -99,10 +100,22 @@ def for_report(scores: TrackScores, system: System) -> TrackScores:
 
     What differs from track to track is left out too: it is in the tracks' files.
     """
-    made_by = system.digest if len(system.digest) < 64 else f"sha256 {system.digest[:12]}..."
+    made_by = system.digest or f"estimates in {system.name}"
+    return _brief_protocol(scores, made_by, system.options)
+
+
+def of_another_run(scores: TrackScores) -> TrackScores:
+    """The same for scores that were read; those of other programs as they are."""
+    told = scores.protocol
+    if not told:
+        return scores
+    return _brief_protocol(scores, told.get("digest", ""), told.get("options", {}))
+
+
+def _brief_protocol(scores: TrackScores, made_by: str, options: dict) -> TrackScores:
     kept = {
-        "made by": made_by or f"estimates in {system.name}",
-        **{name: value for name, value in system.options.items() if value is not None},
+        "made by": made_by if len(made_by) != SHA256 else f"sha256 {made_by[:12]}...",
+        **{name: value for name, value in options.items() if value is not None},
         **{key: scores.protocol.get(key) for key in VERSIONS},
     }
     return dataclasses.replace(scores, protocol=kept)
