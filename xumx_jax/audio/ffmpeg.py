@@ -14,15 +14,23 @@ _BLOCK = 1 << 16
 _PADDING = 4096  # what an encoder may append to fill its last packets
 
 
+def open_container(path):
+    """Open a file with PyAV; tags that are not UTF-8 must not hide its audio."""
+    import av
+
+    # PyAV 19 knows no such argument, and lets them pass
+    known = int(av.__version__.split(".")[0]) < 19
+    return av.open(str(path), **({"metadata_errors": "replace"} if known else {}))
+
+
 def open_file(path, stack, allow_truncated=False):
     """Open the first audio stream -> (rate, channels, samples if stated, reader).
 
     `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end.
     """
-    import av
 
     with _named(path):
-        container = stack.enter_context(av.open(str(path), metadata_errors="replace"))
+        container = stack.enter_context(open_container(path))
         if not container.streams.audio:
             raise UserError(f"{path}: holds no audio stream; wanted an audio file")
         stream = container.streams.audio[0]

@@ -4,6 +4,8 @@ import base64
 import struct
 from dataclasses import dataclass, field, replace
 
+from xumx_jax.audio.ffmpeg import open_container
+
 # FFmpeg's names for what stays true of a stem; loudness and encoder delay, for example, do not
 _KEPT = (
     *("title", "artist", "album", "album_artist", "composer", "performer", "date", "genre"),
@@ -52,7 +54,7 @@ def read_tags(path) -> Tags:
     import av
 
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_container(path) as container:
             text = dict(container.metadata)
             for stream in container.streams.audio[:1]:  # where Ogg keeps them
                 text = {**stream.metadata, **text}
