@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipelines.evaluation import estimates, protocol, scoring, systems, tracks
 from pipelines.evaluation.work import Work
-from xumx_jax import checkpoint, zoo
+from xumx_jax import checkpoint, metrics, zoo
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.report import write_report
 from xumx_jax.evaluation.scores import TrackScores, read_methods
@@ -31,8 +31,9 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
     made = _systems(options, names, data, chosen, separation)
     for number, system in enumerate(made):
         _check_new([system.label], [*published, *(other.label for other in made[:number])])
+    precision = options.precision or metrics.usual_precision()
     wanted = scoring.settings(
-        options.metrics, options.window_seconds, options.hop_seconds, _precision(options)
+        options.metrics, options.window_seconds, options.hop_seconds, precision
     )
     _check_pairs(made, wanted)
     if outdir:
@@ -102,13 +103,6 @@ def report(evaldir: Path, work: Work | None, published: dict) -> str:
         if published:
             sentences = [f"Computed here: {line}" for line in sentences]
     return write_report(evaldir, methods, sentences)
-
-
-def _precision(options) -> str:
-    import jax
-
-    # a TPU has no double precision to speak of
-    return options.precision or ("float32" if jax.default_backend() == "tpu" else "float64")
 
 
 def _holds_scores(folder: Path, subset: str) -> bool:

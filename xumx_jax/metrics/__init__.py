@@ -5,7 +5,15 @@ sdr_frames, whole_track         finished waveforms of any length, numpy out
 bss_eval                        the same, BSSEval version 4
 """
 
-from xumx_jax.metrics.bsseval import BssEval, bss_eval
+from xumx_jax.metrics.bsseval import BssEval, bss_eval, usual_precision
 from xumx_jax.metrics.ratios import energy_ratio, sdr_frames, si_sdr, whole_track
 
-__all__ = ["BssEval", "bss_eval", "energy_ratio", "sdr_frames", "si_sdr", "whole_track"]
+__all__ = [
+    "BssEval",
+    "bss_eval",
+    "energy_ratio",
+    "sdr_frames",
+    "si_sdr",
+    "usual_precision",
+    "whole_track",
+]

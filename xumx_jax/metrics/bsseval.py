@@ -78,8 +78,8 @@ def bss_eval(
     maps or readers of files. `precision` "float64" takes all of it in double precision, on the
     default device. "float32" takes the filters from double precision on the host, and projects in
     single on the device: measured on a CPU this moves SDR by up to 1e-5 dB and the others by 1e-3.
-    None takes "float64" unless the device is a TPU, which has no double to speak of. Memory grows
-    with the window (20 s, two stereo sources: 1.3 GB), not with the track.
+    None takes `usual_precision()`. Memory grows with the window (20 s, two stereo sources: 1.3 GB),
+    not with the track.
 
     As museval: frames whose window passes the end do not count, a signal shorter than the window
     is one frame, and a frame in which any reference or estimate is silent (its channels cancel
@@ -87,9 +87,10 @@ def bss_eval(
     that is silent throughout, and on samples that are not finite.
     """
     sources, channels, length = check_waves(references, estimates)
-    if precision not in (None, "float64", "float32"):
+    precision = usual_precision() if precision is None else precision
+    if precision not in ("float64", "float32"):
         raise ValueError(f"precision is {precision!r}; wanted float64 or float32")
-    double = precision == "float64" or (precision is None and jax.default_backend() != "tpu")
+    double = precision == "float64"
     if filter_length < 1:
         raise ValueError(f"the filters have {filter_length} taps; wanted at least 1")
     frames = Frames(references, estimates, rate, window_seconds, hop_seconds, FRAME_SAMPLES)
@@ -105,6 +106,11 @@ def bss_eval(
         return BssEval(*found, False, None)
     steady, _ = ratios(DITHER * length)
     return BssEval(*found, True, dict(zip(("ISR", "SIR", "SAR"), steady[1:], strict=True)))
+
+
+def usual_precision() -> str:
+    """The precision to score in where none is asked for: a TPU has no double to speak of."""
+    return "float32" if jax.default_backend() == "tpu" else "float64"
 
 
 def _correlations(references, estimates, lag: int, device) -> np.ndarray:
@@ -150,8 +156,9 @@ def _correlate_blocks(references, estimates, size: int, lag: int) -> tuple[Array
 def _filters(cross, sources, channels, noise) -> tuple[Solution, Solution]:
     """The filters onto all references [lag, p, q] and each source's own [source, lag, c, c].
 
-    `noise` is an energy that is added to each channel. What a channel has beyond others of its
-    source at a gain is left out where it is nothing: their sum is all that the projection needs.
+    `noise` is an energy that is added to each channel. A channel that is others of its source at
+    some gain is left out, for their filters do its work. If it is so but for rounding, filters that
+    amplify the rounding would fit better: then the smallest eigenvalue is told to be 0.
     """
     p = sources * channels
     auto, cross = cross[:, :, :p].copy(), cross[:, :, p:].copy()
