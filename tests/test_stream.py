@@ -34,8 +34,8 @@ def joined(stream):
 def short(separator, seconds, context):
     """Let the engine take segments and context of about these lengths."""
     engine = separator.engine
-    engine.segment = engine._blocks_in(seconds) * engine.most
-    engine.context = engine._blocks_in(context) * engine.most
+    engine.segment = engine._whole_blocks(seconds)
+    engine.context = round(context * RATE / 32)
     return separator
 
 
@@ -50,6 +50,17 @@ def test_a_stream_equals_the_whole(options, channels, rate):
             streamed = joined(separator.stream(cut(mix, sizes), rate))
             assert streamed.shape == whole.shape
             np.testing.assert_allclose(streamed, whole, atol=2e-6)
+
+
+def test_chunks_that_overlap_know_what_is_behind_their_borders():
+    mix = noise(60000)
+    whole = stack(Separator(*MODEL)(mix, RATE))
+    separator = Separator(*MODEL, chunk_seconds=2, overlap=0.5)
+    assert separator.engine.segment == 240 and separator.engine.context == 125
+    assert np.abs(stack(separator(mix, RATE)) - whole).max() < 1e-6 * np.abs(whole).max()
+    whole = stack(Separator(*MODEL, niter=0)(mix, RATE))
+    blended = stack(Separator(*MODEL, niter=0, chunk_seconds=2, overlap=0.5, batch=4)(mix, RATE))
+    assert 10 * np.log10(np.square(whole).sum() / np.square(blended - whole).sum()) > 30
 
 
 def test_a_stream_of_nothing_gives_nothing():
