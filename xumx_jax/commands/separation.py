@@ -1,5 +1,7 @@
 """The options of a `Separator` on the command line, the same wherever a model is applied."""
 
+from xumx_jax.errors import UserError
+
 
 def add(group) -> None:
     """Add them to a parser or a group of one."""
@@ -17,6 +19,14 @@ def add(group) -> None:
     option("--logit", type=float, metavar="T", help="sharpen the ratio masks around T, such as 0.5")
     option("--wiener-frames", type=int, metavar="N", help="what the Wiener filter sees at a time")
     option("--residual", action="store_true", help="add a stem for what the model leaves")
+    option(
+        "--shifts",
+        type=int,
+        default=0,
+        metavar="N",
+        help="average over N random shifts in time, N times the work; default: none",
+    )
+    option("--seed", type=int, default=0, metavar="S", help="of the shifts; default: %(default)s")
     option(
         "--chunk-seconds",
         type=float,
@@ -49,4 +59,6 @@ def given(options) -> dict:
         overlap=0.25 if overlap is None else overlap,
     )
     check_options(**made)
-    return {**made, "residual": options.residual}
+    if options.shifts < 0:
+        raise UserError(f"shifts is {options.shifts}; wanted 0 or more")
+    return {**made, "residual": options.residual, "shifts": options.shifts, "seed": options.seed}
