@@ -1,7 +1,5 @@
 """The options of a `Separator` on the command line, the same wherever a model is applied."""
 
-from xumx_jax.errors import UserError
-
 
 def add(group) -> None:
     """Add them to a parser or a group of one."""
@@ -57,8 +55,8 @@ def given(options) -> dict:
         wiener_frames=options.wiener_frames,
         chunk_seconds=chunk_seconds,
         overlap=0.25 if overlap is None else overlap,
+        shifts=options.shifts,
+        seed=options.seed,
     )
     check_options(**made)
-    if options.shifts < 0:
-        raise UserError(f"shifts is {options.shifts}; wanted 0 or more")
-    return {**made, "residual": options.residual, "shifts": options.shifts, "seed": options.seed}
+    return {**made, "residual": options.residual}
