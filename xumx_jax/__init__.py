@@ -12,10 +12,22 @@ PUBLIC = {
     "build": "xumx_jax.models",
     "load": "xumx_jax.loading",
     "convert": "xumx_jax.loading",
+    "export": "xumx_jax.exporting",
+    "load_exported": "xumx_jax.exporting",
     "Separator": "xumx_jax.separation.separator",
+    "SpleeterWebSeparator": "xumx_jax.spleeter_web",
     "Stems": "xumx_jax.stems",
 }
-__all__ = ["build", "load", "convert", "Separator", "Stems"]
+__all__ = [
+    "build",
+    "load",
+    "convert",
+    "export",
+    "load_exported",
+    "Separator",
+    "SpleeterWebSeparator",
+    "Stems",
+]
 
 
 def __getattr__(name: str):
