@@ -15,6 +15,8 @@ PUBLIC = {
     "export": "xumx_jax.exporting",
     "load_exported": "xumx_jax.exporting",
     "Separator": "xumx_jax.separation.separator",
+    "Ensemble": "xumx_jax.separation.ensemble",
+    "Cancelled": "xumx_jax.errors",
     "SpleeterWebSeparator": "xumx_jax.spleeter_web",
     "Stems": "xumx_jax.stems",
 }
@@ -25,6 +27,8 @@ __all__ = [
     "export",
     "load_exported",
     "Separator",
+    "Ensemble",
+    "Cancelled",
     "SpleeterWebSeparator",
     "Stems",
 ]

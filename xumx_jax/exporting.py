@@ -26,8 +26,9 @@ from jax import export as jax_export
 from xumx_jax import checkpoint, safefile
 from xumx_jax.errors import UserError
 from xumx_jax.loading import load_module
-from xumx_jax.separation.options import FILTERS, check_options
-from xumx_jax.separation.separator import separate_chunk
+from xumx_jax.separation.chunked import separate_chunk
+from xumx_jax.separation.options import check_options
+from xumx_jax.separation.separator import Separator
 
 FORMAT = "xumx_jax export 1"
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -95,17 +96,9 @@ def export(
 
 def lower(module, variables, samples, batch, platforms, niter, residual) -> jax_export.Exported:
     """Trace one chunk of `samples`, with the weights as constants -> what JAX exports."""
-    if niter and len(module.sources) == 1 and not residual:
-        raise UserError(
-            f"the model has one source, {module.sources[0]}: the Wiener filter needs another to "
-            "weigh it against; wanted a residual, or niter 0"
-        )
-    rules, frames = FILTERS["norbert" if getattr(module, "bridge", True) else "openunmix"]
-    one = partial(
-        separate_chunk,
-        *(module, variables),
-        **{"niter": niter, "residual": residual, "window_frames": frames, **rules},
-    )
+    # a Separator knows whose filter belongs to the model, and what does not go together
+    separator = Separator(module, variables, niter=niter, residual=residual, chunk_seconds=1)
+    one = partial(separate_chunk, module, variables, **separator.post)
     if batch is None:
         (batch,) = jax_export.symbolic_shape("batch")
     mix = jax.ShapeDtypeStruct((batch, module.channels, samples), jnp.float32)
