@@ -112,7 +112,7 @@ def test_where_memory_is_short_batches_are_halved_then_chunks():
     mix = noise(90000)
     separator = Separator(*model, niter=0, chunk_seconds=2.5, batch=32)
     usual = separator.engine._run
-    separator.engine._run = Shortage(usual, lambda cuts, size, rows: rows * size, 90000)
+    separator.engine._run = Shortage(usual, lambda cuts, size, rows, level: rows * size, 90000)
     with pytest.warns(UserWarning, match="little memory: going on with") as told:
         stems = joined(separator.stream(cut(mix, (8000,)), RATE))
     said = [str(warning.message).rpartition("with ")[2] for warning in told]
@@ -126,7 +126,7 @@ def test_where_memory_is_short_batches_are_halved_then_chunks():
         smaller = joined(separator.stream(cut(mix, (8000,)), RATE))
     wanted = stack(Separator(*model, niter=0, chunk_seconds=1.25, batch=devices)(mix, RATE))
     np.testing.assert_allclose(smaller, wanted, atol=1e-6)
-    separator.engine._run = Shortage(usual, lambda cuts, size, rows: 1, 0)
+    separator.engine._run = Shortage(usual, lambda cuts, size, rows, level: 1, 0)
     with pytest.raises(UserError, match=r"too little memory even for chunks of 1.25 s; wanted"):
         separator(mix, RATE)
 

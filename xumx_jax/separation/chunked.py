@@ -13,23 +13,26 @@ from jax.sharding import PartitionSpec as P
 from xumx_jax.separation import shortage
 from xumx_jax.separation.chunks import Blender, triangle
 from xumx_jax.separation.feed import Feed
+from xumx_jax.separation.level import Level
 from xumx_jax.wiener import wiener
 
+AHEAD_SECONDS = 600.0  # what is heard before the first chunk is separated
 LEAST_SECONDS = 1.0  # a shorter chunk is not tried when memory is short
 
 
 def separate_chunk(
-    module, variables, mix: Array, *, niter=1, window_frames=None, **options
+    module, variables, mix: Array, level=None, *, niter=1, window_frames=None, **options
 ) -> Array:
     """Separate one chunk: [channel, time] -> [source, channel, time], every sample kept.
 
     The model's masks give magnitudes; `wiener`, with its `options`, turns them into spectra,
-    `window_frames` at a time.
+    `window_frames` at a time. `level` as in the model's `masks`.
     """
     transform = module.transform
     spec = transform.forward(mix)
     size = jnp.abs(spec)
-    masks = module.apply(variables, size[None], method="masks")[0]
+    heard = {} if level is None else {"level": level}
+    masks = module.apply(variables, size[None], method="masks", **heard)[0]
     masks = masks ** (1 / getattr(module, "power", 1))  # of magnitudes, whatever the model masks
     filter = partial(wiener, iterations=niter, **options)
     spec = in_windows(filter, masks * size, spec, window_frames)
@@ -58,21 +61,31 @@ class Chunked:
     """`stream(blocks [channel, time], tick)` -> [source, channel, time], in chunks.
 
     chunk     samples; of a stream that is shorter, the next power of two that holds it
-    overlap   part that neighbours share, cross-faded, the last chunk moved back to end with the
-              stream; with 0 chunks butt, and the last one is what is left
+    overlap   part that neighbours share, cross-faded; with 0 chunks butt, and the last one is what
+              is left
     batch     chunks that run at once
+
+    With an overlap chunks are to give what the whole would: they begin on the whole's grid of
+    frames, because masks of other frames differ by more than all else, the last one is moved back
+    to end with the stream, and models with bands are told the level of up to AHEAD_SECONDS.
     """
 
     def __init__(self, module, variables, post: dict, chunk: int, overlap: float, batch: int):
         self.module, self.post = module, post
         self.chunk, self.overlap, self.batch = chunk, overlap, batch
+        if overlap:
+            self.chunk = self._on_grid(chunk)
         self.devices = jax.local_devices()
         self._variables, self._placed = variables, None
 
     def stream(self, blocks, tick):
         """Separate a stream; `tick` is called with the samples that are done."""
         feed, blender, at, first = Feed(blocks), Blender(), 0, True
+        level = Level() if self.overlap and getattr(self.module, "bands", None) else None
         while True:
+            if level is not None:
+                feed.reach(at + round(AHEAD_SECONDS * self.module.sample_rate))
+                level.hear(self.module, feed, feed.end)
             size, starts, last = self._plan(feed, at)
             if not starts:
                 return
@@ -80,7 +93,7 @@ class Chunked:
             # a stream of few chunks runs them alone, and what is left has a shape of its own
             alone = last and (first or not self.overlap)
             try:
-                pieces = self._run(cuts, size, len(cuts) if alone else self.batch)
+                pieces = self._run(cuts, size, len(cuts) if alone else self.batch, level)
             except JaxRuntimeError as error:
                 if not shortage.is_shortage(error):
                     raise
@@ -104,7 +117,13 @@ class Chunked:
                 return
 
     def _step(self):
-        return max(1, round(self.chunk * (1 - self.overlap)))
+        step = self.chunk * (1 - self.overlap)
+        return self._on_grid(step) if self.overlap else self.chunk
+
+    def _on_grid(self, samples):
+        """The nearest whole number of hops, at least one."""
+        hop = self.module.hop
+        return max(1, round(samples / hop)) * hop
 
     def _plan(self, feed, at):
         """Read as far as the next batch needs -> (chunk, its starts, whether they are the last)."""
@@ -124,7 +143,10 @@ class Chunked:
             return feed.end - at, [at] if at < feed.end else [], True
         if feed.end <= chunk and feed.end:
             return self._bucket(feed.end), [0], True
-        return chunk, [*starts, feed.end - chunk] if feed.end else [], True
+        if not feed.end:
+            return chunk, [], True
+        # it ends less than a hop behind the stream
+        return chunk, [*starts, -(-(feed.end - chunk) // self.module.hop) * self.module.hop], True
 
     def _bucket(self, length):
         """The chunk for a short stream: they share a few shapes."""
@@ -133,7 +155,7 @@ class Chunked:
             size *= 2
         return min(size, self.chunk)
 
-    def _run(self, cuts, size, rows):
+    def _run(self, cuts, size, rows, level=None):
         """Separate chunks of at most `size` -> [chunk, source, channel, time]."""
         run, everywhere, each = compile_chunks(
             self.module, tuple(self.devices), tuple(self.post.items())
@@ -144,7 +166,11 @@ class Chunked:
         stacked = np.zeros((rows, cuts[0].shape[0], size), np.float32)
         for row, cut in zip(stacked, cuts, strict=False):
             row[:, : cut.shape[1]] = cut
-        return np.asarray(run(self._placed, each(stacked)))[: len(cuts)]
+            if 0 < size - cut.shape[1] < self.module.hop <= cut.shape[1]:
+                # the last of many goes on as the transform would
+                row[:, cut.shape[1] :] = cut[:, -2 : -2 - (size - cut.shape[1]) : -1]
+        known = everywhere(level.now()) if level is not None and level.seen else None
+        return np.asarray(run(self._placed, each(stacked), known))[: len(cuts)]
 
     def _shrink(self):
         """Halve what runs at once, then the chunk, because memory is short."""
@@ -153,7 +179,7 @@ class Chunked:
             self.batch = max(len(self.devices), self.batch // 2)
             shortage.tell(f"batches of {self.batch} chunks")
         elif self.chunk // 2 >= least:
-            self.chunk //= 2
+            self.chunk = self._on_grid(self.chunk / 2) if self.overlap else self.chunk // 2
             shortage.tell(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
         else:
             raise shortage.give_up(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
@@ -165,14 +191,15 @@ def _some(samples):
 
 @lru_cache(maxsize=8)
 def compile_chunks(module, devices: tuple, post: tuple):
-    """The function `(variables, mix [chunk, channel, time])` and how to place its arguments.
+    """The function `(variables, mix [chunk, channel, time], level)`, how to place its arguments.
 
-    Chunks are spread over the devices. Compiled once a model, however many Separators share it.
+    `level` is that of the whole for models with bands, or None. Chunks are spread over the devices.
+    Compiled once a model, however many Separators share it.
     """
     one = partial(separate_chunk, module, **dict(post))
 
-    def batched(variables, mix):
-        return jax.vmap(partial(one, variables))(mix)
+    def batched(variables, mix, level):
+        return jax.vmap(lambda chunk: one(variables, chunk, level))(mix)
 
     if len(devices) == 1:
         on_device = partial(jax.device_put, device=devices[0])
@@ -180,7 +207,7 @@ def compile_chunks(module, devices: tuple, post: tuple):
     # jit alone would gather all chunks on every device at the FFTs.
     mesh = Mesh(np.array(devices), ("chunk",))
     spread = jax.shard_map(
-        batched, mesh=mesh, in_specs=(P(), P("chunk")), out_specs=P("chunk"), check_vma=False
+        batched, mesh=mesh, in_specs=(P(), P("chunk"), P()), out_specs=P("chunk"), check_vma=False
     )
     everywhere = partial(jax.device_put, device=NamedSharding(mesh, P()))
     each = partial(jax.device_put, device=NamedSharding(mesh, P("chunk")))

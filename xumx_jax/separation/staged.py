@@ -13,10 +13,6 @@ folded into the kernels once. On a CPU blocks and sources run from several host 
 one scan is one core's work and XLA runs the scans of one program one after another.
 """
 
-import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +25,8 @@ from xumx_jax.models.umx import UMX
 from xumx_jax.separation import blocks, shortage
 from xumx_jax.separation.feed import Feed
 from xumx_jax.separation.joint import Joint, block_weight
+from xumx_jax.separation.level import Level
+from xumx_jax.separation.threads import ahead, host_threads, threads
 from xumx_jax.wiener import wiener
 
 # Also the window of the Wiener filter's statistics where none is given: 5.6 s. Four stereo spectra
@@ -37,17 +35,18 @@ BLOCK_FRAMES = 240
 SEGMENT_SECONDS = 600.0
 LEAST_SECONDS = 30.0  # a shorter segment is not tried when memory is short
 CONTEXT_SECONDS = 15.0
-THREADS = 4
 POST = ("iterations", "softmask", "alpha", "logit", "residual", "difference", "epsilon")
 
 
 def can_stage(module) -> bool:
-    """Whether `module` is a UMX whose features need no statistics of the whole excerpt."""
-    return isinstance(module, UMX) and module.bands is None
+    """Whether `module` is a UMX."""
+    return isinstance(module, UMX)
 
 
 # Compiled once a model, however many Separators share it.
 _encode = jax.jit(blocks.encode, static_argnums=0)
+_pool_bands = jax.jit(blocks.pool_bands, static_argnums=0)
+_encode_bands = jax.jit(blocks.encode_bands, static_argnums=0)
 _recur = jax.jit(blocks.recur, static_argnames="backward")
 _gather = jax.jit(blocks.gather, static_argnums=0)
 _masked = jax.jit(blocks.masked, static_argnums=0)
@@ -97,7 +96,8 @@ class WholeTrack:
         self.threads = host_threads()
         self._post = {"iterations": niter, "residual": residual, **options}
         plain = not (niter or options.get("softmask") or residual)
-        self._masks_alone = plain and module.activation == "relu" and module.power == 1
+        direct = module.activation == "relu" and module.power == 1 and module.bands is None
+        self._masks_alone = plain and direct
         weights = jax.tree.map(jnp.asarray, blocks.fold(module, variables))
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
         # [source][layer][direction] -> (w_ih, w_hh, bias)
@@ -111,14 +111,14 @@ class WholeTrack:
 
     def stream(self, blocks, tick):
         """Separate a stream, every sample kept; `tick` is called with the samples that are done."""
-        feed, at, joint = Feed(blocks), 0, Joint(self.transform)
+        feed, at, joint, level = Feed(blocks), 0, Joint(self.transform), Level()
         while True:
             segment = None  # its samples are not needed while the next are read
             segment = self._next(feed, at)
             if segment is None:
                 return
             try:
-                for done, piece, size in self._separate(segment, tick):
+                for done, piece, size in self._separate(segment, level, tick):
                     # `at` moves on first: memory may run short after some blocks of the segment
                     at = segment.edges[done + 1]
                     for samples in joint.add(piece, size):
@@ -160,13 +160,13 @@ class WholeTrack:
         inside = range(len(before), len(before) + count)
         return Segment(padded, [*before, *inner, *after, last], inside, None if known else stop)
 
-    def _separate(self, segment, tick):
+    def _separate(self, segment, level, tick):
         """Yield (block, its windowed samples [source, channel, time], its frames), in order."""
         transform, edges = self.transform, segment.edges
         hop, n_fft = transform.hop, transform.n_fft
         count, sizes = len(edges) - 1, np.diff(edges)
         span = (self.most - 1) * hop + n_fft
-        inner, ahead = segment.inner, self.threads + 1
+        inner, few = segment.inner, self.threads + 1
         begin, end = edges[inner.start] * hop, edges[inner.stop] * hop
 
         def told(part):
@@ -176,10 +176,10 @@ class WholeTrack:
             start = (edges[block] - edges[0]) * hop
             return _filled(segment.padded[:, start : start + span], span)
 
-        with _pool(self.threads) as pool:
+        with threads(self.threads) as pool:
             hidden = []
-            encode = partial(_encode, self.module, self._encoder)
-            for block in _ahead(pool, lambda block: encode(cut(block)), range(count), ahead):
+            encode = self._prepare(segment, cut, sizes, level, pool, few)
+            for block in ahead(pool, encode, range(count), few):
                 hidden.append(block)
                 told(0.2 * len(hidden) / count)
             latents = []
@@ -195,9 +195,30 @@ class WholeTrack:
                     self._render(cut(block), hidden[block], latent, size, _filled(weight, span))
                 )
 
-            for block, piece in zip(inner, _ahead(pool, finish, inner, ahead), strict=True):
+            for block, piece in zip(inner, ahead(pool, finish, inner, few), strict=True):
                 yield block, piece, int(sizes[block])
                 told(0.5 + 0.5 * (block + 1 - inner.start) / len(inner))
+
+    def _prepare(self, segment, cut, sizes, level, pool, few):
+        """The first stage, a function of a block's number; features over a level need a pass."""
+        if self.module.bands is None:
+            return lambda block: _encode(self.module, self._encoder, cut(block))
+
+        def measure(block):
+            return _pool_bands(self.module, cut(block), int(sizes[block]))
+
+        powers = []
+        for block, (power, sums) in enumerate(ahead(pool, measure, range(len(sizes)), few)):
+            powers.append(power)
+            if block in segment.inner:
+                level.note(segment.edges[block], int(sizes[block]), sums)
+        now = level.now()
+
+        def encode(block):
+            power, powers[block] = powers[block], None
+            return _encode_bands(self.module, self._encoder, power, now)
+
+        return encode
 
     def _render(self, wave, hidden, latent, frames, weight):
         """Stage 3 -> [source, channel, time]."""
@@ -240,32 +261,3 @@ def _filled(values, span):
     """Zero-pad [..., time] to `span`."""
     missing = span - values.shape[-1]
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values
-
-
-def _ahead(pool, function, items, most):
-    """As `pool.map`, but with at most so many results made before they are taken."""
-    waiting = deque()
-    for item in items:
-        if len(waiting) == most:
-            yield waiting.popleft().result()
-        waiting.append(pool.submit(function, item))
-    while waiting:
-        yield waiting.popleft().result()
-
-
-@contextmanager
-def _pool(threads):
-    """Threads that drop what they have not begun when the caller is interrupted."""
-    pool = ThreadPoolExecutor(threads)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def host_threads() -> int:
-    """How many threads feed the device: some on a CPU, one elsewhere."""
-    if jax.default_backend() != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(THREADS, cores))
