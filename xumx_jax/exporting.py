@@ -4,8 +4,8 @@
     OUT/model.stablehlo    the same for other programs: StableHLO bytecode, a portable artifact
     OUT/about.json         rate, sources, shapes, options, licence, digests, versions
 
-The function is that of one chunk, [batch, channel, time] -> [batch, source, channel, time], with
-the Wiener filter, as `Separator` applies it.
+The function is that of a chunk, [batch, channel, time] -> [batch, source, channel, time], with the
+Wiener filter, as a `Separator` applies it to a track of that length.
 """
 
 import json
@@ -50,7 +50,7 @@ def export(
 ) -> dict[str, Any]:
     """Write the model as the folder `target`, whole or not at all, and return what about.json says.
 
-    seconds    length of a chunk, which is fixed
+    seconds    length of a chunk, which is fixed: the nearest whole number of hops
     batch      None takes any number of chunks, which some compilers other than XLA cannot
     platforms  that the code is for, of PLATFORMS
     niter, residual  as of `Separator`
@@ -64,15 +64,17 @@ def export(
         raise UserError(f"platforms: {got}; wanted some of {', '.join(PLATFORMS)}")
     check_place(target)
     module, variables, info = load_module(name_or_path)
-    samples = max(1, round(seconds * module.sample_rate))
-    exported = lower(module, variables, samples, batch, tuple(platforms), niter, residual)
+    # It knows whose filter belongs to the model, which options go together, and the whole hops that
+    # a chunk has, so that neighbours lie on one grid of frames.
+    separator = Separator(module, variables, niter=niter, residual=residual, chunk_seconds=seconds)
+    samples = separator.engine.chunk
+    exported = lower(module, variables, samples, batch, tuple(platforms), separator.post)
     files = {FOR_JAX: bytes(exported.serialize()), FOR_OTHERS: exported.mlir_module_serialized}
-    sources = [*module.sources, *(["residual"] if residual else [])]
     about = {
         "format": FORMAT,
         "model": info["model"],
         "rate": module.sample_rate,
-        "sources": sources,
+        "sources": list(separator.sources),
         "input": {
             "axes": "[batch, channel, time]",
             "shape": [batch or "batch", module.channels, samples],
@@ -80,7 +82,7 @@ def export(
         },
         "output": {
             "axes": "[batch, source, channel, time]",
-            "shape": [batch or "batch", len(sources), module.channels, samples],
+            "shape": [batch or "batch", len(separator.sources), module.channels, samples],
             "type": "float32",
         },
         "options": {"seconds": seconds, "niter": niter, "residual": residual},
@@ -94,11 +96,9 @@ def export(
     return write(target, files, about)
 
 
-def lower(module, variables, samples, batch, platforms, niter, residual) -> jax_export.Exported:
+def lower(module, variables, samples, batch, platforms, post) -> jax_export.Exported:
     """Trace one chunk of `samples`, with the weights as constants -> what JAX exports."""
-    # a Separator knows whose filter belongs to the model, and what does not go together
-    separator = Separator(module, variables, niter=niter, residual=residual, chunk_seconds=1)
-    one = partial(separate_chunk, module, variables, **separator.post)
+    one = partial(separate_chunk, module, variables, **post)
     if batch is None:
         (batch,) = jax_export.symbolic_shape("batch")
     mix = jax.ShapeDtypeStruct((batch, module.channels, samples), jnp.float32)
