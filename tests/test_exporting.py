@@ -55,7 +55,7 @@ def separated(model, mix, **options):
     loaded = checkpoint.load_model(model)
     seconds = mix.shape[-1] / RATE
     module = build(loaded.name, **loaded.args)
-    separator = Separator(module, loaded.variables, chunk_seconds=seconds, **options)
+    separator = Separator(module, loaded.variables, chunk_seconds=seconds, overlap=0, **options)
     stems = [separator(one, RATE) for one in mix]
     return np.stack([[one[name] for name in separator.sources] for one in stems])
 

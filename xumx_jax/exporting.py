@@ -4,8 +4,8 @@
     OUT/model.stablehlo    the same for other programs: StableHLO bytecode, a portable artifact
     OUT/about.json         rate, sources, shapes, options, licence, digests, versions
 
-The function is that of a chunk, [batch, channel, time] -> [batch, source, channel, time], with the
-Wiener filter, as a `Separator` applies it to a track of that length.
+The function is that of chunks, [batch, channel, time] -> [batch, source, channel, time], with the
+Wiener filter: each for itself, as a `Separator` with `overlap` 0 does.
 """
 
 import json
