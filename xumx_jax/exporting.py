@@ -64,10 +64,10 @@ def export(
         raise UserError(f"platforms: {got}; wanted some of {', '.join(PLATFORMS)}")
     check_place(target)
     module, variables, info = load_module(name_or_path)
-    # It knows whose filter belongs to the model, which options go together, and the whole hops that
-    # a chunk has, so that neighbours lie on one grid of frames.
-    separator = Separator(module, variables, niter=niter, residual=residual, chunk_seconds=seconds)
-    samples = separator.engine.chunk
+    # It knows whose filter belongs to the model, and which options go together.
+    separator = Separator(module, variables, niter=niter, residual=residual, overlap=0)
+    # Whole hops, so that the chunks of a track can lie on one grid of frames.
+    samples = max(1, round(seconds * separator.rate / module.hop)) * module.hop
     exported = lower(module, variables, samples, batch, tuple(platforms), separator.post)
     files = {FOR_JAX: bytes(exported.serialize()), FOR_OTHERS: exported.mlir_module_serialized}
     about = {

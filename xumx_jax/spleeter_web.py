@@ -111,13 +111,11 @@ class SpleeterWebSeparator:
 @lru_cache(maxsize=1)
 def prepared(model, cpu: bool, options: tuple):
     """The Separator of a process, kept from one track to the next."""
-    import jax
-
+    from xumx_jax.commands import device
     from xumx_jax.commands.console import keep_compiled_code
     from xumx_jax.loading import load
 
-    if cpu:
-        jax.config.update("jax_platforms", "cpu")
+    device.choose("cpu" if cpu else "auto")
     keep_compiled_code()
     return load(model, **dict(options))
 
