@@ -59,8 +59,10 @@ def export(
     """
     target = Path(target)
     check_options(niter=niter, chunk_seconds=seconds, batch=batch)
-    if unknown := [name for name in platforms if name not in PLATFORMS] or not platforms:
-        got = ", ".join(unknown) if platforms else "none"
+    platforms = tuple(dict.fromkeys(platforms))
+    unknown = [name for name in platforms if name not in PLATFORMS]
+    if unknown or not platforms:
+        got = ", ".join(unknown) or "none"
         raise UserError(f"platforms: {got}; wanted some of {', '.join(PLATFORMS)}")
     check_place(target)
     module, variables, info = load_module(name_or_path)
@@ -68,7 +70,7 @@ def export(
     separator = Separator(module, variables, niter=niter, residual=residual, overlap=0)
     # Whole hops, so that the chunks of a track can lie on one grid of frames.
     samples = max(1, round(seconds * separator.rate / module.hop)) * module.hop
-    exported = lower(module, variables, samples, batch, tuple(platforms), separator.post)
+    exported = lower(module, variables, samples, batch, platforms, separator.post)
     files = {FOR_JAX: bytes(exported.serialize()), FOR_OTHERS: exported.mlir_module_serialized}
     about = {
         "format": FORMAT,
@@ -116,7 +118,8 @@ def check_place(target: Path):
 
 def write(target: Path, files: dict[str, bytes], about: dict) -> dict:
     """Write the files and what is said about them beside their place, then rename."""
-    partial_ = target.with_name(f".{target.name}.{os.getpid()}.part")
+    place = target.resolve()
+    partial_ = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         partial_.mkdir(parents=True)
         for name, content in files.items():
@@ -126,7 +129,7 @@ def write(target: Path, files: dict[str, bytes], about: dict) -> dict:
             for name, content in files.items()
         }
         (partial_ / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-        checkpoint.replace(partial_, target)
+        checkpoint.replace(partial_, place)
     except OSError as error:
         raise UserError(f"{target}: cannot be written: {error.strerror or error}") from error
     finally:

@@ -16,7 +16,7 @@ from pathlib import Path
 OURS = "xumx_jax"
 # What versions are told of; the first ones are needed, the others may be there.
 CORE = ("jax", "jaxlib", "flax", "numpy", "h5py", "orbax-checkpoint", "safetensors")
-CORE += ("soundfile", "soxr", "av", "tqdm")
+CORE += ("flatbuffers", "soundfile", "soxr", "av", "tqdm")
 EXTRA = ("optax", "tensorflow-cpu", "tensorflow", "tensorflow-datasets", "matplotlib", "scipy")
 ACCELERATORS = r"^(jax-(cuda|rocm)\d+-p(lugin|jrt)|libtpu)$"
 VARIABLES = r"^(JAX_|XLA_|CUDA_VISIBLE_DEVICES|XUMX_|LIBTPU|TPU_|OMP_NUM_THREADS)"
@@ -49,7 +49,7 @@ def versions() -> dict[str, str]:
     plugins = sorted(
         name
         for each in metadata.distributions()
-        if (name := each.metadata["Name"]) and re.match(ACCELERATORS, name)
+        if re.match(ACCELERATORS, name := (each.metadata["Name"] or "").replace("_", "-"))
     )
     for name in (OURS, *CORE, *EXTRA, *plugins):
         try:
