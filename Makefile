@@ -104,7 +104,7 @@ $(VENV)/core: $(LISTS) | $(VENV)/made
 	@touch $@
 
 $(VENV)/dev: $(LISTS) | $(VENV)/made
-	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.7 GB) ..."
+	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
 	@$(PY) $(PINNED) -e '.[train,eval,dev$(also)]'
 	@touch $(VENV)/core $@
 
