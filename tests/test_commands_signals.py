@@ -23,6 +23,7 @@ PHASES = {
     "decode": (mixture.Ahead, "_next"),
     "separate": (Separator, "stream"),
     "encode": (audio.StemWriter, "write"),
+    "finish": (audio.StemWriter, "_encode"),
     "rename": (audio.StemWriter, "_rename"),
     "between": (batch.Batch, "_tell"),
 }

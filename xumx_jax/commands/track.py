@@ -141,6 +141,7 @@ class Job:
             *(mixture.rate, mixture.channels, options.format, options.bits, options.bitrate),
             length=mixture.length,
             tags=tags,
+            check=self.stop.check,
         )
 
     def paths(self, track) -> dict[str, Path]:
