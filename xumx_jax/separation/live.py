@@ -21,10 +21,8 @@ from xumx_jax.separation import blocks
 from xumx_jax.separation.staged import can_stage
 from xumx_jax.separation.steps import Steps
 
-# So many samples go into the first resampler at once: what it holds back must not depend on how
-# the signal is cut into blocks.
-PIECE = 32
-PROBE_SECONDS = 5
+PIECE = 32  # samples that a resampler gets at once
+PROBE_SECONDS = 10
 
 
 class Live:
@@ -77,12 +75,9 @@ class Live:
         size = hops * module.hop
         self.latency = module.n_fft + size - module.hop + background * size
         if rate != module.sample_rate:
-            before = held_back(rate, module.sample_rate, PIECE, PIECE) + PIECE - 1
-            # the first step's output begins half a window before the signal
-            first = size - module.n_fft // 2 % size
-            after = held_back(module.sample_rate, rate, first, size)
-            samples = (self.latency + after) * rate / module.sample_rate
-            self.latency = ceil(before + samples) + 1
+            before = held_back(rate, module.sample_rate)
+            samples = self.latency + held_back(module.sample_rate, rate)
+            self.latency = ceil(before + samples * rate / module.sample_rate)
         self._begin()
 
     @property
@@ -102,15 +97,13 @@ class Live:
             )
         count = block.shape[1]
         self._length += count
-        self._push(self._tidy(block[:2]))
+        self._give(self._steps.push(self._before.push(self._tidy(block[:2]))))
         return self._take(count)
 
     def finish(self) -> dict[str, np.ndarray]:
         """Give the last `latency` samples of every stem."""
         if self._channels is None:
             self._open(self.model.channels)
-        if self._rest.shape[1]:
-            self._give(self._steps.push(self._before.push(self._rest)))
         self._give(self._steps.push(self._before.finish()))
         self._give(self._steps.finish())
         self._ready.append(self._shaped(self._after.finish(self._length)))
@@ -133,10 +126,8 @@ class Live:
         self._stem_channels = min(channels, 2)
         width, rate = max(self._stem_channels, self.model.channels), self.model.sample_rate
         self._steps = self._steps_of(width)
-        self._before = StreamResampler(self.rate, rate, width)
-        flat = len(self.sources) * self._stem_channels
-        self._after = StreamResampler(rate, self.rate, flat)
-        self._rest = np.zeros((width, 0), np.float32)
+        self._before = Resampler(self.rate, rate, width)
+        self._after = Resampler(rate, self.rate, len(self.sources) * self._stem_channels)
         silence = np.zeros((len(self.sources), self._stem_channels, self.latency), np.float32)
         self._ready = deque([silence])
 
@@ -150,19 +141,6 @@ class Live:
         if block.shape[0] < self.model.channels:
             block = np.repeat(block, self.model.channels, axis=0)
         return block
-
-    def _push(self, block):
-        """Resample, separate, resample: what is complete gets ready."""
-        if self.rate == self.model.sample_rate:
-            self._give(self._steps.push(block))
-            return
-        block = np.concatenate([self._rest, block], axis=1)
-        whole = block.shape[1] // PIECE * PIECE
-        for start in range(0, whole, PIECE):
-            piece = self._before.push(block[:, start : start + PIECE])
-            if piece.shape[1]:
-                self._give(self._steps.push(piece))
-        self._rest = block[:, whole:]
 
     def _give(self, stems):
         """Resample [source, channel, time] from the model's rate and keep it ready."""
@@ -214,18 +192,42 @@ def check(module, niter: int, fitted: bool) -> None:
         )
 
 
-@lru_cache(maxsize=32)
-def held_back(rate: int, target_rate: int, first: int, size: int) -> float:
-    """The most that a resampler holds back, in samples of `rate`, after any of the blocks it gets.
+class Resampler:
+    """A StreamResampler that is fed PIECE samples at a time, however the signal is cut.
 
-    Tried out with silence, in blocks of `first` and then `size` samples: it works in portions of
-    its own, the same for any signal.
+    So what it holds back never depends on that.
     """
-    resampler = StreamResampler(rate, target_rate, 1)
-    pushed, given, most = first, resampler.push(np.zeros((1, first))).shape[1], 0.0
-    block = np.zeros((1, size), np.float32)
-    while pushed < PROBE_SECONDS * rate:
+
+    def __init__(self, rate: int, target_rate: int, channels: int):
+        self._stream = StreamResampler(rate, target_rate, channels)
+        self._same = rate == target_rate
+        self._rest = np.zeros((channels, 0), np.float32)
+
+    def push(self, wave: np.ndarray) -> np.ndarray:
+        if self._same:
+            return self._stream.push(wave)
+        wave = np.concatenate([self._rest, wave], axis=1)
+        whole = wave.shape[1] - wave.shape[1] % PIECE
+        self._rest = wave[:, whole:]
+        pieces = [self._stream.push(wave[:, at : at + PIECE]) for at in range(0, whole, PIECE)]
+        return np.concatenate([wave[:, :0], *pieces], axis=1)
+
+    def finish(self, length: int | None = None) -> np.ndarray:
+        last = self._stream.push(self._rest)
+        return np.concatenate([last, self._stream.finish(length)], axis=1)
+
+
+@lru_cache(maxsize=32)
+def held_back(rate: int, target_rate: int) -> float:
+    """The most samples, of `rate`, that went into a Resampler and did not come out yet.
+
+    Measured on silence: it works in portions of its own, whatever the signal. Two samples are
+    added, for portions that are rounded otherwise later on.
+    """
+    stream = StreamResampler(rate, target_rate, 1)
+    block = np.zeros((1, PIECE), np.float32)
+    given, most = 0, 0.0
+    for pushed in range(0, PROBE_SECONDS * rate, PIECE):
         most = max(most, pushed - given * rate / target_rate)
-        given += resampler.push(block).shape[1]
-        pushed += size
-    return most
+        given += stream.push(block).shape[1]
+    return most + PIECE - 1 + 2

@@ -62,6 +62,8 @@ class Steps:
         self._wave = np.zeros((width, self._span + 1), np.float32)
         self._filled = transform.n_fft // 2
         self._skip = transform.n_fft // 2  # samples of the output that lie before the signal
+        self._ratio = -(-transform.n_fft // transform.hop)
+        self._usual_weight = np.asarray(transform.weight(2 * self._ratio))
         self._run = partial(step, module, post, weights)
         sources = len(module.sources) + dict(post).get("residual", False)
         zero = jnp.zeros((len(module.sources), module.hidden_size))
@@ -110,7 +112,9 @@ class Steps:
         done += [self._fetch() for _ in range(len(self._running))]
         rest = self._join(done)
         # the last step may go on past the end
-        return rest[..., : rest.shape[-1] - (self._frames * self.transform.hop - half - self.length)]
+        return rest[
+            ..., : rest.shape[-1] - (self._frames * self.transform.hop - half - self.length)
+        ]
 
     def _reflect(self) -> None:
         """Put the reflected beginning in front of the first window."""
@@ -141,15 +145,15 @@ class Steps:
 
         None: nobody knows yet, and this step is not one that the end makes a difference to.
         """
-        transform = self.transform
-        ratio = -(-transform.n_fft // transform.hop)
-        few = 2 * ratio if total is None else min(total, 2 * ratio)
-        weight, edge = np.asarray(transform.weight(few)), ratio * transform.hop
-        at = self._frames * transform.hop + np.arange(self._size)
+        few, hop, weight = 2 * self._ratio, self.transform.hop, self._usual_weight
+        if total is not None and total < few:
+            few, weight = total, np.asarray(self.transform.weight(total))
+        edge = self._ratio * hop
+        at = self._frames * hop + np.arange(self._size)
         # Inside the signal the weights of one hop repeat; the end's count from the last frame.
-        inside = edge + at % transform.hop
+        inside = edge + at % hop
         if total is not None:
-            inside = np.maximum(inside, at - (total - few) * transform.hop)
+            inside = np.maximum(inside, at - (total - few) * hop)
         at = np.where(at < edge, at, inside)
         return np.where(at < len(weight), weight[np.minimum(at, len(weight) - 1)], np.float32(0))
 
