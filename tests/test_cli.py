@@ -439,7 +439,7 @@ def test_the_report(run, model, tmp_path):
 
 
 def test_the_unexpected_stops_one_track_and_shows_where_if_asked(run, monkeypatch, tmp_path):
-    def fall(self, mix, rate, progress):
+    def fall(self, mix, rate, callback):
         raise ZeroDivisionError("a\nb")
 
     monkeypatch.setattr(Separator, "__call__", fall)

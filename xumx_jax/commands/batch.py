@@ -63,7 +63,7 @@ class Batch:
             disable=None,
             file=sys.stderr,
         ) as bar:
-            separated = self.separator(mix, rate, lambda done: bar.update(100 * done - bar.n))
+            separated = self.separator(mix, rate, lambda done, eta: bar.update(100 * done - bar.n))
         separate_seconds = clock.lap()
         mixture = heard(mix, len(next(iter(separated.values()))))
         stems = make(self.chosen, separated, mixture)
