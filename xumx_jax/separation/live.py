@@ -17,8 +17,8 @@ import numpy as np
 
 from xumx_jax.audio import StreamResampler
 from xumx_jax.errors import UserError
+from xumx_jax.models.umx import UMX
 from xumx_jax.separation import blocks
-from xumx_jax.separation.staged import can_stage
 from xumx_jax.separation.steps import Steps
 
 PIECE = 32  # samples that a resampler gets at once
@@ -170,10 +170,15 @@ class Live:
 
 def check(module, niter: int, fitted: bool) -> None:
     """Raise UserError on what needs more of the signal than has been played."""
-    if not can_stage(module):
+    if not isinstance(module, UMX):
         raise UserError(
-            "the model looks at a whole excerpt at once; live wanted an X-UMX or Open-Unmix "
-            "without bands, trained with unidirectional=True"
+            f"the model is a {type(module).__name__}; live wanted an X-UMX or Open-Unmix, trained "
+            "with unidirectional=True"
+        )
+    if module.bands is not None:
+        raise UserError(
+            "the model hears in bands, how loud they are against the whole signal, which is not "
+            "there yet; live wanted one without bands, trained with unidirectional=True"
         )
     if not module.unidirectional:
         raise UserError(

@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 
 from xumx_jax.separation import blocks
+from xumx_jax.separation.joint import block_weight
 from xumx_jax.wiener import wiener
 
 
@@ -62,8 +63,6 @@ class Steps:
         self._wave = np.zeros((width, self._span + 1), np.float32)
         self._filled = transform.n_fft // 2
         self._skip = transform.n_fft // 2  # samples of the output that lie before the signal
-        self._ratio = -(-transform.n_fft // transform.hop)
-        self._usual_weight = np.asarray(transform.weight(2 * self._ratio))
         self._run = partial(step, module, post, weights)
         sources = len(module.sources) + dict(post).get("residual", False)
         zero = jnp.zeros((len(module.sources), module.hidden_size))
@@ -74,12 +73,12 @@ class Steps:
 
     def compile(self) -> None:
         """Compile, so that the first step is as quick as the others."""
-        jax.block_until_ready(self._step(self._wave[:, :-1], 0))
+        jax.block_until_ready(self._step(self._wave[:, :-1], np.zeros(self._size, np.float32), 0))
 
     def push(self, wave: np.ndarray) -> np.ndarray:
         """Take [channel, time]; give what is complete."""
         self.length += wave.shape[1]
-        done = []
+        done = [self._empty]
         while wave.shape[1]:
             part = wave[:, : self._wave.shape[1] - self._filled]
             self._wave[:, self._filled :][:, : part.shape[1]] = part
@@ -87,34 +86,33 @@ class Steps:
             wave = wave[:, part.shape[1] :]
             if self._filled == self._wave.shape[1]:
                 self._reflect()
-                done.append(self._advance(self._wave[:, :-1], self._hops))
+                weight = block_weight(self.transform, self._frames, self._hops, None)
+                done.append(self._advance(self._wave[:, :-1], weight, self._hops))
                 self._wave[:, : -self._size] = self._wave[:, self._size :].copy()
                 self._filled -= self._size
-        return self._join(done)
+        return np.concatenate(done, axis=-1)
 
     def finish(self) -> np.ndarray:
         """Reflect the end and give the rest."""
         if not self.length:
             return self._empty
-        half, total = self.transform.n_fft // 2, self.transform.frames(self.length)
+        half, hop, size = self.transform.n_fft // 2, self.transform.hop, self._size
         wave = self._wave[:, : self._filled]
         if self._frames:
             end = wave[:, -1 - half : -1][:, ::-1]
             wave = np.concatenate([wave, end], axis=1)
         else:
             wave = np.pad(wave[:, half:], ((0, 0), (half, half)), mode="reflect")
-        given, done = self._frames * self.transform.hop, []
-        for start in range(0, self.length + half - given, self._size):
-            piece = wave[:, start : start + self._span]
-            piece = np.pad(piece, ((0, 0), (0, self._span - piece.shape[1])))
-            left = total - self._frames
-            done.append(self._advance(piece, min(max(left, 0), self._hops), total))
+        total, first = self.transform.frames(self.length), self._frames
+        weight = block_weight(self.transform, first, total - first, total)
+        wanted, done = half + self.length - first * hop, [self._empty]
+        for at in range(0, wanted, size):  # the last of them only empty what is left
+            frames = min(max(total - self._frames, 0), self._hops)
+            done.append(self._advance(wave[:, at:], weight[at:], frames))
         done += [self._fetch() for _ in range(len(self._running))]
-        rest = self._join(done)
         # the last step may go on past the end
-        return rest[
-            ..., : rest.shape[-1] - (self._frames * self.transform.hop - half - self.length)
-        ]
+        beyond = self._frames * hop - half - self.length
+        return np.concatenate(done, axis=-1)[..., : -beyond or None]
 
     def _reflect(self) -> None:
         """Put the reflected beginning in front of the first window."""
@@ -122,16 +120,17 @@ class Steps:
         if not self._frames:
             self._wave[:, :half] = self._wave[:, half + 1 :][:, :half][:, ::-1]
 
-    def _advance(self, wave, frames, total=None) -> np.ndarray:
+    def _advance(self, wave, weight, frames) -> np.ndarray:
         """Begin a step and give the stems of the one before or, without `background`, its own."""
-        self._state, stems = self._step(wave, frames, total)
+        self._state, stems = self._step(wave, weight, frames)
         self._frames += self._hops
         self._running.append(stems)
         return self._fetch() if len(self._running) > self._behind else self._empty
 
-    def _step(self, wave, frames, total=None):
-        # a copy, because the device may read it later, or where it lies
-        return self._run(self._state, wave.copy(), self._weight(total), np.int32(frames))
+    def _step(self, wave, weight, frames):
+        # new arrays, because the device may read them later, and where they lie
+        wave, weight = _exactly(wave, self._span), _exactly(weight, self._size)
+        return self._run(self._state, wave, weight, np.int32(frames))
 
     def _fetch(self) -> np.ndarray:
         """Wait for the oldest step: its stems, from where the signal begins."""
@@ -140,22 +139,9 @@ class Steps:
         self._skip -= skipped
         return stems[..., skipped:]
 
-    def _weight(self, total: int | None) -> np.ndarray:
-        """What the next step's output is multiplied by; `total` frames make up the signal.
 
-        None: nobody knows yet, and this step is not one that the end makes a difference to.
-        """
-        few, hop, weight = 2 * self._ratio, self.transform.hop, self._usual_weight
-        if total is not None and total < few:
-            few, weight = total, np.asarray(self.transform.weight(total))
-        edge = self._ratio * hop
-        at = self._frames * hop + np.arange(self._size)
-        # Inside the signal the weights of one hop repeat; the end's count from the last frame.
-        inside = edge + at % hop
-        if total is not None:
-            inside = np.maximum(inside, at - (total - few) * hop)
-        at = np.where(at < edge, at, inside)
-        return np.where(at < len(weight), weight[np.minimum(at, len(weight) - 1)], np.float32(0))
-
-    def _join(self, parts) -> np.ndarray:
-        return np.concatenate(parts, axis=-1) if parts else self._empty
+def _exactly(values, length):
+    """Copy the first `length` samples of [..., time], or as many as there are, then zeros."""
+    result = np.zeros((*values.shape[:-1], length), np.float32)
+    result[..., : values.shape[-1]] = values[..., :length]
+    return result
