@@ -91,16 +91,6 @@ def test_more_frames_a_step_and_steps_in_the_background_add_latency(hops, backgr
         check(live, MODEL, noise(1000), size)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"softmask": True, "alpha": 2.0, "logit": 0.3}, {"residual": True, "filter": "openunmix"}],
-)
-def test_options_that_need_one_frame_alone(options):
-    post = {key: value for key, value in options.items() if key != "filter"}
-    live = Live(*MODEL, RATE, difference="residual" in options, **post)
-    check(live, MODEL, noise(1000), **options)
-
-
 @pytest.mark.parametrize("rate", [22050, 44100, 48000])
 def test_other_rates_add_latency_that_no_block_size_changes(rate):
     model = tiny(unidirectional=True, sample_rate=44100, bandwidth_hz=16000.0)
@@ -178,6 +168,29 @@ def test_what_cannot_be_done_live(arguments, options, message):
     module = nn.Dense(1) if arguments is None else build("xumx", **TINY, **arguments)
     with pytest.raises(UserError, match=message):
         Live(module, {}, **{"rate": RATE} | options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("xumx", {}),
+        ("xumx", {"softmask": True, "alpha": 2.0, "logit": 0.3}),
+        ("umx", {"residual": True}),
+    ],
+)
+def test_a_separator_goes_live_with_its_options(name, options):
+    model = tiny(name, unidirectional=True)
+    live = Separator(*model, niter=0, **options).live(RATE, hops=2, background=True)
+    assert live.latency == LATENCY + 32 + 64
+    check(live, model, noise(500), **options)
+
+
+def test_a_separator_that_cannot_go_live():
+    with pytest.raises(UserError, match="niter is 1"):
+        Separator(*MODEL).live(RATE)
+    for options in ({"shifts": 2}, {"chunk_seconds": 1.0}, {"overlap": 0}, {"batch": 1}):
+        with pytest.raises(UserError, match="wanted none of shifts, chunk_seconds"):
+            Separator(*MODEL, niter=0, **options).live(RATE)
 
 
 def test_blocks_of_other_shapes():

@@ -29,7 +29,7 @@ def step(module, post: tuple, weights, state, wave: Array, weight: Array, frames
     frames only the first `frames` exist.
     """
     transform, (memory, unfinished) = module.transform, state
-    hidden = blocks.encode(module, weights["encoder"], wave)
+    hidden = blocks.encode(module, weights["encoder"], wave, None)
     x = jnp.broadcast_to(hidden, (len(module.sources), *hidden.shape[1:]))
     recur = jax.vmap(partial(blocks.recur, frames=frames, backward=False))
     after = []
