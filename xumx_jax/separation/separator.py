@@ -8,6 +8,7 @@ from xumx_jax.audio import StreamResampler
 from xumx_jax.errors import UserError
 from xumx_jax.separation import averages, staged
 from xumx_jax.separation.chunked import Chunked
+from xumx_jax.separation.live import Live
 from xumx_jax.separation.meter import CALLBACK, Meter
 from xumx_jax.separation.options import FILTERS, check_options
 from xumx_jax.separation.tidy import Tidy
@@ -98,6 +99,8 @@ class Separator:
         else:
             chunk = self.rate * (chunk_seconds or CHUNK_SECONDS)
             self.engine = Chunked(module, variables, self.post, chunk, overlap, batch, cpu_fallback)
+        self._undivided = isinstance(self.engine, staged.WholeTrack) and chunk_seconds is None
+        self._undivided = self._undivided and not shifts
         draw = np.random.default_rng(seed)
         self.shifts = [int(draw.integers(SHIFT_SECONDS * self.rate)) for _ in range(shifts)]
 
@@ -144,6 +147,20 @@ class Separator:
             rest = back.finish(tidy.taken)
             if rest.shape[1]:
                 yield self._named(rest.reshape(*shape, -1))
+
+    def live(self, rate: int, hops: int = 1, background: bool = False) -> Live:
+        """Separate a signal as it comes, at `rate` hertz -> an object with `push` and `finish`.
+
+        Its stems are those of the whole signal, a constant latency later. Wanted: a model whose
+        LSTMs look back only, and of the options none that need more of the signal than one frame.
+        """
+        live = Live(self.model, self.variables, rate, hops=hops, background=background, **self.post)
+        if not self._undivided:
+            raise UserError(
+                "the separator averages shifts or cuts chunks; live takes the signal as one, and "
+                "wanted none of shifts, chunk_seconds, overlap and batch"
+            )
+        return live
 
     def _run(self, blocks, meter):
         """Separate blocks at the model's rate -> yield [source, channel, time]."""
