@@ -25,7 +25,8 @@ def separate(models, post, tracks, options, report) -> None:
         tqdm.write(line, file=out)
         out.flush()
 
-    separator, infos = weighted.load(models, post)
+    # who asked for a device by name is not given another
+    separator, infos = weighted.load(models, {**post, "cpu_fallback": options.device == "auto"})
     chosen = choose(
         separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
     )

@@ -36,7 +36,7 @@ class Live:
     hops         frames a step: more are less work in all, in fewer and larger portions, with
                  (hops - 1) * hop more samples of latency
     background   compute a step while the samples of the next come in, so that `push` need not
-                 wait; one step more of latency
+                 wait if there is a core for each; one step more of latency
     options      of `wiener`, as a Separator hands them on
 
     Raises UserError on models and options that need to know what has not been played yet, and
