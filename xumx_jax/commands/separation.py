@@ -42,7 +42,7 @@ def add(group) -> None:
         "--batch",
         type=int,
         metavar="N",
-        help="run N chunks (default: of 10 s) at once, spread over the devices, and cross-fade them",
+        help="run N chunks (of 10 s) at once, spread over the devices, and cross-fade them",
     )
 
 
