@@ -115,10 +115,7 @@ class Separator:
         `callback(fraction, eta)` is told the part done and the seconds left (None at first); where
         it returns False, Cancelled is raised.
         """
-        mix = np.asarray(mix, np.float32)
-        if mix.ndim != 2 or not mix.shape[0]:
-            raise UserError(f"the mixture has shape {mix.shape}; wanted [channel, time]")
-        return collect(self.sources, mix, self.stream([mix], rate, mix.shape[1], callback))
+        return at_once(self, mix, rate, callback)
 
     def stream(self, blocks, rate: int, length: int | None = None, callback=None):
         """Separate blocks [channel, time], any number and sizes -> yield {name: [channel, time]}.
@@ -187,19 +184,23 @@ class Separator:
         return dict(zip(self.sources, stems, strict=True))
 
 
-def collect(sources, mix, stream) -> dict[str, np.ndarray]:
-    """Put the blocks of a stream together; `mix` [channel, time] is what they were made of."""
-    whole, at = None, 0
-    for block in stream:
-        if whole is None:
-            channels = next(iter(block.values())).shape[0]
-            whole = {name: np.empty((channels, mix.shape[1]), np.float32) for name in sources}
+def at_once(separator, mix, rate, callback) -> dict[str, np.ndarray]:
+    """Separate an array [channel, time] with the `stream` of a Separator or an Ensemble."""
+    mix = np.asarray(mix, np.float32)
+    if mix.ndim != 2 or not mix.shape[0]:
+        raise UserError(f"the mixture has shape {mix.shape}; wanted [channel, time]")
+    length = mix.shape[1]
+    stems = {
+        name: np.zeros((min(2, mix.shape[0]), length), np.float32) for name in separator.sources
+    }
+    at = 0
+    for block in separator.stream([mix], rate, length, callback):
         for name, samples in block.items():
-            whole[name][:, at : at + samples.shape[1]] = samples
+            stems[name][:, at : at + samples.shape[1]] = samples
         at += samples.shape[1]
-    if at != mix.shape[1]:
-        raise AssertionError(f"{at} samples of stems came of {mix.shape[1]}")
-    return whole or {name: np.zeros((min(mix.shape[0], 2), 0), np.float32) for name in sources}
+    if at != length:
+        raise AssertionError(f"{at} samples of stems came of {length}")
+    return stems
 
 
 def _resampled(blocks, rate, target):
