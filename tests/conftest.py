@@ -1,13 +1,17 @@
 """What holds for the whole suite: four CPU devices, and a count of golden files."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
-    " --xla_force_host_platform_device_count=4"
-)
+FLAGS = " --xla_force_host_platform_device_count=4"
+if tuple(int(part) for part in version("jaxlib").split(".")[:2]) >= (0, 11):
+    # Since 0.11.2 an FFT waits inside the thread pool for threads of the same pool: with as many
+    # devices as threads they may all wait, for ever (after openxla/xla pull request 46347).
+    FLAGS += " --xla_cpu_multi_thread_eigen=false"
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

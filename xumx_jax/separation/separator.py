@@ -109,7 +109,8 @@ class Separator:
         self.sources = tuple(module.sources) + ("residual",) * residual
         self.overlap = overlap
         if filter is None:
-            filter = "norbert" if getattr(module, "bridge", True) else "openunmix"
+            usual = "norbert" if getattr(module, "bridge", True) else "openunmix"
+            filter = getattr(module, "filter", None) or usual
         rules, usual_frames = FILTERS[filter]
         self._post = dict(
             niter=niter, softmask=softmask, alpha=alpha, logit=logit, residual=residual
