@@ -187,7 +187,7 @@ def model_arguments(tensors: Tensors, info: dict, prefix: str, targets: Iterable
 
 
 def completed(made: dict, known: dict) -> dict:
-    """Add to the arguments of a model what no tensor tells; Open-Unmix's usual settings, if none."""
+    """Add to a model's arguments what no tensor tells: what is `known`, else Open-Unmix's usual."""
     known = dict(known)
     n_fft = known.pop("n_fft", made["n_fft"])
     if n_fft != made["n_fft"]:

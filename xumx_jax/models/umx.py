@@ -146,7 +146,7 @@ class UMX(nn.Module):
     power         of the magnitudes that the network sees and masks
     bands         edges of bands (`transforms.scales.band_edges`) that replace the bins at both ends
     activation    "relu", or "softmax" over the sources and a constant "none of them"
-    filter        whose Wiener filter its original has, of `separation.options.FILTERS`; None: norbert's
+    filter        whose Wiener filter its original has (`separation.options`); None: norbert's
                   for X-UMX, else Open-Unmix's
     axis_name     of the devices that share a training batch, for batch normalisation
     dtype         what the matrix products read in training, "float32" or "bfloat16"; parameters and
