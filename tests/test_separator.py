@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xumx_jax.errors import UserError
+from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.models import build
-from xumx_jax.separation import chunks, staged
-from xumx_jax.separation.separator import Separator, compile_chunks, separate_chunk
+from xumx_jax.separation import staged
+from xumx_jax.separation.chunked import compile_chunks, separate_chunk
+from xumx_jax.separation.chunks import triangle
+from xumx_jax.separation.separator import Separator
 from xumx_jax.wiener import wiener
 
 RATE = 8000
@@ -110,12 +112,15 @@ def test_without_overlap_chunks_are_separate_tracks(post, residual):
 
 
 def test_overlapping_chunks_are_blended():
-    mix, chunk = noise(2500), 1000
+    mix, chunk = noise(2500), 1024  # chunks begin with whole hops, of 32
     stems = Separator(*MODEL, niter=0, chunk_seconds=chunk / RATE, overlap=0.5, batch=3)(mix, RATE)
-    at = chunks.starts(2500, chunk, 0.5)
-    pieces = [at_once(MODEL, mix[:, s : s + chunk], niter=0) for s in at]
-    wanted = chunks.overlap_add(pieces, at, 2500, chunks.triangle(chunk))
-    np.testing.assert_allclose(stack(stems), wanted, atol=1e-5)
+    total, weights = np.zeros((4, 2, 2500)), np.zeros(2500)
+    for at in (0, 512, 1024, 1504):  # the last goes on into 28 reflected samples
+        here = np.pad(mix, ((0, 0), (0, 28)), mode="reflect")[:, at : at + chunk]
+        size = min(chunk, 2500 - at)
+        total[..., at : at + size] += (at_once(MODEL, here, niter=0) * triangle(chunk))[..., :size]
+        weights[at : at + size] += triangle(chunk)[:size]
+    np.testing.assert_allclose(stack(stems), total / weights, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"overlap": 0}, {"overlap": 0.25}])
@@ -135,19 +140,30 @@ def test_lengths_and_separators_share_compiled_code():
             separator = Separator(*model, niter=0, **options)
             separator(noise(time), RATE)
             run = compile_chunks(
-                model[0], tuple(separator._devices), tuple(separator._post.items())
+                model[0], tuple(jax.local_devices()), tuple(separator.post.items())
             )
             sizes.append((run[0]._cache_size(), staged._invert_masked._cache_size()))
         assert len(set(sizes)) == 1
 
 
-def test_banded_models_run_in_chunks():
-    edges = (0, 1, 2, 4, 8, 16, 32, 65)
-    model = tiny(bands=edges, activation="softmax")
-    separator = Separator(*model, niter=0)
-    mix = noise(256)
-    wanted = at_once(model, mix, niter=0)
-    np.testing.assert_allclose(stack(separator(mix, RATE)), wanted, atol=1e-5)
+BANDED = tiny(bands=(0, 1, 2, 4, 8, 16, 32, 65), activation="softmax")
+
+
+@pytest.mark.parametrize("post", [{"niter": 0}, {"niter": 1, "wiener_frames": 4096}])
+def test_models_with_bands_run_in_stages_too(post):
+    separator = Separator(*BANDED, **post)
+    for time in (1, 100, 20000):
+        mix = noise(time) * np.geomspace(1e-3, 1, time, dtype=np.float32)
+        wanted = at_once(BANDED, mix, niter=post["niter"])
+        np.testing.assert_allclose(stack(separator(mix, RATE)), wanted, atol=1e-4 * wanted.max())
+
+
+def test_chunks_of_a_model_with_bands_hear_the_level_of_the_whole():
+    mix = noise(20000) * np.linspace(0.1, 1, 20000, dtype=np.float32)
+    whole = stack(Separator(*BANDED, niter=0)(mix, RATE))
+    chunks = stack(Separator(*BANDED, niter=0, chunk_seconds=0.5)(mix, RATE))
+    alone = stack(Separator(*BANDED, niter=0, chunk_seconds=0.5, overlap=0)(mix, RATE))
+    assert np.abs(chunks - whole).mean() < 0.1 * np.abs(alone - whole).mean()
 
 
 @pytest.mark.parametrize("chunk_seconds", [None, 0.1])
@@ -212,11 +228,29 @@ def test_every_rate_comes_back():
         assert stems.shape == (4, 2, 3001) and np.isfinite(stems).all()
 
 
-def test_progress_rises_to_one():
-    for options in ({}, {"chunk_seconds": 0.1}, {"chunk_seconds": 0.1, "overlap": 0}):
-        seen = []
-        Separator(*MODEL, niter=0, **options)(noise(20000), RATE, seen.append)
-        assert seen == sorted(seen) and seen[-1] == 1 and len(seen) > 3
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"chunk_seconds": 0.1}, {"chunk_seconds": 0.1, "overlap": 0}, {"shifts": 2}],
+)
+def test_the_callback_is_told_of_progress_and_can_cancel(options):
+    separator, seen = Separator(*MODEL, niter=0, **options), []
+    separator(noise(20000), RATE, lambda *told: seen.append(told))
+    fractions = [fraction for fraction, _ in seen]
+    assert fractions == sorted(fractions) and fractions[-1] == 1 and len(seen) > 3
+    assert seen[-1][1] == 0 and all(eta is None or eta >= 0 for _, eta in seen)
+
+    begun = []
+
+    def cancel(fraction, eta):
+        begun.append(fraction)
+        return fraction < 0.3
+
+    with pytest.raises(Cancelled, match="cancelled"):
+        separator(noise(20000), RATE, cancel)
+    assert begun[-1] >= 0.3 > max(begun[:-1], default=0)
+    told = []
+    list(separator.stream([noise(20000)], RATE, callback=lambda *now: told.append(now)))
+    assert set(told) == {(None, None)}  # how much is to come is not known
 
 
 @pytest.mark.parametrize(
@@ -244,17 +278,17 @@ def test_a_mixture_of_another_shape():
 def test_chunks_are_spread_over_devices():
     assert jax.local_device_count() > 1  # see conftest.py
     spread, alone = (Separator(*MODEL, niter=0, chunk_seconds=0.1) for _ in range(2))
-    alone._devices = alone._devices[:1]
+    alone.engine.devices = alone.engine.devices[:1]
     mix = noise(5000)
     np.testing.assert_allclose(stack(spread(mix, RATE)), stack(alone(mix, RATE)), atol=1e-5)
 
 
 def test_each_model_has_the_filter_of_its_original():
     for name, epsilon in (("umx", 1e-10), ("xumx", None)):
-        post = Separator(*tiny(name))._post
+        post = Separator(*tiny(name)).post
         assert post.get("epsilon") == epsilon
     other = Separator(*tiny("umx"), filter="norbert", wiener_frames=7)
-    assert "epsilon" not in other._post and other._post["window_frames"] == 7
+    assert "epsilon" not in other.post and other.post["window_frames"] == 7
 
 
 def test_windows_of_the_filter_are_the_same_in_stages_and_in_chunks():

@@ -13,9 +13,11 @@ PUBLIC = {
     "load": "xumx_jax.loading",
     "convert": "xumx_jax.loading",
     "Separator": "xumx_jax.separation.separator",
+    "Ensemble": "xumx_jax.separation.ensemble",
+    "Cancelled": "xumx_jax.errors",
     "Stems": "xumx_jax.stems",
 }
-__all__ = ["build", "load", "convert", "Separator", "Stems"]
+__all__ = ["build", "load", "convert", "Separator", "Ensemble", "Cancelled", "Stems"]
 
 
 def __getattr__(name: str):

@@ -7,3 +7,7 @@ class UserError(ValueError):
 
 class CheckpointError(UserError):
     """A checkpoint is missing, incomplete or damaged; the message names the file."""
+
+
+class Cancelled(UserError):
+    """A caller's callback returned False: what was asked for was given up."""

@@ -120,7 +120,7 @@ def model(label: str, name: str, data: Data, targets: Sequence[str], options: di
         )
 
     def separate(song, progress):
-        return separator(song.mix(), song.rate, progress)
+        return separator(song.mix(), song.rate, lambda fraction, eta: progress(fraction))
 
     return System(label, name, options, _chosen(targets, known, own, name), digest, separate)
 

@@ -1,25 +1,6 @@
-"""Cut a long signal into chunks and blend the results; no files, no devices, no models."""
-
-from collections.abc import Iterable
+"""Cross-fade chunks of a long signal; no files, no devices, no models."""
 
 import numpy as np
-
-
-def starts(length: int, chunk: int, overlap: float) -> list[int]:
-    """Where chunks of `chunk` samples begin so that together they cover `length` samples.
-
-    `overlap` in [0, 1) is the part that neighbours share. With an overlap the last chunk is moved
-    back to end with the signal, so all have one length; without, chunks butt and the last one is
-    what is left, cut at `length`.
-    """
-    if not (chunk >= 1 and 0 <= overlap < 1):
-        raise ValueError(f"chunk {chunk}, overlap {overlap}: wanted chunk >= 1, 0 <= overlap < 1")
-    if overlap == 0:
-        return list(range(0, length, chunk))
-    if length <= chunk:
-        return [0] if length else []
-    step = max(1, round(chunk * (1 - overlap)))
-    return [*range(0, length - chunk, step), length - chunk]
 
 
 def triangle(chunk: int) -> np.ndarray:
@@ -28,26 +9,47 @@ def triangle(chunk: int) -> np.ndarray:
     return (np.minimum(index + 1, chunk - index) / ((chunk + 1) // 2)).astype(np.float32)
 
 
-def overlap_add(chunks: Iterable[np.ndarray], starts, length: int, window) -> np.ndarray:
-    """Blend [source, channel, time], one a start, into [source, channel, length].
+class Blender:
+    """Overlap-add chunks [source, channel, time] that come in order, and give what is finished.
 
-    Each chunk is weighted by `window` [time] and the sum divided by the summed weights, so any
-    positive window rebuilds an unchanged input exactly. Chunks are taken one at a time, from a
-    generator too; what reaches past `length` is dropped. Raises ValueError if there are fewer or
-    more chunks than starts, or chunk and window differ in length.
+    Each chunk is weighted by a window [time] and the sum divided by the summed weights, so any
+    positive window rebuilds an unchanged input exactly. Held is what lies between `done`, up to
+    which samples were given, and the end of the furthest chunk.
     """
-    total, weights = None, np.zeros(length, np.float32)
-    for start, chunk in zip(starts, chunks, strict=True):
+
+    def __init__(self):
+        self.done = 0
+        self._total = self._weights = None
+
+    def add(self, start: int, chunk: np.ndarray, window: np.ndarray) -> None:
+        """Add a chunk that begins at `start`. Raises ValueError for one that leaves a gap."""
         if chunk.shape[-1] != len(window):
             raise ValueError(f"a chunk has {chunk.shape[-1]} samples, the window {len(window)}")
-        if total is None:
-            total = np.zeros((*chunk.shape[:-1], length), np.float32)
-        here = min(len(window), length - start)
-        total[..., start : start + here] += chunk[..., :here] * window[:here]
-        weights[start : start + here] += window[:here]
-    if total is None:
-        raise ValueError("there are no chunks to blend")
-    if not weights.all():
-        raise ValueError(f"{np.count_nonzero(weights == 0)} samples are covered by no chunk")
-    total /= weights
-    return total
+        if self._total is None:
+            self._total = np.zeros((*chunk.shape[:-1], 0), np.float32)
+            self._weights = np.zeros(0, np.float32)
+        at = start - self.done
+        if not 0 <= at <= len(self._weights):
+            known = f"{self.done} to {self.done + len(self._weights)}"
+            raise ValueError(f"a chunk begins at {start}; wanted one that begins within {known}")
+        missing = at + len(window) - len(self._weights)
+        if missing > 0:
+            self._total = np.pad(self._total, ((0, 0), (0, 0), (0, missing)))
+            self._weights = np.pad(self._weights, (0, missing))
+        here = slice(at, at + len(window))
+        self._total[..., here] += chunk * window
+        self._weights[here] += window
+
+    def take(self, until: int) -> np.ndarray | None:
+        """Finish and give the samples before position `until`; None if there are none."""
+        count = until - self.done
+        if self._total is None or count <= 0:
+            return None
+        if count > len(self._weights):
+            known = self.done + len(self._weights)
+            raise ValueError(f"samples are wanted up to {until}; chunks reach {known}")
+        finished = self._total[..., :count] / self._weights[:count]
+        self._total = self._total[..., count:].copy()
+        self._weights = self._weights[count:].copy()
+        self.done = until
+        return finished

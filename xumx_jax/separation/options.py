@@ -22,6 +22,8 @@ def check_options(
     batch=None,
     filter=None,
     wiener_frames=None,
+    shifts=0,
+    seed=0,
 ):
     """Raise UserError on the first option that makes no sense."""
     if niter != int(niter) or niter < 0:
@@ -44,3 +46,7 @@ def check_options(
         raise UserError(f"overlap is {overlap}; wanted 0 <= overlap < 1")
     if batch is not None and batch < 1:
         raise UserError(f"batch is {batch}; wanted at least 1")
+    if shifts != int(shifts) or shifts < 0:
+        raise UserError(f"shifts is {shifts}; wanted 0 or a positive whole number")
+    if seed != int(seed) or seed < 0:
+        raise UserError(f"seed is {seed}; wanted 0 or a positive whole number")

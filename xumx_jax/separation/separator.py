@@ -1,58 +1,20 @@
-"""Separate arrays with a model: any length, rate and channel count in, the same out."""
+"""Separate with a model: any length, rate and channel count in, the same out."""
 
-import warnings
-from functools import lru_cache, partial
+from itertools import tee
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
 
-from xumx_jax.audio import resample
+from xumx_jax.audio import StreamResampler
 from xumx_jax.errors import UserError
-from xumx_jax.separation import chunks, staged
+from xumx_jax.separation import averages, staged
+from xumx_jax.separation.chunked import Chunked
+from xumx_jax.separation.meter import CALLBACK, Meter
 from xumx_jax.separation.options import FILTERS, check_options
-from xumx_jax.wiener import wiener
+from xumx_jax.separation.tidy import Tidy
 
 CHUNK_SECONDS = 10.0  # for models that cannot take the whole track in stages
-
-
-def separate_chunk(
-    module, variables, mix: Array, *, niter=1, window_frames=None, **options
-) -> Array:
-    """Separate one chunk: [channel, time] -> [source, channel, time], every sample kept.
-
-    The model's masks give magnitudes; `wiener`, with its `options`, turns them into spectra,
-    `window_frames` at a time.
-    """
-    transform = module.transform
-    spec = transform.forward(mix)
-    size = jnp.abs(spec)
-    masks = module.apply(variables, size[None], method="masks")[0]
-    masks = masks ** (1 / getattr(module, "power", 1))  # of magnitudes, whatever the model masks
-    filter = partial(wiener, iterations=niter, **options)
-    spec = in_windows(filter, masks * size, spec, window_frames)
-    return transform.inverse(spec, mix.shape[-1])
-
-
-def in_windows(filter, magnitudes: Array, mix: Array, frames: int | None) -> Array:
-    """Apply `filter` to every `frames` frames for themselves; the last window may be shorter."""
-    total = mix.shape[-1]
-    if frames is None or frames >= total:
-        return filter(magnitudes, mix)
-    whole = total - total % frames
-
-    def cut(x):  # [..., frame] -> [window, ..., frame]
-        return jnp.moveaxis(x[..., :whole].reshape(*x.shape[:-1], -1, frames), -2, 0)
-
-    # one after the other, and compiled once
-    done = lax.map(lambda pair: filter(*pair), (cut(magnitudes), cut(mix)))
-    parts = [jnp.moveaxis(done, 0, -2).reshape(*done.shape[1:-1], whole)]
-    if whole < total:
-        parts.append(filter(magnitudes[..., whole:], mix[..., whole:]))
-    return jnp.concatenate(parts, axis=-1)
+SHIFT_SECONDS = 0.5  # the largest
 
 
 class Separator:
@@ -63,14 +25,19 @@ class Separator:
                     Open-Unmix's for Open-Unmix, norbert's for the others
     wiener_frames   frames that it sees at a time; None: as the original
     chunk_seconds   None takes the whole track at once where the model can be run in stages
-                    (`separation.staged`: the result has no borders, memory does not grow with
-                    the spectrogram), else chunks of 10 s
+                    (`separation.staged`: up to ten minutes the result has no borders, and memory
+                    does not grow beyond them), else chunks of 10 s
     overlap         what neighbouring chunks share, cross-faded; 0 butts them, each with its own
                     edges and statistics and the last one shorter: the original programs' protocol
     batch           chunks run at once; None: one a device
+    shifts          average so many runs on the track moved by up to half a second; 0: one, unmoved
+    seed            of the shifts
 
     `separator(mix [channel, time], rate)` gives {name: float32 [channel, time]} at the same rate,
-    length and channel count. Raises UserError on options that make no sense.
+    length and channel count; `stream` does so block by block. Mono input to a stereo model gives
+    mono stems; of more than two channels the front pair is separated. Warns about that, about
+    samples that are not finite (taken as 0), about empty input, and where a device has too little
+    memory and smaller steps are taken. Raises UserError on options that make no sense.
     """
 
     def __init__(
@@ -88,6 +55,8 @@ class Separator:
         chunk_seconds: float | None = None,
         overlap: float = 0.25,
         batch: int | None = None,
+        shifts: int = 0,
+        seed: int = 0,
     ):
         check_options(
             niter=niter,
@@ -99,6 +68,8 @@ class Separator:
             batch=batch,
             filter=filter,
             wiener_frames=wiener_frames,
+            shifts=shifts,
+            seed=seed,
         )
         if niter and len(module.sources) == 1 and not residual:
             raise UserError(
@@ -107,130 +78,114 @@ class Separator:
             )
         self.model, self.variables = module, variables
         self.sources = tuple(module.sources) + ("residual",) * residual
-        self.overlap = overlap
         if filter is None:
             usual = "norbert" if getattr(module, "bridge", True) else "openunmix"
             filter = getattr(module, "filter", None) or usual
         rules, usual_frames = FILTERS[filter]
-        self._post = dict(
+        self.post = dict(
             niter=niter, softmask=softmask, alpha=alpha, logit=logit, residual=residual
         )
-        self._post |= {"window_frames": wiener_frames or usual_frames, **rules}
-        self._whole = None
+        self.post |= {"window_frames": wiener_frames or usual_frames, **rules}
         if chunk_seconds is None and staged.can_stage(module):
-            self._whole = staged.WholeTrack(module, variables, **self._post)
-        self.chunk = max(1, round(module.sample_rate * (chunk_seconds or CHUNK_SECONDS)))
-        self._devices, self._placed = jax.local_devices(), None
-        self.batch = batch or len(self._devices)
+            # streams that run side by side share the room of one
+            room = staged.SEGMENT_SECONDS / max(1, shifts)
+            self.engine = staged.WholeTrack(module, variables, segment_seconds=room, **self.post)
+        else:
+            chunk = max(1, round(self.rate * (chunk_seconds or CHUNK_SECONDS)))
+            batch = batch or len(jax.local_devices())
+            self.engine = Chunked(module, variables, self.post, chunk, overlap, batch)
+        draw = np.random.default_rng(seed)
+        self.shifts = [int(draw.integers(SHIFT_SECONDS * self.rate)) for _ in range(shifts)]
 
-    def __call__(self, mix, rate: int, progress=None) -> dict[str, np.ndarray]:
+    @property
+    def rate(self) -> int:
+        """The sample rate of the model, in hertz."""
+        return self.model.sample_rate
+
+    def __call__(self, mix, rate: int, callback: CALLBACK | None = None) -> dict[str, np.ndarray]:
         """Separate [channel, time] at `rate` hertz -> {name: [channel, time]}.
 
-        `progress(done)` is called with the part done, rising to 1. Mono input to a stereo model
-        gives mono stems; of more than two channels the front pair is separated. Warns about
-        that, about samples that are not finite (taken as 0) and about empty input.
+        `callback(fraction, eta)` is told the part done and the seconds left (None at first); where
+        it returns False, Cancelled is raised.
         """
         mix = np.asarray(mix, np.float32)
         if mix.ndim != 2 or not mix.shape[0]:
             raise UserError(f"the mixture has shape {mix.shape}; wanted [channel, time]")
+        return collect(self.sources, mix, self.stream([mix], rate, mix.shape[1], callback))
+
+    def stream(self, blocks, rate: int, length: int | None = None, callback=None):
+        """Separate blocks [channel, time], any number and sizes -> yield {name: [channel, time]}.
+
+        What is yielded has together as many samples as the blocks, in blocks of its own sizes, and
+        memory does not grow with their number. `length` is the number of samples to come, if
+        known: without it the callback is told None.
+        """
         if rate < 1:
             raise UserError(f"the sample rate is {rate}; wanted at least 1 hertz")
-        mix, channels = self._tidy(mix)
-        length = mix.shape[1]
-        if length:
-            at_model = resample(mix, rate, self.model.sample_rate)
-            separate = self._chunked if self._whole is None else self._whole
-            stems = separate(at_model, progress or (lambda done: None))
-        else:
-            stems = np.zeros((len(self.sources), mix.shape[0], 0), np.float32)
-        if stems.shape[1] > channels:
-            stems = stems.mean(axis=1, keepdims=True)
-        return {
-            name: resample(stem, self.model.sample_rate, rate, length)
-            for name, stem in zip(self.sources, stems, strict=True)
-        }
+        meter = Meter(callback, length and length * self.rate / rate)
+        tidy = Tidy(blocks, self.model.channels)
+        stems = self._run(_resampled(tidy, rate, self.rate), meter)
+        back, shape, given = None, None, 0
+        for block in stems:
+            if block.shape[1] > tidy.channels:
+                block = block.mean(axis=1, keepdims=True)
+            shape = block.shape[:2]
+            back = back or StreamResampler(self.rate, rate, shape[0] * shape[1])
+            block = back.push(block.reshape(-1, block.shape[-1]))
+            given += block.shape[1]
+            if block.shape[1]:
+                yield self._named(block.reshape(*shape, -1))
+        tidy.tell()
+        if back is not None:
+            rest = back.finish(tidy.taken)
+            if rest.shape[1]:
+                yield self._named(rest.reshape(*shape, -1))
 
-    def _tidy(self, mix):
-        """Make the mixture finite and as wide as the model -> (mix, channels of the stems)."""
-        if not mix.shape[1]:
-            warnings.warn("the mixture has no samples: the stems are empty", stacklevel=3)
-        bad = mix.size - np.count_nonzero(np.isfinite(mix))
-        if bad:
-            warnings.warn(f"{bad} samples are NaN or infinite and were replaced by 0", stacklevel=3)
-            mix = np.where(np.isfinite(mix), mix, np.float32(0))
-        if mix.shape[0] > 2:
-            warnings.warn(
-                f"the mixture has {mix.shape[0]} channels: the front pair (the first two) is "
-                "separated into stereo stems",
-                stacklevel=3,
+    def _run(self, blocks, meter):
+        """Separate blocks at the model's rate -> yield [source, channel, time]."""
+        if not self.shifts:
+            return self.engine.stream(blocks, meter)
+        done = [0.0] * len(self.shifts)
+
+        def tick(index):
+            def note(samples):
+                done[index] = samples
+                meter(sum(done) / len(done))
+
+            return note
+
+        runs = [
+            averages.advanced(self.engine.stream(averages.delayed(copy, shift), tick(index)), shift)
+            for index, (copy, shift) in enumerate(
+                zip(tee(blocks, len(self.shifts)), self.shifts, strict=True)
             )
-            mix = mix[:2]
-        channels = mix.shape[0]
-        if channels == 1 and self.model.channels == 2:
-            mix = np.repeat(mix, 2, axis=0)
-        return mix, channels
+        ]
+        return averages.mean_of(runs, [1 / len(runs)] * len(runs))
 
-    def _chunked(self, mix, progress):
-        """Separate [channel, time] in chunks -> [source, channel, time]."""
-        length, chunk = mix.shape[1], self.chunk
-        if self.overlap:
-            chunk = self._bucket(length)
-        at = chunks.starts(length, chunk, self.overlap)
-        pieces = self._pieces(mix, at, chunk, progress)
-        if self.overlap:
-            return chunks.overlap_add(pieces, at, length, chunks.triangle(chunk))
-        return np.concatenate(list(pieces), axis=-1)
-
-    def _bucket(self, length):
-        """The chunk length for a track: short ones share a few smaller shapes."""
-        size = max(self.model.n_fft, self.model.hop)
-        while size < length:
-            size *= 2
-        return min(size, self.chunk)
-
-    def _pieces(self, mix, at, chunk, progress):
-        """Yield the separated chunks in order, each [source, channel, time]."""
-        run, everywhere, each = compile_chunks(
-            self.model, tuple(self._devices), tuple(self._post.items())
-        )
-        if self._placed is None:
-            self._placed = everywhere(self.variables)
-        done = 0
-        while done < len(at):
-            cut = [mix[:, s : s + chunk] for s in at[done : done + self.batch]]
-            if self.overlap:
-                # A short track is padded with silence to the common shape.
-                cut = [np.pad(c, ((0, 0), (0, chunk - c.shape[1]))) for c in cut]
-            elif len(cut) > 1 and cut[-1].shape != cut[0].shape:
-                cut = cut[:-1]  # the last, shorter chunk has a shape of its own
-            count = len(cut)
-            rows = self.batch if len(at) > self.batch else count
-            rows = -(-rows // len(self._devices)) * len(self._devices)
-            stacked = np.stack(cut + [np.zeros_like(cut[0])] * (rows - count))
-            yield from np.asarray(run(self._placed, each(stacked)))[:count]
-            done += count
-            progress(done / len(at))
+    def _named(self, stems):
+        return dict(zip(self.sources, stems, strict=True))
 
 
-@lru_cache(maxsize=8)
-def compile_chunks(module, devices: tuple, post: tuple):
-    """The function `(variables, mix [chunk, channel, time])` and how to place its arguments.
+def collect(sources, mix, stream) -> dict[str, np.ndarray]:
+    """Put the blocks of a stream together; `mix` [channel, time] is what they were made of."""
+    whole, at = None, 0
+    for block in stream:
+        if whole is None:
+            channels = next(iter(block.values())).shape[0]
+            whole = {name: np.empty((channels, mix.shape[1]), np.float32) for name in sources}
+        for name, samples in block.items():
+            whole[name][:, at : at + samples.shape[1]] = samples
+        at += samples.shape[1]
+    if at != mix.shape[1]:
+        raise AssertionError(f"{at} samples of stems came of {mix.shape[1]}")
+    return whole or {name: np.zeros((min(mix.shape[0], 2), 0), np.float32) for name in sources}
 
-    Chunks are spread over the devices. Compiled once a model, however many Separators share it.
-    """
-    one = partial(separate_chunk, module, **dict(post))
 
-    def batched(variables, mix):
-        return jax.vmap(partial(one, variables))(mix)
-
-    if len(devices) == 1:
-        on_device = partial(jax.device_put, device=devices[0])
-        return jax.jit(batched), on_device, on_device
-    # jit alone would gather all chunks on every device at the FFTs.
-    mesh = Mesh(np.array(devices), ("chunk",))
-    spread = jax.shard_map(
-        batched, mesh=mesh, in_specs=(P(), P("chunk")), out_specs=P("chunk"), check_vma=False
-    )
-    everywhere = partial(jax.device_put, device=NamedSharding(mesh, P()))
-    each = partial(jax.device_put, device=NamedSharding(mesh, P("chunk")))
-    return jax.jit(spread), everywhere, each
+def _resampled(blocks, rate, target):
+    """Yield blocks [channel, time] at another rate."""
+    stream = None
+    for block in blocks:
+        stream = stream or StreamResampler(rate, target, block.shape[0])
+        yield stream.push(block)
+    if stream is not None:
+        yield stream.finish()

@@ -1,44 +1,52 @@
-"""Run UMX and X-UMX over a whole track in stages, exactly and with flat memory.
+"""Run UMX and X-UMX over a stream in stages: exactly over a whole track, and with flat memory.
 
-Nothing as long as the track is held but the audio and one small feature vector a frame:
+Of a segment of up to ten minutes only the audio and one small feature vector a frame are held:
 
     1. block by block: transform, encoder                       -> features
     2. block by block, in both directions: the LSTMs, states carried -> latents
     3. block by block: transform again, decoder, mask, Wiener, inverse, overlap-add
 
-so there are no borders at all. All blocks have one shape: every length of track runs the same
-compiled code. Batch normalisation and scalings are folded into the kernels once. On a CPU blocks
-and sources run from several host threads, because one scan is one core's work and XLA runs the
-scans of one program one after another.
+so a track of one segment has no borders at all. Longer ones are cut into segments whose LSTMs also
+see CONTEXT_SECONDS on both sides; everything else is that of the whole track. All blocks have one
+shape: every length of track runs the same compiled code. Batch normalisation and scalings are
+folded into the kernels once. On a CPU blocks and sources run from several host threads, because
+one scan is one core's work and XLA runs the scans of one program one after another.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.errors import JaxRuntimeError
 
 from xumx_jax.models.umx import UMX
-from xumx_jax.separation import blocks
+from xumx_jax.separation import blocks, shortage
+from xumx_jax.separation.feed import Feed
+from xumx_jax.separation.joint import Joint, block_weight
+from xumx_jax.separation.level import Level
+from xumx_jax.separation.threads import ahead, host_threads, threads
 from xumx_jax.wiener import wiener
 
 # Also the window of the Wiener filter's statistics where none is given: 5.6 s. Four stereo spectra
 # of X-UMX then take less than 32 MiB, from where on glibc asks the system for every array anew.
 BLOCK_FRAMES = 240
-THREADS = 4
+SEGMENT_SECONDS = 600.0
+LEAST_SECONDS = 30.0  # a shorter segment is not tried when memory is short
+CONTEXT_SECONDS = 15.0
 POST = ("iterations", "softmask", "alpha", "logit", "residual", "difference", "epsilon")
 
 
 def can_stage(module) -> bool:
-    """Whether `module` is a UMX whose features need no statistics of the whole excerpt."""
-    return isinstance(module, UMX) and module.bands is None
+    """Whether `module` is a UMX."""
+    return isinstance(module, UMX)
 
 
 # Compiled once a model, however many Separators share it.
 _encode = jax.jit(blocks.encode, static_argnums=0)
+_pool_bands = jax.jit(blocks.pool_bands, static_argnums=0)
+_encode_bands = jax.jit(blocks.encode_bands, static_argnums=0)
 _recur = jax.jit(blocks.recur, static_argnames="backward")
 _gather = jax.jit(blocks.gather, static_argnums=0)
 _masked = jax.jit(blocks.masked, static_argnums=0)
@@ -47,21 +55,49 @@ _invert = jax.jit(blocks.invert, static_argnums=0)
 _invert_masked = jax.jit(blocks.invert_masked, static_argnums=0)
 
 
-class WholeTrack:
-    """`(mix [channel, time], progress) -> [source, channel, time]`, with a folded UMX.
+@dataclass
+class Segment:
+    """Frames edges[0] to edges[-1] of a stream, in blocks; of each [channel, time] of `padded`.
 
-    `options` are those of `wiener`, `window_frames` is how many frames it sees at a time: None
-    divides the track into equal parts of at most BLOCK_FRAMES.
+    Blocks `inner` are those whose stems are wanted, the others are context. `total` is the number
+    of frames of the stream where it ends in this segment, else None.
     """
 
-    def __init__(self, module, variables, niter=1, residual=False, window_frames=None, **options):
+    padded: np.ndarray
+    edges: list[int]
+    inner: range
+    total: int | None
+
+
+class WholeTrack:
+    """`stream(blocks [channel, time], tick)` -> [source, channel, time], with a folded UMX.
+
+    `options` are those of `wiener`, `window_frames` is how many frames it sees at a time: None
+    divides a segment into equal parts of at most BLOCK_FRAMES.
+    """
+
+    def __init__(
+        self,
+        module,
+        variables,
+        niter=1,
+        residual=False,
+        window_frames=None,
+        segment_seconds=SEGMENT_SECONDS,
+        **options,
+    ):
         self.module, self.transform = module, module.transform
         self.outputs = len(module.sources) + residual
         # without statistics there is nothing that a window could change
         self.window_frames = window_frames if niter or residual else None
+        self.most = self.window_frames or BLOCK_FRAMES
+        self.segment = self._blocks_in(segment_seconds) * self.most
+        self.context = self._blocks_in(CONTEXT_SECONDS) * self.most
+        self.threads = host_threads()
         self._post = {"iterations": niter, "residual": residual, **options}
         plain = not (niter or options.get("softmask") or residual)
-        self._masks_alone = plain and module.activation == "relu" and module.power == 1
+        direct = module.activation == "relu" and module.power == 1 and module.bands is None
+        self._masks_alone = plain and direct
         weights = jax.tree.map(jnp.asarray, blocks.fold(module, variables))
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
         # [source][layer][direction] -> (w_ih, w_hh, bias)
@@ -73,57 +109,116 @@ class WholeTrack:
             for source in range(len(module.sources))
         ]
 
-    def __call__(self, mix: np.ndarray, progress=lambda done: None) -> np.ndarray:
-        """Separate float32 [channel, time], every sample kept; `progress` gets the part done."""
-        transform, length = self.transform, mix.shape[1]
-        n_fft, hop = transform.n_fft, transform.hop
-        frames = transform.frames(length)
-        most = self.window_frames or BLOCK_FRAMES
-        count = -(-frames // most)
+    def stream(self, blocks, tick):
+        """Separate a stream, every sample kept; `tick` is called with the samples that are done."""
+        feed, at, joint, level = Feed(blocks), 0, Joint(self.transform), Level()
+        while True:
+            segment = None  # its samples are not needed while the next are read
+            segment = self._next(feed, at)
+            if segment is None:
+                return
+            try:
+                for done, piece, size in self._separate(segment, level, tick):
+                    # `at` moves on first: memory may run short after some blocks of the segment
+                    at = segment.edges[done + 1]
+                    for samples in joint.add(piece, size):
+                        yield from joint.trimmed(samples, feed.end if segment.total else None)
+            except JaxRuntimeError as error:
+                if not shortage.is_shortage(error):
+                    raise
+                self._shrink()
+                continue
+            if segment.total:
+                yield from joint.trimmed(joint.carry, feed.end)
+                tick(feed.end)
+                return
+
+    def _blocks_in(self, seconds) -> int:
+        return max(1, round(seconds * self.module.sample_rate / self.module.hop / self.most))
+
+    def _next(self, feed, at) -> Segment | None:
+        """Read what the segment that begins with frame `at` needs; None for an empty stream."""
+        hop, half, most = self.transform.hop, self.transform.n_fft // 2, self.most
+        stop = at + self.segment
+        first, last = max(0, at - self.context), stop + self.context
+        known = feed.reach((last - 1) * hop + half + 1)
+        if not feed.end:
+            return None
+        if not known:  # the rest, which is longer than the context
+            stop = last = self.transform.frames(feed.end)
+        begin = max(0, first * hop - half)
+        feed.drop(begin)
+        wave = feed.cut(begin, (last - 1) * hop + half if known else feed.end)
+        edges = (0 if first else half, 0 if known else half)
+        padded = np.pad(wave, ((0, 0), edges), mode="reflect") if any(edges) else wave
+        count = -(-(stop - at) // most)
         if self.window_frames:
-            edges = [min(most * block, frames) for block in range(count + 1)]
+            inner = [min(at + most * block, stop) for block in range(count)]
         else:  # equal blocks, so that none is too short for the Wiener filter's statistics
-            edges = [frames * block // count for block in range(count + 1)]
-        sizes = np.diff(edges)
-        span = (most - 1) * hop + n_fft
-        half = n_fft // 2
-        padded = np.pad(mix, ((0, 0), (half, half)), mode="reflect")
-        weight = np.asarray(transform.weight(frames))
+            inner = [at + (stop - at) * block // count for block in range(count)]
+        before, after = range(first, at, most), range(stop, last, most)
+        inside = range(len(before), len(before) + count)
+        return Segment(padded, [*before, *inner, *after, last], inside, None if known else stop)
 
-        def cut(values, block):  # the samples that a block's frames cover
-            piece = values[..., edges[block] * hop :][..., :span]
-            missing = span - piece.shape[-1]
-            return np.pad(piece, [(0, 0)] * (piece.ndim - 1) + [(0, missing)]) if missing else piece
+    def _separate(self, segment, level, tick):
+        """Yield (block, its windowed samples [source, channel, time], its frames), in order."""
+        transform, edges = self.transform, segment.edges
+        hop, n_fft = transform.hop, transform.n_fft
+        count, sizes = len(edges) - 1, np.diff(edges)
+        span = (self.most - 1) * hop + n_fft
+        inner, few = segment.inner, self.threads + 1
+        begin, end = edges[inner.start] * hop, edges[inner.stop] * hop
 
-        stems = np.zeros((self.outputs, *mix.shape), np.float32)
-        with _pool() as pool:
+        def told(part):
+            tick(begin + part * (end - begin))
+
+        def cut(block):  # the samples that a block's frames cover
+            start = (edges[block] - edges[0]) * hop
+            return _filled(segment.padded[:, start : start + span], span)
+
+        with threads(self.threads) as pool:
             hidden = []
-            encoded = pool.map(
-                lambda block: _encode(self.module, self._encoder, cut(padded, block)), range(count)
-            )
-            for block in encoded:
+            encode = self._prepare(segment, cut, sizes, level, pool, few)
+            for block in ahead(pool, encode, range(count), few):
                 hidden.append(block)
-                progress(0.2 * len(hidden) / count)
+                told(0.2 * len(hidden) / count)
             latents = []
             for latent in pool.map(partial(self._latents, hidden, sizes), range(len(self._lstm))):
                 latents.append(latent)
-                progress(0.2 + 0.3 * len(latents) / len(self._lstm))
+                told(0.2 + 0.3 * len(latents) / len(self._lstm))
 
             def finish(block):
                 latent = _gather(self.module.bridge, [latent[block] for latent in latents])
+                size = int(sizes[block])
+                weight = block_weight(transform, edges[block], size, segment.total)
                 return np.asarray(
-                    self._render(
-                        cut(padded, block), hidden[block], latent, sizes[block], cut(weight, block)
-                    )
+                    self._render(cut(block), hidden[block], latent, size, _filled(weight, span))
                 )
 
-            for block, piece in enumerate(pool.map(finish, range(count))):
-                # The first and last half window of the padded track are not part of the result.
-                first = edges[block] * hop - half
-                stop = min(first + span, length)
-                stems[..., max(first, 0) : stop] += piece[..., max(-first, 0) : stop - first]
-                progress(0.5 + 0.5 * (block + 1) / count)
-        return stems
+            for block, piece in zip(inner, ahead(pool, finish, inner, few), strict=True):
+                yield block, piece, int(sizes[block])
+                told(0.5 + 0.5 * (block + 1 - inner.start) / len(inner))
+
+    def _prepare(self, segment, cut, sizes, level, pool, few):
+        """The first stage, a function of a block's number; features over a level need a pass."""
+        if self.module.bands is None:
+            return lambda block: _encode(self.module, self._encoder, cut(block))
+
+        def measure(block):
+            return _pool_bands(self.module, cut(block), int(sizes[block]))
+
+        powers = []
+        for block, (power, sums) in enumerate(ahead(pool, measure, range(len(sizes)), few)):
+            powers.append(power)
+            if block in segment.inner:
+                level.note(segment.edges[block], int(sizes[block]), sums)
+        now = level.now()
+
+        def encode(block):
+            power, powers[block] = powers[block], None
+            return _encode_bands(self.module, self._encoder, power, now)
+
+        return encode
 
     def _render(self, wave, hidden, latent, frames, weight):
         """Stage 3 -> [source, channel, time]."""
@@ -149,20 +244,20 @@ class WholeTrack:
             blocks = list(zip(*turned, strict=True))
         return jax.block_until_ready(blocks)
 
+    def _shrink(self):
+        """Run fewer blocks at once, then shorter segments, because memory is short."""
+        seconds = self.segment * self.module.hop / self.module.sample_rate
+        if self.threads > 1:
+            self.threads //= 2
+            shortage.tell(f"at most {self.threads} block{'s' * (self.threads > 1)} at once")
+        elif seconds / 2 >= LEAST_SECONDS:
+            self.segment = self._blocks_in(seconds / 2) * self.most
+            shortage.tell(f"segments of {seconds / 2:.0f} s")
+        else:
+            raise shortage.give_up(f"segments of {seconds:.0f} s")
 
-@contextmanager
-def _pool():
-    """Threads that drop what they have not begun when the caller is interrupted."""
-    pool = ThreadPoolExecutor(host_threads())
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
-
-def host_threads() -> int:
-    """How many threads feed the device: some on a CPU, one elsewhere."""
-    if jax.default_backend() != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(THREADS, cores))
+def _filled(values, span):
+    """Zero-pad [..., time] to `span`."""
+    missing = span - values.shape[-1]
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values

@@ -115,8 +115,8 @@ class Stft:
         rows = jnp.moveaxis(sum(shifted), axis, -2)
         return rows.reshape(*rows.shape[:-2], -1)
 
-    def weight(self, frames: int) -> Array:
-        """One over the summed squared windows, [time].
+    def weight(self, frames: int, xp=jnp) -> Array:
+        """One over the summed squared windows, [time], of `xp` (jax.numpy or numpy).
 
         All frames but those at the edges see the same sum, so only the edges are computed (in
         float64) and the inside is one hop repeated: a constant whatever the length.
@@ -129,7 +129,7 @@ class Stft:
         weight = np.where(total > SILENT_WEIGHT, 1 / np.maximum(total, SILENT_WEIGHT), 0)
         weight = weight.astype(np.float32)
         if frames == few:
-            return jnp.asarray(weight)
+            return xp.asarray(weight)
         edge = ratio * self.hop
-        inside = jnp.tile(weight[edge : edge + self.hop], frames - few)
-        return jnp.concatenate([weight[:edge], inside, weight[edge:]])
+        inside = xp.tile(weight[edge : edge + self.hop], frames - few)
+        return xp.concatenate([weight[:edge], inside, weight[edge:]])
