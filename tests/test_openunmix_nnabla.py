@@ -38,7 +38,7 @@ def target(seed=0, channels=2, directions=2, bins=BINS):
     shapes["lstm/lstm/weight_l0"] = (directions, 4, part, HIDDEN + part)
     shapes["lstm/lstm/weight"] = (LAYERS - 1, directions, 4, part, directions * part + part)
     shapes["lstm/lstm/bias"] = (LAYERS, directions, 4, part)
-    return {name: value - 0.6 * ("/var" not in name) for name, value in draw(shapes, seed).items()}
+    return {name: value - 0.75 * ("/var" not in name) for name, value in draw(shapes, seed).items()}
 
 
 def write_folder(folder, **options):
