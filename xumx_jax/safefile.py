@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from secrets import token_hex
 
 import jax
 import numpy as np
@@ -29,7 +30,7 @@ def write(path: Path, variables: dict, description: dict, half: bool = False) ->
         stored[name] = tensor
     description = {**description, "sha256": tensors_digest(stored)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{token_hex(4)}")
     try:
         # not save_file: that makes files which only their owner can read
         partial.write_bytes(save(stored, {"xumx_jax": json.dumps(description)}))

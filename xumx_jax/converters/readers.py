@@ -1,6 +1,8 @@
 """Weight files of other programs -> flat {name: array}, without the programs that wrote them."""
 
 import json
+import math
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -115,14 +117,28 @@ def parse(text: str) -> Any:
 def read_torch(path: Path) -> Weights:
     """Read `torch.save`'s files: a state_dict, or a dict that holds one beside other things."""
     with path.open("rb") as file:
+        check_size(path, unzipped_size(file))
         contents, fetch = torchfile.load(file)
         if not isinstance(contents, dict):
             raise ValueError("it holds no state_dict; torch.save(model.state_dict()) makes one")
         wrappers = [key for key in WRAPPERS if isinstance(contents.get(key), dict)]
         inside = contents[wrappers[0]] if wrappers else contents
-        tensors = {name: tensor.read(fetch) for name, tensor in named_tensors(inside)}
+        named = dict(named_tensors(inside))
+        # views of one storage, and such that repeat an element, may have any size
+        check_size(path, 4 * sum(math.prod(map(int, tensor.shape)) for tensor in named.values()))
+        tensors = {name: tensor.read(fetch) for name, tensor in named.items()}
     info = plain({key: value for key, value in contents.items() if value is not inside})
     return Weights(path, tensors, info)
+
+
+def unzipped_size(file: BinaryIO) -> int:
+    """Bytes of the files in a .zip; 0 for another file."""
+    if not zipfile.is_zipfile(file):
+        file.seek(0)
+        return 0
+    size = sum(info.file_size for info in zipfile.ZipFile(file).infolist())
+    file.seek(0)
+    return size
 
 
 def named_tensors(tree: dict, prefix: str = ""):
