@@ -45,7 +45,7 @@ def separate(models, post, tracks, options, report) -> None:
         begin = time.perf_counter()
         with Progress(plan.seconds) as progress:
             Batch(job, report, say_line).run(left, plan, progress)
-        if len(tracks) > 1 and not stop.asked():
+        if len(tracks) > 1 and stop.number is None:
             say_line(report.summary(in_time(time.perf_counter() - begin)))
 
 

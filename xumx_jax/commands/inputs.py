@@ -30,10 +30,10 @@ class Track:
     folder: Path
 
 
-def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[Track], list, int]:
+def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[Track], list, list]:
     """Find tracks of files, folders, patterns and `-` (which `stdin` holds), each once.
 
-    -> (tracks, errors, how many tracks got another name than their own)
+    -> (tracks, errors, the tracks that got another name than their own)
 
     Stems go to OUT/<track>/, below the subfolders of a folder or pattern where one was searched.
     Tracks of one name get distinct folders: with their whole file names if they lie side by side
@@ -112,15 +112,15 @@ def _title(path) -> str:
     return path.stem.removesuffix(".stem") or path.stem
 
 
-def _place(found, out) -> tuple[list[Track], int]:
-    """Give every (path, label, subfolder) a folder of its own -> (tracks, how many were renamed).
+def _place(found, out) -> tuple[list[Track], list[Track]]:
+    """Give every (path, label, subfolder) a folder of its own -> (tracks, those renamed).
 
     Names that differ by case alone count as one: some file systems do not tell them apart.
     """
     wanted: dict[str, list[Path]] = {}
     for path, _, inner in found:
         wanted.setdefault(_key(out / inner / _title(path)), []).append(path)
-    names, owned, renamed = {}, set(), 0
+    names, owned, renamed = {}, set(), []
     for path, _, inner in found:
         same = wanted[_key(out / inner / _title(path))]
         if len({other.parent for other in same}) == 1 < len(same):
@@ -134,16 +134,17 @@ def _place(found, out) -> tuple[list[Track], int]:
             owned.add(key)
     tracks = []
     for path, label, inner in found:
-        if path not in names:
+        if other := path not in names:
             parent = "" if label == STDIN else path.resolve().parent.name
             names[path] = _free(out / inner, parent, _title(path), owned)
-            renamed += 1
         folder = out / inner / names[path]
         if path.parent.resolve() == folder.resolve():
             raise UserError(
                 f"{label}: lies in {folder}, where its stems would go; wanted another --out"
             )
         tracks.append(Track(path, label, folder))
+        if other:
+            renamed.append(tracks[-1])
     return tracks, renamed
 
 

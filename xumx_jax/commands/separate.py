@@ -89,7 +89,11 @@ def run(options) -> int:
         if options.out == STDOUT and len(tracks) > 1:
             raise UserError(f"--out - takes one track; wanted a folder for {len(tracks)}")
         if renamed:
-            say("note", f"{renamed} tracks have names of others, and get folders with longer names")
+            say(
+                "note",
+                f"{len(renamed)} tracks are called as others are: their stems go to longer names, "
+                f"such as {renamed[0].folder}",
+            )
         report = Report(options.json, _given(options), tracks)
         status = INTERRUPTED
         try:
