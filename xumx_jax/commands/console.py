@@ -15,6 +15,12 @@ def say(kind, message):
         print(line, file=sys.stderr)
 
 
+def speak_of_any_name():
+    """Let names of files be printed that the terminal's coding does not know, or that have none."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it anyway
+
+
 def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
     """One line for any error; where it happened comes before it with `debug`."""
     from xumx_jax.errors import UserError
