@@ -100,30 +100,33 @@ FAULTS = {
     23: (
         "a malicious pickle",
         "refused, and its payload does not run",
-        "test_faults_weights.py::test_row_23_payloads "
-        "test_faults_weights.py::test_row_23_pickles_elsewhere "
+        "test_faults_pickles.py::test_row_23_payloads "
+        "test_faults_pickles.py::test_row_23_pickles_elsewhere "
+        "test_faults_pickles.py::test_row_23_a_payload_beside_good_weights "
         "test_readers.py::test_hostile_files_are_refused_even_with_weights_in_them",
     ),
     24: (
         "bad headers of safetensors and HDF5",
         "an error; no more memory than the file may need",
-        "test_faults_weights.py::test_row_24_headers "
-        "test_faults_weights.py::test_row_24_promises "
+        "test_faults_headers.py::test_row_24_headers "
+        "test_faults_headers.py::test_row_24_promises "
+        "test_faults_headers.py::test_row_24_flipped_bits "
+        "test_faults_headers.py::test_row_24_descriptions_of_our_own_files "
         "test_readers.py::test_every_cut_is_noticed",
     ),
     25: (
         "a download that is cut, wrong, or impossible",
         "resumed or tried again; refused; the cache serves offline",
-        "test_faults_weights.py::test_row_25_cut "
-        "test_faults_weights.py::test_row_25_resumed_by_the_next_call "
-        "test_faults_weights.py::test_row_25_wrong_or_offline "
+        "test_faults_cache.py::test_row_25_cut "
+        "test_faults_cache.py::test_row_25_resumed_by_the_next_call "
+        "test_faults_cache.py::test_row_25_wrong_or_offline "
         "test_zoo.py::test_several_files_make_one_model",
     ),
     27: (
         "two processes, one cache, one OUT",
         "a lock, and files that appear whole",
-        "test_faults_weights.py::test_row_27_one_download_for_two_processes "
-        "test_faults_weights.py::test_row_27_compiled_code "
+        "test_faults_cache.py::test_row_27_one_download_for_two_processes "
+        "test_faults_cache.py::test_row_27_compiled_code "
         "test_faults_batch.py::test_row_27_one_folder_of_stems",
     ),
     28: (

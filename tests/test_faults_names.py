@@ -1,4 +1,4 @@
-"""Faults that have to do with names, places and the system around; the list is in test_faults.py."""
+"""Faults of names, places and the system around; the whole list is in test_faults.py."""
 
 import contextlib
 import locale

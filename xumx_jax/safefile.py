@@ -69,7 +69,10 @@ def read(path: Path) -> tuple[dict, dict]:
     text = (metadata(path) or {}).get("xumx_jax")
     if text is None:
         raise CheckpointError(f"{path}: holds no description of a model")
-    description, tensors = json.loads(text), load_file(path)
+    try:
+        description, tensors = dict(json.loads(text)), load_file(path)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: its description is damaged ({error})") from error
     if description.get("sha256") != tensors_digest(tensors):
         raise CheckpointError(f"{path}: damaged, its content does not match its digest")
     variables = {

@@ -165,7 +165,7 @@ def closing_pipe():
 
 
 def check_place(folder, paths=()):
-    """Raise UserError if no folder or file can be made there, before anything is computed for it."""
+    """Raise UserError if no folder or file can be made there; before anything is computed."""
     for path in paths:
         if path.is_dir():
             raise UserError(f"{path}: cannot be written: it is a folder")
