@@ -12,7 +12,7 @@ from jax import Array, lax
 from xumx_jax.layers.dense import PRECISION
 from xumx_jax.layers.lstm import halve
 from xumx_jax.layers.norm import BatchNorm
-from xumx_jax.transforms.bands import log_power, loudness, pool
+from xumx_jax.transforms.bands import log_bands, loudness, pool
 from xumx_jax.transforms.scales import band_of_bin
 
 
@@ -71,10 +71,21 @@ def spectrum(transform, wave: Array) -> Array:
     return jnp.fft.rfft(transform.cut(wave, frames) * transform.window(np.float32))
 
 
-def encode(module, encoder, wave: Array) -> Array:
-    """Stage 1: [channel, time] -> [source, frame, hidden], or [1, ...] for X-UMX."""
-    x = heard(module, wave)[..., : encoder[0].shape[0] // module.channels]
-    return _encoded(module, encoder, x**module.power)
+def encode(module, encoder, wave: Array, level: Array | None) -> Array:
+    """Stage 1: [channel, time] -> [source, frame, hidden], or [1, ...] for X-UMX.
+
+    `level` is that of the whole track, for models with bands.
+    """
+    kernel, shift = encoder
+    size = heard(module, wave)
+    if module.bands is None:
+        x = size[..., : kernel.shape[0] // module.channels] ** module.power
+    else:
+        x = log_bands(size[None], module.bands, level)[0]
+    x = x.swapaxes(0, 1).reshape(x.shape[1], -1)  # [frame, channel * feature]
+    y = jnp.tanh(jnp.matmul(x, kernel, precision=PRECISION) + shift)
+    y = y.reshape(len(y), len(module.sources), -1).swapaxes(0, 1)
+    return y.mean(0, keepdims=True) if module.bridge else y
 
 
 def heard(module, wave: Array) -> Array:
@@ -83,28 +94,12 @@ def heard(module, wave: Array) -> Array:
     return size.mean(0, keepdims=True) if module.channels == 1 else size
 
 
-def pool_bands(module, wave: Array, frames: Array) -> tuple[Array, tuple[Array, Array]]:
-    """Stage 1 of a model with bands, first half -> powers [channel, frame, band], and `loudness`.
-
-    Of the frames only the first `frames` exist.
-    """
-    power = pool(jnp.square(heard(module, wave)), module.bands)
-    energy = power.mean((0, 2)) * (jnp.arange(power.shape[1]) < frames)
-    return power, loudness(energy, 0)
-
-
-def encode_bands(module, encoder, power: Array, level: Array) -> Array:
-    """The second half, when the level of the whole is known."""
-    return _encoded(module, encoder, log_power(power, level))
-
-
-def _encoded(module, encoder, x):
-    """[channel, frame, feature] -> [source or 1, frame, hidden]."""
-    kernel, shift = encoder
-    x = x.swapaxes(0, 1).reshape(x.shape[1], -1)  # [frame, channel * feature]
-    y = jnp.tanh(jnp.matmul(x, kernel, precision=PRECISION) + shift)
-    y = y.reshape(len(y), len(module.sources), -1).swapaxes(0, 1)
-    return y.mean(0, keepdims=True) if module.bridge else y
+def band_loudness(module, wave: Array, frames: Array) -> tuple[Array, Array]:
+    """The sums of `transforms.bands.loudness` over the first `frames` frames, those that exist."""
+    energy = pool(jnp.square(heard(module, wave)), module.bands).mean((0, 2))
+    energy = energy * (jnp.arange(len(energy)) < frames)
+    squared, plain = loudness(energy[:, None])
+    return squared[0, 0], plain[0, 0]
 
 
 def recur(x, state, weights, frames: Array, backward: bool):

@@ -16,7 +16,7 @@ from xumx_jax.separation.feed import Feed
 from xumx_jax.separation.level import Level
 from xumx_jax.wiener import wiener
 
-AHEAD_SECONDS = 600.0  # what is heard before the first chunk is separated
+WINDOW_FRAMES = 240  # of the filter where neither option nor model say; as in `staged`
 LEAST_SECONDS = 1.0  # a shorter chunk is not tried when memory is short
 
 
@@ -63,29 +63,40 @@ class Chunked:
     chunk     samples; of a stream that is shorter, the next power of two that holds it
     overlap   part that neighbours share, cross-faded; with 0 chunks butt, and the last one is what
               is left
-    batch     chunks that run at once
+    batch     chunks that run at once; None: one a device
 
     With an overlap chunks are to give what the whole would: they begin on the whole's grid of
-    frames, because masks of other frames differ by more than all else, the last one is moved back
-    to end with the stream, and models with bands are told the level of up to AHEAD_SECONDS.
+    frames, because masks of other frames differ by 25 dB, and where they are long enough on that
+    of the filter's windows; the last one is moved back, and what it still has behind the end is
+    reflected; and models with bands are told the level of up to ten minutes.
     """
 
-    def __init__(self, module, variables, post: dict, chunk: int, overlap: float, batch: int):
-        self.module, self.post = module, post
-        self.chunk, self.overlap, self.batch = chunk, overlap, batch
+    def __init__(
+        self,
+        module,
+        variables,
+        post: dict,
+        chunk: float,
+        overlap: float,
+        batch: int | None = None,
+        cpu_fallback: bool = True,
+    ):
+        self.module, self.post = module, dict(post)
+        self.overlap, self.cpu_fallback = overlap, cpu_fallback
+        self.devices = tuple(jax.local_devices())
+        self.batch = batch or len(self.devices)
         if overlap:
-            self.chunk = self._on_grid(chunk)
-        self.devices = jax.local_devices()
+            self.post["window_frames"] = post["window_frames"] or WINDOW_FRAMES
+        self._fit(chunk)
         self._variables, self._placed = variables, None
 
     def stream(self, blocks, tick):
         """Separate a stream; `tick` is called with the samples that are done."""
         feed, blender, at, first = Feed(blocks), Blender(), 0, True
-        level = Level() if self.overlap and getattr(self.module, "bands", None) else None
+        banded = self.overlap and getattr(self.module, "bands", None)
+        level = Level(self.module) if banded else None
         while True:
-            if level is not None:
-                feed.reach(at + round(AHEAD_SECONDS * self.module.sample_rate))
-                level.hear(self.module, feed, feed.end)
+            now = level and level.hear(feed, at)
             size, starts, last = self._plan(feed, at)
             if not starts:
                 return
@@ -93,7 +104,7 @@ class Chunked:
             # a stream of few chunks runs them alone, and what is left has a shape of its own
             alone = last and (first or not self.overlap)
             try:
-                pieces = self._run(cuts, size, len(cuts) if alone else self.batch, level)
+                pieces = self._run(cuts, size, len(cuts) if alone else self.batch, now)
             except JaxRuntimeError as error:
                 if not shortage.is_shortage(error):
                     raise
@@ -108,7 +119,7 @@ class Chunked:
                 for start, piece in zip(starts, pieces, strict=True):
                     yield from _some(blender.take(start))
                     blender.add(start, piece, triangle(size))
-                at = starts[-1] + self._step()
+                at = starts[-1] + self.step
             feed.drop(starts[-1])
             if last:
                 yield from _some(blender.take(feed.end))
@@ -116,18 +127,23 @@ class Chunked:
             if last:
                 return
 
-    def _step(self):
-        step = self.chunk * (1 - self.overlap)
-        return self._on_grid(step) if self.overlap else self.chunk
-
-    def _on_grid(self, samples):
-        """The nearest whole number of hops, at least one."""
-        hop = self.module.hop
-        return max(1, round(samples / hop)) * hop
+    def _fit(self, samples):
+        """Choose chunk and step; with an overlap these are whole hops, or windows of the filter."""
+        self.chunk = self.step = max(1, round(samples))
+        self.unit = 1
+        if not self.overlap:
+            return
+        unit = hop = self.module.hop
+        if self.post["niter"] or self.post["residual"]:
+            unit = self.post["window_frames"] * hop
+            if samples < 1.5 * unit:
+                unit = hop
+        self.unit, self.chunk = unit, max(1, round(samples / unit)) * unit
+        self.step = max(1, int(self.chunk * (1 - self.overlap)) // unit) * unit
 
     def _plan(self, feed, at):
         """Read as far as the next batch needs -> (chunk, its starts, whether they are the last)."""
-        chunk, step = self.chunk, self._step()
+        chunk, step = self.chunk, self.step
         # one sample more tells whether the chunk is the last one
         feed.reach(at + (self.batch - 1) * step + chunk + 1)
         starts = []
@@ -145,8 +161,7 @@ class Chunked:
             return self._bucket(feed.end), [0], True
         if not feed.end:
             return chunk, [], True
-        # it ends less than a hop behind the stream
-        return chunk, [*starts, -(-(feed.end - chunk) // self.module.hop) * self.module.hop], True
+        return chunk, [*starts, -(-(feed.end - chunk) // self.unit) * self.unit], True
 
     def _bucket(self, length):
         """The chunk for a short stream: they share a few shapes."""
@@ -157,32 +172,32 @@ class Chunked:
 
     def _run(self, cuts, size, rows, level=None):
         """Separate chunks of at most `size` -> [chunk, source, channel, time]."""
-        run, everywhere, each = compile_chunks(
-            self.module, tuple(self.devices), tuple(self.post.items())
-        )
+        run, everywhere, each = compile_chunks(self.module, self.devices, tuple(self.post.items()))
         if self._placed is None:
             self._placed = everywhere(self._variables)
         rows = -(-rows // len(self.devices)) * len(self.devices)
         stacked = np.zeros((rows, cuts[0].shape[0], size), np.float32)
         for row, cut in zip(stacked, cuts, strict=False):
             row[:, : cut.shape[1]] = cut
-            if 0 < size - cut.shape[1] < self.module.hop <= cut.shape[1]:
-                # the last of many goes on as the transform would
-                row[:, cut.shape[1] :] = cut[:, -2 : -2 - (size - cut.shape[1]) : -1]
-        known = everywhere(level.now()) if level is not None and level.seen else None
-        return np.asarray(run(self._placed, each(stacked), known))[: len(cuts)]
+            missing = size - cut.shape[1]
+            if 0 < missing < self.unit and size == self.chunk:  # the last of many
+                row[:] = np.pad(cut, ((0, 0), (0, missing)), mode="reflect")
+        level = None if level is None else everywhere(level)
+        return np.asarray(run(self._placed, each(stacked), level))[: len(cuts)]
 
     def _shrink(self):
-        """Halve what runs at once, then the chunk, because memory is short."""
+        """Halve what runs at once, then the chunk, then take the CPU, because memory is short."""
         least = max(self.module.n_fft, round(LEAST_SECONDS * self.module.sample_rate))
         if self.batch > len(self.devices):
             self.batch = max(len(self.devices), self.batch // 2)
             shortage.tell(f"batches of {self.batch} chunks")
         elif self.chunk // 2 >= least:
-            self.chunk = self._on_grid(self.chunk / 2) if self.overlap else self.chunk // 2
+            self._fit(self.chunk / 2)
             shortage.tell(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
         else:
-            raise shortage.give_up(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
+            least = f"chunks of {self.chunk / self.module.sample_rate:.2f} s"
+            self.devices = (shortage.cpu_instead(self.devices, self.cpu_fallback, least),)
+            self.batch, self._placed = 1, None
 
 
 def _some(samples):

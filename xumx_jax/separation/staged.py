@@ -45,8 +45,6 @@ def can_stage(module) -> bool:
 
 # Compiled once a model, however many Separators share it.
 _encode = jax.jit(blocks.encode, static_argnums=0)
-_pool_bands = jax.jit(blocks.pool_bands, static_argnums=0)
-_encode_bands = jax.jit(blocks.encode_bands, static_argnums=0)
 _recur = jax.jit(blocks.recur, static_argnames="backward")
 _gather = jax.jit(blocks.gather, static_argnums=0)
 _masked = jax.jit(blocks.masked, static_argnums=0)
@@ -84,6 +82,8 @@ class WholeTrack:
         residual=False,
         window_frames=None,
         segment_seconds=SEGMENT_SECONDS,
+        context_seconds=CONTEXT_SECONDS,
+        cpu_fallback=True,
         **options,
     ):
         self.module, self.transform = module, module.transform
@@ -91,14 +91,19 @@ class WholeTrack:
         # without statistics there is nothing that a window could change
         self.window_frames = window_frames if niter or residual else None
         self.most = self.window_frames or BLOCK_FRAMES
-        self.segment = self._blocks_in(segment_seconds) * self.most
-        self.context = self._blocks_in(CONTEXT_SECONDS) * self.most
-        self.threads = host_threads()
+        self.segment = self._whole_blocks(segment_seconds)
+        self.context = round(context_seconds * module.sample_rate / module.hop)
         self._post = {"iterations": niter, "residual": residual, **options}
         plain = not (niter or options.get("softmask") or residual)
         direct = module.activation == "relu" and module.power == 1 and module.bands is None
         self._masks_alone = plain and direct
-        weights = jax.tree.map(jnp.asarray, blocks.fold(module, variables))
+        self.cpu_fallback = cpu_fallback
+        self._variables = variables
+        self._place(None)
+
+    def _place(self, device):
+        """Put the weights, and with them all that is computed, on a device; None: JAX's default."""
+        weights = jax.device_put(blocks.fold(self.module, self._variables), device)
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
         # [source][layer][direction] -> (w_ih, w_hh, bias)
         self._lstm = [
@@ -106,19 +111,23 @@ class WholeTrack:
                 [tuple(w[source, turn] for w in layer) for turn in range(layer[0].shape[1])]
                 for layer in weights["lstm"]
             ]
-            for source in range(len(module.sources))
+            for source in range(len(self.module.sources))
         ]
+        (self.device,) = self._encoder[0].devices()
+        self.threads = host_threads(self.device.platform)
 
     def stream(self, blocks, tick):
         """Separate a stream, every sample kept; `tick` is called with the samples that are done."""
-        feed, at, joint, level = Feed(blocks), 0, Joint(self.transform), Level()
+        feed, at, joint = Feed(blocks), 0, Joint(self.transform)
+        level = Level(self.module) if self.module.bands else None
         while True:
             segment = None  # its samples are not needed while the next are read
             segment = self._next(feed, at)
             if segment is None:
                 return
+            now = level and level.hear(feed, at * self.transform.hop)
             try:
-                for done, piece, size in self._separate(segment, level, tick):
+                for done, piece, size in self._separate(segment, now, tick):
                     # `at` moves on first: memory may run short after some blocks of the segment
                     at = segment.edges[done + 1]
                     for samples in joint.add(piece, size):
@@ -133,29 +142,29 @@ class WholeTrack:
                 tick(feed.end)
                 return
 
-    def _blocks_in(self, seconds) -> int:
-        return max(1, round(seconds * self.module.sample_rate / self.module.hop / self.most))
+    def _whole_blocks(self, seconds) -> int:
+        """As many frames, in whole blocks."""
+        frames = seconds * self.module.sample_rate / self.module.hop
+        return max(1, round(frames / self.most)) * self.most
 
     def _next(self, feed, at) -> Segment | None:
         """Read what the segment that begins with frame `at` needs; None for an empty stream."""
         hop, half, most = self.transform.hop, self.transform.n_fft // 2, self.most
         stop = at + self.segment
         first, last = max(0, at - self.context), stop + self.context
-        known = feed.reach((last - 1) * hop + half + 1)
+        # what is left for the last segment is never less than a block
+        known = feed.reach((stop + max(self.context, most) - 1) * hop + half + 1)
         if not feed.end:
             return None
-        if not known:  # the rest, which is longer than the context
+        if not known:
             stop = last = self.transform.frames(feed.end)
-        begin = max(0, first * hop - half)
-        feed.drop(begin)
-        wave = feed.cut(begin, (last - 1) * hop + half if known else feed.end)
-        edges = (0 if first else half, 0 if known else half)
-        padded = np.pad(wave, ((0, 0), edges), mode="reflect") if any(edges) else wave
-        count = -(-(stop - at) // most)
-        if self.window_frames:
-            inner = [min(at + most * block, stop) for block in range(count)]
-        else:  # equal blocks, so that none is too short for the Wiener filter's statistics
-            inner = [at + (stop - at) * block // count for block in range(count)]
+        feed.drop(max(0, first * hop - half))
+        padded = feed.frames(self.transform, first, last)
+        inner = [*range(at, stop, most)]
+        if not (known or self.window_frames) and len(inner) > 1:
+            # none may be too short for the Wiener filter's statistics
+            inner[-1] = (inner[-2] + stop) // 2
+        count = len(inner)
         before, after = range(first, at, most), range(stop, last, most)
         inside = range(len(before), len(before) + count)
         return Segment(padded, [*before, *inner, *after, last], inside, None if known else stop)
@@ -178,8 +187,8 @@ class WholeTrack:
 
         with threads(self.threads) as pool:
             hidden = []
-            encode = self._prepare(segment, cut, sizes, level, pool, few)
-            for block in ahead(pool, encode, range(count), few):
+            encode = partial(_encode, self.module, self._encoder)
+            for block in ahead(pool, lambda block: encode(cut(block), level), range(count), few):
                 hidden.append(block)
                 told(0.2 * len(hidden) / count)
             latents = []
@@ -198,27 +207,6 @@ class WholeTrack:
             for block, piece in zip(inner, ahead(pool, finish, inner, few), strict=True):
                 yield block, piece, int(sizes[block])
                 told(0.5 + 0.5 * (block + 1 - inner.start) / len(inner))
-
-    def _prepare(self, segment, cut, sizes, level, pool, few):
-        """The first stage, a function of a block's number; features over a level need a pass."""
-        if self.module.bands is None:
-            return lambda block: _encode(self.module, self._encoder, cut(block))
-
-        def measure(block):
-            return _pool_bands(self.module, cut(block), int(sizes[block]))
-
-        powers = []
-        for block, (power, sums) in enumerate(ahead(pool, measure, range(len(sizes)), few)):
-            powers.append(power)
-            if block in segment.inner:
-                level.note(segment.edges[block], int(sizes[block]), sums)
-        now = level.now()
-
-        def encode(block):
-            power, powers[block] = powers[block], None
-            return _encode_bands(self.module, self._encoder, power, now)
-
-        return encode
 
     def _render(self, wave, hidden, latent, frames, weight):
         """Stage 3 -> [source, channel, time]."""
@@ -245,16 +233,17 @@ class WholeTrack:
         return jax.block_until_ready(blocks)
 
     def _shrink(self):
-        """Run fewer blocks at once, then shorter segments, because memory is short."""
+        """Run fewer blocks at once, then shorter segments, then on the CPU: memory is short."""
         seconds = self.segment * self.module.hop / self.module.sample_rate
         if self.threads > 1:
             self.threads //= 2
             shortage.tell(f"at most {self.threads} block{'s' * (self.threads > 1)} at once")
         elif seconds / 2 >= LEAST_SECONDS:
-            self.segment = self._blocks_in(seconds / 2) * self.most
+            self.segment = self._whole_blocks(seconds / 2)
             shortage.tell(f"segments of {seconds / 2:.0f} s")
         else:
-            raise shortage.give_up(f"segments of {seconds:.0f} s")
+            least = f"segments of {seconds:.0f} s"
+            self._place(shortage.cpu_instead([self.device], self.cpu_fallback, least))
 
 
 def _filled(values, span):

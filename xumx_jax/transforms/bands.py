@@ -35,18 +35,16 @@ def log_bands(magnitudes: Array, edges: tuple[int, ...], level: Array | None = N
     """
     power = pool(jnp.square(magnitudes), edges)
     if level is None:
-        level = level_of(*loudness(power.mean((1, 3), keepdims=True), axis=2))
-    return log_power(power, level)
-
-
-def log_power(power: Array, level: Array) -> Array:
-    """Log of band powers over a level."""
+        level = level_of(*loudness(power.mean((1, 3), keepdims=True)))
     return jnp.log(jnp.sqrt(power / (level + SILENT) + SILENT) + FLOOR)
 
 
-def loudness(energy: Array, axis: int) -> tuple[Array, Array]:
-    """Sum squared and plain energies of frames; such sums of parts add up to those of the whole."""
-    return jnp.square(energy).sum(axis, keepdims=True), energy.sum(axis, keepdims=True)
+def loudness(energy: Array) -> tuple[Array, Array]:
+    """Sum squared and plain energies [..., frame, 1] -> [..., 1, 1] twice, to be given `level_of`.
+
+    Such sums of parts add up to those of the whole.
+    """
+    return jnp.square(energy).sum(-2, keepdims=True), energy.sum(-2, keepdims=True)
 
 
 def level_of(squared, plain):
