@@ -47,7 +47,7 @@ FAULTS = {
     14: (
         "NaN, infinite samples",
         "0 instead, count reported; --strict: an error",
-        "test_cli.py::test_odd_input_has_a_defined_result test_faults_batch.py::test_row_14_strict",
+        "test_cli.py::test_odd_input_has_a_defined_result test_commands_batch.py::test_strict",
     ),
     15: (
         "silence",
@@ -69,7 +69,7 @@ FAULTS = {
         "six channels",
         "the front pair and a warning; --channels all pairwise",
         "test_cli.py::test_odd_input_has_a_defined_result "
-        "test_faults_batch.py::test_row_18_all_channels_in_pairs",
+        "test_commands_batch.py::test_all_channels_are_separated_in_pairs",
     ),
     19: (
         "8 to 192 kHz, odd rates",
@@ -94,7 +94,7 @@ FAULTS = {
     22: (
         "one base name twice",
         "distinct outputs, nothing overwritten",
-        "test_faults_batch.py::test_row_22_one_name_twice "
+        "test_commands_batch.py::test_tracks_of_one_name "
         "test_commands_inputs.py::test_tracks_of_one_name_get_distinct_folders",
     ),
     23: (
@@ -132,17 +132,22 @@ FAULTS = {
     28: (
         "the device's memory does not suffice",
         "smaller steps, then an error that names the CPU",
-        "test_faults_batch.py::test_row_28_out_of_memory",
+        "test_faults_batch.py::test_row_28_out_of_memory "
+        "test_stream.py::test_where_memory_is_short_batches_are_halved_then_chunks "
+        "test_stream.py::test_where_memory_is_short_segments_are_halved "
+        "test_stream.py::test_in_the_end_the_cpu_goes_on",
     ),
     29: (
         "Ctrl-C in a batch",
         "no temporary files; --skip-existing goes on",
-        "test_faults_batch.py::test_row_29_interrupted",
+        "test_commands_signals.py::test_nothing_unfinished_is_left "
+        "test_commands_signals.py::test_the_program_itself",
     ),
     30: (
         "a device that is not there",
         "a clear message; the CPU only if auto",
-        "test_faults_batch.py::test_row_30_no_such_device",
+        "test_commands_batch.py::test_a_device_that_is_not_there "
+        "test_commands_weighted.py::test_only_auto_may_fall_back",
     ),
     31: (
         "clock, locale, umask",
