@@ -206,6 +206,18 @@ def test_rows_are_complete():
     assert means["x-umx"] == 5.79 and means["xumxl-asteroid"] == 6.52
 
 
+def test_the_readme_has_the_same_scores():
+    rows = {}
+    for line in (HERE.parent / "README.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 8:
+            rows[cells[0].strip("`")] = cells[2:7]
+    for name, model in published.PUBLISHED.items():
+        found = [float(cell) for cell in rows[name] if cell]
+        wanted = [model.scores[stem] for stem in published.FOUR] if model.scores else []
+        assert found == pytest.approx(wanted + [model.mean] * bool(wanted), abs=0.00501), name
+
+
 def test_addresses_are_those_on_record():
     record = HERE.parent.parent / "shared" / "golden" / "torch" / "layouts" / "urls.json"
     if not record.is_file():
