@@ -73,6 +73,7 @@ ASTEROID = ("bass", "drums", "vocals", "other")
 USUAL = {"sample_rate": 44100, "n_fft": 4096, "hop": 1024}
 OPEN_UNMIX_SCORES = "Open-Unmix's README"
 SONY_SCORES = "umx.md in Sony's ai-research-code"
+SONY_LICENCE = f"MIT according to umx.md, their program's LICENSE is Apache-2.0; {MUSDB}"
 
 PUBLISHED = {
     "x-umx": Published(
@@ -151,7 +152,7 @@ PUBLISHED = {
         files=sony("umx"),
         kind="openunmix-nnabla",
         sources=FOUR,
-        licence=f"none stated for the weights; their program is Apache-2.0; {MUSDB}",
+        licence=SONY_LICENCE,
         scores={"vocals": 6.41, "drums": 5.58, "bass": 5.30, "other": 4.24},
         reported=SONY_SCORES,
     ),
@@ -160,7 +161,7 @@ PUBLISHED = {
         files=sony("umxhq"),
         kind="openunmix-nnabla",
         sources=FOUR,
-        licence=f"none stated for the weights; their program is Apache-2.0; {MUSDB}",
+        licence=SONY_LICENCE,
         scores={"vocals": 6.30, "drums": 5.78, "bass": 5.21, "other": 4.17},
         reported=SONY_SCORES,
     ),
