@@ -29,7 +29,7 @@ fi
 endef
 
 .PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader bench-evaluate
-.PHONY: scores demo-model clean
+.PHONY: bench-live scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench-loader: $(TORCH)/done ## time the training input against Open-Unmix's
 bench-evaluate: $(VENV)/dev ## time v4 scoring against museval
 	@$(PY) bench/evaluate.py $(ARGS)
 
+bench-live: $(VENV)/core ## time live separation: latency and real-time factor
+	@$(PY) bench/live.py $(ARGS)
+
 SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 
 MUSDB :=
@@ -104,7 +107,7 @@ $(VENV)/core: $(LISTS) | $(VENV)/made
 	@touch $@
 
 $(VENV)/dev: $(LISTS) | $(VENV)/made
-	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.7 GB) ..."
+	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
 	@$(PY) $(PINNED) -e '.[train,eval,dev$(also)]'
 	@touch $(VENV)/core $@
 
