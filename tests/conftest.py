@@ -8,9 +8,7 @@ import pytest
 
 FLAGS = " --xla_force_host_platform_device_count=4"
 if tuple(int(part) for part in version("jaxlib").split(".")[:2]) >= (0, 11):
-    # Since 0.11.2 an FFT waits inside the thread pool for threads of the same pool: with as many
-    # devices as threads they may all wait, for ever (after openxla/xla pull request 46347).
-    FLAGS += " --xla_cpu_multi_thread_eigen=false"
+    FLAGS += " --xla_cpu_multi_thread_eigen=false"  # see xumx_jax/separation/threads.py
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

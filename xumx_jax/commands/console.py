@@ -36,11 +36,16 @@ def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
 
 
 def keep_compiled_code():
-    """Let XLA keep compiled code between runs, unless the user has said where or not to."""
+    """Settings of JAX for a program, before it starts: XLA keeps compiled code between runs.
+
+    Unless the user has said where or not to. And no FFT may lock the process up.
+    """
     import jax
 
+    from xumx_jax.separation.threads import let_no_fft_lock
     from xumx_jax.zoo import cache_folder
 
+    let_no_fft_lock()
     if (
         jax.config.jax_compilation_cache_dir is None
         and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ
