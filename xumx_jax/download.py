@@ -35,17 +35,20 @@ class CutOff(UserError):
 def only_writer(lock: Path):
     """Hold a lock file: other processes that want it wait here, and then find the work done.
 
-    The system lets go of it when a process dies. The file stays: to remove it would be a race.
+    The system lets go of it when a process dies; the file stays, for removing it would be a race.
+    Where there are no locks (Windows, some network drives) nobody waits.
     """
-    import fcntl
-
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         try:
+            import fcntl
+
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print(f"xumx: {lock.parent}: waiting for another process", file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            pass
         yield
 
 
