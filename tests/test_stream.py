@@ -71,6 +71,12 @@ def test_a_stream_of_nothing_gives_nothing():
             assert list(Separator(*MODEL, **options).stream([], RATE)) == []
 
 
+def test_blocks_of_one_stream_have_the_same_channels():
+    blocks = [noise(300), noise(300)[:1]]
+    with pytest.raises(UserError, match="a block has 1 channels; wanted 2, as the first"):
+        list(Separator(*MODEL, **STAGED).stream(blocks, RATE))
+
+
 @pytest.mark.parametrize(
     "options",
     [STAGED, {"residual": True, "wiener_frames": 60}, {"filter": "openunmix", "wiener_frames": 9}],
