@@ -56,3 +56,42 @@ def forget_compiled():
     """What one module compiled serves no other; kept, it grew to gigabytes."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """The path of a tiny random model."""
+    import numpy as np
+    from separating import ARGUMENTS
+
+    from xumx_jax import checkpoint
+    from xumx_jax.models import build
+
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    rng = np.random.default_rng(0)
+    # computing nothing but shapes is a hundred times as quick as initialising
+    shapes = jax.eval_shape(
+        build("xumx", **ARGUMENTS).init, jax.random.key(0), np.zeros((1, 2, 256), np.float32)
+    )
+    variables = jax.tree.map(
+        lambda shape: rng.uniform(0.02, 0.4, shape.shape).astype(np.float32), shapes
+    )
+    checkpoint.save_model(path, "xumx", ARGUMENTS, variables, {"licence": "MIT"})
+    return path
+
+
+@pytest.fixture
+def run_separate(tiny_model, tmp_path, monkeypatch, capsys):
+    """`run(*arguments) -> (status, stdout, stderr)` of `xumx separate`, inside an empty folder."""
+    from xumx_jax import cli
+
+    monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")  # a setting of the whole process
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+    def run(*arguments, model=tiny_model):
+        status = cli.main(["separate", *map(str, arguments), "--model", str(model)])
+        return status, *capsys.readouterr()
+
+    return run

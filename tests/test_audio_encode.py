@@ -125,7 +125,9 @@ def test_a_pipe_gets_a_true_header_or_is_an_error(tmp_path):
     wave = noise(time=300)
     read, write = os.pipe()
     with open(write, "wb") as file:
-        audio.write_stdout(file, wave, 8000, "32f", audio.Tags({"title": "A"}))
+        with audio.StdoutWriter(file, 8000, 2, "32f", audio.Tags({"title": "A"})) as writer:
+            writer.write({"bass": wave[:, :200]})
+            writer.write({"bass": wave[:, 200:]})
     with open(read, "rb") as file:
         (tmp_path / "x.wav").write_bytes(file.read())
     np.testing.assert_array_equal(audio.decode(tmp_path / "x.wav")[0], wave)
@@ -134,7 +136,8 @@ def test_a_pipe_gets_a_true_header_or_is_an_error(tmp_path):
     os.close(read)
     with open(write, "wb", buffering=0) as file:
         with pytest.raises(UserError, match="stdout: cannot be written: Broken pipe"):
-            audio.write_stdout(file, wave, 8000)
+            with audio.StdoutWriter(file, 8000, 2) as writer:
+                writer.write({"bass": wave})
 
 
 @pytest.mark.parametrize("format", audio.FORMATS)

@@ -8,56 +8,24 @@ from io import BytesIO
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import soundfile
+from separating import RATE, SOURCES, noise, stems_in, write
 
 from xumx_jax import audio, checkpoint, cli
 from xumx_jax.models import build
 from xumx_jax.separation.separator import Separator
 
-RATE = 8000
-ARGUMENTS = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
-SOURCES = ["bass", "drums", "other", "vocals"]
 
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """The path of a tiny random model."""
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    module = build("xumx", **ARGUMENTS)
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 2, 256)))
-    checkpoint.save_model(path, "xumx", ARGUMENTS, variables, {"licence": "MIT"})
-    return path
+@pytest.fixture
+def run(run_separate):
+    return run_separate
 
 
 @pytest.fixture
-def run(model, tmp_path, monkeypatch, capsys):
-    """`run(*arguments) -> (status, stdout, stderr)` of `xumx separate`, inside an empty folder."""
-    monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")  # a setting of the whole process
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-
-    def run(*arguments, model=model):
-        status = cli.main(["separate", *map(str, arguments), "--model", str(model)])
-        return status, *capsys.readouterr()
-
-    return run
-
-
-def noise(time=3000, channels=2):
-    rng = np.random.default_rng(time)
-    return rng.uniform(-0.5, 0.5, (channels, time)).astype(np.float32)
-
-
-def write(name, wave, rate=RATE):
-    soundfile.write(name, wave.T, rate, "FLOAT")
-
-
-def stems_in(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+def model(tiny_model):
+    return tiny_model
 
 
 def test_stems_equal_the_separators(run, model, tmp_path):
@@ -157,7 +125,7 @@ def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, s
         (["--niter", "many"], "invalid int value"),
         (["--overlap", "1"], "wanted 0 <= overlap < 1"),
         (["--chunk-seconds", "0"], "chunk-seconds is 0.0"),
-        (["--stems", "bass", "--mix", "bass+drums"], "only one of --stems, --two-stems and --mix"),
+        (["--stems", "bass", "--mix", "bass+drums"], "only one of --stems, --two-stems, --mix"),
         (["--two-stems", "piano"], "unknown stem 'piano'"),
         (["--mix", "bass+piano"], "unknown stem 'piano'"),
         (["--start", "-1"], "start is -1"),
@@ -169,7 +137,14 @@ def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, s
         (["../x.wav", "--out", "-", "--mix", "bass"], "--out - takes one track; wanted a folder"),
         (["--json", "song.wav/x"], "song.wav/x: cannot be written"),
         (["--colour", "red"], "unrecognized arguments"),
-        (["other/song.wav"], "its stems would go to separated/song, as those of song.wav"),
+        (["--aggregate", "a=bass", "--mix", "bass"], "only one of --stems, --two-stems, --mix"),
+        (["--aggregate", "a=bass,b=piano"], "unknown stem 'piano'"),
+        (["--out", "-", "--aggregate", "a=bass,b=drums"], "--out - gives one stem as wav"),
+        (["--jobs", "0"], "jobs is 0"),
+        (["--shifts", "-1"], "shifts is -1"),
+        (["--channels", "some"], "invalid choice: 'some'"),
+        (["--device", "abacus"], "invalid choice: 'abacus'"),
+        (["--model", "demo:0"], "--model demo:0: the weight is 0; wanted a positive number"),
         (["--out", ".."], "where its stems would go"),
     ],
 )
@@ -271,7 +246,7 @@ def test_interruption(run, monkeypatch, tmp_path):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Separator, "__call__", interrupt)
+    monkeypatch.setattr(Separator, "stream", interrupt)
     write("song.wav", noise(100))
     status, _, err = run("song.wav")
     assert status == 130 and not (tmp_path / "work" / "separated").exists()
@@ -320,7 +295,7 @@ def test_a_cut_track_if_allowed(run, tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_work(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(Separator, "__call__", None)
+    monkeypatch.setattr(Separator, "stream", None)
     monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
     write("song.wav", noise(100))
     status, _, err = run("song.wav")
@@ -423,10 +398,11 @@ def test_the_report(run, model, tmp_path):
     assert status == 1
     report = json.loads((tmp_path / "work" / "deep" / "report.json").read_text())
     assert report["status"] == 1 and report["options"]["niter"] == 0
-    assert report["model"]["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
-    assert report["model"]["licence"] == "MIT" and report["versions"]["jax"] == jax.__version__
+    (used,) = report["models"]
+    assert used["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert used["licence"] == "MIT" and report["versions"]["jax"] == jax.__version__
     assert report["device"]
-    none, bad, done = report["tracks"]
+    bad, done, none = report["tracks"]  # as on the command line
     assert (none["input"], none["status"]) == ("none.wav", "failed")
     assert (bad["input"], bad["status"]) == ("bad.wav", "failed")
     assert f"xumx: error: {bad['error']}\n" in err
@@ -434,15 +410,15 @@ def test_the_report(run, model, tmp_path):
     assert done["outputs"] == {name: f"separated/a/{name}.wav" for name in SOURCES}
     assert (done["rate"], done["channels"], done["samples"]) == (RATE, 2, 3000)
     assert done["gain"] == pytest.approx(min(1, 1 / max(done["peak"].values())))
-    assert set(done["timings"]) == {"decode", "separate", "encode"}
+    assert set(done["timings"]) == {"decode", "separate", "encode", "total"}
     assert np.isfinite(done["null_error_db"]) and isinstance(done["warnings"], list)
 
 
 def test_the_unexpected_stops_one_track_and_shows_where_if_asked(run, monkeypatch, tmp_path):
-    def fall(self, mix, rate, callback):
+    def fall(self, blocks, rate, length, callback):
         raise ZeroDivisionError("a\nb")
 
-    monkeypatch.setattr(Separator, "__call__", fall)
+    monkeypatch.setattr(Separator, "stream", fall)
     write("a.wav", noise(100))
     write("b.wav", noise(100))
     status, _, err = run("a.wav", "b.wav")
@@ -456,7 +432,7 @@ def test_interruption_is_in_the_report(run, monkeypatch, tmp_path):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Separator, "__call__", interrupt)
+    monkeypatch.setattr(Separator, "stream", interrupt)
     write("song.wav", noise(100))
     assert run("song.wav", "--json", "x.json")[0] == 130
     report = json.loads((tmp_path / "work" / "x.json").read_text())

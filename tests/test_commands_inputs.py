@@ -22,7 +22,7 @@ def files(tmp_path, monkeypatch):
 
 
 def places(inputs, recursive=False, out="out"):
-    tracks, errors = find(inputs, Path(out), recursive, Path("/tmp/stdin"))
+    tracks, errors, _ = find(inputs, Path(out), recursive, Path("/tmp/stdin"))
     return {track.label: track.folder.as_posix() for track in tracks}, [str(e) for e in errors]
 
 
@@ -99,10 +99,32 @@ def test_tracks_that_differ_by_suffix_get_folders_of_their_own(files):
     }
 
 
-def test_tracks_of_one_name_from_two_folders_are_refused(files):
-    files("a/song.wav", "b/song.wav")
-    with pytest.raises(UserError, match="b/song.wav: its stems would go to out/song, as those of"):
-        places(["a/song.wav", "b/song.wav"])
+def test_tracks_of_one_name_get_distinct_folders(files):
+    files("a/song.wav", "b/Song.mp3", "x/b/song.wav", "a_song.wav", "other.wav", "song/in.wav")
+    given = ["a/song.wav", "b/Song.mp3", "x/b/song.wav", "a_song.wav", "other.wav"]
+    found = {
+        "a/song.wav": "out/a_song_2",  # the file of that name keeps it
+        "b/Song.mp3": "out/b_Song",
+        "x/b/song.wav": "out/b_song_2",
+        "a_song.wav": "out/a_song",
+        "other.wav": "out/other",
+    }
+    assert places(given) == (found, [])
+    assert len(find(given, Path("out"), False, None)[2]) == 3
+    assert find(["other.wav"], Path("out"), False, None)[2] == []
+
+
+def test_stdin_and_long_names_get_numbers(files):
+    long = "x" * 251 + ".wav"
+    files("stdin.wav", f"a/{long}", f"b/{long}")
+    assert places(["stdin.wav", "-", "-"])[0] == {
+        "stdin.wav": "out/" + Path.cwd().name + "_stdin",
+        "stdin": "out/stdin",
+    }
+    assert places([f"a/{long}", f"b/{long}"])[0] == {
+        f"a/{long}": f"out/{long[:-4]}",
+        f"b/{long}": f"out/{long[:-4]}_2",
+    }
 
 
 def test_a_track_where_its_stems_would_go_is_refused(files):

@@ -1,9 +1,9 @@
-"""What `--stems`, `--two-stems` and `--mix` write."""
+"""What `--stems`, `--two-stems`, `--mix` and `--aggregate` write."""
 
 import numpy as np
 import pytest
 
-from xumx_jax.commands.stems import choose, heard, make, null_error_db
+from xumx_jax.commands.stems import NullError, choose, make
 from xumx_jax.errors import UserError
 
 SOURCES = ("bass", "drums", "vocals")
@@ -19,6 +19,12 @@ SEPARATED = {name: np.full((2, 2), level, np.float32) for level, name in enumera
         ({"mix": "drums+bass"}, {"drums+bass": 3}),
         ({"mix": "drums"}, {"drums": 2}),
         ({"two_stems": "drums"}, {"drums": 2, "rest": MIX - 2}),
+        ({"aggregate": "karaoke=drums + bass, voice=vocals"}, {"karaoke": 3, "voice": 3}),
+        (
+            {"aggregate": '{"karaoke": ["drums", "bass"], "voice": "vocals"}'},
+            {"karaoke": 3, "voice": 3},
+        ),
+        ({"aggregate": "vocals=bass"}, {"vocals": 1}),
     ],
 )
 def test_choices(options, levels):
@@ -29,7 +35,10 @@ def test_choices(options, levels):
         assert made[name].dtype == np.float32
 
 
-@pytest.mark.parametrize("options", [{"stems": "a"}, {"mix": "bass+a"}, {"two_stems": "a"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"stems": "a"}, {"mix": "bass+a"}, {"two_stems": "a"}, {"aggregate": "x=a"}],
+)
 def test_unknown_stems(options):
     with pytest.raises(UserError, match="unknown stem 'a'; the model has bass, drums, vocals"):
         choose(SOURCES, **options)
@@ -40,9 +49,31 @@ def test_two_choices_are_one_too_many():
         choose(SOURCES, stems="bass", mix="bass")
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("karaoke", "wanted NAME=A"),
+        ('{"karaoke": []}', "wanted NAME=A"),
+        ('{"karaoke": {"drums": 1}}', "wanted NAME=A"),
+        ('{"karaoke"', "is no JSON"),
+        ("{}", "names no stem"),
+        ("=drums", "'' cannot be the name of a file"),
+        ("../x=drums", "'../x' cannot be the name of a file"),
+        ("x=bass,x=drums", "two stems are called 'x'"),
+    ],
+)
+def test_aggregates_that_cannot_be_read(text, says):
+    with pytest.raises(UserError, match=says):
+        choose(SOURCES, aggregate=text)
+
+
 def test_null_error():
-    mix = heard(np.float32([[1, np.nan], [1, np.inf], [5, 5]]), 2)
-    assert mix.tolist() == [[1, 0], [1, 0]]
-    assert null_error_db(mix, {"a": mix * 0.9}) == pytest.approx(-20, abs=1e-3)
-    assert null_error_db(mix, {"a": mix}) == -200
-    assert null_error_db(mix * 0, {"a": mix}) is None
+    mix = np.float32([[1, 0], [1, 0]])
+    for scale, wanted in ((0.9, -20), (1, -200)):
+        null = NullError()
+        for at in (0, 1):
+            null.add(mix[:, at : at + 1], {"a": mix[:, at : at + 1] * np.float32(scale)})
+        assert null.db() == pytest.approx(wanted, abs=1e-3)
+    null = NullError()
+    null.add(mix * 0, {"a": mix})
+    assert null.db() is None

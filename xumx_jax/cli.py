@@ -27,7 +27,8 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0, 1 (something failed), 2 (the command line was wrong, or nothing could begin) or 130 (^C).
+    0, 1 (something failed), 2 (the command line was wrong, or nothing could begin), 130 (^C) or
+    143 (SIGTERM).
     """
     debug = False
     try:
@@ -37,9 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         say_error(error, debug)
         return USER_ERROR
-    except KeyboardInterrupt:
-        say("error", "interrupted")
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        say("error", f"interrupted {error}")
+        return getattr(error, "status", INTERRUPTED)
     except Exception as error:
         say_error(error, debug)
         return SOME_FAILED

@@ -5,7 +5,7 @@ that is read and written again at its own depth comes back bit for bit.
 """
 
 from xumx_jax.audio.decode import check_file, check_range, decode, open_blocks
-from xumx_jax.audio.encode import StemWriter, encode, encode_all, write_stdout
+from xumx_jax.audio.encode import StdoutWriter, StemWriter, encode, encode_all
 from xumx_jax.audio.formats import BITS, FORMATS, check_format, quantise
 from xumx_jax.audio.resample import StreamResampler, resample
 from xumx_jax.audio.tags import Tags, read_tags
@@ -13,6 +13,7 @@ from xumx_jax.audio.tags import Tags, read_tags
 __all__ = [
     "BITS",
     "FORMATS",
+    "StdoutWriter",
     "StemWriter",
     "StreamResampler",
     "Tags",
@@ -26,5 +27,4 @@ __all__ = [
     "quantise",
     "read_tags",
     "resample",
-    "write_stdout",
 ]

@@ -45,20 +45,6 @@ def encode_all(waves, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS)
     return writer.gain
 
 
-def write_stdout(file, wave, rate, bits=None, tags=NO_TAGS) -> float:
-    """Write [channel, time] as WAV to standard output, and return the gain."""
-    bits = bits or BITS["wav"][0]
-    wave = np.asarray(wave, np.float32)
-    gain = 1.0 if is_float("wav", bits) else gain_for(_peak(wave))
-    with _named("stdout"):
-        writer = WavFile(file, rate, len(wave), bits, wave.shape[1], tags)
-        for at in range(0, wave.shape[1], _BLOCK):
-            writer.write(wave[:, at : at + _BLOCK] * np.float32(gain))
-        writer.finish()
-    _warn_of(gain)
-    return gain
-
-
 def gain_for(peak) -> float:
     """What brings this peak to full scale, if it is beyond."""
     return 1.0 / float(peak) if peak > 1 else 1.0
@@ -186,6 +172,47 @@ class StemWriter:
         for name, path in self.paths.items():
             with _named(path):
                 os.replace(self._parts[name], path)
+
+
+class StdoutWriter:
+    """Write one stem to a binary stream as WAV, as `StemWriter` writes files.
+
+    A pipe takes no header twice, so the samples are spooled until their number and peak are
+    known; after an error nothing is written.
+    """
+
+    def __init__(self, file, rate, channels, bits=None, tags=NO_TAGS):
+        self.file, self.rate, self.channels = file, rate, channels
+        self.bits, self.tags = bits or BITS["wav"][0], tags
+        self.gain, self.peak, self._samples = 1.0, 0.0, 0
+        self._spool = tempfile.TemporaryFile()
+
+    def __enter__(self):
+        return self
+
+    def write(self, blocks):
+        (block,) = blocks.values()
+        self.peak = max(self.peak, _peak(block))
+        self._samples += block.shape[1]
+        with _named(tempfile.gettempdir()):
+            np.ascontiguousarray(block.T, np.float32).tofile(self._spool)
+
+    def __exit__(self, kind, error, trace):
+        with self._spool:
+            if kind is not None:
+                return
+            self.gain = 1.0 if is_float("wav", self.bits) else gain_for(self.peak)
+            with _named("stdout"):
+                self._copy()
+        _warn_of(self.gain)
+
+    def _copy(self):
+        settings = (self.rate, self.channels, self.bits, self._samples, self.tags)
+        writer = WavFile(self.file, *settings)
+        self._spool.seek(0)
+        while (flat := np.fromfile(self._spool, np.float32, _BLOCK * self.channels)).size:
+            writer.write(flat.reshape(-1, self.channels).T * np.float32(self.gain))
+        writer.finish()
 
 
 class _named:

@@ -17,6 +17,13 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _GUID = bytes.fromhex("000000001000800000aa00389b71")  # after the two bytes of the coding
 
 
+def file_bytes(frames, channels, bits, tags=NO_TAGS) -> int:
+    """The size of the file that `WavFile` makes."""
+    fmt = 16 if channels <= 2 else 40
+    data = frames * channels * int(bits[:2]) // 8
+    return 12 + 36 + 8 + fmt + 8 + data + data % 2 + len(info_chunk(tags))
+
+
 class WavFile:
     """Write [channel, time] blocks to a binary file as WAV, as RF64 where that outgrows 4 GB.
 

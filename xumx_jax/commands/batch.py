@@ -1,151 +1,150 @@
-"""One track after another through the same Separator: decode, separate, write, tell."""
+"""Many tracks through one Separator, some at once; the main thread tells what came of them."""
 
-import os
+import queue
 import sys
+import threading
 import time
-import warnings
-from pathlib import Path
 
 import jax
-import numpy as np
 from tqdm import tqdm
 
-from xumx_jax import audio
+from xumx_jax.commands import signals, warned, weighted
 from xumx_jax.commands.console import say
-from xumx_jax.commands.stems import choose, heard, make, null_error_db
-from xumx_jax.errors import UserError
+from xumx_jax.commands.failures import failed, relabelled
+from xumx_jax.commands.planning import USUAL_SPEED, Plan, in_time
+from xumx_jax.commands.progress import Progress
+from xumx_jax.commands.stems import choose
+from xumx_jax.commands.track import Job
+
+
+def separate(models, post, tracks, options, report) -> None:
+    """Load the models and separate the tracks; raises what is not of one track alone."""
+    out = sys.stderr if options.out == "-" else sys.stdout
+
+    def say_line(line):
+        tqdm.write(line, file=out)
+        out.flush()
+
+    separator, infos = weighted.load(models, post)
+    chosen = choose(
+        separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
+    )
+    line, device = weighted.describe(infos)
+    report.models(infos, device)
+    say_line(line)
+    with signals.stoppable() as stop, warned.caught():
+        job = Job(separator, options, chosen, stop)
+        left = _without_finished(tracks, job, report, say_line)
+        backend = jax.default_backend()
+        speed = USUAL_SPEED.get(backend, USUAL_SPEED["cpu"]) / len(models)
+        plan = Plan(left, job, speed / max(1, post.get("shifts", 0)))
+        for warning in plan.warnings():
+            say("warning", warning)
+        if len(left) > 1:
+            say_line(plan.line(backend))
+        begin = time.perf_counter()
+        with Progress(plan.seconds) as progress:
+            Batch(job, report, say_line).run(left, plan, progress)
+        if len(tracks) > 1 and stop.number is None:
+            say_line(report.summary(in_time(time.perf_counter() - begin)))
+
+
+def _without_finished(tracks, job, report, say_line) -> list:
+    """With `--skip-existing` those tracks whose stems are not all there, else all."""
+    if not job.options.skip_existing:
+        return tracks
+    left = []
+    for track in tracks:
+        if all(path.is_file() and path.stat().st_size for path in job.paths(track).values()):
+            report.add({**entry_of(track, job), "status": "skipped"})
+            say_line(f"{track.label}: skipped, its stems are in {track.folder}")
+        else:
+            left.append(track)
+    return left
 
 
 class Batch:
-    """What all tracks share. Raises UserError on stems that the model does not have."""
+    """Threads that separate, one track each at a time; `say_line` prints a track's summary."""
 
-    def __init__(self, separator, options):
-        self.separator, self.options = separator, options
-        self.chosen = choose(separator.sources, options.stems, options.two_stems, options.mix)
+    def __init__(self, job, report, say_line):
+        self.job, self.report, self.stop, self.say_line = job, report, job.stop, say_line
+        self._todo, self._results = queue.SimpleQueue(), queue.SimpleQueue()
 
-    def run(self, track, entry: dict) -> str:
-        """Separate one track, fill its entry of the report and return its summary."""
-        options = self.options
-        paths = {name: track.folder / f"{name}.{options.format}" for name in self.chosen}
-        if options.out == "-":
-            entry["outputs"] = dict.fromkeys(paths, "stdout")
+    def run(self, tracks, plan, progress) -> None:
+        """Separate tracks in order, `--jobs` at once; raises what is not of one track alone."""
+        for number, track in enumerate(tracks):
+            self._todo.put((number, track))
+        workers = [
+            threading.Thread(target=self._work, args=(progress,), name=f"track {n}", daemon=True)
+            for n in range(min(self.job.options.jobs, len(tracks)))
+        ]
+        for worker in workers:
+            worker.start()
+        try:
+            left, begin = len(tracks), time.perf_counter()
+            while left and not self.stop.asked():
+                if (result := self._result()) is not None:
+                    left -= 1
+                    self._tell(*result)
+                    track, entry, line, _ = result
+                    took = time.perf_counter() - begin
+                    if estimate := plan.measured(entry, line is not None, left, took):
+                        self.say_line(estimate)
+        finally:
+            self.stop.ask()
+            for worker in workers:
+                worker.join()
+            while not self._results.empty():  # those that were stopped, and what came meanwhile
+                self._tell(*self._results.get())
+
+    def _result(self):
+        try:
+            return self._results.get(timeout=0.2)
+        except queue.Empty:
+            return None
+
+    def _work(self, progress):
+        while not self.stop.asked():
+            try:
+                number, track = self._todo.get_nowait()
+            except queue.Empty:
+                return
+            entry, line, error = entry_of(track, self.job), None, None
+            with progress.track(number, track.label) as bar:
+                try:
+                    line = self._one(track, entry, bar)
+                except BaseException as caught:  # the main thread decides what it means
+                    error = caught
+            self._results.put((track, entry, line, error))
+            if error is not None and not isinstance(error, Exception):
+                return
+
+    def _one(self, track, entry, bar):
+        entry["warnings"] = []
+
+        def told(message):
+            message = message.replace(str(track.path), track.label)
+            entry["warnings"].append(message)
+            say("warning", message if track.label in message else f"{track.label}: {message}")
+
+        with warned.told_to(told):
+            return self.job.run(track, entry, told, bar)
+
+    def _tell(self, track, entry, line, error):
+        if error is None:
+            self.report.add({**entry, "status": "done"})
+            self.say_line(line)
+        elif isinstance(error, Exception) and not isinstance(error, signals.Stopped):
+            failed(self.report, entry, relabelled(error, track), self.job.options.debug)
         else:
-            entry["outputs"] = {name: str(path) for name, path in paths.items()}
-        if options.skip_existing and all(_is_there(path) for path in paths.values()):
-            entry["status"] = "skipped"
-            return f"{track.label}: skipped, its stems are in {track.folder}"
-        if options.out != "-":
-            _check_place(track.folder)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.filterwarnings("always", category=UserWarning, module="xumx_jax")
-            try:
-                line = self._separate(track, paths, entry)
-            finally:
-                entry["warnings"] = [self._tell(warning, track) for warning in caught]
-        entry["status"] = "done"
-        return line
-
-    def _separate(self, track, paths, entry) -> str:
-        options, clock = self.options, _Clock()
-        mix, rate = audio.decode(
-            track.path, options.start, options.duration, options.allow_truncated
-        )
-        entry |= {"rate": rate, "channels": mix.shape[0], "samples": mix.shape[1]}
-        entry["seconds"] = seconds = mix.shape[1] / rate
-        if options.rate == "model":
-            mix, rate = self._at_model(mix, rate)
-        decode_seconds = clock.lap()
-        with tqdm(
-            total=100,
-            desc=Path(track.label).name,
-            unit="%",
-            leave=False,
-            disable=None,
-            file=sys.stderr,
-        ) as bar:
-            separated = self.separator(mix, rate, lambda done, eta: bar.update(100 * done - bar.n))
-        separate_seconds = clock.lap()
-        mixture = heard(mix, len(next(iter(separated.values()))))
-        stems = make(self.chosen, separated, mixture)
-        for name, stem in stems.items():
-            if stem.shape[1] != mix.shape[1]:
-                raise AssertionError(f"{name} has {stem.shape[1]} samples of {mix.shape[1]}")
-        gain = self._write(stems, paths, rate, audio.read_tags(track.path))
-        null = null_error_db(mixture, separated)
-        entry |= {
-            "stems_rate": rate,
-            "stems_samples": mix.shape[1],
-            "peak": {name: float(np.abs(stem).max(initial=0)) for name, stem in stems.items()},
-            "gain": gain,
-            "null_error_db": null,
-            "timings": {
-                "decode": round(decode_seconds, 3),
-                "separate": round(separate_seconds, 3),
-                "encode": round(clock.lap(), 3),
-            },
-        }
-        null = "silent" if null is None else f"{null:.1f} dB"
-        return (
-            f"{track.label}: {seconds:.1f} s separated in {separate_seconds:.2f} s "
-            f"({seconds / separate_seconds:.1f} x real time), stems against mix {null}\n"
-            + "\n".join(f"  {path}" for path in entry["outputs"].values())
-        )
-
-    def _at_model(self, mix, rate):
-        """Resample a mixture to the model's rate; one bad sample would spread over all."""
-        bad = mix.size - np.count_nonzero(np.isfinite(mix))
-        if bad:
-            warnings.warn(f"{bad} samples are NaN or infinite and were replaced by 0", stacklevel=2)
-            mix = heard(mix, len(mix))
-        wanted = self.separator.model.sample_rate
-        return audio.resample(mix, rate, wanted), wanted
-
-    def _write(self, stems, paths, rate, tags) -> float:
-        options = self.options
-        if options.out == "-":
-            ((name, stem),) = stems.items()
-            file = sys.stdout.buffer
-            try:
-                return audio.write_stdout(file, stem, rate, options.bits, tags.of_stem(name))
-            except UserError:
-                # Python would complain once more when it flushes at its end.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
-                raise
-        waves = {paths[name]: stem for name, stem in stems.items()}
-        return audio.encode_all(waves, rate, options.format, options.bits, options.bitrate, tags)
-
-    def _tell(self, warning, track) -> str:
-        message = str(warning.message).replace(str(track.path), track.label)
-        say("warning", message if track.label in message else f"{track.label}: {message}")
-        return message
+            self.report.add({**entry, "status": "interrupted"})
+            if not isinstance(error, signals.Stopped):
+                raise error
 
 
-def describe(name, info) -> tuple[str, str]:
-    """One line about model and device, and the device."""
-    licence = f", licence: {info['licence']}" if info.get("licence") else ""
-    devices = jax.local_devices()
-    count = f"{len(devices)} x " if len(devices) > 1 else ""
-    device = f"{count}{devices[0].device_kind}"
-    return f"model {name or info['path']}{licence}; device {device}", device
-
-
-def _check_place(folder):
-    """Raise UserError if no folder can be made there, before anything is computed for it."""
-    nearest = next(place for place in (folder, *folder.parents) if place.exists())
-    if not nearest.is_dir():
-        raise UserError(f"{folder}: cannot be written: {nearest} is not a folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"{folder}: cannot be written: {nearest} is read-only")
-
-
-def _is_there(path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
-
-
-class _Clock:
-    def __init__(self):
-        self.at = time.perf_counter()
-
-    def lap(self) -> float:
-        before, self.at = self.at, time.perf_counter()
-        return self.at - before
+def entry_of(track, job) -> dict:
+    """What the report says of a track before anything is done with it."""
+    paths = job.paths(track)
+    if job.options.out == "-":
+        return {"input": track.label, "outputs": dict.fromkeys(paths, "stdout")}
+    return {"input": track.label, "outputs": {name: str(path) for name, path in paths.items()}}

@@ -4,7 +4,9 @@ import glob
 import shutil
 import sys
 import tempfile
+import unicodedata
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from xumx_jax.errors import UserError
@@ -16,6 +18,7 @@ SUFFIXES = frozenset(
     ".mpc .mpg .oga .ogg .ogv .opus .ts .tta .w64 .wav .wave .webm .wma .wv".split()
 )
 WILD = set("*?[")
+_LONGEST = 240  # bytes of a name, of which most file systems take 255; numbers may follow
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,15 @@ class Track:
     folder: Path
 
 
-def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[Track], list]:
-    """Tracks of files, folders, patterns and `-` (which `stdin` holds), each once, and errors.
+def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[Track], list, list]:
+    """Find tracks of files, folders, patterns and `-` (which `stdin` holds), each once.
+
+    -> (tracks, errors, the tracks that got another name than their own)
 
     Stems go to OUT/<track>/, below the subfolders of a folder or pattern where one was searched.
-    Raises UserError if two tracks would share a folder, or one lies where its stems would go.
+    Tracks of one name get distinct folders: with their whole file names if they lie side by side
+    (`song.mp3`, `song.wav`), else with their folder's name in front, and if need be a number.
+    Raises UserError if one lies where its stems would go.
     """
     found, errors = {}, []
     for name in inputs:
@@ -42,7 +49,8 @@ def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[T
             errors.append(error)
         except OSError as error:  # such as a name that is too long
             errors.append(UserError(f"{name}: cannot be read: {error.strerror}"))
-    return _place(list(found.values()), out), errors
+    tracks, renamed = _place(list(found.values()), out)
+    return tracks, errors, renamed
 
 
 def spool_stdin(folder: str) -> Path:
@@ -104,24 +112,55 @@ def _title(path) -> str:
     return path.stem.removesuffix(".stem") or path.stem
 
 
-def _place(found, out) -> list[Track]:
-    wanted: dict[Path, list] = {}
+def _place(found, out) -> tuple[list[Track], list[Track]]:
+    """Give every (path, label, subfolder) a folder of its own -> (tracks, those renamed).
+
+    Names that differ by case alone count as one: some file systems do not tell them apart.
+    """
+    wanted: dict[str, list[Path]] = {}
+    for path, _, inner in found:
+        wanted.setdefault(_key(out / inner / _title(path)), []).append(path)
+    names, owned, renamed = {}, set(), []
+    for path, _, inner in found:
+        same = wanted[_key(out / inner / _title(path))]
+        if len({other.parent for other in same}) == 1 < len(same):
+            names[path] = path.name  # song.mp3 and song.wav side by side
+        elif len(same) == 1:
+            names[path] = _title(path)
+        if path in names:
+            key = _key(out / inner / names[path])
+            if key in owned:
+                del names[path]
+            owned.add(key)
+    tracks = []
     for path, label, inner in found:
-        wanted.setdefault(out / inner / _title(path), []).append((path, label))
-    tracks, owners = [], {}
-    for path, label, inner in found:
-        folder = out / inner / _title(path)
-        if len({other.parent for other, _ in wanted[folder]}) == 1 < len(wanted[folder]):
-            folder = out / inner / path.name  # song.mp3 and song.wav side by side
-        if folder in owners:
-            raise UserError(
-                f"{label}: its stems would go to {folder}, as those of {owners[folder]}; "
-                "separate them with another --out"
-            )
+        if other := path not in names:
+            parent = "" if label == STDIN else path.resolve().parent.name
+            names[path] = _free(out / inner, parent, _title(path), owned)
+        folder = out / inner / names[path]
         if path.parent.resolve() == folder.resolve():
             raise UserError(
                 f"{label}: lies in {folder}, where its stems would go; wanted another --out"
             )
-        owners[folder] = label
         tracks.append(Track(path, label, folder))
-    return tracks
+        if other:
+            renamed.append(tracks[-1])
+    return tracks, renamed
+
+
+def _free(place, parent, title, owned) -> str:
+    """A name that no other track has: with the folder the track is in before it, or a number."""
+    named = f"{parent}_{title}" if parent else title
+    if len(named.encode()) > _LONGEST:
+        named = title
+    name = named
+    for number in count(2):
+        if _key(place / name) not in owned:
+            owned.add(_key(place / name))
+            return name
+        name = f"{named}_{number}"
+    raise AssertionError("numbers do not end")
+
+
+def _key(folder) -> str:
+    return unicodedata.normalize("NFC", str(folder)).casefold()

@@ -5,39 +5,66 @@ import json
 import os
 import platform
 import sys
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from xumx_jax.evaluation import files
 
 PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "av")
+STATES = ("done", "skipped", "failed", "interrupted")
 
 
 class Report:
     """Write FILE now, so that one that cannot be written is known before hours of work, and later.
 
-    Without a path nothing is written. Tracks are dictionaries in `tracks`.
+    Without a path nothing is written. `tracks` are those to come.
     """
 
-    def __init__(self, path, options: dict):
-        self.path, self.tracks = path and Path(path), []
+    def __init__(self, path, options: dict, tracks=()):
+        self.path = path and Path(path)
+        self._entries, self._order = [], {track.label: at for at, track in enumerate(tracks)}
         self.head = {"status": None, "options": options, "versions": _versions()}
         self.write()
 
-    def model(self, name, info, device):
+    def models(self, infos, device):
+        """What separates, of `weighted.load`, and on which device."""
         if self.path:
-            known = {
-                key: info[key] for key in ("model", "kind", "origin", "licence") if key in info
-            }
-            path = Path(info["path"])
-            self.head["model"] = {"name": name, "path": str(path), "sha256": digest(path), **known}
-            self.head["device"] = device
+            self.head |= {"models": [_model(info) for info in infos], "device": device}
+
+    def add(self, entry: dict):
+        """What became of a track: "input", what messages call it, "status" and more."""
+        self._entries.append(entry)
+
+    def some_failed(self) -> bool:
+        return any(entry["status"] == "failed" for entry in self._entries)
+
+    def summary(self, time) -> str:
+        """What became of all, in one line."""
+        counts = Counter(entry["status"] for entry in self._entries)
+        seconds = sum(entry.get("seconds", 0.0) for entry in self._entries)
+        states = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
+        return f"{states}: {seconds:.1f} s of music in {time}"
 
     def write(self, status=None):
+        """Write what is known, tracks in the order of the command line."""
         if not self.path:
             return
-        content = json.dumps({**self.head, "status": status, "tracks": self.tracks}, indent=1)
+        tracks = sorted(self._entries, key=lambda entry: self._order.get(entry["input"], -1))
+        content = json.dumps({**self.head, "status": status, "tracks": tracks}, indent=1)
         files.write(self.path, content + "\n")
+
+
+def _model(info) -> dict:
+    known = {key: info[key] for key in ("model", "kind", "origin", "licence") if key in info}
+    path = Path(info["path"])
+    return {
+        "name": info["name"],
+        "weight": info["weight"],
+        "path": str(path),
+        "sha256": digest(path),
+        **known,
+    }
 
 
 def digest(path: Path) -> str:

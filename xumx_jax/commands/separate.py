@@ -3,19 +3,18 @@
 Options are checked before anything heavy is imported, so mistakes and `--help` answer at once.
 """
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from xumx_jax.commands import inputs, separation
+from xumx_jax.commands import device, inputs, separation, signals, weighted
 from xumx_jax.commands.console import (
     INTERRUPTED,
     SOME_FAILED,
     USER_ERROR,
     keep_compiled_code,
-    say_error,
+    say,
 )
-from xumx_jax.commands.stems import check_choice
+from xumx_jax.commands.stems import check_choice, parse_aggregate
 from xumx_jax.errors import UserError
 
 STDOUT = "-"
@@ -30,11 +29,8 @@ def add(commands):
     )
     option = command.add_argument
     option("inputs", nargs="+", metavar="INPUT", help="audio or video files, folders, patterns; -")
-    option(
-        "--model",
-        help="a name of `xumx models` (downloaded once), demo (bundled), or a path: .safetensors, "
-        ".h5, .pth or a folder; default: x-umx, or demo where that cannot be had",
-    )
+    weighted.add(command)
+    device.add(command)
     option("--out", default="separated", metavar="DIR", help="default: %(default)s; - is stdout")
     option("--recursive", action="store_true", help="look into the folders of folders too")
     option("--start", type=float, default=0.0, metavar="S", help="leave out the first seconds")
@@ -43,9 +39,22 @@ def add(commands):
     option(
         "--skip-existing", action="store_true", help="pass over tracks that have all their stems"
     )
+    option("--jobs", type=int, default=1, metavar="N", help="tracks at once; default: %(default)s")
+    option("--strict", action="store_true", help="fail on NaN and infinite samples")
+    option(
+        "--channels",
+        default="front",
+        choices=("front", "all"),
+        help="of more than two: the front pair (default), or all, in pairs",
+    )
     option("--stems", metavar="A,B", help="write only these stems; default: all")
     option("--two-stems", metavar="A", help="write this stem, and the rest of the mixture")
     option("--mix", metavar="A+B", help="write the sum of these stems, one file")
+    option(
+        "--aggregate",
+        metavar="NAME=A+B,...",
+        help="write such sums, under these names",
+    )
     option(
         "--format",
         default="wav",
@@ -67,92 +76,74 @@ def add(commands):
 
 def run(options) -> int:
     """Separate what the options name; 0, or 1 if some tracks failed."""
-    from xumx_jax import audio
     from xumx_jax.commands.report import Report
 
-    post = separation.given(options)
-    audio.check_format(options.format, options.bits, options.bitrate)
-    audio.check_range(options.start, options.duration)
-    check_choice(options.stems, options.two_stems, options.mix)
-    to_stdout = options.out == STDOUT
-    if to_stdout:
-        _check_stdout(options)
+    models, post = _check(options)
     with ExitStack() as stack:
+        stack.enter_context(signals.terminable())
         stdin = None
         if "-" in options.inputs:
             stdin = inputs.spool_stdin(stack.enter_context(inputs.temporary_folder()))
-        tracks, errors = inputs.find(options.inputs, Path(options.out), options.recursive, stdin)
-        if to_stdout and len(tracks) > 1:
+        out = Path(options.out)
+        tracks, errors, renamed = inputs.find(options.inputs, out, options.recursive, stdin)
+        if options.out == STDOUT and len(tracks) > 1:
             raise UserError(f"--out - takes one track; wanted a folder for {len(tracks)}")
-        report = Report(options.json, _given(options))
+        if renamed:
+            say(
+                "note",
+                f"{len(renamed)} tracks are called as others are: their stems go to longer names, "
+                f"such as {renamed[0].folder}",
+            )
+        report = Report(options.json, _given(options), tracks)
         status = INTERRUPTED
         try:
-            status = _separate_all(options, post, tracks, errors, report)
+            status = _separate_all(options, models, post, tracks, errors, report)
         except UserError:
             status = USER_ERROR
+            raise
+        except signals.Terminated as error:
+            status = error.status
             raise
         finally:
             report.write(status)
     return status
 
 
-def _separate_all(options, post, tracks, errors, report) -> int:
+def _check(options):
+    """Raise UserError on what makes no sense -> (models, options of a Separator)."""
     from xumx_jax import audio
 
+    models, post = weighted.parse(options.model), separation.given(options)
+    audio.check_format(options.format, options.bits, options.bitrate)
+    audio.check_range(options.start, options.duration)
+    check_choice(options.stems, options.two_stems, options.mix, options.aggregate)
+    if options.jobs < 1:
+        raise UserError(f"jobs is {options.jobs}; wanted 1 or more")
+    if options.out == STDOUT:
+        _check_stdout(options)
+    return models, post
+
+
+def _separate_all(options, models, post, tracks, errors, report) -> int:
+    from xumx_jax import audio
+    from xumx_jax.commands.failures import failed, relabelled
+
     for error in errors:
-        _failed({"input": None}, error, options, report)
+        failed(report, {"input": None}, error, options.debug)
     readable = []
     for track in tracks:
         try:
             audio.check_file(track.path)
             readable.append(track)
         except UserError as error:
-            _failed({"input": track.label}, _relabelled(error, track), options, report)
+            failed(report, {"input": track.label}, relabelled(error, track), options.debug)
     if readable:
+        device.choose(options.device)
         keep_compiled_code()
-        from tqdm import tqdm
+        from xumx_jax.commands.batch import separate
 
-        from xumx_jax.commands.batch import Batch, describe
-        from xumx_jax.loading import load_module
-        from xumx_jax.separation.separator import Separator
-
-        out = sys.stderr if options.out == STDOUT else sys.stdout
-        module, variables, info = load_module(options.model)
-        batch = Batch(Separator(module, variables, **post), options)
-        line, device = describe(options.model, info)
-        report.model(options.model, info, device)
-        print(line, file=out)
-        hidden = None if len(readable) > 1 else True  # None: where stderr is no terminal
-        with tqdm(
-            total=len(readable), unit="track", disable=hidden, leave=False, file=sys.stderr
-        ) as total:
-            for track in readable:
-                entry = {"input": track.label}
-                try:
-                    tqdm.write(batch.run(track, entry), file=out)
-                    report.tracks.append(entry)
-                except KeyboardInterrupt:
-                    report.tracks.append({**entry, "status": "interrupted"})
-                    raise
-                except Exception as error:
-                    _failed(entry, _relabelled(error, track), options, report)
-                total.update()
-    return SOME_FAILED if any(entry["status"] == "failed" for entry in report.tracks) else 0
-
-
-def _failed(entry, error, options, report):
-    entry |= {"status": "failed", "error": " ".join(str(error).split())}
-    report.tracks.append(entry)
-    label = entry["input"]
-    say_error(error, options.debug, f"{label}: " if label else "")
-
-
-def _relabelled(error, track):
-    """The same error, with what the user called the file in place of a temporary name."""
-    if isinstance(error, UserError):
-        text = str(error).replace(str(track.path), track.label)
-        return UserError(text).with_traceback(error.__traceback__)
-    return error
+        separate(models, post, readable, options, report)
+    return SOME_FAILED if report.some_failed() else 0
 
 
 def _given(options) -> dict:
@@ -162,6 +153,7 @@ def _given(options) -> dict:
 
 def _check_stdout(options):
     one = options.mix is not None or (options.stems is not None and "," not in options.stems)
+    one = one or (options.aggregate is not None and len(parse_aggregate(options.aggregate)) == 1)
     if not one or options.format != "wav":
         raise UserError("--out - gives one stem as wav; wanted --stems A or --mix A+B with it")
     if options.skip_existing:

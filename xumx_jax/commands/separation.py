@@ -18,6 +18,14 @@ def add(group) -> None:
     option("--wiener-frames", type=int, metavar="N", help="what the Wiener filter sees at a time")
     option("--residual", action="store_true", help="add a stem for what the model leaves")
     option(
+        "--shifts",
+        type=int,
+        default=0,
+        metavar="N",
+        help="average over N random shifts in time, N times the work; default: none",
+    )
+    option("--seed", type=int, default=0, metavar="S", help="of the shifts; default: %(default)s")
+    option(
         "--chunk-seconds",
         type=float,
         metavar="S",
@@ -47,6 +55,8 @@ def given(options) -> dict:
         wiener_frames=options.wiener_frames,
         chunk_seconds=chunk_seconds,
         overlap=0.25 if overlap is None else overlap,
+        shifts=options.shifts,
+        seed=options.seed,
     )
     check_options(**made)
     return {**made, "residual": options.residual}

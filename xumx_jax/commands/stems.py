@@ -1,5 +1,7 @@
 """Which stems are written, and how they are made of the separated ones and the mixture."""
 
+import json
+
 import numpy as np
 
 from xumx_jax.errors import UserError
@@ -7,31 +9,67 @@ from xumx_jax.errors import UserError
 REST = "rest"
 
 
-def choose(sources, stems=None, two_stems=None, mix=None) -> dict[str, dict[str | None, int]]:
+def choose(
+    sources, stems=None, two_stems=None, mix=None, aggregate=None
+) -> dict[str, dict[str | None, int]]:
     """What to write: {name: {source: factor}}, where the source None is the mixture.
 
     stems      "vocals,bass": these as they are
     two_stems  "vocals": it, and the mixture without it
     mix        "drums+bass": their sum, one stem
+    aggregate  "karaoke=drums+bass,voice=vocals": sums with names of their own, or the same as
+               Open-Unmix has it, '{"karaoke": ["drums", "bass"], "voice": ["vocals"]}'
 
-    At most one of the three is given; by default every source is written as it is. Raises
+    At most one of the four is given; by default every source is written as it is. Raises
     UserError on a name that the model does not have.
     """
-    check_choice(stems, two_stems, mix)
+    check_choice(stems, two_stems, mix, aggregate)
     if two_stems is not None:
         (name,) = _known([two_stems], sources)
         return {name: {name: 1}, REST: {None: 1, name: -1}}
     if mix is not None:
         names = _known(mix.split("+"), sources)
         return {"+".join(names): dict.fromkeys(names, 1)}
+    if aggregate is not None:
+        sums = parse_aggregate(aggregate)
+        return {name: dict.fromkeys(_known(parts, sources), 1) for name, parts in sums.items()}
     names = sources if stems is None else _known(stems.split(","), sources)
     return {name: {name: 1} for name in names}
 
 
-def check_choice(stems, two_stems, mix):
-    """Raise UserError if more than one is given."""
-    if sum(given is not None for given in (stems, two_stems, mix)) > 1:
-        raise UserError("wanted only one of --stems, --two-stems and --mix")
+def check_choice(stems, two_stems, mix, aggregate=None):
+    """Raise UserError if more than one is given, or `aggregate` cannot be read."""
+    if sum(given is not None for given in (stems, two_stems, mix, aggregate)) > 1:
+        raise UserError("wanted only one of --stems, --two-stems, --mix and --aggregate")
+    if aggregate is not None:
+        parse_aggregate(aggregate)
+
+
+def parse_aggregate(text) -> dict[str, list[str]]:
+    """Read what `--aggregate` was given -> {name: stems to add}. Raises UserError."""
+    if text.lstrip().startswith("{"):
+        try:
+            pairs = json.loads(text, object_pairs_hook=list)
+        except ValueError as error:
+            raise UserError(f"--aggregate {text}: is no JSON ({error})") from None
+        pairs = [(name, [parts] if isinstance(parts, str) else parts) for name, parts in pairs]
+    else:
+        pairs = [
+            (name.strip(), parts.split("+") if equals else None)
+            for name, equals, parts in (term.partition("=") for term in text.split(","))
+        ]
+    for name, parts in pairs:
+        if not isinstance(parts, list) or not parts or {type(part) for part in parts} != {str}:
+            raise UserError(f"--aggregate {text}: wanted NAME=A+B,..., or JSON lists by name")
+        if not name or name in (".", "..") or set(name) & set("/\\\0"):
+            raise UserError(f"--aggregate {text}: {name!r} cannot be the name of a file")
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"--aggregate {text}: two stems are called {name!r}")
+    if not names:
+        raise UserError(f"--aggregate {text}: names no stem")
+    return dict(pairs)
 
 
 def _known(names, sources) -> list[str]:
@@ -57,15 +95,20 @@ def make(chosen, separated, heard) -> dict:
     return made
 
 
-def heard(mix, channels):
-    """The part of the mixture that was separated: as many channels, and finite."""
-    return np.nan_to_num(mix[:channels], nan=0, posinf=0, neginf=0)
+class NullError:
+    """How far all stems together are from the mixture, told block by block."""
 
+    def __init__(self):
+        self._power = self._rest = 0.0
 
-def null_error_db(heard, stems) -> float | None:
-    """How far all stems together are from the mixture, in dB below it; None for a silent one."""
-    power = float(np.square(heard, dtype=np.float64).sum())
-    if not power:
-        return None
-    rest = float(np.square(sum(stems.values()) - heard, dtype=np.float64).sum())
-    return float(10 * np.log10(max(rest / power, 1e-20)))
+    def add(self, heard, stems):
+        """Count the next samples of the mixture and of {name: stem}, all [channel, time]."""
+        self._power += float(np.square(heard, dtype=np.float64).sum())
+        rest = sum(stems.values()) - heard
+        self._rest += float(np.square(rest, dtype=np.float64).sum())
+
+    def db(self) -> float | None:
+        """In dB below the mixture; None for a silent one."""
+        if not self._power:
+            return None
+        return float(10 * np.log10(max(self._rest / self._power, 1e-20)))

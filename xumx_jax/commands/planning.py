@@ -1,0 +1,169 @@
+"""How long a batch will take and what it will write, before it begins."""
+
+import heapq
+import shutil
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from xumx_jax import audio
+from xumx_jax.audio.formats import BITRATES, BITS, is_float, stored_rate
+from xumx_jax.audio.resample import resampled_length
+from xumx_jax.audio.riff import file_bytes
+from xumx_jax.errors import UserError
+
+# Seconds of music a second, of one full-size model: what to expect until a track has been measured
+USUAL_SPEED = {"cpu": 20, "gpu": 150, "tpu": 150}
+# {format: the least of what is expected that a file of music may come to}. wav is exact; silence
+# compresses to next to nothing, so an estimate alone must not stop anybody.
+_SURE = {"wav": 1.0, "flac": 0.1, "mp3": 0.9, "ogg": 0.2, "m4a": 0.2, "opus": 0.2}
+_FLAC = 0.6  # of what the samples take
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is expected of one track: seconds of music, bytes of its stems, and while it runs.
+
+    `spool` are bytes that are needed in the stems' folder until the gain of all is known.
+    """
+
+    seconds: float = 0.0
+    stems: int = 0
+    spool: int = 0
+    there: int = 0  # bytes of stems of an earlier run, which these replace
+
+
+class Plan:
+    """The sizes of all tracks. Raises UserError if the disk cannot hold their stems."""
+
+    def __init__(self, tracks, job, speed: float):
+        self.options, self.speed, self._measured = job.options, speed, False
+        self.sizes = [measure(track, job) for track in tracks]
+        self.seconds = [size.seconds for size in self.sizes]
+        self._left = sum(self.seconds)
+        self._tight = False
+        self.free, self.wanted = None, sum(size.stems for size in self.sizes)
+        if tracks and self.options.out != "-":
+            self._check_disk(tracks[0].folder)
+
+    def _check_disk(self, folder):
+        place = next(part for part in folder.absolute().parents if part.is_dir())
+        self.free = shutil.disk_usage(place).free
+        sure = _SURE[self.options.format]
+        if self._most(sure) > self.free:
+            raise UserError(
+                f"{self.options.out}: the stems need {in_bytes(self._most(sure))} and the disk has "
+                f"{in_bytes(self.free)} left; wanted another --out, fewer --stems or "
+                "a --format that takes less, such as flac or m4a"
+            )
+        self._tight = self._most(1.0) > self.free
+
+    def _most(self, part) -> float:
+        """The most that the batch has on the disk at any time beyond what is there now."""
+        extra = [size.spool + min(size.there, part * size.stems) for size in self.sizes]
+        grown = sum(part * size.stems - size.there for size in self.sizes)
+        return grown + sum(heapq.nlargest(self.options.jobs, extra))
+
+    def warnings(self) -> list[str]:
+        """What may go wrong."""
+        if not self._tight:
+            return []
+        return [
+            f"{self.options.out}: the stems may need {in_bytes(self._most(1.0))} and the disk has "
+            f"{in_bytes(self.free)} left"
+        ]
+
+    def line(self, device: str) -> str:
+        """What to say before a batch of several tracks."""
+        known = f"{in_time(self._left)} of music"
+        if not all(self.seconds):
+            known = f"at least {known}" if self._left else "music of unknown length"
+        about = "" if self.options.format == "wav" else "about "
+        room = "" if self.free is None else f" ({in_bytes(self.free)} free)"
+        text = f"{len(self.sizes)} tracks, {known}: {about}{in_bytes(self.wanted)} of stems{room}"
+        if self._left:
+            text += (
+                f", about {in_time(self._left / self.speed)} at {self.speed:.3g} x real time "
+                f"(usual for a {device}; the first track will tell)"
+            )
+        return text
+
+    def measured(self, entry, done: bool, left: int, took: float) -> str | None:
+        """Take note that a track has ended, `took` seconds after the first began.
+
+        The first that is done gives a new estimate, if tracks are `left`.
+        """
+        seconds = entry.get("seconds", 0.0)
+        self._left = max(0.0, self._left - seconds)
+        if self._measured or not done or not seconds:
+            return None
+        self._measured = True
+        if not (left and self._left):
+            return None
+        speed = seconds / took * min(self.options.jobs, left + 1)
+        return f"about {in_time(self._left / speed)} left, at {speed:.3g} x real time"
+
+
+def measure(track, job) -> Size:
+    """Look at a track's header; one that cannot be read counts nothing, and fails in its turn."""
+    options = job.options
+    try:
+        with audio.open_blocks(track.path, options.start, options.duration) as blocks:
+            rate, channels, frames = blocks.rate, blocks.channels, blocks.frames
+        tags = audio.read_tags(track.path)
+    except (UserError, OSError):
+        return Size()
+    if frames is None:
+        frames = guess_frames(track.path, rate, options)
+    if options.channels == "front":
+        channels = min(2, channels)
+    kept = job.separator.rate if options.rate == "model" else rate
+    samples = resampled_length(frames, rate, kept)
+    paths = job.paths(track)
+    stems = sum(stem_bytes(options, kept, samples, channels, tags.of_stem(name)) for name in paths)
+    exact = is_float(options.format, options.bits)
+    spool = 0 if exact else 4 * channels * samples * len(paths)
+    there = sum(path.stat().st_size for path in paths.values() if path.is_file())
+    return Size(frames / rate, stems, spool, there)
+
+
+def guess_frames(path, rate, options) -> int:
+    """What FFmpeg takes the length for, of formats that do not state it."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            seconds = (container.duration or 0) / 1e6
+    except (av.FFmpegError, ValueError):
+        return 0
+    seconds = max(0.0, seconds - options.start)
+    return round(rate * min(seconds, options.duration or seconds))
+
+
+def stem_bytes(options, rate, samples, channels, tags) -> int:
+    """The size of one stem: exact for wav, for others what is usual."""
+    form = options.format
+    bits = options.bits or BITS.get(form, ("16",))[0]
+    if form == "wav":
+        return file_bytes(samples, channels, bits, tags)
+    if form == "flac":
+        return round(_FLAC * samples * channels * int(bits) / 8) + len(tags.cover or b"")
+    kbits = options.bitrate or BITRATES[form][0]
+    seconds = samples / rate
+    if form == "ogg":  # its qualities are of 44.1 kHz
+        kbits *= min(1.0, stored_rate(form, rate) / 44100)
+    return round(seconds * 1000 * kbits * channels / 2 / 8) + len(tags.cover or b"")
+
+
+def in_bytes(count) -> str:
+    """1234567 -> "1.2 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}" if unit != "bytes" else f"{count:.0f} bytes"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def in_time(seconds) -> str:
+    """75 -> "1:15"."""
+    return tqdm.format_interval(seconds)
