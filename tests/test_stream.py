@@ -34,8 +34,8 @@ def joined(stream):
 def short(separator, seconds, context):
     """Let the engine take segments and context of about these lengths."""
     engine = separator.engine
-    engine.segment = engine._blocks_in(seconds) * engine.most
-    engine.context = engine._blocks_in(context) * engine.most
+    engine.segment = engine._whole_blocks(seconds)
+    engine.context = round(context * RATE / 32)
     return separator
 
 
@@ -50,6 +50,17 @@ def test_a_stream_equals_the_whole(options, channels, rate):
             streamed = joined(separator.stream(cut(mix, sizes), rate))
             assert streamed.shape == whole.shape
             np.testing.assert_allclose(streamed, whole, atol=2e-6)
+
+
+def test_chunks_that_overlap_know_what_is_behind_their_borders():
+    mix = noise(60000)
+    whole = stack(Separator(*MODEL)(mix, RATE))
+    separator = Separator(*MODEL, chunk_seconds=2, overlap=0.5)
+    assert separator.engine.segment == 240 and separator.engine.context == 125
+    assert np.abs(stack(separator(mix, RATE)) - whole).max() < 1e-6 * np.abs(whole).max()
+    whole = stack(Separator(*MODEL, niter=0)(mix, RATE))
+    blended = stack(Separator(*MODEL, niter=0, chunk_seconds=2, overlap=0.5, batch=4)(mix, RATE))
+    assert 10 * np.log10(np.square(whole).sum() / np.square(blended - whole).sum()) > 30
 
 
 def test_a_stream_of_nothing_gives_nothing():
@@ -112,7 +123,7 @@ def test_where_memory_is_short_batches_are_halved_then_chunks():
     mix = noise(90000)
     separator = Separator(*model, niter=0, chunk_seconds=2.5, batch=32)
     usual = separator.engine._run
-    separator.engine._run = Shortage(usual, lambda cuts, size, rows: rows * size, 90000)
+    separator.engine._run = Shortage(usual, lambda cuts, size, rows, level: rows * size, 90000)
     with pytest.warns(UserWarning, match="little memory: going on with") as told:
         stems = joined(separator.stream(cut(mix, (8000,)), RATE))
     said = [str(warning.message).rpartition("with ")[2] for warning in told]
@@ -126,7 +137,7 @@ def test_where_memory_is_short_batches_are_halved_then_chunks():
         smaller = joined(separator.stream(cut(mix, (8000,)), RATE))
     wanted = stack(Separator(*model, niter=0, chunk_seconds=1.25, batch=devices)(mix, RATE))
     np.testing.assert_allclose(smaller, wanted, atol=1e-6)
-    separator.engine._run = Shortage(usual, lambda cuts, size, rows: 1, 0)
+    separator.engine._run = Shortage(usual, lambda cuts, size, rows, level: 1, 0)
     with pytest.raises(UserError, match=r"too little memory even for chunks of 1.25 s; wanted"):
         separator(mix, RATE)
 

@@ -46,7 +46,7 @@ def given(options) -> dict:
 
     chunk_seconds, overlap = options.chunk_seconds, options.overlap
     if overlap is not None and chunk_seconds is None:
-        chunk_seconds = 10.0
+        chunk_seconds = 60.0 if overlap else 10.0
     made = dict(
         niter=options.niter,
         softmask=options.softmask,

@@ -214,21 +214,22 @@ class UMX(nn.Module):
         size = wide * magnitudes**self.power
         return Stems(wave, (turned(masked),), (turned(mask),), (turned(size),))
 
-    def masks(self, magnitudes: Array, train: bool = False) -> Array:
+    def masks(self, magnitudes: Array, train: bool = False, level: Array | None = None) -> Array:
         """Mask for magnitudes [batch, channel, bin, frame]: [batch, source, channel, bin, frame].
 
         The network alone, for callers with a transform of their own. A model with one channel
-        returns one channel.
+        returns one channel. `level` (`transforms.bands.level_of`) is that of the whole track, for
+        models with bands; None takes that of the excerpt.
         """
         # [batch, channel, bin, frame] -> [batch, frame, channel, bin]
-        return turned(self._widen(self._network(magnitudes.transpose(0, 3, 1, 2), train)))
+        return turned(self._widen(self._network(magnitudes.transpose(0, 3, 1, 2), train, level)))
 
-    def _network(self, magnitudes: Array, train: bool) -> Array:
+    def _network(self, magnitudes: Array, train: bool, level: Array | None = None) -> Array:
         """[batch, frame, channel, bin] -> [source, batch, frame, channel, bin or band]."""
-        hidden = self.encode(magnitudes, train)
+        hidden = self.encode(magnitudes, train, level)
         return self.decode(hidden, self.recur(hidden, train), train)
 
-    def encode(self, magnitudes: Array, train: bool = False) -> Array:
+    def encode(self, magnitudes: Array, train: bool = False, level: Array | None = None) -> Array:
         """Encode [batch, frame, channel, bin] as [source, batch, frame, hidden].
 
         X-UMX averages over the sources: its source axis has length 1.
@@ -240,14 +241,14 @@ class UMX(nn.Module):
                     f"the magnitudes have {channels} channels, the model {self.channels}"
                 )
             magnitudes = magnitudes.mean(2, keepdims=True)
-        x = self.features(magnitudes.swapaxes(1, 2)).swapaxes(1, 2)
+        x = self.features(magnitudes.swapaxes(1, 2), level).swapaxes(1, 2)
         x = self.enc(self._every(x[None]), train)
         return x.mean(0, keepdims=True) if self.bridge else x
 
-    def features(self, magnitudes: Array) -> Array:
+    def features(self, magnitudes: Array, level: Array | None = None) -> Array:
         """What the encoder normalises, [batch, channel, frame, bin or band]."""
         if self.bands is not None:
-            return log_bands(magnitudes, self.bands)
+            return log_bands(magnitudes, self.bands, level)
         if self.max_bin is not None:
             bins = self.max_bin
         else:

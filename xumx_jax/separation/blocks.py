@@ -12,6 +12,8 @@ from jax import Array, lax
 from xumx_jax.layers.dense import PRECISION
 from xumx_jax.layers.lstm import halve
 from xumx_jax.layers.norm import BatchNorm
+from xumx_jax.transforms.bands import log_bands, loudness, pool
+from xumx_jax.transforms.scales import band_of_bin
 
 
 def fold(module, variables) -> dict:
@@ -69,17 +71,35 @@ def spectrum(transform, wave: Array) -> Array:
     return jnp.fft.rfft(transform.cut(wave, frames) * transform.window(np.float32))
 
 
-def encode(module, encoder, wave: Array) -> Array:
-    """Stage 1: [channel, time] -> [source, frame, hidden], or [1, ...] for X-UMX."""
+def encode(module, encoder, wave: Array, level: Array | None) -> Array:
+    """Stage 1: [channel, time] -> [source, frame, hidden], or [1, ...] for X-UMX.
+
+    `level` is that of the whole track, for models with bands.
+    """
     kernel, shift = encoder
-    size = jnp.abs(spectrum(module.transform, wave))
-    if module.channels == 1:
-        size = size.mean(0, keepdims=True)
-    x = size[..., : kernel.shape[0] // module.channels] ** module.power
-    x = x.swapaxes(0, 1).reshape(x.shape[1], -1)  # [frame, channel * bin]
+    size = heard(module, wave)
+    if module.bands is None:
+        x = size[..., : kernel.shape[0] // module.channels] ** module.power
+    else:
+        x = log_bands(size[None], module.bands, level)[0]
+    x = x.swapaxes(0, 1).reshape(x.shape[1], -1)  # [frame, channel * feature]
     y = jnp.tanh(jnp.matmul(x, kernel, precision=PRECISION) + shift)
     y = y.reshape(len(y), len(module.sources), -1).swapaxes(0, 1)
     return y.mean(0, keepdims=True) if module.bridge else y
+
+
+def heard(module, wave: Array) -> Array:
+    """Magnitudes of [channel, time] in as many channels as the model has, [channel, frame, bin]."""
+    size = jnp.abs(spectrum(module.transform, wave))
+    return size.mean(0, keepdims=True) if module.channels == 1 else size
+
+
+def band_loudness(module, wave: Array, frames: Array) -> tuple[Array, Array]:
+    """The sums of `transforms.bands.loudness` over the first `frames` frames, those that exist."""
+    energy = pool(jnp.square(heard(module, wave)), module.bands).mean((0, 2))
+    energy = energy * (jnp.arange(len(energy)) < frames)
+    squared, plain = loudness(energy[:, None])
+    return squared[0, 0], plain[0, 0]
 
 
 def recur(x, state, weights, frames: Array, backward: bool):
@@ -110,7 +130,7 @@ def recur(x, state, weights, frames: Array, backward: bool):
 def decode(module, decoder, wave, hidden: Array, latent: Array, frames: Array):
     """Stage 3: one block -> (function of a source and channel, counted together; spectrum).
 
-    The function gives what the mask's activation is applied to, [frame, bin]. The spectrum
+    The function gives what the mask's activation is applied to, [frame, bin or band]. The spectrum
     [channel, frame, bin] is the mixture's. `hidden` and `latent` are [source or 1, frame, hidden],
     and of the frames only the first `frames` exist.
     """
@@ -132,11 +152,13 @@ def masked(module, decoder, wave, hidden, latent, frames) -> tuple[Array, Array]
     """Arguments as of `decode` -> magnitudes of [source, channel, frame, bin], and the spectrum."""
     logits, spec = decode(module, decoder, wave, hidden, latent, frames)
     mask = lax.map(logits, jnp.arange(len(decoder[1][0])))
-    mask = mask.reshape(len(module.sources), module.channels, *spec.shape[1:])
+    mask = mask.reshape(len(module.sources), module.channels, *mask.shape[1:])
     if module.activation == "relu":
         mask = jax.nn.relu(mask)
     else:
         mask = jax.nn.softmax(jnp.concatenate([mask, jnp.zeros_like(mask[:1])]), axis=0)[:-1]
+    if module.bands is not None:
+        mask = mask[..., band_of_bin(module.bands, spec.shape[-1])]
     return mask ** (1 / module.power) * jnp.abs(spec), spec
 
 

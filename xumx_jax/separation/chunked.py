@@ -13,23 +13,26 @@ from jax.sharding import PartitionSpec as P
 from xumx_jax.separation import shortage
 from xumx_jax.separation.chunks import Blender, triangle
 from xumx_jax.separation.feed import Feed
+from xumx_jax.separation.level import Level
 from xumx_jax.wiener import wiener
 
+WINDOW_FRAMES = 240  # of the filter where neither option nor model say; as in `staged`
 LEAST_SECONDS = 1.0  # a shorter chunk is not tried when memory is short
 
 
 def separate_chunk(
-    module, variables, mix: Array, *, niter=1, window_frames=None, **options
+    module, variables, mix: Array, level=None, *, niter=1, window_frames=None, **options
 ) -> Array:
     """Separate one chunk: [channel, time] -> [source, channel, time], every sample kept.
 
     The model's masks give magnitudes; `wiener`, with its `options`, turns them into spectra,
-    `window_frames` at a time.
+    `window_frames` at a time. `level` as in the model's `masks`.
     """
     transform = module.transform
     spec = transform.forward(mix)
     size = jnp.abs(spec)
-    masks = module.apply(variables, size[None], method="masks")[0]
+    heard = {} if level is None else {"level": level}
+    masks = module.apply(variables, size[None], method="masks", **heard)[0]
     masks = masks ** (1 / getattr(module, "power", 1))  # of magnitudes, whatever the model masks
     filter = partial(wiener, iterations=niter, **options)
     spec = in_windows(filter, masks * size, spec, window_frames)
@@ -58,21 +61,32 @@ class Chunked:
     """`stream(blocks [channel, time], tick)` -> [source, channel, time], in chunks.
 
     chunk     samples; of a stream that is shorter, the next power of two that holds it
-    overlap   part that neighbours share, cross-faded, the last chunk moved back to end with the
-              stream; with 0 chunks butt, and the last one is what is left
+    overlap   part that neighbours share, cross-faded; with 0 chunks butt, and the last one is what
+              is left
     batch     chunks that run at once
+
+    With an overlap chunks are to give what the whole would: they begin on the whole's grid of
+    frames, because masks of other frames differ by 25 dB, and where they are long enough on that
+    of the filter's windows; the last one is moved back, and what it still has behind the end is
+    reflected; and models with bands are told the level of up to ten minutes.
     """
 
-    def __init__(self, module, variables, post: dict, chunk: int, overlap: float, batch: int):
-        self.module, self.post = module, post
-        self.chunk, self.overlap, self.batch = chunk, overlap, batch
+    def __init__(self, module, variables, post: dict, chunk: float, overlap: float, batch: int):
+        self.module, self.post = module, dict(post)
+        self.overlap, self.batch = overlap, batch
+        if overlap:
+            self.post["window_frames"] = post["window_frames"] or WINDOW_FRAMES
+        self._fit(chunk)
         self.devices = jax.local_devices()
         self._variables, self._placed = variables, None
 
     def stream(self, blocks, tick):
         """Separate a stream; `tick` is called with the samples that are done."""
         feed, blender, at, first = Feed(blocks), Blender(), 0, True
+        banded = self.overlap and getattr(self.module, "bands", None)
+        level = Level(self.module) if banded else None
         while True:
+            now = level and level.hear(feed, at)
             size, starts, last = self._plan(feed, at)
             if not starts:
                 return
@@ -80,7 +94,7 @@ class Chunked:
             # a stream of few chunks runs them alone, and what is left has a shape of its own
             alone = last and (first or not self.overlap)
             try:
-                pieces = self._run(cuts, size, len(cuts) if alone else self.batch)
+                pieces = self._run(cuts, size, len(cuts) if alone else self.batch, now)
             except JaxRuntimeError as error:
                 if not shortage.is_shortage(error):
                     raise
@@ -95,7 +109,7 @@ class Chunked:
                 for start, piece in zip(starts, pieces, strict=True):
                     yield from _some(blender.take(start))
                     blender.add(start, piece, triangle(size))
-                at = starts[-1] + self._step()
+                at = starts[-1] + self.step
             feed.drop(starts[-1])
             if last:
                 yield from _some(blender.take(feed.end))
@@ -103,12 +117,23 @@ class Chunked:
             if last:
                 return
 
-    def _step(self):
-        return max(1, round(self.chunk * (1 - self.overlap)))
+    def _fit(self, samples):
+        """Choose chunk and step; with an overlap these are whole hops, or windows of the filter."""
+        self.chunk = self.step = max(1, round(samples))
+        self.unit = 1
+        if not self.overlap:
+            return
+        unit = hop = self.module.hop
+        if self.post["niter"] or self.post["residual"]:
+            unit = self.post["window_frames"] * hop
+            if samples < 1.5 * unit:
+                unit = hop
+        self.unit, self.chunk = unit, max(1, round(samples / unit)) * unit
+        self.step = max(1, int(self.chunk * (1 - self.overlap)) // unit) * unit
 
     def _plan(self, feed, at):
         """Read as far as the next batch needs -> (chunk, its starts, whether they are the last)."""
-        chunk, step = self.chunk, self._step()
+        chunk, step = self.chunk, self.step
         # one sample more tells whether the chunk is the last one
         feed.reach(at + (self.batch - 1) * step + chunk + 1)
         starts = []
@@ -124,7 +149,9 @@ class Chunked:
             return feed.end - at, [at] if at < feed.end else [], True
         if feed.end <= chunk and feed.end:
             return self._bucket(feed.end), [0], True
-        return chunk, [*starts, feed.end - chunk] if feed.end else [], True
+        if not feed.end:
+            return chunk, [], True
+        return chunk, [*starts, -(-(feed.end - chunk) // self.unit) * self.unit], True
 
     def _bucket(self, length):
         """The chunk for a short stream: they share a few shapes."""
@@ -133,7 +160,7 @@ class Chunked:
             size *= 2
         return min(size, self.chunk)
 
-    def _run(self, cuts, size, rows):
+    def _run(self, cuts, size, rows, level=None):
         """Separate chunks of at most `size` -> [chunk, source, channel, time]."""
         run, everywhere, each = compile_chunks(
             self.module, tuple(self.devices), tuple(self.post.items())
@@ -144,7 +171,11 @@ class Chunked:
         stacked = np.zeros((rows, cuts[0].shape[0], size), np.float32)
         for row, cut in zip(stacked, cuts, strict=False):
             row[:, : cut.shape[1]] = cut
-        return np.asarray(run(self._placed, each(stacked)))[: len(cuts)]
+            missing = size - cut.shape[1]
+            if 0 < missing < self.unit and size == self.chunk:  # the last of many
+                row[:] = np.pad(cut, ((0, 0), (0, missing)), mode="reflect")
+        level = None if level is None else everywhere(level)
+        return np.asarray(run(self._placed, each(stacked), level))[: len(cuts)]
 
     def _shrink(self):
         """Halve what runs at once, then the chunk, because memory is short."""
@@ -153,7 +184,7 @@ class Chunked:
             self.batch = max(len(self.devices), self.batch // 2)
             shortage.tell(f"batches of {self.batch} chunks")
         elif self.chunk // 2 >= least:
-            self.chunk //= 2
+            self._fit(self.chunk / 2)
             shortage.tell(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
         else:
             raise shortage.give_up(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
@@ -165,14 +196,15 @@ def _some(samples):
 
 @lru_cache(maxsize=8)
 def compile_chunks(module, devices: tuple, post: tuple):
-    """The function `(variables, mix [chunk, channel, time])` and how to place its arguments.
+    """The function `(variables, mix [chunk, channel, time], level)`, how to place its arguments.
 
-    Chunks are spread over the devices. Compiled once a model, however many Separators share it.
+    `level` is that of the whole for models with bands, or None. Chunks are spread over the devices.
+    Compiled once a model, however many Separators share it.
     """
     one = partial(separate_chunk, module, **dict(post))
 
-    def batched(variables, mix):
-        return jax.vmap(partial(one, variables))(mix)
+    def batched(variables, mix, level):
+        return jax.vmap(lambda chunk: one(variables, chunk, level))(mix)
 
     if len(devices) == 1:
         on_device = partial(jax.device_put, device=devices[0])
@@ -180,7 +212,7 @@ def compile_chunks(module, devices: tuple, post: tuple):
     # jit alone would gather all chunks on every device at the FFTs.
     mesh = Mesh(np.array(devices), ("chunk",))
     spread = jax.shard_map(
-        batched, mesh=mesh, in_specs=(P(), P("chunk")), out_specs=P("chunk"), check_vma=False
+        batched, mesh=mesh, in_specs=(P(), P("chunk"), P()), out_specs=P("chunk"), check_vma=False
     )
     everywhere = partial(jax.device_put, device=NamedSharding(mesh, P()))
     each = partial(jax.device_put, device=NamedSharding(mesh, P("chunk")))

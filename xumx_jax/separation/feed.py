@@ -38,6 +38,27 @@ class Feed:
         ]
         return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
+    def frames(self, transform, first: int, last: int) -> np.ndarray:
+        """The samples that frames `first` to `last` (exclusive) of a transform cover, and no more.
+
+        The stream's beginning, and its end once it is over, are reflected as the transform does.
+        """
+        begin = first * transform.hop - transform.n_fft // 2
+        stop = (last - 1) * transform.hop + transform.n_fft - transform.n_fft // 2
+        left, right = max(0, -begin), max(0, stop - self.end)
+        # as much as is to be reflected, where there is so much
+        start = max(0, min(begin, self.end - right - 1))
+        wave = self.cut(start, min(self.end, max(stop, left + 1)))
+        if left or right:
+            wave = np.pad(wave, ((0, 0), (left, right)), mode="reflect")
+        return wave[:, left + begin - start :][:, : stop - begin]
+
+    def complete(self, transform) -> int:
+        """How many frames are known: all of them once the stream is over."""
+        if self.over:
+            return transform.frames(self.end)
+        return max(0, (self.end - transform.n_fft // 2) // transform.hop)
+
     def drop(self, before: int) -> None:
         """Forget what lies wholly before that position."""
         while self._parts and self._parts[0][0] + self._parts[0][1].shape[1] <= before:

@@ -13,7 +13,7 @@ from xumx_jax.separation.meter import CALLBACK, Meter
 from xumx_jax.separation.options import FILTERS, check_options
 from xumx_jax.separation.tidy import Tidy
 
-CHUNK_SECONDS = 10.0  # for models that cannot take the whole track in stages
+CHUNK_SECONDS = 10.0  # where the model does not run in stages
 SHIFT_SECONDS = 0.5  # the largest
 
 
@@ -24,12 +24,13 @@ class Separator:
     filter          whose Wiener filter, a key of FILTERS; None: as the model's original has it,
                     Open-Unmix's for Open-Unmix, norbert's for the others
     wiener_frames   frames that it sees at a time; None: as the original
-    chunk_seconds   None takes the whole track at once where the model can be run in stages
-                    (`separation.staged`: up to ten minutes the result has no borders, and memory
-                    does not grow beyond them), else chunks of 10 s
-    overlap         what neighbouring chunks share, cross-faded; 0 butts them, each with its own
-                    edges and statistics and the last one shorter: the original programs' protocol
-    batch           chunks run at once; None: one a device
+    chunk_seconds   None takes ten minutes at once where the model can be run in stages
+                    (`separation.staged`), so that shorter tracks have no borders, else 10 s
+    overlap         what neighbouring chunks share: in stages so that either side knows what comes
+                    behind the border, else cross-faded. 0 butts them, each with its own edges and
+                    statistics and the last one shorter: the original programs' protocol
+    batch           None: stages where the model can; a number: so many chunks at once, spread over
+                    the devices
     shifts          average so many runs on the track moved by up to half a second; 0: one, unmoved
     seed            of the shifts
 
@@ -85,12 +86,16 @@ class Separator:
             niter=niter, softmask=softmask, alpha=alpha, logit=logit, residual=residual
         )
         self.post |= {"window_frames": wiener_frames or usual_frames, **rules}
-        if chunk_seconds is None and staged.can_stage(module):
-            # streams that run side by side share the room of one
-            room = staged.SEGMENT_SECONDS / max(1, shifts)
-            self.engine = staged.WholeTrack(module, variables, segment_seconds=room, **self.post)
+        if staged.can_stage(module) and overlap and batch is None:
+            room = {}
+            if chunk_seconds is not None:
+                room["segment_seconds"] = chunk_seconds * (1 - overlap)
+                room["context_seconds"] = chunk_seconds * overlap / 2
+            elif shifts:  # streams that run side by side share the room of one
+                room["segment_seconds"] = staged.SEGMENT_SECONDS / shifts
+            self.engine = staged.WholeTrack(module, variables, **room, **self.post)
         else:
-            chunk = max(1, round(self.rate * (chunk_seconds or CHUNK_SECONDS)))
+            chunk = self.rate * (chunk_seconds or CHUNK_SECONDS)
             batch = batch or len(jax.local_devices())
             self.engine = Chunked(module, variables, self.post, chunk, overlap, batch)
         draw = np.random.default_rng(seed)

@@ -13,10 +13,6 @@ folded into the kernels once. On a CPU blocks and sources run from several host 
 one scan is one core's work and XLA runs the scans of one program one after another.
 """
 
-import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +25,8 @@ from xumx_jax.models.umx import UMX
 from xumx_jax.separation import blocks, shortage
 from xumx_jax.separation.feed import Feed
 from xumx_jax.separation.joint import Joint, block_weight
+from xumx_jax.separation.level import Level
+from xumx_jax.separation.threads import ahead, host_threads, threads
 from xumx_jax.wiener import wiener
 
 # Also the window of the Wiener filter's statistics where none is given: 5.6 s. Four stereo spectra
@@ -37,13 +35,12 @@ BLOCK_FRAMES = 240
 SEGMENT_SECONDS = 600.0
 LEAST_SECONDS = 30.0  # a shorter segment is not tried when memory is short
 CONTEXT_SECONDS = 15.0
-THREADS = 4
 POST = ("iterations", "softmask", "alpha", "logit", "residual", "difference", "epsilon")
 
 
 def can_stage(module) -> bool:
-    """Whether `module` is a UMX whose features need no statistics of the whole excerpt."""
-    return isinstance(module, UMX) and module.bands is None
+    """Whether `module` is a UMX."""
+    return isinstance(module, UMX)
 
 
 # Compiled once a model, however many Separators share it.
@@ -85,6 +82,7 @@ class WholeTrack:
         residual=False,
         window_frames=None,
         segment_seconds=SEGMENT_SECONDS,
+        context_seconds=CONTEXT_SECONDS,
         **options,
     ):
         self.module, self.transform = module, module.transform
@@ -92,12 +90,13 @@ class WholeTrack:
         # without statistics there is nothing that a window could change
         self.window_frames = window_frames if niter or residual else None
         self.most = self.window_frames or BLOCK_FRAMES
-        self.segment = self._blocks_in(segment_seconds) * self.most
-        self.context = self._blocks_in(CONTEXT_SECONDS) * self.most
+        self.segment = self._whole_blocks(segment_seconds)
+        self.context = round(context_seconds * module.sample_rate / module.hop)
         self.threads = host_threads()
         self._post = {"iterations": niter, "residual": residual, **options}
         plain = not (niter or options.get("softmask") or residual)
-        self._masks_alone = plain and module.activation == "relu" and module.power == 1
+        direct = module.activation == "relu" and module.power == 1 and module.bands is None
+        self._masks_alone = plain and direct
         weights = jax.tree.map(jnp.asarray, blocks.fold(module, variables))
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
         # [source][layer][direction] -> (w_ih, w_hh, bias)
@@ -112,13 +111,15 @@ class WholeTrack:
     def stream(self, blocks, tick):
         """Separate a stream, every sample kept; `tick` is called with the samples that are done."""
         feed, at, joint = Feed(blocks), 0, Joint(self.transform)
+        level = Level(self.module) if self.module.bands else None
         while True:
             segment = None  # its samples are not needed while the next are read
             segment = self._next(feed, at)
             if segment is None:
                 return
+            now = level and level.hear(feed, at * self.transform.hop)
             try:
-                for done, piece, size in self._separate(segment, tick):
+                for done, piece, size in self._separate(segment, now, tick):
                     # `at` moves on first: memory may run short after some blocks of the segment
                     at = segment.edges[done + 1]
                     for samples in joint.add(piece, size):
@@ -133,40 +134,40 @@ class WholeTrack:
                 tick(feed.end)
                 return
 
-    def _blocks_in(self, seconds) -> int:
-        return max(1, round(seconds * self.module.sample_rate / self.module.hop / self.most))
+    def _whole_blocks(self, seconds) -> int:
+        """As many frames, in whole blocks."""
+        frames = seconds * self.module.sample_rate / self.module.hop
+        return max(1, round(frames / self.most)) * self.most
 
     def _next(self, feed, at) -> Segment | None:
         """Read what the segment that begins with frame `at` needs; None for an empty stream."""
         hop, half, most = self.transform.hop, self.transform.n_fft // 2, self.most
         stop = at + self.segment
         first, last = max(0, at - self.context), stop + self.context
-        known = feed.reach((last - 1) * hop + half + 1)
+        # what is left for the last segment is never less than a block
+        known = feed.reach((stop + max(self.context, most) - 1) * hop + half + 1)
         if not feed.end:
             return None
-        if not known:  # the rest, which is longer than the context
+        if not known:
             stop = last = self.transform.frames(feed.end)
-        begin = max(0, first * hop - half)
-        feed.drop(begin)
-        wave = feed.cut(begin, (last - 1) * hop + half if known else feed.end)
-        edges = (0 if first else half, 0 if known else half)
-        padded = np.pad(wave, ((0, 0), edges), mode="reflect") if any(edges) else wave
-        count = -(-(stop - at) // most)
-        if self.window_frames:
-            inner = [min(at + most * block, stop) for block in range(count)]
-        else:  # equal blocks, so that none is too short for the Wiener filter's statistics
-            inner = [at + (stop - at) * block // count for block in range(count)]
+        feed.drop(max(0, first * hop - half))
+        padded = feed.frames(self.transform, first, last)
+        inner = [*range(at, stop, most)]
+        if not (known or self.window_frames) and len(inner) > 1:
+            # none may be too short for the Wiener filter's statistics
+            inner[-1] = (inner[-2] + stop) // 2
+        count = len(inner)
         before, after = range(first, at, most), range(stop, last, most)
         inside = range(len(before), len(before) + count)
         return Segment(padded, [*before, *inner, *after, last], inside, None if known else stop)
 
-    def _separate(self, segment, tick):
+    def _separate(self, segment, level, tick):
         """Yield (block, its windowed samples [source, channel, time], its frames), in order."""
         transform, edges = self.transform, segment.edges
         hop, n_fft = transform.hop, transform.n_fft
         count, sizes = len(edges) - 1, np.diff(edges)
         span = (self.most - 1) * hop + n_fft
-        inner, ahead = segment.inner, self.threads + 1
+        inner, few = segment.inner, self.threads + 1
         begin, end = edges[inner.start] * hop, edges[inner.stop] * hop
 
         def told(part):
@@ -176,10 +177,10 @@ class WholeTrack:
             start = (edges[block] - edges[0]) * hop
             return _filled(segment.padded[:, start : start + span], span)
 
-        with _pool(self.threads) as pool:
+        with threads(self.threads) as pool:
             hidden = []
             encode = partial(_encode, self.module, self._encoder)
-            for block in _ahead(pool, lambda block: encode(cut(block)), range(count), ahead):
+            for block in ahead(pool, lambda block: encode(cut(block), level), range(count), few):
                 hidden.append(block)
                 told(0.2 * len(hidden) / count)
             latents = []
@@ -195,7 +196,7 @@ class WholeTrack:
                     self._render(cut(block), hidden[block], latent, size, _filled(weight, span))
                 )
 
-            for block, piece in zip(inner, _ahead(pool, finish, inner, ahead), strict=True):
+            for block, piece in zip(inner, ahead(pool, finish, inner, few), strict=True):
                 yield block, piece, int(sizes[block])
                 told(0.5 + 0.5 * (block + 1 - inner.start) / len(inner))
 
@@ -230,7 +231,7 @@ class WholeTrack:
             self.threads //= 2
             shortage.tell(f"at most {self.threads} block{'s' * (self.threads > 1)} at once")
         elif seconds / 2 >= LEAST_SECONDS:
-            self.segment = self._blocks_in(seconds / 2) * self.most
+            self.segment = self._whole_blocks(seconds / 2)
             shortage.tell(f"segments of {seconds / 2:.0f} s")
         else:
             raise shortage.give_up(f"segments of {seconds:.0f} s")
@@ -240,32 +241,3 @@ def _filled(values, span):
     """Zero-pad [..., time] to `span`."""
     missing = span - values.shape[-1]
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values
-
-
-def _ahead(pool, function, items, most):
-    """As `pool.map`, but with at most so many results made before they are taken."""
-    waiting = deque()
-    for item in items:
-        if len(waiting) == most:
-            yield waiting.popleft().result()
-        waiting.append(pool.submit(function, item))
-    while waiting:
-        yield waiting.popleft().result()
-
-
-@contextmanager
-def _pool(threads):
-    """Threads that drop what they have not begun when the caller is interrupted."""
-    pool = ThreadPoolExecutor(threads)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def host_threads() -> int:
-    """How many threads feed the device: some on a CPU, one elsewhere."""
-    if jax.default_backend() != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(THREADS, cores))

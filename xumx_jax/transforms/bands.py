@@ -27,13 +27,29 @@ def pool(power: Array, edges: tuple[int, ...]) -> Array:
     return jnp.concatenate(pieces, axis=-1)
 
 
-def log_bands(magnitudes: Array, edges: tuple[int, ...]) -> Array:
+def log_bands(magnitudes: Array, edges: tuple[int, ...], level: Array | None = None) -> Array:
     """Log band magnitude over the excerpt's level: [batch, channel, frame, bin] -> [..., band].
 
-    The level is that of a frame picked in proportion to its energy, so silence around the music,
-    padding included, leaves it as it is; the feature does not change with gain.
+    `level` is that of what the excerpt was cut from, where it is known. The feature does not change
+    with gain.
     """
     power = pool(jnp.square(magnitudes), edges)
-    energy = power.mean((1, 3), keepdims=True)
-    level = jnp.square(energy).sum(2, keepdims=True) / (energy.sum(2, keepdims=True) + SILENT)
+    if level is None:
+        level = level_of(*loudness(power.mean((1, 3), keepdims=True)))
     return jnp.log(jnp.sqrt(power / (level + SILENT) + SILENT) + FLOOR)
+
+
+def loudness(energy: Array) -> tuple[Array, Array]:
+    """Sum squared and plain energies [..., frame, 1] -> [..., 1, 1] twice, to be given `level_of`.
+
+    Such sums of parts add up to those of the whole.
+    """
+    return jnp.square(energy).sum(-2, keepdims=True), energy.sum(-2, keepdims=True)
+
+
+def level_of(squared, plain):
+    """The energy of a frame picked in proportion to its energy, from the sums of `loudness`.
+
+    So silence around the music, padding included, leaves it as it is.
+    """
+    return squared / (plain + SILENT)

@@ -1,0 +1,39 @@
+"""Host threads that feed a device."""
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import jax
+
+MOST = 4
+
+
+def ahead(pool, function, items, most):
+    """As `pool.map`, but with at most so many results made before they are taken."""
+    waiting = deque()
+    for item in items:
+        if len(waiting) == most:
+            yield waiting.popleft().result()
+        waiting.append(pool.submit(function, item))
+    while waiting:
+        yield waiting.popleft().result()
+
+
+@contextmanager
+def threads(count):
+    """Threads that drop what they have not begun when the caller is interrupted."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def host_threads() -> int:
+    """How many threads feed the device: some on a CPU, one elsewhere."""
+    if jax.default_backend() != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(MOST, cores))
