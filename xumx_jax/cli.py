@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         say_error(error, debug)
         return USER_ERROR
     except KeyboardInterrupt as error:
-        say("error", f"interrupted {error}")
+        say("error", f"interrupted{error}")
         return getattr(error, "status", INTERRUPTED)
     except Exception as error:
         say_error(error, debug)

@@ -43,7 +43,7 @@ class Progress:
             self._describe()
 
     def _describe(self):
-        self._total.set_description(f"{self._ended}/{len(self._seconds)} tracks")
+        self._total.set_description_str(f"{self._ended}/{len(self._seconds)} tracks")
 
 
 class TrackBar:

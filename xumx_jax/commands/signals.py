@@ -16,7 +16,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP; treated as Ctrl-C, with an exit status of its own."""
 
     def __init__(self, number):
-        super().__init__(signal.Signals(number).name)
+        super().__init__(f" by {signal.Signals(number).name}")
         self.status = 128 + number
 
 
