@@ -1,0 +1,37 @@
+"""What borders cost the bundled model: chunks against the whole track, at the default overlap."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xumx_jax
+from xumx_jax import audio
+from xumx_jax.loading import load_module
+from xumx_jax.separation.separator import Separator
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+CLIP = Path(xumx_jax.__file__).parent / "data" / "demo.flac"
+CHUNK_SECONDS = 60  # the README's advice
+
+
+def music(rate, seconds):
+    """Stereo of so many seconds: real tracks where there are any, and the bundled clip."""
+    files = [CLIP, *sorted(SHARED.glob("*.mp3"))]
+    clips = [audio.resample(*audio.decode(file), rate) for file in files]
+    clips = [np.broadcast_to(clip[:2], (2, clip.shape[1])) for clip in clips]
+    clips += [0.7 * clip[::-1, ::-1] for clip in clips]  # backwards, and the channels exchanged
+    once = np.concatenate(clips, axis=1)
+    times = -(-int(seconds * rate) // once.shape[1])
+    return np.concatenate([once] * times, axis=1)[:, : int(seconds * rate)]
+
+
+@pytest.mark.parametrize("niter", [0, 1])
+def test_chunks_are_30_db_below_every_stem_of_the_whole(niter):
+    module, variables, _ = load_module("demo")
+    mix = music(module.sample_rate, 75)
+    whole = Separator(module, variables, niter=niter)(mix, module.sample_rate)
+    separator = Separator(module, variables, niter=niter, chunk_seconds=CHUNK_SECONDS)
+    for name, stem in separator(mix, module.sample_rate).items():
+        wrong = np.square(stem - whole[name]).sum()
+        assert 0 < wrong < 1e-3 * np.square(whole[name]).sum(), name
