@@ -1,14 +1,16 @@
 """Streams: as the whole, in bounded memory, whatever the blocks; what happens when memory ends."""
 
 import itertools
+import warnings
 
+import jax
 import numpy as np
 import pytest
 from jax.errors import JaxRuntimeError
 from test_separator import MODEL, RATE, noise, stack, tiny
 
 from xumx_jax.errors import UserError
-from xumx_jax.separation import staged
+from xumx_jax.separation import shortage, staged
 from xumx_jax.separation.separator import Separator
 
 STAGED = {"niter": 0}
@@ -172,6 +174,45 @@ def test_where_memory_is_short_segments_are_halved(monkeypatch):
         separator(mix, RATE)
     with pytest.raises(UserError, match="even for segments of"):
         separator(mix, RATE)
+
+
+@pytest.mark.parametrize("options", [STAGED, CHUNKED])
+def test_in_the_end_the_cpu_goes_on(monkeypatch, options):
+    wanted = stack(Separator(*MODEL, **options)(noise(5000), RATE))
+    separator = Separator(*MODEL, **options)
+    engine, cpu = separator.engine, jax.local_devices()[3]
+    asked = []
+
+    def instead(devices, allowed, least):  # all devices of the tests are CPUs
+        asked.append((allowed, least))
+        return cpu
+
+    monkeypatch.setattr(shortage, "cpu_instead", instead)
+    name = "_render" if options is STAGED else "_run"
+    usual = getattr(engine, name)
+
+    def short_elsewhere(*arguments):
+        if cpu != (engine.devices[0] if options is CHUNKED else engine.device):
+            raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+        return usual(*arguments)
+
+    setattr(engine, name, short_elsewhere)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stems = stack(separator(noise(5000), RATE))
+    assert len(asked) == 1 and asked[0][0] is True
+    np.testing.assert_allclose(stems, wanted, atol=1e-6)
+
+
+def test_the_cpu_is_taken_where_it_is_allowed_and_another():
+    class Gpu:
+        platform = "gpu"
+
+    with pytest.warns(UserWarning, match="going on with chunks of 1 s on the CPU"):
+        assert shortage.cpu_instead([Gpu()], True, "chunks of 1 s").platform == "cpu"
+    for devices, allowed in (([Gpu()], False), (jax.local_devices(), True)):
+        with pytest.raises(UserError, match="too little memory even for chunks of 1 s; wanted"):
+            shortage.cpu_instead(devices, allowed, "chunks of 1 s")
 
 
 def test_other_errors_of_the_device_are_passed_on():

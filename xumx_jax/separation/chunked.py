@@ -63,7 +63,7 @@ class Chunked:
     chunk     samples; of a stream that is shorter, the next power of two that holds it
     overlap   part that neighbours share, cross-faded; with 0 chunks butt, and the last one is what
               is left
-    batch     chunks that run at once
+    batch     chunks that run at once; None: one a device
 
     With an overlap chunks are to give what the whole would: they begin on the whole's grid of
     frames, because masks of other frames differ by 25 dB, and where they are long enough on that
@@ -71,13 +71,23 @@ class Chunked:
     reflected; and models with bands are told the level of up to ten minutes.
     """
 
-    def __init__(self, module, variables, post: dict, chunk: float, overlap: float, batch: int):
+    def __init__(
+        self,
+        module,
+        variables,
+        post: dict,
+        chunk: float,
+        overlap: float,
+        batch: int | None = None,
+        cpu_fallback: bool = True,
+    ):
         self.module, self.post = module, dict(post)
-        self.overlap, self.batch = overlap, batch
+        self.overlap, self.cpu_fallback = overlap, cpu_fallback
+        self.devices = tuple(jax.local_devices())
+        self.batch = batch or len(self.devices)
         if overlap:
             self.post["window_frames"] = post["window_frames"] or WINDOW_FRAMES
         self._fit(chunk)
-        self.devices = jax.local_devices()
         self._variables, self._placed = variables, None
 
     def stream(self, blocks, tick):
@@ -162,9 +172,7 @@ class Chunked:
 
     def _run(self, cuts, size, rows, level=None):
         """Separate chunks of at most `size` -> [chunk, source, channel, time]."""
-        run, everywhere, each = compile_chunks(
-            self.module, tuple(self.devices), tuple(self.post.items())
-        )
+        run, everywhere, each = compile_chunks(self.module, self.devices, tuple(self.post.items()))
         if self._placed is None:
             self._placed = everywhere(self._variables)
         rows = -(-rows // len(self.devices)) * len(self.devices)
@@ -178,7 +186,7 @@ class Chunked:
         return np.asarray(run(self._placed, each(stacked), level))[: len(cuts)]
 
     def _shrink(self):
-        """Halve what runs at once, then the chunk, because memory is short."""
+        """Halve what runs at once, then the chunk, then take the CPU, because memory is short."""
         least = max(self.module.n_fft, round(LEAST_SECONDS * self.module.sample_rate))
         if self.batch > len(self.devices):
             self.batch = max(len(self.devices), self.batch // 2)
@@ -187,7 +195,9 @@ class Chunked:
             self._fit(self.chunk / 2)
             shortage.tell(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
         else:
-            raise shortage.give_up(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
+            least = f"chunks of {self.chunk / self.module.sample_rate:.2f} s"
+            self.devices = (shortage.cpu_instead(self.devices, self.cpu_fallback, least),)
+            self.batch, self._placed = 1, None
 
 
 def _some(samples):

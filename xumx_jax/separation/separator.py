@@ -2,7 +2,6 @@
 
 from itertools import tee
 
-import jax
 import numpy as np
 
 from xumx_jax.audio import StreamResampler
@@ -33,6 +32,7 @@ class Separator:
                     the devices
     shifts          average so many runs on the track moved by up to half a second; 0: one, unmoved
     seed            of the shifts
+    cpu_fallback    go on on the CPU where a device has too little memory even for small steps
 
     `separator(mix [channel, time], rate)` gives {name: float32 [channel, time]} at the same rate,
     length and channel count; `stream` does so block by block. Mono input to a stereo model gives
@@ -58,6 +58,7 @@ class Separator:
         batch: int | None = None,
         shifts: int = 0,
         seed: int = 0,
+        cpu_fallback: bool = True,
     ):
         check_options(
             niter=niter,
@@ -87,7 +88,7 @@ class Separator:
         )
         self.post |= {"window_frames": wiener_frames or usual_frames, **rules}
         if staged.can_stage(module) and overlap and batch is None:
-            room = {}
+            room = {"cpu_fallback": cpu_fallback}
             if chunk_seconds is not None:
                 room["segment_seconds"] = chunk_seconds * (1 - overlap)
                 room["context_seconds"] = chunk_seconds * overlap / 2
@@ -96,8 +97,7 @@ class Separator:
             self.engine = staged.WholeTrack(module, variables, **room, **self.post)
         else:
             chunk = self.rate * (chunk_seconds or CHUNK_SECONDS)
-            batch = batch or len(jax.local_devices())
-            self.engine = Chunked(module, variables, self.post, chunk, overlap, batch)
+            self.engine = Chunked(module, variables, self.post, chunk, overlap, batch, cpu_fallback)
         draw = np.random.default_rng(seed)
         self.shifts = [int(draw.integers(SHIFT_SECONDS * self.rate)) for _ in range(shifts)]
 

@@ -2,6 +2,7 @@
 
 import warnings
 
+import jax
 from jax.errors import JaxRuntimeError
 
 from xumx_jax.errors import UserError
@@ -19,9 +20,16 @@ def tell(what: str) -> None:
     warnings.warn(f"the device has too little memory: going on with {what}", stacklevel=2)
 
 
-def give_up(least: str) -> UserError:
-    """The error for a device that has too little for the `least` step there is."""
-    return UserError(
-        f"the device has too little memory even for {least}; wanted a device with more, or the "
-        "CPU (--device cpu)"
-    )
+def cpu_instead(devices, allowed: bool, least: str):
+    """The CPU, for what `devices` have too little memory for even in the `least` step there is.
+
+    Raises UserError if that is not allowed, or it was the CPU.
+    """
+    cpu = jax.local_devices(backend="cpu")[0]
+    if not allowed or all(device.platform == cpu.platform for device in devices):
+        raise UserError(
+            f"the device has too little memory even for {least}; wanted a device with more, or the "
+            "CPU (--device cpu)"
+        )
+    tell(f"{least} on the CPU")
+    return cpu

@@ -83,6 +83,7 @@ class WholeTrack:
         window_frames=None,
         segment_seconds=SEGMENT_SECONDS,
         context_seconds=CONTEXT_SECONDS,
+        cpu_fallback=True,
         **options,
     ):
         self.module, self.transform = module, module.transform
@@ -92,12 +93,17 @@ class WholeTrack:
         self.most = self.window_frames or BLOCK_FRAMES
         self.segment = self._whole_blocks(segment_seconds)
         self.context = round(context_seconds * module.sample_rate / module.hop)
-        self.threads = host_threads()
         self._post = {"iterations": niter, "residual": residual, **options}
         plain = not (niter or options.get("softmask") or residual)
         direct = module.activation == "relu" and module.power == 1 and module.bands is None
         self._masks_alone = plain and direct
-        weights = jax.tree.map(jnp.asarray, blocks.fold(module, variables))
+        self.cpu_fallback = cpu_fallback
+        self._variables = variables
+        self._place(None)
+
+    def _place(self, device):
+        """Put the weights, and with them all that is computed, on a device; None: JAX's default."""
+        weights = jax.device_put(blocks.fold(self.module, self._variables), device)
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
         # [source][layer][direction] -> (w_ih, w_hh, bias)
         self._lstm = [
@@ -105,8 +111,10 @@ class WholeTrack:
                 [tuple(w[source, turn] for w in layer) for turn in range(layer[0].shape[1])]
                 for layer in weights["lstm"]
             ]
-            for source in range(len(module.sources))
+            for source in range(len(self.module.sources))
         ]
+        (self.device,) = self._encoder[0].devices()
+        self.threads = host_threads(self.device.platform)
 
     def stream(self, blocks, tick):
         """Separate a stream, every sample kept; `tick` is called with the samples that are done."""
@@ -225,7 +233,7 @@ class WholeTrack:
         return jax.block_until_ready(blocks)
 
     def _shrink(self):
-        """Run fewer blocks at once, then shorter segments, because memory is short."""
+        """Run fewer blocks at once, then shorter segments, then on the CPU: memory is short."""
         seconds = self.segment * self.module.hop / self.module.sample_rate
         if self.threads > 1:
             self.threads //= 2
@@ -234,7 +242,8 @@ class WholeTrack:
             self.segment = self._whole_blocks(seconds / 2)
             shortage.tell(f"segments of {seconds / 2:.0f} s")
         else:
-            raise shortage.give_up(f"segments of {seconds:.0f} s")
+            least = f"segments of {seconds:.0f} s"
+            self._place(shortage.cpu_instead([self.device], self.cpu_fallback, least))
 
 
 def _filled(values, span):

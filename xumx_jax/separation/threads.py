@@ -5,8 +5,6 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import jax
-
 MOST = 4
 
 
@@ -31,9 +29,9 @@ def threads(count):
         pool.shutdown(cancel_futures=True)
 
 
-def host_threads() -> int:
-    """How many threads feed the device: some on a CPU, one elsewhere."""
-    if jax.default_backend() != "cpu":
+def host_threads(platform: str) -> int:
+    """How many threads feed a device: some on a CPU, one elsewhere."""
+    if platform != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(MOST, cores))
