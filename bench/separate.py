@@ -1,6 +1,6 @@
 """Time separation against PyTorch: full-size X-UMX, random weights, 180 s of stereo.
 
-    make bench-separate        ARGS="--seconds 60 --rounds 7"
+    make bench-separate        ARGS="--heap-kept --rounds 5"
 
 What is timed is the whole program after import: weights are loaded, a WAV file is read and four
 are written. Theirs is asteroid's X-UMX on the whole track, alone and followed by Open-Unmix'
@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ LIMIT_WIENER_DB = 60  # below each stem
 SHORT = 5.0  # seconds of the file that whole processes are timed on
 PLAIN, FILTERED = "torch", "torch, Open-Unmix' filter"
 KEEPING = ", heap kept"
+THEIRS = {0: PLAIN, 1: FILTERED}
 OURS = {0: "ours, niter 0", 1: "ours, niter 1"}
 
 
@@ -49,16 +49,16 @@ def music(seconds: float, seed: int = 0) -> np.ndarray:
     return wave.astype(np.float32)
 
 
-def sides(folder: Path):
+def sides(folder: Path, kept: bool):
     """Yield (name, command, environment); theirs comes first, because it makes the weights."""
 
     def theirs(name, niter, env):
         return name, [sys.executable, HERE / "separate_torch.py", folder, folder / name, niter], env
 
-    yield theirs(PLAIN, 0, QUIET)
-    yield theirs(PLAIN + KEEPING, 0, KEPT)
-    yield theirs(FILTERED, 1, QUIET)
-    yield theirs(FILTERED + KEEPING, 1, KEPT)
+    for niter, name in THEIRS.items():
+        yield theirs(name, niter, QUIET)
+        if kept:
+            yield theirs(name + KEEPING, niter, KEPT)
     for niter, name in OURS.items():
         yield name, *our_side(folder, name, niter)
 
@@ -69,11 +69,11 @@ def our_side(folder: Path, name: str, niter: int):
     return command, QUIET | {"XUMX_CACHE": str(folder / f"cache of {name}")}
 
 
-def measure(folder: Path, rounds: int) -> dict[str, dict]:
+def measure(folder: Path, rounds: int, kept: bool) -> dict[str, dict]:
     """Run all sides in turn; {name: facts}. Stems lie in FOLDER/<name>/mix."""
     with ExitStack() as stack:
         workers = {}
-        for name, command, env in sides(folder):
+        for name, command, env in sides(folder, kept):
             if "separate_jax" in str(command[1]) and not (folder / "weights.safetensors").exists():
                 convert(folder)
             workers[name] = stack.enter_context(Worker(*command, env=env))
@@ -176,11 +176,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=180, help="length of the signal")
     parser.add_argument("--rounds", type=int, default=3, help="how often every side runs")
+    parser.add_argument("--heap-kept", action="store_true", help="theirs with glibc so told, too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         soundfile.write(folder / "mix.wav", music(options.seconds).T, RATE, subtype="PCM_16")
-        facts = measure(folder, options.rounds)
+        facts = measure(folder, options.rounds, options.heap_kept)
         load = os.getloadavg()[0]
         equal = compare(stems(folder, OURS[0]), stems(folder, PLAIN))
         same, usual = compare_filtered(folder, stems(folder, OURS[1]), stems(folder, FILTERED))
@@ -207,22 +208,17 @@ def main() -> None:
 
 def ratios(facts) -> dict[str, float]:
     """Theirs over ours: medians of seconds, of CPU seconds, with the heap kept; peak memory."""
-
-    def of(key, kept=""):
-        plain, filtered = (facts[name + kept][key] for name in (PLAIN, FILTERED))
-        return plain / facts[OURS[0]][key], filtered / facts[OURS[1]][key]
-
     made = {}
-    for what, (plain, filtered) in {
-        "ratio": of("seconds"),
-        "ratio_cpu": of("cpu_seconds"),
-        "ratio_heap_kept": of("seconds", KEEPING),
-        "memory_ratio": of("peak_mib"),
-    }.items():
-        made |= {what: round(plain, 3), f"{what}_wiener": round(filtered, 3)}
-    pairs = zip(facts[FILTERED]["runs"], facts[OURS[1]]["runs"], strict=True)
-    turns = [theirs["seconds"] / ours["seconds"] for theirs, ours in pairs]
-    return made | {"ratio_wiener_of_turns": round(statistics.median(turns), 3)}
+    for what, key, kept in (
+        ("ratio", "seconds", ""),
+        ("ratio_cpu", "cpu_seconds", ""),
+        ("ratio_heap_kept", "seconds", KEEPING),
+        ("memory_ratio", "peak_mib", ""),
+    ):
+        for niter, after in ((0, ""), (1, "_wiener")):
+            if (theirs := THEIRS[niter] + kept) in facts:
+                made[what + after] = round(facts[theirs][key] / facts[OURS[niter]][key], 3)
+    return made
 
 
 def shown(fact) -> dict[str, float]:
