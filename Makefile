@@ -29,7 +29,7 @@ fi
 endef
 
 .PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader bench-evaluate
-.PHONY: scores demo-model clean
+.PHONY: bench-long bench-borders scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,12 @@ bench-loader: $(TORCH)/done ## time the training input against Open-Unmix's
 
 bench-evaluate: $(VENV)/dev ## time v4 scoring against museval
 	@$(PY) bench/evaluate.py $(ARGS)
+
+bench-long: $(VENV)/core ## measure memory for 3 min, 30 min and 3 h, and for 100 files
+	@$(PY) bench/long.py $(ARGS)
+
+bench-borders: $(VENV)/core ## compare chunks with the whole track; ARGS="TRACK... --chunk-seconds 60"
+	@$(PY) bench/borders.py $(or $(ARGS),xumx_jax/data/demo.flac --chunk-seconds 2 5)
 
 SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 
