@@ -29,7 +29,7 @@ fi
 endef
 
 .PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader bench-evaluate
-.PHONY: bench-long bench-borders scores demo-model clean
+.PHONY: bench-live bench-long scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,8 +73,8 @@ bench-evaluate: $(VENV)/dev ## time v4 scoring against museval
 bench-long: $(VENV)/core ## measure memory for 3 min, 30 min and 3 h, and for 100 files
 	@$(PY) bench/long.py $(ARGS)
 
-bench-borders: $(VENV)/core ## compare chunks with the whole track; ARGS="TRACK... --chunk-seconds 60"
-	@$(PY) bench/borders.py $(or $(ARGS),xumx_jax/data/demo.flac --chunk-seconds 2 5)
+bench-live: $(VENV)/core ## time live separation: latency and real-time factor
+	@$(PY) bench/live.py $(ARGS)
 
 SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 
@@ -110,7 +110,7 @@ $(VENV)/core: $(LISTS) | $(VENV)/made
 	@touch $@
 
 $(VENV)/dev: $(LISTS) | $(VENV)/made
-	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.7 GB) ..."
+	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
 	@$(PY) $(PINNED) -e '.[train,eval,dev$(also)]'
 	@touch $(VENV)/core $@
 

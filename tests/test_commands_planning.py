@@ -10,6 +10,7 @@ from xumx_jax import audio
 from xumx_jax.audio.riff import file_bytes
 from xumx_jax.commands import planning
 from xumx_jax.commands.inputs import Track
+from xumx_jax.commands.signals import Stop
 from xumx_jax.errors import UserError
 
 USUAL = dict(
@@ -23,6 +24,7 @@ def job(folder, names=("bass", "drums"), rate=8000, **options):
     options = SimpleNamespace(**{**USUAL, **options})
     return SimpleNamespace(
         options=options,
+        stop=Stop(),
         separator=SimpleNamespace(rate=rate),
         paths=lambda track: {name: track.folder / f"{name}.{options.format}" for name in names},
     )

@@ -12,7 +12,7 @@ import pytest
 from separating import noise, stems_in, write
 
 from xumx_jax import audio
-from xumx_jax.commands import batch, mixture, signals, weighted
+from xumx_jax.commands import batch, mixture, planning, signals, weighted
 from xumx_jax.separation.separator import Separator
 
 ROOT = Path(__file__).parents[1]
@@ -20,9 +20,11 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 # {phase: what is called in it}
 PHASES = {
     "load": (weighted, "load"),
+    "look": (planning, "measure"),
     "decode": (mixture.Ahead, "_next"),
     "separate": (Separator, "stream"),
     "encode": (audio.StemWriter, "write"),
+    "finish": (audio.StemWriter, "_encode"),
     "rename": (audio.StemWriter, "_rename"),
     "between": (batch.Batch, "_tell"),
 }

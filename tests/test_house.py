@@ -46,6 +46,11 @@ def test_readme_lists_the_options_of_separate():
     assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.M)) == options("separate")
 
 
+def test_readme_lists_the_options_of_export():
+    section = README.split("### StableHLO")[1].split("\n### ")[0]
+    assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.M)) == options("export") - {"--debug"}
+
+
 def test_readme_tells_every_option_of_evaluate():
     from pipelines.evaluation import command
 

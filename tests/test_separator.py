@@ -20,7 +20,8 @@ TINY = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=300
 def tiny(name="xumx", **arguments):
     """A model with every weight random, batch statistics included."""
     module = build(name, **TINY | arguments)
-    variables = module.init(jax.random.key(0), jnp.zeros((1, module.channels, 256)))
+    empty = jnp.zeros((1, module.channels, 256))
+    shapes = jax.eval_shape(module.init, jax.random.key(0), empty)  # computing it takes a second
     rng = np.random.default_rng(0)
 
     def draw(path, leaf):
@@ -29,7 +30,7 @@ def tiny(name="xumx", **arguments):
             return rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
         return np.float32(0.3) * rng.standard_normal(leaf.shape).astype(np.float32)
 
-    return module, jax.tree_util.tree_map_with_path(draw, variables)
+    return module, jax.tree_util.tree_map_with_path(draw, shapes)
 
 
 MODEL = tiny()

@@ -12,12 +12,26 @@ PUBLIC = {
     "build": "xumx_jax.models",
     "load": "xumx_jax.loading",
     "convert": "xumx_jax.loading",
+    "export": "xumx_jax.exporting",
+    "load_exported": "xumx_jax.exporting",
     "Separator": "xumx_jax.separation.separator",
     "Ensemble": "xumx_jax.separation.ensemble",
     "Cancelled": "xumx_jax.errors",
+    "SpleeterWebSeparator": "xumx_jax.spleeter_web",
     "Stems": "xumx_jax.stems",
 }
-__all__ = ["build", "load", "convert", "Separator", "Ensemble", "Cancelled", "Stems"]
+__all__ = [
+    "build",
+    "load",
+    "convert",
+    "export",
+    "load_exported",
+    "Separator",
+    "Ensemble",
+    "Cancelled",
+    "SpleeterWebSeparator",
+    "Stems",
+]
 
 
 def __getattr__(name: str):

@@ -6,7 +6,7 @@ Options are checked before anything heavy is imported, so mistakes and `--help` 
 import argparse
 import sys
 
-from xumx_jax.commands import models, separate
+from xumx_jax.commands import doctor, export, models, separate
 from xumx_jax.commands.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -53,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     separate.add(commands)
     _add_convert(commands)
     models.add(commands)
+    export.add(commands)
+    doctor.add(commands)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show where errors come from")
     return top

@@ -49,6 +49,8 @@ def load_module(name_or_path: str | Path | None = None) -> tuple[nn.Module, dict
     loaded = load_weights(path)
     module = build(loaded.name, **loaded.args)
     info = {**loaded.info, "model": loaded.name, "args": loaded.args, "path": str(path)}
+    if path == zoo.DEMO_FILE:
+        info.setdefault("licence", zoo.DEMO_LICENCE)
     return module, loaded.variables, info
 
 

@@ -16,6 +16,7 @@ from xumx_jax.published import PUBLISHED
 
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parent / "data" / "demo.safetensors"
+DEMO_LICENCE = "MIT, as the program"
 DEFAULT = "x-umx"
 
 

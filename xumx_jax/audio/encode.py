@@ -58,6 +58,7 @@ class StemWriter:
     gain     None, or what every stem is multiplied by
     length   the number of samples, if known
     tags     of the track (`read_tags`); a file's name without suffix goes behind the title
+    check    called between blocks while the spool is encoded, which takes long; may raise
 
     Files stand under temporary names until the block ends; then they are renamed, or removed if
     it ended in an error, so nothing half-written ever has a final name. Float files keep every
@@ -78,6 +79,7 @@ class StemWriter:
         gain=None,
         length=None,
         tags=NO_TAGS,
+        check=lambda: None,
     ):
         check_format(format, bits, bitrate)
         if bits is None and format in BITS:
@@ -86,7 +88,7 @@ class StemWriter:
         self.rate, self.channels = rate, channels
         self.gain, self.peak = 1.0 if is_float(format, bits) else gain, 0.0
         self._settings = dict(format=format, bits=bits, bitrate=bitrate, length=length)
-        self._tags = tags
+        self._tags, self._check = tags, check
         self._parts, self._writers, self._spools, self._made = {}, {}, {}, []
         self._stack = ExitStack()
 
@@ -158,6 +160,7 @@ class StemWriter:
                     self._start(name)
                     spool.seek(0)
                 while (flat := np.fromfile(spool, np.float32, _BLOCK * self.channels)).size:
+                    self._check()
                     self._encode(name, flat.reshape(-1, self.channels).T)
                 spool.close()
         for name, writer in self._writers.items():

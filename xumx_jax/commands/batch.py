@@ -25,7 +25,8 @@ def separate(models, post, tracks, options, report) -> None:
         tqdm.write(line, file=out)
         out.flush()
 
-    separator, infos = weighted.load(models, post)
+    # who asked for a device by name is not given another
+    separator, infos = weighted.load(models, {**post, "cpu_fallback": options.device == "auto"})
     chosen = choose(
         separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
     )
@@ -75,12 +76,12 @@ class Batch:
         for number, track in enumerate(tracks):
             self._todo.put((number, track))
         workers = [
-            threading.Thread(target=self._work, args=(progress,), name=f"track {n}", daemon=True)
-            for n in range(min(self.job.options.jobs, len(tracks)))
+            threading.Thread(target=self._work, args=(plan.seconds, progress), daemon=True)
+            for _ in range(min(self.job.options.jobs, len(tracks)))
         ]
-        for worker in workers:
-            worker.start()
         try:
+            for worker in workers:
+                worker.start()
             left, begin = len(tracks), time.perf_counter()
             while left and not self.stop.asked():
                 if (result := self._result()) is not None:
@@ -93,7 +94,8 @@ class Batch:
         finally:
             self.stop.ask()
             for worker in workers:
-                worker.join()
+                if worker.ident is not None:  # it was started
+                    worker.join()
             while not self._results.empty():  # those that were stopped, and what came meanwhile
                 self._tell(*self._results.get())
 
@@ -103,23 +105,23 @@ class Batch:
         except queue.Empty:
             return None
 
-    def _work(self, progress):
+    def _work(self, seconds, progress):
         while not self.stop.asked():
             try:
                 number, track = self._todo.get_nowait()
             except queue.Empty:
                 return
             entry, line, error = entry_of(track, self.job), None, None
-            with progress.track(number, track.label) as bar:
-                try:
-                    line = self._one(track, entry, bar)
-                except BaseException as caught:  # the main thread decides what it means
-                    error = caught
+            try:
+                with progress.track(number, track.label) as bar:
+                    line = self._one(track, entry, bar, seconds[number])
+            except BaseException as caught:  # the main thread decides what it means
+                error = caught
             self._results.put((track, entry, line, error))
             if error is not None and not isinstance(error, Exception):
                 return
 
-    def _one(self, track, entry, bar):
+    def _one(self, track, entry, bar, seconds):
         entry["warnings"] = []
 
         def told(message):
@@ -128,7 +130,7 @@ class Batch:
             say("warning", message if track.label in message else f"{track.label}: {message}")
 
         with warned.told_to(told):
-            return self.job.run(track, entry, told, bar)
+            return self.job.run(track, entry, told, bar, seconds)
 
     def _tell(self, track, entry, line, error):
         if error is None:

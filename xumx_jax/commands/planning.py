@@ -2,6 +2,7 @@
 
 import heapq
 import shutil
+import sys
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -18,6 +19,7 @@ USUAL_SPEED = {"cpu": 20, "gpu": 150, "tpu": 150}
 # compresses to next to nothing, so an estimate alone must not stop anybody.
 _SURE = {"wav": 1.0, "flac": 0.1, "mp3": 0.9, "ogg": 0.2, "m4a": 0.2, "opus": 0.2}
 _FLAC = 0.6  # of what the samples take
+_MANY = 50  # tracks whose headers take a noticeable time to read
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,18 @@ class Size:
 
 
 class Plan:
-    """The sizes of all tracks. Raises UserError if the disk cannot hold their stems."""
+    """The sizes of all tracks. Raises UserError if the disk cannot hold their stems.
+
+    `speed` is what to expect, in seconds of music a second, until a track has been measured.
+    """
 
     def __init__(self, tracks, job, speed: float):
         self.options, self.speed, self._measured = job.options, speed, False
-        self.sizes = [measure(track, job) for track in tracks]
+        self.sizes = []
+        hidden = None if len(tracks) > _MANY else True  # None: where stderr is no terminal
+        for track in tqdm(tracks, "looking", leave=False, disable=hidden, file=sys.stderr):
+            job.stop.check()
+            self.sizes.append(measure(track, job))
         self.seconds = [size.seconds for size in self.sizes]
         self._left = sum(self.seconds)
         self._tight = False

@@ -29,14 +29,20 @@ def add(group) -> None:
         "--chunk-seconds",
         type=float,
         metavar="S",
-        help="cut the track into chunks; default: the whole track at once where the model allows, "
-        "else 10; with --overlap 0 each chunk is separated like a track of its own",
+        help="cut the track into chunks; default: 600, so that shorter tracks have no borders; "
+        "with --overlap 0 each chunk is separated like a track of its own",
     )
     option(
         "--overlap",
         type=float,
         metavar="R",
         help="what chunks share with their neighbours, 0 <= R < 1; default: 0.25",
+    )
+    option(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="run N chunks (of 10 s) at once, spread over the devices, and cross-fade them",
     )
 
 
@@ -45,8 +51,8 @@ def given(options) -> dict:
     from xumx_jax.separation.options import check_options
 
     chunk_seconds, overlap = options.chunk_seconds, options.overlap
-    if overlap is not None and chunk_seconds is None:
-        chunk_seconds = 60.0 if overlap else 10.0
+    if overlap and chunk_seconds is None and options.batch is None:
+        chunk_seconds = 60.0
     made = dict(
         niter=options.niter,
         softmask=options.softmask,
@@ -55,6 +61,7 @@ def given(options) -> dict:
         wiener_frames=options.wiener_frames,
         chunk_seconds=chunk_seconds,
         overlap=0.25 if overlap is None else overlap,
+        batch=options.batch,
         shifts=options.shifts,
         seed=options.seed,
     )

@@ -70,7 +70,11 @@ def stoppable():
         signal.signal(number, signal.SIG_DFL)
 
     with _handlers(dict.fromkeys((signal.SIGINT, *_ENDING), ask)):
-        yield stop
+        try:
+            yield stop
+        except Stopped:
+            if stop.number is None:
+                raise
     if stop.number == signal.SIGINT:
         raise KeyboardInterrupt
     if stop.number:

@@ -28,10 +28,11 @@ class Job:
         self.stop = stop
         self._turn = threading.Lock()  # one thread at a time has the device
 
-    def run(self, track, entry: dict, told, progress) -> str:
+    def run(self, track, entry: dict, told, progress, expected=0.0) -> str:
         """Separate one track, fill its entry of the report and return its summary.
 
-        `told(message)` is called with warnings, `progress(fraction, eta)` now and then.
+        `told(message)` is called with warnings, `progress(fraction, eta)` now and then; for the
+        fraction `expected` seconds stand in for a length that the file does not state.
         """
         options = self.options
         if options.out != "-":
@@ -55,7 +56,8 @@ class Job:
                     f"the mixture has {blocks.channels} channels: the front pair (the first two) "
                     "is separated into stereo stems (--channels all takes them all)"
                 )
-            timings = self._stream(track, mixture, entry, told, progress)
+            length = mixture.length or round(expected * mixture.rate) or None
+            timings = self._stream(track, mixture, length, entry, progress)
             timings["decode"] = source.seconds
         timings["total"] = time.perf_counter() - begin
         entry["seconds"] = seconds = mixture.read / blocks.rate
@@ -73,14 +75,14 @@ class Job:
             + "\n".join(f"  {path}" for path in entry["outputs"].values())
         )
 
-    def _stream(self, track, mixture, entry, told, progress) -> dict:
+    def _stream(self, track, mixture, length, entry, progress) -> dict:
         """Separate and write block by block -> seconds that it took."""
         encode = separate = 0.0
         written, null, peaks = 0, NullError(), dict.fromkeys(self.chosen, 0.0)
         with closing_pipe() if self.options.out == "-" else nullcontext():
             with self._writer(track, mixture) as writer:
                 begin = time.perf_counter()
-                for stems in self._separated(mixture, progress):
+                for stems in self._separated(mixture, length, progress):
                     middle = time.perf_counter()
                     separate += middle - begin
                     samples = next(iter(stems.values())).shape[1]
@@ -102,7 +104,7 @@ class Job:
         entry["null_error_db"] = null.db()
         return {"separate": separate, "encode": encode}
 
-    def _separated(self, mixture, progress):
+    def _separated(self, mixture, length, progress):
         """Yield {name: [channel, time]} of the mixture, one thread at a time at the device."""
         blocks = iter(mixture)
         first = next(blocks, None)
@@ -117,7 +119,7 @@ class Job:
             self.separator,
             _after(first, blocks),
             mixture.channels,
-            *(mixture.rate, mixture.length, callback),
+            *(mixture.rate, length, callback),
         )
         try:
             while True:
@@ -141,6 +143,7 @@ class Job:
             *(mixture.rate, mixture.channels, options.format, options.bits, options.bitrate),
             length=mixture.length,
             tags=tags,
+            check=self.stop.check,
         )
 
     def paths(self, track) -> dict[str, Path]:

@@ -8,7 +8,7 @@ import numpy as np
 from xumx_jax.errors import UserError
 from xumx_jax.separation.averages import mean_of
 from xumx_jax.separation.meter import CALLBACK, Meter
-from xumx_jax.separation.separator import collect
+from xumx_jax.separation.separator import at_once
 from xumx_jax.separation.tidy import Tidy
 
 
@@ -40,10 +40,7 @@ class Ensemble:
 
     def __call__(self, mix, rate: int, callback: CALLBACK | None = None) -> dict[str, np.ndarray]:
         """As `Separator.__call__`."""
-        mix = np.asarray(mix, np.float32)
-        if mix.ndim != 2 or not mix.shape[0]:
-            raise UserError(f"the mixture has shape {mix.shape}; wanted [channel, time]")
-        return collect(self.sources, mix, self.stream([mix], rate, mix.shape[1], callback))
+        return at_once(self, mix, rate, callback)
 
     def stream(self, blocks, rate: int, length: int | None = None, callback=None):
         """As `Separator.stream`."""

@@ -1,0 +1,141 @@
+"""A separator with the methods that Spleeter Web (github.com/JeffreyCA/spleeter-web) calls.
+
+Version 4 of that application retired its X-UMX back end. In `get_separator` of its api/tasks.py:
+
+    if separator == XUMX:
+        return SpleeterWebSeparator(cpu_separation, bitrate, **separator_args)
+
+where `separator_args` are those that it keeps for X-UMX: softmask, alpha, iterations.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from xumx_jax.errors import UserError
+from xumx_jax.separation.options import check_options
+
+# {output_format: (format, bits, bitrate)} that are not a bitrate of mp3 in kbit/s
+LOSSLESS = {0: ("wav", "16", None), 1: ("flac", "16", None)}
+
+
+class SpleeterWebSeparator:
+    """Separate files for Spleeter Web.
+
+    cpu_separation  keep JAX of this process to the CPU, whatever else there is
+    output_format   0 wav, 1 flac, else mp3 with so many kbit/s
+    softmask, alpha, iterations  as softmask, alpha and niter of `Separator`
+    model           as of `load`; None: the published X-UMX
+    options         more of `Separator`, such as shifts
+
+    The application makes one in the process that serves it, and, where there is a GPU, calls it in
+    another that it forks: so nothing of JAX is touched before a method is called. Files have the
+    sample rate and the channels of the input. Raises UserError with one line, which the application
+    shows.
+    """
+
+    def __init__(
+        self,
+        cpu_separation: bool,
+        output_format: int = 256,
+        softmask: bool = False,
+        alpha: float = 1.0,
+        iterations: int = 1,
+        *,
+        model: str | Path | None = None,
+        **options,
+    ):
+        from xumx_jax.audio import check_format
+
+        self.format, self.bits, self.bitrate = LOSSLESS.get(
+            output_format, ("mp3", None, output_format)
+        )
+        check_format(self.format, self.bits, self.bitrate)
+        # it stores an alpha with every mix, also where no softmask is asked for
+        options |= {"niter": iterations, "softmask": softmask, "alpha": alpha if softmask else 1.0}
+        check_options(**{name: value for name, value in options.items() if name != "residual"})
+        self.cpu_separation, self.model, self.options = cpu_separation, model, options
+
+    def create_static_mix(self, parts, input_path, output_path) -> None:
+        """Write the sum of the wanted parts of a track to the file `output_path`.
+
+        `parts` is {name: whether it is wanted}, or just the names that are. `input_path` is a file
+        or, where the application keeps its files elsewhere, a URL.
+        """
+        wanted = [name for name in parts if not isinstance(parts, Mapping) or parts[name]]
+        if not wanted:
+            raise UserError("no part is to be kept; wanted at least one")
+
+        def paths(sources):
+            if missing := [name for name in wanted if name not in sources]:
+                known = ", ".join(sources)
+                raise UserError(f"unknown part {', '.join(missing)}; the model has {known}")
+            return {"mix": Path(output_path)}
+
+        def mix(stems):
+            return {"mix": sum(stems[name] for name in wanted)}
+
+        self._separate(input_path, paths, mix)
+
+    def separate_into_parts(self, input_path, output_path) -> None:
+        """Write every part of a track as `<part>.<wav|flac|mp3>` into the folder `output_path`."""
+        folder = Path(output_path)
+        self._separate(
+            input_path,
+            lambda sources: {name: folder / f"{name}.{self.format}" for name in sources},
+            lambda stems: stems,
+        )
+
+    def _separate(self, input_path, paths, make):
+        """Separate block by block; `paths(sources)` are written, of what `make(stems)` gives."""
+        from xumx_jax import audio
+
+        with local_file(input_path) as path, audio.open_blocks(path) as blocks:
+            separator = prepared(self.model, self.cpu_separation, tuple(self.options.items()))
+            writer = audio.StemWriter(
+                paths(separator.sources),
+                *(blocks.rate, min(blocks.channels, 2)),
+                format=self.format,
+                bits=self.bits,
+                bitrate=self.bitrate,
+            )
+            with writer:
+                for stems in separator.stream(blocks, blocks.rate, blocks.frames):
+                    writer.write(make(stems))
+
+
+@lru_cache(maxsize=1)
+def prepared(model, cpu: bool, options: tuple):
+    """The Separator of a process, kept from one track to the next."""
+    from xumx_jax.commands import device
+    from xumx_jax.commands.console import keep_compiled_code
+    from xumx_jax.loading import load
+
+    device.choose("cpu" if cpu else "auto")
+    keep_compiled_code()
+    return load(model, **dict(options))
+
+
+@contextmanager
+def local_file(place):
+    """The path of a file; one that is at a URL is fetched, and removed afterwards."""
+    url = urlsplit(str(place))
+    if url.scheme not in ("http", "https"):
+        with nullcontext(Path(place)) as path:
+            yield path
+        return
+    from xumx_jax import download
+
+    with tempfile.TemporaryDirectory(prefix="xumx-") as folder:
+        path = Path(folder, Path(url.path).name or "track")
+        try:
+            download.download(str(place), path, urlopen, lambda done, total: None)
+        except UserError as error:
+            # the query of a signed URL is a password
+            shown = url._replace(query="", fragment="").geturl()
+            raise UserError(str(error).replace(str(place), shown)) from None
+        yield path
