@@ -397,6 +397,13 @@ def test_one_bad_track_does_not_lose_the_rest(run, tmp_path, case, says):
     assert "| theirs" in told and "Not scored, for reasons told when it was tried: two." in told
 
 
+def test_a_device_that_is_not_there(run, tmp_path):
+    songs = scored_songs.make(tmp_path / "songs")
+    status, _, err = run("--model", "mixture", "--root", songs, "--device", "tpu")
+    assert status == 2 and err.count("\n") == 1
+    assert err.startswith("evaluate: error: --device tpu: JAX finds no TPU here")
+
+
 def test_missing_stems_with_fewer_targets(run, tmp_path):
     songs = scored_songs.make(tmp_path / "songs")
     (songs / "test" / "two" / "bass.wav").unlink()

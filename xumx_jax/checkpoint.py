@@ -292,7 +292,7 @@ def load_model(path: str | Path) -> Loaded:
     try:
         name, info = description["name"], dict(description["info"])
         args = {**description["args"], **info.get("export", {})}
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its description names no model") from error
     args = {key: tuple(v) if isinstance(v, list) else v for key, v in args.items()}
     return Loaded(name, args, variables, info)

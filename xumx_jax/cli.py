@@ -13,6 +13,7 @@ from xumx_jax.commands.console import (
     USER_ERROR,
     say,
     say_error,
+    speak_of_any_name,
 )
 from xumx_jax.errors import UserError
 
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     143 (SIGTERM).
     """
     debug = False
+    speak_of_any_name()
     try:
         options = parser().parse_args(arguments)
         debug = options.debug

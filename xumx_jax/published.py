@@ -23,7 +23,7 @@ class File:
 class Published:
     """A model that somebody else offers.
 
-    files     by target where there is one a target, else one called ""
+    files     by target where there is one a target, else one called "" (weights, or a .zip of them)
     kind      of `converters.KINDS`
     sources   in the order of the model's outputs
     scores    by source, as its authors report: BSSEval v4 SDR in dB on the 50 test songs of
@@ -62,10 +62,18 @@ def zenodo(record: int, targets: dict[str, str], between: str = "-") -> dict[str
     }
 
 
+def sony(name: str) -> dict[str, File]:
+    """One .zip of an `.h5` a target."""
+    base = "https://nnabla.org/pretrained-models/open-unmix-nnabla"
+    return {"": File(f"{base}/{name}.zip")}
+
+
 FOUR = ("vocals", "drums", "bass", "other")
 ASTEROID = ("bass", "drums", "vocals", "other")
 USUAL = {"sample_rate": 44100, "n_fft": 4096, "hop": 1024}
 OPEN_UNMIX_SCORES = "Open-Unmix's README"
+SONY_SCORES = "umx.md in Sony's ai-research-code"
+SONY_LICENCE = f"MIT according to umx.md, their program's LICENSE is Apache-2.0; {MUSDB}"
 
 PUBLISHED = {
     "x-umx": Published(
@@ -138,6 +146,24 @@ PUBLISHED = {
         scores={"vocals": 7.21, "drums": 7.15, "bass": 6.02, "other": 4.89},
         reported=OPEN_UNMIX_SCORES,
         settings=USUAL,
+    ),
+    "umx-nnabla": Published(
+        what="Open-Unmix, trained on MUSDB18 with NNabla by Sony",
+        files=sony("umx"),
+        kind="openunmix-nnabla",
+        sources=FOUR,
+        licence=SONY_LICENCE,
+        scores={"vocals": 6.41, "drums": 5.58, "bass": 5.30, "other": 4.24},
+        reported=SONY_SCORES,
+    ),
+    "umxhq-nnabla": Published(
+        what="Open-Unmix, trained on MUSDB18-HQ with NNabla by Sony",
+        files=sony("umxhq"),
+        kind="openunmix-nnabla",
+        sources=FOUR,
+        licence=SONY_LICENCE,
+        scores={"vocals": 6.30, "drums": 5.78, "bass": 5.21, "other": 4.17},
+        reported=SONY_SCORES,
     ),
     "umxse": Published(
         what="Open-Unmix for speech and noise, 16 kHz, mono",

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from secrets import token_hex
 
 import jax
 import numpy as np
@@ -29,7 +30,7 @@ def write(path: Path, variables: dict, description: dict, half: bool = False) ->
         stored[name] = tensor
     description = {**description, "sha256": tensors_digest(stored)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{token_hex(4)}")
     try:
         # not save_file: that makes files which only their owner can read
         partial.write_bytes(save(stored, {"xumx_jax": json.dumps(description)}))
@@ -68,7 +69,10 @@ def read(path: Path) -> tuple[dict, dict]:
     text = (metadata(path) or {}).get("xumx_jax")
     if text is None:
         raise CheckpointError(f"{path}: holds no description of a model")
-    description, tensors = json.loads(text), load_file(path)
+    try:
+        description, tensors = dict(json.loads(text)), load_file(path)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: its description is damaged ({error})") from error
     if description.get("sha256") != tensors_digest(tensors):
         raise CheckpointError(f"{path}: damaged, its content does not match its digest")
     variables = {

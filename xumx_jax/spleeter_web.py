@@ -115,8 +115,8 @@ def prepared(model, cpu: bool, options: tuple):
     from xumx_jax.commands.console import keep_compiled_code
     from xumx_jax.loading import load
 
-    device.choose("cpu" if cpu else "auto")
     keep_compiled_code()
+    device.choose("cpu" if cpu else "auto")
     return load(model, **dict(options))
 
 

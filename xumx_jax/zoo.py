@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from xumx_jax import checkpoint, converters, download
-from xumx_jax.converters import openunmix, readers
+from xumx_jax.converters import openunmix
 from xumx_jax.errors import UserError
 from xumx_jax.published import PUBLISHED
 
@@ -67,34 +67,42 @@ def fetch(
     """Download published weights into the cache and convert them, each once.
 
     Returns the `.safetensors` there; `progress` as in `download.get`. Nothing appears under a final
-    name before it is complete.
+    name before it is complete, and of several processes one fetches while the others wait.
     """
-    published, ours = PUBLISHED[name], cached(name, cache)
+    ours = cached(name, cache)
     if ours.is_file():
         return ours
-    several = len(published.files) > 1
-    folder = ours.with_suffix("") if several else ours.parent
-    places = {target: folder / file.name for target, file in published.files.items()}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for target, file in published.files.items():
-            download.get(file, places[target], opener, progress)
-        if several:
-            weights = openunmix.read_targets(folder, places, published.settings)
-        else:
-            weights = readers.read(*places.values())
-        model = converters.convert(weights, published.kind)
-        found = set(model.args["sources"])  # in the file's own order, whatever is said of it
-        if found != set(published.sources):
-            raise UserError(f"{name}: its files hold {', '.join(sorted(found))}, not what is said")
-        info = {
-            **model.info,
-            "url": " ".join(file.url for file in published.files.values()),
-            "sha256": [download.digest_of(place, "sha256") for place in places.values()],
-            "licence": published.licence,
-            "score": published.score,
-        }
-        checkpoint.save_model(ours, model.name, model.args, model.variables, info)
+        with download.only_writer(ours.with_name(f".{name}.lock")):
+            if not ours.is_file():  # another process may have made it meanwhile
+                make(name, ours, opener, progress)
     except OSError as error:
         raise UserError(f"{ours.parent}: cannot be used as a cache ({error})") from error
     return ours
+
+
+def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> None:
+    """Download and convert a published model to the file `ours`."""
+    published = PUBLISHED[name]
+    several = len(published.files) > 1
+    folder = ours.with_suffix("") if several else ours.parent
+    places = {target: folder / file.name for target, file in published.files.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for target, file in published.files.items():
+        download.get(file, places[target], opener, progress)
+    if several:
+        weights = openunmix.read_targets(folder, places, published.settings)
+    else:
+        weights = openunmix.read(*places.values())
+    model = converters.convert(weights, published.kind)
+    found = set(model.args["sources"])  # in the file's own order, whatever is said of it
+    if found != set(published.sources):
+        raise UserError(f"{name}: its files hold {', '.join(sorted(found))}, not what is said")
+    info = {
+        **model.info,
+        "url": " ".join(file.url for file in published.files.values()),
+        "sha256": [download.digest_of(place, "sha256") for place in places.values()],
+        "licence": published.licence,
+        "score": published.score,
+    }
+    checkpoint.save_model(ours, model.name, model.args, model.variables, info)

@@ -1,5 +1,6 @@
 """Audio files of any format, block by block or whole; one that is cut or damaged is an error."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def _open_soundfile(path, stack, allow_truncated):
     import soundfile
 
     try:
-        file = stack.enter_context(soundfile.SoundFile(str(path)))
+        file = stack.enter_context(soundfile.SoundFile(os.fsencode(path)))
     except soundfile.LibsndfileError:
         return None
     frames = file.frames

@@ -3,8 +3,9 @@
 import os
 import tempfile
 import warnings
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
 
@@ -60,12 +61,13 @@ class StemWriter:
     tags     of the track (`read_tags`); a file's name without suffix goes behind the title
     check    called between blocks while the spool is encoded, which takes long; may raise
 
-    Files stand under temporary names until the block ends; then they are renamed, or removed if
-    it ended in an error, so nothing half-written ever has a final name. Float files keep every
-    value. For other formats, without a gain, samples are spooled until their peak is known: where
-    any stem exceeds full scale, one gain brings all of them below, so that they still add up, and
-    a warning tells it. Raises UserError naming the file that cannot be written. Afterwards `gain`
-    and `peak` (before it) are known.
+    Files stand under temporary names until the block ends; then they are renamed, or removed if it
+    ended in an error, so nothing half-written ever has a final name; of two processes that write
+    the same stems, all are of the one that ended last. Float files keep every value. For other
+    formats, without a gain, samples are spooled until their peak is known: where any stem exceeds
+    full scale, one gain brings all of them below, so that they still add up, and a warning tells
+    it. Raises UserError naming the file that cannot be written. Afterwards `gain` and `peak`
+    (before it) are known.
     """
 
     def __init__(
@@ -127,7 +129,8 @@ class StemWriter:
         for name, path in self.paths.items():
             with _named(path):
                 self._make_folder(path.parent)
-                self._parts[name] = path.with_name(f".{path.name}.{os.getpid()}.part")
+                # not only the process: those of two containers may have one number
+                self._parts[name] = path.with_name(f".xumx-{os.getpid()}-{token_hex(4)}.part")
                 if self.gain is None:
                     # in the stem's own folder, where there must be room anyway; it has no name
                     file = tempfile.TemporaryFile(dir=path.parent)
@@ -172,9 +175,12 @@ class StemWriter:
         for path in self.paths.values():  # before the first is replaced
             if path.is_dir():
                 raise UserError(f"{path}: cannot be written: Is a directory")
-        for name, path in self.paths.items():
-            with _named(path):
-                os.replace(self._parts[name], path)
+        with ExitStack() as stack:
+            for folder in sorted({path.parent for path in self.paths.values()}):
+                stack.enter_context(_only_renamer(folder))
+            for name, path in self.paths.items():
+                with _named(path):
+                    os.replace(self._parts[name], path)
 
 
 class StdoutWriter:
@@ -216,6 +222,24 @@ class StdoutWriter:
         while (flat := np.fromfile(self._spool, np.float32, _BLOCK * self.channels)).size:
             writer.write(flat.reshape(-1, self.channels).T * np.float32(self.gain))
         writer.finish()
+
+
+@contextmanager
+def _only_renamer(folder):
+    """Hold the lock of a folder, where the system has any."""
+    number = None
+    try:
+        import fcntl
+
+        number = os.open(folder, os.O_RDONLY)
+        fcntl.flock(number, fcntl.LOCK_EX)
+    except (ImportError, OSError):  # Windows; some network drives
+        pass
+    try:
+        yield
+    finally:
+        if number is not None:
+            os.close(number)
 
 
 class _named:

@@ -1,5 +1,6 @@
 """One open file of each format, with `write([channel, time])` and `close()`."""
 
+import os
 from fractions import Fraction
 from io import BytesIO
 
@@ -71,8 +72,9 @@ class VorbisFile:
         # the table is of stereo at 44.1 kHz
         quality = np.interp(kbits, _VORBIS_KBITS, np.linspace(0, 1, len(_VORBIS_KBITS)))
         self.path, self.frames = path, 0
+        open(path, "wb").close()  # libsndfile would let nobody else write it, whatever the umask
         self.file = soundfile.SoundFile(
-            *(str(path), "w", rate, channels),
+            *(os.fsencode(path), "w", rate, channels),
             subtype="VORBIS",
             format="OGG",
             compression_level=1 - float(quality),
@@ -91,7 +93,7 @@ class VorbisFile:
         if self.file.closed:
             return
         self.file.close()
-        if soundfile.info(str(self.path)).frames != self.frames:  # closing reports nothing
+        if soundfile.info(os.fsencode(self.path)).frames != self.frames:  # closing reports nothing
             raise OSError("the file did not take all samples; is the disk full?")
 
 

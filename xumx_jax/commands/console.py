@@ -15,6 +15,12 @@ def say(kind, message):
         print(line, file=sys.stderr)
 
 
+def speak_of_any_name():
+    """Let names of files be printed that the terminal's coding does not know, or that have none."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it anyway
+
+
 def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
     """One line for any error; where it happened comes before it with `debug`."""
     from xumx_jax.errors import UserError
@@ -30,11 +36,16 @@ def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
 
 
 def keep_compiled_code():
-    """Let XLA keep compiled code between runs, unless the user has said where or not to."""
+    """Settings of JAX for a program, before it starts: XLA keeps compiled code between runs.
+
+    Unless the user has said where or not to. And no FFT may lock the process up.
+    """
     import jax
 
+    from xumx_jax.separation.threads import let_no_fft_lock
     from xumx_jax.zoo import cache_folder
 
+    let_no_fft_lock()
     if (
         jax.config.jax_compilation_cache_dir is None
         and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ

@@ -38,7 +38,7 @@ def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[T
     Stems go to OUT/<track>/, below the subfolders of a folder or pattern where one was searched.
     Tracks of one name get distinct folders: with their whole file names if they lie side by side
     (`song.mp3`, `song.wav`), else with their folder's name in front, and if need be a number.
-    Raises UserError if one lies where its stems would go.
+    Raises UserError if one lies where its stems would go, and if there can be no such place.
     """
     found, errors = {}, []
     for name in inputs:
@@ -50,6 +50,11 @@ def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[T
         except OSError as error:  # such as a name that is too long
             errors.append(UserError(f"{name}: cannot be read: {error.strerror}"))
     tracks, renamed = _place(list(found.values()), out)
+    for track in tracks:
+        try:
+            track.folder.is_dir()
+        except OSError as error:  # as above
+            raise UserError(f"{track.folder}: cannot be written: {error.strerror}") from None
     return tracks, errors, renamed
 
 

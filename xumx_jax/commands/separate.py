@@ -138,8 +138,8 @@ def _separate_all(options, models, post, tracks, errors, report) -> int:
         except UserError as error:
             failed(report, {"input": track.label}, relabelled(error, track), options.debug)
     if readable:
-        device.choose(options.device)
         keep_compiled_code()
+        device.choose(options.device)
         from xumx_jax.commands.batch import separate
 
         separate(models, post, readable, options, report)

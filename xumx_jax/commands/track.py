@@ -36,7 +36,7 @@ class Job:
         """
         options = self.options
         if options.out != "-":
-            check_place(track.folder)
+            check_place(track.folder, self.paths(track).values())
         begin = time.perf_counter()
         with ExitStack() as stack:
             blocks = stack.enter_context(
@@ -167,9 +167,13 @@ def closing_pipe():
         raise
 
 
-def check_place(folder):
-    """Raise UserError if no folder can be made there, before anything is computed for it."""
-    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+def check_place(folder, paths=()):
+    """Raise UserError if no folder or file can be made there; before anything is computed."""
+    for path in paths:
+        if path.is_dir():
+            raise UserError(f"{path}: cannot be written: it is a folder")
+    places = (folder, *folder.parents)
+    nearest = next(place for place in places if place.exists() or place.is_symlink())
     if not nearest.is_dir():
         raise UserError(f"{folder}: cannot be written: {nearest} is not a folder")
     if not os.access(nearest, os.W_OK | os.X_OK):

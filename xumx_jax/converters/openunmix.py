@@ -1,12 +1,17 @@
-"""Open-Unmix's weights: the name map, and its model folders of one file a target.
+"""Open-Unmix's weights: name maps, and its model folders of one file a target.
 
-A folder holds `<target>.pth`, or `<target>-<start of its SHA-256>.pth`, and beside them json files
-with what tensors do not tell: `separator.json`, and per target `<target>.json`. Everything becomes
-one model, its tensors named as in the state of Open-Unmix's `Separator`.
+PyTorch's folder holds `<target>.pth`, or `<target>-<start of its SHA-256>.pth`, and beside them
+json files with what tensors do not tell: `separator.json`, and per target `<target>.json`.
+Everything becomes one model, its tensors named as in the state of Open-Unmix's `Separator`.
+
+Sony's NNabla version has `<target>.h5` in a folder, and offers that as a .zip; tensors get the name
+of their target in front, as they have it in NNabla once its program has read them.
 """
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,15 +22,23 @@ from xumx_jax.converters import readers
 from xumx_jax.converters.kinds import TORCH_IGNORE, Kind, Tensors, groups_in, sizes, vote
 from xumx_jax.converters.readers import Weights
 from xumx_jax.converters.rules import Rule
-from xumx_jax.converters.umx import TORCH_NORM, arguments, torch_lstm, torch_lstm_sizes
+from xumx_jax.converters.umx import (
+    TORCH_NORM,
+    arguments,
+    nnabla_rules,
+    nnabla_sizes,
+    torch_lstm,
+    torch_lstm_sizes,
+)
 from xumx_jax.errors import UserError
 
-SUFFIXES = (".pth", ".pt")
+SUFFIXES = (".pth", ".pt", ".h5")
 ORDER = ("vocals", "drums", "bass", "other", "speech", "noise")  # the rest follows by name
 # Open-Unmix's defaults, which it trains with unless told otherwise.
 USUAL_N_FFT, USUAL_HOP, USUAL_RATE = 4096, 1024, 44100
 SETTINGS = {"sample_rate": "sample_rate", "n_fft": "nfft", "hop": "nhop"}
 SPEAKING = r"fc[123]\.weight"
+NNABLA_SPEAKING = "fc[123]/affine/W"
 IGNORE = (*TORCH_IGNORE, "*sample_rate")
 
 
@@ -40,7 +53,7 @@ def target_of(path: Path) -> str:
 
 
 def is_folder(path: Path) -> bool:
-    """Say whether a folder holds a PyTorch file per target."""
+    """Say whether a folder holds a file of weights per target."""
     return path.is_dir() and bool(files_in(path))
 
 
@@ -49,15 +62,18 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def read(path: Path) -> Weights:
-    """Read any weights file, or a folder of one a target, with the settings that lie beside.
+    """Read any weights file, or a folder or .zip of one a target, with what lies beside.
 
     For Open-Unmix's, `info["targets"]` names the targets and `info["settings"]` has those of
     SETTINGS that were found.
     Raises UserError on two files of one target and on settings that differ.
     """
+    if is_archive(path):
+        return read_archive(path)
     if not path.is_dir():
         weights = readers.read(path)
-        if not any(re.search(rf"(^|\.){SPEAKING}$", name) for name in weights.tensors):
+        speaking = rf"(.*[./])?({SPEAKING}|{NNABLA_SPEAKING})"
+        if not any(re.fullmatch(speaking, name) for name in weights.tensors):
             return weights  # not Open-Unmix's: what lies beside it means nothing
         beside = settings_of(path.parent, [target_of(path)])
         said = {"targets": (target_of(path),), "settings": beside}
@@ -79,17 +95,53 @@ def read_targets(folder: Path, files: dict[str, Path], settings: dict | None = N
     """Read {target: file} as one set of tensors; `settings` None: those in the folder."""
     tensors: Tensors = {}
     for target in in_order(files):
-        inside = readers.read(files[target]).tensors
-        names = [name for name in inside if re.fullmatch(SPEAKING, name)]
-        if not names:
-            raise UserError(
-                f"{files[target]}: not one target of Open-Unmix; a folder of weights holds a file "
-                f"a target, such as vocals.pth (other weights are loaded by file)"
-            )
-        tensors |= {f"target_models.{target}.{name}": value for name, value in inside.items()}
+        tensors |= named(target, readers.read(files[target]).tensors, files[target])
     if settings is None:
         settings = settings_of(folder, list(files))
     return Weights(folder, tensors, {"targets": in_order(files), "settings": settings})
+
+
+def named(target: str, tensors: Tensors, where: Path | str) -> Tensors:
+    """Tensors of one target under the names that they have in the whole model."""
+    if any(re.fullmatch(SPEAKING, name) for name in tensors):
+        before = f"target_models.{target}."
+    elif any(re.fullmatch(NNABLA_SPEAKING, name) for name in tensors):
+        before = f"{target}/"
+    else:
+        raise UserError(
+            f"{where}: not one target of Open-Unmix; a folder of weights holds a file "
+            f"a target, such as vocals.pth (other weights are loaded by file)"
+        )
+    return {f"{before}{name}": value for name, value in tensors.items()}
+
+
+def is_archive(path: Path) -> bool:
+    """Say whether a file is a .zip with `.h5` files in it, such as Sony offers."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith(".h5") for name in archive.namelist())
+
+
+def read_archive(path: Path) -> Weights:
+    """Read a .zip of `<target>.h5`, in whatever folder they lie in it, without unpacking it."""
+    found: dict[str, Tensors] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if info.filename.endswith(".h5")]
+            readers.check_size(path, sum(info.file_size for info in members))
+            for info in members:
+                target = target_of(Path(info.filename))
+                if target in found:
+                    raise UserError(f"{path}: several files in it are of {target}")
+                inside = readers.h5_tensors(io.BytesIO(archive.read(info)), info.file_size)
+                found[target] = named(target, inside, f"{path}: {info.filename}")
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: cannot be read, cut off or damaged ({error})") from error
+    tensors = {name: value for target in in_order(found) for name, value in found[target].items()}
+    return Weights(path, tensors, {"targets": in_order(found), "settings": {}})
 
 
 def settings_of(folder: Path, targets: list[str]) -> dict[str, Any]:
@@ -117,7 +169,7 @@ def settings_of(folder: Path, targets: list[str]) -> dict[str, Any]:
 
 
 def model_arguments(tensors: Tensors, info: dict, prefix: str, targets: Iterable[str]) -> dict:
-    """Sizes off the tensors, rate and hop from what is said beside them."""
+    """Sizes off PyTorch's tensors, rate and hop from what is said beside them."""
     rates = [int(tensor) for name, tensor in tensors.items() if name.endswith("sample_rate")]
     known = {**({"sample_rate": rates[0]} if rates else {}), **(info.get("settings") or {})}
     bins = vote(sizes(tensors, rf"{prefix}output_(?:scale|mean)", 0), "the number of bins")
@@ -131,6 +183,12 @@ def model_arguments(tensors: Tensors, info: dict, prefix: str, targets: Iterable
         **torch_lstm_sizes(tensors, rf"{prefix}lstm")
         | {"hidden": vote(sizes(tensors, rf"{prefix}bn[12]\..+", 0), "the hidden size")},
     )
+    return completed(made, known)
+
+
+def completed(made: dict, known: dict) -> dict:
+    """Add to a model's arguments what no tensor tells: what is `known`, else Open-Unmix's usual."""
+    known = dict(known)
     n_fft = known.pop("n_fft", made["n_fft"])
     if n_fft != made["n_fft"]:
         raise UserError(f"its nfft is said to be {n_fft}, its tensors are of {made['n_fft']}")
@@ -143,6 +201,20 @@ def model_arguments(tensors: Tensors, info: dict, prefix: str, targets: Iterable
             f"wanted {' and '.join(missing)} in a separator.json beside it"
         )
     return {**made, **known}
+
+
+def nnabla_arguments(tensors: Tensors, info: dict, before: str, targets: Iterable[str]) -> dict:
+    made = arguments(targets, **nnabla_sizes(tensors, before), filter="norbert")
+    return completed(made, info.get("settings") or {})
+
+
+def nnabla_separator_arguments(tensors: Tensors, info: dict) -> dict:
+    targets = in_order(groups_in(tensors, rf"([^/]+)/{NNABLA_SPEAKING}"))
+    return nnabla_arguments(tensors, info, "[^/]+/", targets)
+
+
+def nnabla_target_arguments(tensors: Tensors, info: dict) -> dict:
+    return nnabla_arguments(tensors, info, "", info.get("targets") or ("target",))
 
 
 def separator_arguments(tensors: Tensors, info: dict) -> dict:
@@ -186,5 +258,20 @@ KINDS = {
         rules=lambda model: name_map("{source}", model),
         spelled=("",),
         ignore=IGNORE,
+    ),
+    "openunmix-nnabla": Kind(
+        model="umx",
+        anchor=r"()[^/]+/fc1/affine/W",
+        arguments=nnabla_separator_arguments,
+        rules=lambda model: nnabla_rules(model, before="{source}/", after=""),
+        ignore=(),
+    ),
+    "openunmix-nnabla-target": Kind(
+        model="umx",
+        anchor="()fc1/affine/W",
+        arguments=nnabla_target_arguments,
+        rules=lambda model: nnabla_rules(model, before="{source}", after=""),
+        spelled=("",),
+        ignore=(),
     ),
 }

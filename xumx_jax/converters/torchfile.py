@@ -2,11 +2,14 @@
 
 A `.pth` is a pickle, and unpickling calls whatever it names. Here the names of PyTorch's tensors
 build plain records; every other name becomes an inert placeholder, and a file that names what only
-an attack would call is refused.
+an attack would call is refused. So is one that would fill the memory by announcing more than it
+holds.
 """
 
 import io
+import os
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections import OrderedDict
@@ -103,10 +106,33 @@ class Tensor:
         return np.array(view, native)
 
 
+class Bounded:
+    """A file of which nobody can ask for more than there is: Python makes room for it first."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.end = file, file.seek(0, os.SEEK_END)
+        file.seek(0)
+        self.readline, self.seek, self.tell = file.readline, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        left = self.end - self.file.tell()
+        return self.file.read(left if size < 0 else min(size, left))
+
+
+def check_pickle(file: BinaryIO) -> None:
+    """Look at a pickle's instructions without following them; `file` stands at its begin again."""
+    begin = file.tell()
+    for count, (code, argument, _) in enumerate(pickletools.genops(file)):
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > count:
+            raise pickle.UnpicklingError(f"hostile: it asks for room for {argument} objects")
+    file.seek(begin)
+
+
 class Unpickler(pickle.Unpickler):
     """Builds `Tensor`s and plain containers; see the module's docstring."""
 
     def __init__(self, file: BinaryIO):
+        check_pickle(file)
         super().__init__(file)
         self.storages: dict[str, Storage] = {}
 
@@ -153,7 +179,7 @@ def load(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:
     """Unpickle a PyTorch file: its contents, and what reads their storages while it stays open."""
     magic = file.read(2)
     file.seek(0)
-    return load_zip(file) if magic == b"PK" else load_legacy(file)
+    return load_zip(file) if magic == b"PK" else load_legacy(Bounded(file))
 
 
 def load_zip(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:

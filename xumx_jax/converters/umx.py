@@ -36,17 +36,23 @@ NNABLA_NORM = (("scale", "gamma"), ("bias", "beta"))
 NNABLA_STATISTICS = (("mean", "mean"), ("var", "var"))
 
 
+def nnabla_sizes(tensors: Tensors, before: str = "", after: str = "") -> dict:
+    """Sizes off the tensors; `before` and `after` match what tells the sources' names apart."""
+    dense, bias = f"{before}fc1{after}/affine/W", f"{before}lstm{after}/lstm/bias"
+    output, input_ = (f"{before}{part}_(?:scale|mean){after}" for part in ("output", "input"))
+    return {
+        "bins": vote(sizes(tensors, output, 0), "the number of bins"),
+        "max_bin": vote(sizes(tensors, input_, 0), "the bandwidth"),
+        "inputs": vote(sizes(tensors, dense, 0), "the number of channels"),
+        "hidden": vote(sizes(tensors, dense, 1), "the hidden size"),
+        "layers": vote(sizes(tensors, bias, 0), "the number of layers"),
+        "directions": vote(sizes(tensors, bias, 1), "the number of directions"),
+    }
+
+
 def nnabla_arguments(tensors: Tensors, info: dict) -> dict:
-    bias = r"lstm_.+/lstm/bias"
-    return arguments(
-        groups_in(tensors, r"(?:fc[123]|lstm)_(.+?)/.*"),
-        bins=vote(sizes(tensors, r"output_(?:scale|mean)_.+", 0), "the number of bins"),
-        max_bin=vote(sizes(tensors, r"input_(?:scale|mean)_.+", 0), "the bandwidth"),
-        inputs=vote(sizes(tensors, r"fc1_.+/affine/W", 0), "the number of channels"),
-        hidden=vote(sizes(tensors, r"fc1_.+/affine/W", 1), "the hidden size"),
-        layers=vote(sizes(tensors, bias, 0), "the number of layers"),
-        directions=vote(sizes(tensors, bias, 1), "the number of directions"),
-    )
+    sources = groups_in(tensors, r"(?:fc[123]|lstm)_(.+?)/.*")
+    return arguments(sources, **nnabla_sizes(tensors, after="_.+"))
 
 
 def nnabla_input(weight: np.ndarray) -> np.ndarray:
@@ -72,24 +78,26 @@ def nnabla_layer(index: int, count: int, how: Callable) -> Callable:
     return pick
 
 
-def nnabla_rules(model: dict) -> list[Rule]:
+def nnabla_rules(model: dict, before: str = "", after: str = "_{source}") -> list[Rule]:
+    """The name map; `before` and `after` the names of layers stands the source's name."""
     layers = model["layers"]
     rules = [
-        Rule("params/enc/mean", "input_mean_{source}"),
-        Rule("params/enc/scale", "input_scale_{source}"),
-        Rule("params/dec/mean", "output_mean_{source}"),
-        Rule("params/dec/scale", "output_scale_{source}"),
+        Rule(f"params/{part}/{name}", f"{before}{theirs}_{name}{after}")
+        for part, theirs in (("enc", "input"), ("dec", "output"))
+        for name in ("mean", "scale")
     ]
     for dense, norm, theirs in (
         ("enc/dense", "enc/norm", "fc1"),
         ("dec/dense_0", "dec/norm_0", "fc2"),
         ("dec/dense_1", "dec/norm_1", "fc3"),
     ):
-        rules.append(Rule(f"params/{dense}/kernel", theirs + "_{source}/affine/W"))
+        theirs = f"{before}{theirs}{after}"
+        rules.append(Rule(f"params/{dense}/kernel", f"{theirs}/affine/W"))
         for tree, pairs in (("params", NNABLA_NORM), ("batch_stats", NNABLA_STATISTICS)):
             for name, their_name in pairs:
                 target = f"{tree}/{norm}/{name}"
-                rules.append(Rule(target, f"{theirs}_{{source}}/bn/{their_name}", np.ravel))
+                rules.append(Rule(target, f"{theirs}/bn/{their_name}", np.ravel))
+    lstm = f"{before}lstm{after}/lstm"
     for layer in range(layers):
         weight, input_of, recurrent_of = "weight_l0", nnabla_input, nnabla_recurrent
         if layer:
@@ -98,9 +106,9 @@ def nnabla_rules(model: dict) -> list[Rule]:
             recurrent_of = nnabla_layer(layer - 1, layers - 1, nnabla_recurrent)
         bias_of = nnabla_layer(layer, layers, lambda bias: bias.reshape(len(bias), -1))
         rules += [
-            Rule(f"params/lstm_{layer}/w_ih", f"lstm_{{source}}/lstm/{weight}", input_of),
-            Rule(f"params/lstm_{layer}/w_hh", f"lstm_{{source}}/lstm/{weight}", recurrent_of),
-            Rule(f"params/lstm_{layer}/bias", "lstm_{source}/lstm/bias", bias_of),
+            Rule(f"params/lstm_{layer}/w_ih", f"{lstm}/{weight}", input_of),
+            Rule(f"params/lstm_{layer}/w_hh", f"{lstm}/{weight}", recurrent_of),
+            Rule(f"params/lstm_{layer}/bias", f"{lstm}/bias", bias_of),
         ]
     return rules
 

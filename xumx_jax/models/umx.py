@@ -146,6 +146,8 @@ class UMX(nn.Module):
     power         of the magnitudes that the network sees and masks
     bands         edges of bands (`transforms.scales.band_edges`) that replace the bins at both ends
     activation    "relu", or "softmax" over the sources and a constant "none of them"
+    filter        whose Wiener filter its original has (`separation.options`); None: norbert's
+                  for X-UMX, else Open-Unmix's
     axis_name     of the devices that share a training batch, for batch normalisation
     dtype         what the matrix products read in training, "float32" or "bfloat16"; parameters and
                   everything else are float32, and so is all of it when not training
@@ -166,6 +168,7 @@ class UMX(nn.Module):
     dropout: float = 0.4
     bands: tuple[int, ...] | None = None
     activation: str = "relu"
+    filter: str | None = None
     axis_name: str | None = None
     dtype: str = "float32"
 

@@ -82,7 +82,8 @@ class Separator:
         self.model, self.variables = module, variables
         self.sources = tuple(module.sources) + ("residual",) * residual
         if filter is None:
-            filter = "norbert" if getattr(module, "bridge", True) else "openunmix"
+            usual = "norbert" if getattr(module, "bridge", True) else "openunmix"
+            filter = getattr(module, "filter", None) or usual
         rules, usual_frames = FILTERS[filter]
         self.post = dict(
             niter=niter, softmask=softmask, alpha=alpha, logit=logit, residual=residual
