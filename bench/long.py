@@ -120,9 +120,12 @@ def run_long(folder: Path, model: str, seconds: float, wide: bool) -> dict:
     options = ["--model", make_model(folder, model), "--stems", "vocals", "--out", out]
     begin, peak = time.perf_counter(), 0.0
     process = separate(track, *options, "--bits", "32f" if wide else "16", cache=folder / "cache")
-    while process.poll() is None:
-        peak = max(peak, memory_mib(process.pid, "VmHWM"))
-        time.sleep(0.1)
+    try:
+        while process.poll() is None:
+            peak = max(peak, memory_mib(process.pid, "VmHWM"))
+            time.sleep(0.1)
+    finally:  # of an interrupted run
+        process.kill()
     took = time.perf_counter() - begin
     if process.returncode:
         raise SystemExit(f"separate.py ended with status {process.returncode}:\n" + rest(process))
