@@ -32,7 +32,7 @@ from xumx_jax.wiener import wiener
 # Also the window of the Wiener filter's statistics where none is given: 5.6 s. Four stereo spectra
 # of X-UMX then take less than 32 MiB, from where on glibc asks the system for every array anew.
 BLOCK_FRAMES = 240
-SEGMENT_SECONDS = 300.0
+SEGMENT_SECONDS = 300.0  # of full-size X-UMX 1.5 GB; see `make bench-long`
 LEAST_SECONDS = 30.0  # a shorter segment is not tried when memory is short
 CONTEXT_SECONDS = 15.0
 POST = ("iterations", "softmask", "alpha", "logit", "residual", "difference", "epsilon")
