@@ -29,7 +29,7 @@ fi
 endef
 
 .PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader bench-evaluate
-.PHONY: bench-live scores demo-model clean
+.PHONY: bench-live bench-long scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-loader: $(TORCH)/done ## time the training input against Open-Unmix's
 
 bench-evaluate: $(VENV)/dev ## time v4 scoring against museval
 	@$(PY) bench/evaluate.py $(ARGS)
+
+bench-long: $(VENV)/core ## measure memory for 3 min, 30 min and 3 h, and for 100 files
+	@$(PY) bench/long.py $(ARGS)
 
 bench-live: $(VENV)/core ## time live separation: latency and real-time factor
 	@$(PY) bench/live.py $(ARGS)

@@ -1,34 +1,40 @@
-"""Our side of `make bench-separate`: the Separator as `separate.py` makes it.
+"""Our side of `make bench-separate`: `separate.py`, from file to files, in a process that stays.
 
-python bench/separate_jax.py FOLDER NITER
+python bench/separate_jax.py FOLDER OUT NITER
 """
 
 import sys
 import time
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 BEGIN = time.perf_counter()
 
 import jax  # noqa: E402
-import numpy as np  # noqa: E402
 from worker import serve  # noqa: E402
 
+from xumx_jax.cli import main as program  # noqa: E402
 from xumx_jax.loading import load_module  # noqa: E402
 from xumx_jax.separation.separator import Separator  # noqa: E402
 
 
-def main(folder: Path, niter: int) -> None:
+def main(folder: Path, out: Path, niter: int) -> None:
     imported = time.perf_counter() - BEGIN
-    module, variables, _ = load_module(folder / "weights.safetensors")
-    separator = Separator(module, variables, niter=niter)
-    mix = np.load(folder / "mix.npy")
+    weights = folder / "weights.safetensors"
+    begin = time.perf_counter()
+    Separator(*load_module(weights)[:2], niter=niter)
+    loading = time.perf_counter() - begin
+    options = ["--model", weights, "--out", out, "--bits", "32f", "--niter", niter]
+    command = [str(part) for part in ("separate", folder / "mix.wav", *options)]
 
     def separate():
-        return list(separator(mix, 44_100).values())
+        with redirect_stdout(StringIO()):
+            if status := program(command):
+                raise SystemExit(status)
 
-    loaded = time.perf_counter() - BEGIN
-    serve(separate, imported=imported, loaded=loaded, version=jax.__version__)
+    serve(separate, imported=imported, loading=loading, version=jax.__version__)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -42,7 +42,7 @@ def test_citation_and_changes_know_the_version():
 
 
 def test_readme_lists_the_options_of_separate():
-    section = README.split("## Options of `xumx separate`")[1].split("\n## ")[0]
+    section = README.split("\n## Separate\n")[1].split("\n#")[0]
     assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.M)) == options("separate")
 
 

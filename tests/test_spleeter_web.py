@@ -132,7 +132,7 @@ def test_tracks_at_a_url_are_fetched(model, track, tmp_path, capsys):
             )
             assert audio.decode(tmp_path / "mix.flac")[0].shape == (2, 3000)
             with pytest.raises(
-                UserError, match=r"none\.wav: download failed, .*File not found"
+                UserError, match=r"none\.wav: download failed, HTTP Error 404"
             ) as raised:
                 separator.create_static_mix(["vocals"], f"{url}/none.wav?signature=x", "out.flac")
             assert "signature" not in str(raised.value)

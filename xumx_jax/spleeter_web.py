@@ -133,7 +133,7 @@ def local_file(place):
     with tempfile.TemporaryDirectory(prefix="xumx-") as folder:
         path = Path(folder, Path(url.path).name or "track")
         try:
-            download.fetch(str(place), path, urlopen, path.stem, lambda done, total: None)
+            download.fetch(str(place), path, urlopen, path.name, lambda done, total: None)
         except UserError as error:
             # the query of a signed URL is a password
             shown = url._replace(query="", fragment="").geturl()

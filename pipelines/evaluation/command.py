@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.evaluation.messages import say, show_warning
 from xumx_jax.cli import INTERRUPTED, USER_ERROR, Parser
-from xumx_jax.commands import separation
+from xumx_jax.commands import device, separation
 from xumx_jax.errors import UserError
 
 FAILED, TERMINATED = 1, 128 + signal.SIGTERM
@@ -97,6 +97,7 @@ def parser() -> Parser:
     )
     group = made.add_argument_group("separation, of every model; see `xumx separate --help`")
     separation.add(group)
+    device.add(group)
     return made
 
 
@@ -111,6 +112,7 @@ def run(options) -> int:
     from xumx_jax.commands.console import keep_compiled_code
 
     keep_compiled_code()
+    device.choose(options.device)
     with warnings.catch_warnings():
         warnings.filterwarnings("always", category=UserWarning, module=r"xumx_jax|pipelines")
         warnings.showwarning = show_warning

@@ -29,7 +29,7 @@ def add(group) -> None:
         "--chunk-seconds",
         type=float,
         metavar="S",
-        help="cut the track into chunks; default: 600, so that shorter tracks have no borders; "
+        help="cut the track into chunks; default: 300, so that shorter tracks have no borders; "
         "with --overlap 0 each chunk is separated like a track of its own",
     )
     option(

@@ -191,7 +191,15 @@ def invert_masked(module, decoder, wave, hidden, latent, frames, weight) -> Arra
     return wave.reshape(len(module.sources), module.channels, -1)
 
 
-def gather(bridge: bool, latents) -> Array:
-    """Join directions and sources: [source][direction] of [frame, hidden] -> [source or 1, ...]."""
-    latent = jnp.stack([jnp.concatenate(turned, axis=-1) for turned in latents])
-    return latent.mean(0, keepdims=True) if bridge else latent
+def join(turned) -> Array:
+    """Lay the directions of a layer side by side: [frame, hidden] of each -> [frame, hidden]."""
+    return jnp.concatenate(turned, axis=-1)
+
+
+def gather(module, latents) -> Array:
+    """Latents [frame, hidden] of every source -> [source, frame, hidden].
+
+    Of X-UMX only their sum is given, and the result is the mean, [1, frame, hidden].
+    """
+    latent = jnp.stack(latents)
+    return latent / len(module.sources) if module.bridge else latent

@@ -68,7 +68,7 @@ class Chunked:
     With an overlap chunks are to give what the whole would: they begin on the whole's grid of
     frames, because masks of other frames differ by 25 dB, and where they are long enough on that
     of the filter's windows; the last one is moved back, and what it still has behind the end is
-    reflected; and models with bands are told the level of up to ten minutes.
+    reflected; and models with bands are told the level of up to five minutes.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ import numpy as np
 from xumx_jax.separation import blocks
 from xumx_jax.transforms.bands import level_of
 
-AHEAD_SECONDS = 600.0  # how far is listened before anything is separated
+AHEAD_SECONDS = 300.0  # how far is listened before anything is separated
 BLOCK_FRAMES = 240
 
 _loudness = jax.jit(blocks.band_loudness, static_argnums=0)

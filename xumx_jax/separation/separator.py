@@ -24,7 +24,7 @@ class Separator:
     filter          whose Wiener filter, a key of FILTERS; None: as the model's original has it,
                     Open-Unmix's for Open-Unmix, norbert's for the others
     wiener_frames   frames that it sees at a time; None: as the original
-    chunk_seconds   None takes ten minutes at once where the model can be run in stages
+    chunk_seconds   None takes five minutes at once where the model can be run in stages
                     (`separation.staged`), so that shorter tracks have no borders, else 10 s
     overlap         what neighbouring chunks share: in stages so that either side knows what comes
                     behind the border, else cross-faded. 0 butts them, each with its own edges and

@@ -1,6 +1,6 @@
 """Run UMX and X-UMX over a stream in stages: exactly over a whole track, and with flat memory.
 
-Of a segment of up to ten minutes only the audio and one small feature vector a frame are held:
+Of a segment of up to five minutes only the audio and one small feature vector a frame are held:
 
     1. block by block: transform, encoder                       -> features
     2. block by block, in both directions: the LSTMs, states carried -> latents
@@ -32,7 +32,7 @@ from xumx_jax.wiener import wiener
 # Also the window of the Wiener filter's statistics where none is given: 5.6 s. Four stereo spectra
 # of X-UMX then take less than 32 MiB, from where on glibc asks the system for every array anew.
 BLOCK_FRAMES = 240
-SEGMENT_SECONDS = 600.0
+SEGMENT_SECONDS = 300.0  # of full-size X-UMX 1.5 GB; see `make bench-long`
 LEAST_SECONDS = 30.0  # a shorter segment is not tried when memory is short
 CONTEXT_SECONDS = 15.0
 POST = ("iterations", "softmask", "alpha", "logit", "residual", "difference", "epsilon")
@@ -46,6 +46,7 @@ def can_stage(module) -> bool:
 # Compiled once a model, however many Separators share it.
 _encode = jax.jit(blocks.encode, static_argnums=0)
 _recur = jax.jit(blocks.recur, static_argnames="backward")
+_join = jax.jit(blocks.join)
 _gather = jax.jit(blocks.gather, static_argnums=0)
 _masked = jax.jit(blocks.masked, static_argnums=0)
 _wiener = jax.jit(wiener, static_argnames=(*POST, "frame_axis"))
@@ -55,13 +56,13 @@ _invert_masked = jax.jit(blocks.invert_masked, static_argnums=0)
 
 @dataclass
 class Segment:
-    """Frames edges[0] to edges[-1] of a stream, in blocks; of each [channel, time] of `padded`.
+    """Frames edges[0] to edges[-1] of the stream in `feed`, in blocks.
 
     Blocks `inner` are those whose stems are wanted, the others are context. `total` is the number
     of frames of the stream where it ends in this segment, else None.
     """
 
-    padded: np.ndarray
+    feed: Feed
     edges: list[int]
     inner: range
     total: int | None
@@ -120,11 +121,7 @@ class WholeTrack:
         """Separate a stream, every sample kept; `tick` is called with the samples that are done."""
         feed, at, joint = Feed(blocks), 0, Joint(self.transform)
         level = Level(self.module) if self.module.bands else None
-        while True:
-            segment = None  # its samples are not needed while the next are read
-            segment = self._next(feed, at)
-            if segment is None:
-                return
+        while (segment := self._next(feed, at)) is not None:
             now = level and level.hear(feed, at * self.transform.hop)
             try:
                 for done, piece, size in self._separate(segment, now, tick):
@@ -152,14 +149,13 @@ class WholeTrack:
         hop, half, most = self.transform.hop, self.transform.n_fft // 2, self.most
         stop = at + self.segment
         first, last = max(0, at - self.context), stop + self.context
+        feed.drop(max(0, first * hop - half))
         # what is left for the last segment is never less than a block
         known = feed.reach((stop + max(self.context, most) - 1) * hop + half + 1)
         if not feed.end:
             return None
         if not known:
             stop = last = self.transform.frames(feed.end)
-        feed.drop(max(0, first * hop - half))
-        padded = feed.frames(self.transform, first, last)
         inner = [*range(at, stop, most)]
         if not (known or self.window_frames) and len(inner) > 1:
             # none may be too short for the Wiener filter's statistics
@@ -167,7 +163,7 @@ class WholeTrack:
         count = len(inner)
         before, after = range(first, at, most), range(stop, last, most)
         inside = range(len(before), len(before) + count)
-        return Segment(padded, [*before, *inner, *after, last], inside, None if known else stop)
+        return Segment(feed, [*before, *inner, *after, last], inside, None if known else stop)
 
     def _separate(self, segment, level, tick):
         """Yield (block, its windowed samples [source, channel, time], its frames), in order."""
@@ -182,8 +178,7 @@ class WholeTrack:
             tick(begin + part * (end - begin))
 
         def cut(block):  # the samples that a block's frames cover
-            start = (edges[block] - edges[0]) * hop
-            return _filled(segment.padded[:, start : start + span], span)
+            return _filled(segment.feed.frames(transform, edges[block], edges[block + 1]), span)
 
         with threads(self.threads) as pool:
             hidden = []
@@ -191,13 +186,17 @@ class WholeTrack:
             for block in ahead(pool, lambda block: encode(cut(block), level), range(count), few):
                 hidden.append(block)
                 told(0.2 * len(hidden) / count)
-            latents = []
-            for latent in pool.map(partial(self._latents, hidden, sizes), range(len(self._lstm))):
-                latents.append(latent)
-                told(0.2 + 0.3 * len(latents) / len(self._lstm))
+            latents = []  # of every source; of X-UMX, which needs no more, their sum
+            run = partial(self._latents, hidden, sizes)
+            for done, latent in enumerate(pool.map(run, range(len(self._lstm))), start=1):
+                if latents and self.module.bridge:
+                    latents = [list(map(jnp.add, latents[0], latent))]
+                else:
+                    latents.append(latent)
+                told(0.2 + 0.3 * done / len(self._lstm))
 
             def finish(block):
-                latent = _gather(self.module.bridge, [latent[block] for latent in latents])
+                latent = _gather(self.module, [latent[block] for latent in latents])
                 size = int(sizes[block])
                 weight = block_weight(transform, edges[block], size, segment.total)
                 return np.asarray(
@@ -217,7 +216,7 @@ class WholeTrack:
         return _invert(self.transform, stems, weight)
 
     def _latents(self, hidden, sizes, source):
-        """Run the LSTMs of one source -> per block, per direction [frame, hidden]."""
+        """Run the LSTMs of one source -> per block [frame, hidden], directions side by side."""
         blocks = [(block[0 if len(block) == 1 else source],) for block in hidden]
         for layer in self._lstm[source]:
             turned = []
@@ -230,7 +229,7 @@ class WholeTrack:
                     )
                 turned.append(out)
             blocks = list(zip(*turned, strict=True))
-        return jax.block_until_ready(blocks)
+        return jax.block_until_ready([_join(turned) for turned in blocks])
 
     def _shrink(self):
         """Run fewer blocks at once, then shorter segments, then on the CPU: memory is short."""
