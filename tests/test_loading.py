@@ -98,6 +98,20 @@ def test_targets_that_cannot_be_written(tmp_path, h5):
         loading.convert(h5, h5 / "x.safetensors")
 
 
+def test_convert_replaces_a_checkpoint_and_nothing_else(tmp_path, h5):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary.txt").touch()
+    (tmp_path / "file").write_text("text")
+    for name in ("mine", "file"):
+        with pytest.raises(UserError, match=f"{name}: is there and is no checkpoint"):
+            loading.convert(h5, tmp_path / name)
+    assert (tmp_path / "mine" / "diary.txt").exists()
+    assert (tmp_path / "file").read_text() == "text"
+    (tmp_path / "empty").mkdir()
+    for _ in range(2):
+        loading.convert(h5, tmp_path / "empty")
+
+
 def test_unknown_kind_is_refused_before_anything_is_written(tmp_path, h5):
     with pytest.raises(UserError, match="unknown kind"):
         loading.convert(h5, tmp_path / "m.safetensors", kind="umx-tf")

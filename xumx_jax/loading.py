@@ -62,6 +62,14 @@ def load(name_or_path: str | Path | None = None, **options):
     return Separator(module, variables, **options)
 
 
+def check_place(target: Path) -> None:
+    """Raise UserError unless a checkpoint can become `target`: one is replaced, nothing else."""
+    if not target.exists() or (target / checkpoint.MANIFEST).is_file():
+        return
+    if not target.is_dir() or any(target.iterdir()):
+        raise UserError(f"{target}: is there and is no checkpoint; wanted a new folder")
+
+
 def convert(
     source: str | Path, target: str | Path, kind: str | None = None, half: bool = False
 ) -> Loaded:
@@ -75,6 +83,8 @@ def convert(
     path = resolve(source)
     if path.resolve() == target.resolve():
         raise UserError(f"{target}: source and target are the same")
+    if target.suffix != ".safetensors":
+        check_place(target)
     loaded = load_weights(path, kind)
     try:
         checkpoint.save_model(target, loaded.name, loaded.args, loaded.variables, loaded.info, half)
