@@ -3,8 +3,10 @@
 import os
 import sys
 import traceback
+from contextlib import suppress
 
 SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
+ARENA_MAX = -8  # glibc's M_ARENA_MAX
 
 
 def say(kind, message):
@@ -52,3 +54,16 @@ def keep_compiled_code():
     ):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def keep_one_heap():
+    """Let glibc serve all threads from one heap, before they begin; elsewhere nothing is done.
+
+    By default every thread has one, each keeps what was freed in it, and a long track in blocks of
+    many megabytes then takes half as much memory again (bench/RESULTS.md).
+    """
+    if sys.platform == "linux" and not {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & set(os.environ):
+        import ctypes
+
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(ARENA_MAX, 1)

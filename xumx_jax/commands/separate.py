@@ -12,6 +12,7 @@ from xumx_jax.commands.console import (
     SOME_FAILED,
     USER_ERROR,
     keep_compiled_code,
+    keep_one_heap,
     say,
 )
 from xumx_jax.commands.stems import check_choice, parse_aggregate
@@ -138,6 +139,7 @@ def _separate_all(options, models, post, tracks, errors, report) -> int:
         except UserError as error:
             failed(report, {"input": track.label}, relabelled(error, track), options.debug)
     if readable:
+        keep_one_heap()
         keep_compiled_code()
         device.choose(options.device)
         from xumx_jax.commands.batch import separate
