@@ -80,6 +80,7 @@ def test_names_of_the_zoo(tmp_path, monkeypatch, h5):
         ("gone.pth", "gone.pth: no such file or folder; wanted weights as"),
         ("some/where", "some/where: no such file or folder"),
         ("w.wav", "unknown model 'w.wav'"),
+        ("w" * 5000, "unknown model 'www"),
     ],
 )
 def test_what_is_not_there_is_named(tmp_path, monkeypatch, wanted, message):

@@ -1,5 +1,6 @@
 """From a name or a path to a model that can separate, whatever format its weights have."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def resolve(name_or_path: str | Path | None) -> Path:
     if name_or_path is None or name_or_path in zoo.names():
         return zoo.find(name_or_path)
     path = Path(name_or_path)
-    if path.exists():
+    if os.path.exists(path):  # unlike path.exists(), no error where a name is too long
         return path
     if path.suffix in readers.SUFFIXES or len(path.parts) > 1:
         raise UserError(f"{path}: no such file or folder; {readers.WANTED}")
