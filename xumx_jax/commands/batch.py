@@ -4,11 +4,11 @@ import queue
 import sys
 import threading
 import time
+from functools import partial
 
 import jax
-from tqdm import tqdm
 
-from xumx_jax.commands import signals, warned, weighted
+from xumx_jax.commands import console, signals, warned, weighted
 from xumx_jax.commands.console import say
 from xumx_jax.commands.failures import failed, relabelled
 from xumx_jax.commands.planning import USUAL_SPEED, Plan, in_time
@@ -21,10 +21,7 @@ def separate(models, post, tracks, options, report) -> None:
     """Load the models and separate the tracks; raises what is not of one track alone."""
     out = sys.stderr if options.out == "-" else sys.stdout
 
-    def say_line(line):
-        tqdm.write(line, file=out)
-        out.flush()
-
+    say_line = partial(console.say_line, out=out)
     # who asked for a device by name is not given another
     separator, infos = weighted.load(models, {**post, "cpu_fallback": options.device == "auto"})
     chosen = choose(

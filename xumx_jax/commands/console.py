@@ -17,8 +17,26 @@ def say(kind, message):
         print(line, file=sys.stderr)
 
 
+def say_line(line, out):
+    """Print a line on `out`; where nobody reads it any more that is told once, and work goes on."""
+    from tqdm import tqdm
+
+    try:
+        tqdm.write(line, file=out)
+        out.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        name = "stderr" if out is sys.stderr else "stdout"
+        say("warning", f"{name}: cannot be written: {error.strerror}")
+
+
 def speak_of_any_name():
-    """Let names of files be printed that the terminal's coding does not know, or that have none."""
+    """Let names of files be printed that the terminal's coding does not know, or that have none.
+
+    What a program is started without (`>&-`) takes and drops what is said.
+    """
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it anyway
 

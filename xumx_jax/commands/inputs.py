@@ -60,6 +60,8 @@ def find(inputs, out: Path, recursive: bool, stdin: Path | None) -> tuple[list[T
 
 def spool_stdin(folder: str) -> Path:
     """Copy standard input to a file: formats with their table of contents at the end need one."""
+    if sys.stdin is None:  # started with `<&-`
+        raise UserError("stdin: is closed; wanted an audio file")
     path = Path(folder) / STDIN
     with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
