@@ -114,6 +114,17 @@ def test_several_models_and_shifts(run, tiny_model, tmp_path):
     assert np.abs(shifted[0] - both).max() > 0
 
 
+def test_a_report_replaces_no_track(run):
+    write("a.wav", noise())
+    write("b.wav", noise())
+    before = Path("a.wav").read_bytes()
+    status, _, err = run("b.wav", "--json", "a.wav")  # as the shell makes it of --json *.wav
+    assert status == 2 and "--json a.wav: is there and is no report" in err
+    assert Path("a.wav").read_bytes() == before
+    status, _, err = run("b.wav", "--json", "/dev/null")
+    assert status == 2 and "/dev/null: cannot be written (it is no file)" in err
+
+
 def test_several_tracks_at_once(run):
     names = [f"{name}.wav" for name in "dacbe"]
     for at, name in enumerate(names):

@@ -50,7 +50,12 @@ def test_folders_keep_their_subfolders(files):
 
 def test_stems_are_not_separated_again(files):
     files("song.wav", "separated/song/bass.wav")
-    assert places(["."], True, "separated") == ({"song.wav": "separated/song"}, [])
+    once = {"song.wav": "separated/song"}, []
+    assert places(["."], True, "separated") == once
+    assert places(["**/*.wav"], out="separated") == once
+    assert places(["separated/*/*.wav"], out="separated")[0] == {
+        "separated/song/bass.wav": "separated/song/bass"
+    }
 
 
 def test_stems_may_go_into_the_folder_of_the_tracks(files):

@@ -161,7 +161,8 @@ def test_all_blocks_and_signals_run_the_same_compiled_code():
         ({"unidirectional": True}, {"niter": 1}, "niter is 1.* wanted niter 0"),
         ({"unidirectional": True}, {"residual": True}, "wanted filter openunmix, or no residual"),
         ({"unidirectional": True}, {"hops": 0}, "hops is 0; wanted a positive whole number"),
-        ({"unidirectional": True}, {"rate": 0}, "the sample rate is 0; wanted at least 1"),
+        ({"unidirectional": True}, {"rate": 0}, "the sample rate is 0; wanted a whole number"),
+        ({"unidirectional": True}, {"rate": 0.5}, "the sample rate is 0.5; wanted a whole number"),
     ],
 )
 def test_what_cannot_be_done_live(arguments, options, message):

@@ -80,6 +80,7 @@ def test_names_of_the_zoo(tmp_path, monkeypatch, h5):
         ("gone.pth", "gone.pth: no such file or folder; wanted weights as"),
         ("some/where", "some/where: no such file or folder"),
         ("w.wav", "unknown model 'w.wav'"),
+        ("w" * 5000, "unknown model 'www"),
     ],
 )
 def test_what_is_not_there_is_named(tmp_path, monkeypatch, wanted, message):
@@ -96,6 +97,20 @@ def test_targets_that_cannot_be_written(tmp_path, h5):
         loading.convert(tmp_path / "m.safetensors", tmp_path / "m.safetensors")
     with pytest.raises(UserError, match=r"w\.h5/x\.safetensors: cannot be written"):
         loading.convert(h5, h5 / "x.safetensors")
+
+
+def test_convert_replaces_a_checkpoint_and_nothing_else(tmp_path, h5):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary.txt").touch()
+    (tmp_path / "file").write_text("text")
+    for name in ("mine", "file"):
+        with pytest.raises(UserError, match=f"{name}: is there and is no checkpoint"):
+            loading.convert(h5, tmp_path / name)
+    assert (tmp_path / "mine" / "diary.txt").exists()
+    assert (tmp_path / "file").read_text() == "text"
+    (tmp_path / "empty").mkdir()
+    for _ in range(2):
+        loading.convert(h5, tmp_path / "empty")
 
 
 def test_unknown_kind_is_refused_before_anything_is_written(tmp_path, h5):

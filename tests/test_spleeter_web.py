@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 import xumx_jax
-from xumx_jax import audio, checkpoint, spleeter_web
+from xumx_jax import audio, checkpoint, spleeter_web, zoo
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 
@@ -139,6 +139,16 @@ def test_tracks_at_a_url_are_fetched(model, track, tmp_path, capsys):
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_no_other_model_takes_the_place_of_the_published_one(track, tmp_path, monkeypatch):
+    def fetch(*arguments):
+        raise UserError("no network")
+
+    monkeypatch.setattr(zoo, "fetch", fetch)
+    with pytest.raises(UserError, match="no network"):
+        xumx_jax.SpleeterWebSeparator(True).separate_into_parts(track[0], tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
 
 
 @pytest.mark.parametrize(

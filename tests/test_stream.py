@@ -71,6 +71,21 @@ def test_a_stream_of_nothing_gives_nothing():
             assert list(Separator(*MODEL, **options).stream([], RATE)) == []
 
 
+def test_rates_are_whole_numbers_of_any_type():
+    mix, separator = noise(3000), Separator(*MODEL, **STAGED)
+    whole = joined(separator.stream([mix], 48000))
+    np.testing.assert_array_equal(joined(separator.stream([mix], 48000.0)), whole)
+    for rate in (0, 44100.5):
+        with pytest.raises(UserError, match=f"the sample rate is {rate}; wanted a whole number"):
+            list(separator.stream([mix], rate))
+
+
+def test_blocks_of_one_stream_have_the_same_channels():
+    blocks = [noise(300), noise(300)[:1]]
+    with pytest.raises(UserError, match="a block has 1 channels; wanted 2, as the first"):
+        list(Separator(*MODEL, **STAGED).stream(blocks, RATE))
+
+
 @pytest.mark.parametrize(
     "options",
     [STAGED, {"residual": True, "wiener_frames": 60}, {"filter": "openunmix", "wiener_frames": 9}],

@@ -1,5 +1,6 @@
 """From a name or a path to a model that can separate, whatever format its weights have."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def resolve(name_or_path: str | Path | None) -> Path:
     if name_or_path is None or name_or_path in zoo.names():
         return zoo.find(name_or_path)
     path = Path(name_or_path)
-    if path.exists():
+    if os.path.exists(path):  # unlike path.exists(), no error where a name is too long
         return path
     if path.suffix in readers.SUFFIXES or len(path.parts) > 1:
         raise UserError(f"{path}: no such file or folder; {readers.WANTED}")
@@ -62,6 +63,14 @@ def load(name_or_path: str | Path | None = None, **options):
     return Separator(module, variables, **options)
 
 
+def check_place(target: Path) -> None:
+    """Raise UserError unless a checkpoint can become `target`: one is replaced, nothing else."""
+    if not target.exists() or (target / checkpoint.MANIFEST).is_file():
+        return
+    if not target.is_dir() or any(target.iterdir()):
+        raise UserError(f"{target}: is there and is no checkpoint; wanted a new folder")
+
+
 def convert(
     source: str | Path, target: str | Path, kind: str | None = None, half: bool = False
 ) -> Loaded:
@@ -75,6 +84,8 @@ def convert(
     path = resolve(source)
     if path.resolve() == target.resolve():
         raise UserError(f"{target}: source and target are the same")
+    if target.suffix != ".safetensors":
+        check_place(target)
     loaded = load_weights(path, kind)
     try:
         checkpoint.save_model(target, loaded.name, loaded.args, loaded.variables, loaded.info, half)

@@ -29,7 +29,8 @@ class SpleeterWebSeparator:
     cpu_separation  keep JAX of this process to the CPU, whatever else there is
     output_format   0 wav, 1 flac, else mp3 with so many kbit/s
     softmask, alpha, iterations  as softmask, alpha and niter of `Separator`
-    model           as of `load`; None: the published X-UMX
+    model           as of `load`; where the published X-UMX cannot be had, that is an error: the
+                    application has asked for nothing less
     options         more of `Separator`, such as shifts
 
     The application makes one in the process that serves it, and, where there is a GPU, calls it in
@@ -46,7 +47,7 @@ class SpleeterWebSeparator:
         alpha: float = 1.0,
         iterations: int = 1,
         *,
-        model: str | Path | None = None,
+        model: str | Path = "x-umx",
         **options,
     ):
         from xumx_jax.audio import check_format

@@ -80,13 +80,20 @@ def _expand(name, out, recursive, stdin):
         yield from _search(path, out, recursive)
     elif WILD & set(name) and not path.exists():
         matches = sorted(Path(match) for match in glob.glob(name, recursive=True))
-        files = [match for match in matches if match.is_file()]
+        fixed = _fixed_part(path)
+        own = _own(fixed, out)
+        files = [file for file in matches if file.is_file() and own not in file.resolve().parents]
         if not files:
             raise UserError(f"{name}: no file matches")
-        fixed = _fixed_part(path)
         yield from ((file, str(file), file.relative_to(fixed).parent) for file in files)
     else:
         yield path, name, Path()
+
+
+def _own(folder, out) -> Path | None:
+    """OUT where it lies below the folder that is searched: the stems there are not tracks."""
+    own = out.resolve()
+    return own if folder.resolve() in own.parents else None
 
 
 def _fixed_part(pattern) -> Path:
@@ -97,8 +104,7 @@ def _fixed_part(pattern) -> Path:
 
 def _search(folder, out, recursive):
     """Yield the audio files in a folder, but not those below OUT nor hidden ones."""
-    own, some = out.resolve(), False
-    own = own if folder.resolve() in own.parents else None
+    own, some = _own(folder, out), False
     for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
         inner = path.relative_to(folder)
         if path.suffix.lower() not in SUFFIXES or not path.is_file():

@@ -9,6 +9,7 @@ from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from xumx_jax.errors import UserError
 from xumx_jax.evaluation import files
 
 PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "av")
@@ -23,6 +24,8 @@ class Report:
 
     def __init__(self, path, options: dict, tracks=()):
         self.path = path and Path(path)
+        if self.path:
+            _check_place(self.path)
         self._entries, self._order = [], {track.label: at for at, track in enumerate(tracks)}
         self.head = {"status": None, "options": options, "versions": _versions()}
         self.write()
@@ -53,6 +56,19 @@ class Report:
         tracks = sorted(self._entries, key=lambda entry: self._order.get(entry["input"], -1))
         content = json.dumps({**self.head, "status": status, "tracks": tracks}, indent=1)
         files.write(self.path, content + "\n")
+
+
+def _check_place(path):
+    """Raise UserError on what a report must not replace: `--json *.wav` names a track."""
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            begin = file.read(1)
+    except OSError:  # writing it will tell
+        return
+    if begin not in (b"", b"{"):
+        raise UserError(f"--json {path}: is there and is no report; wanted another name")
 
 
 def _model(info) -> dict:

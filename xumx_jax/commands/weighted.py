@@ -1,8 +1,8 @@
 """`--model`, once or several times: names or paths with weights, and what separates with them."""
 
+import os
 import re
 from math import isfinite
-from pathlib import Path
 
 from xumx_jax.errors import UserError
 
@@ -31,7 +31,7 @@ def parse(given) -> list[tuple[str | None, float]]:
 
 def _parse(text):
     name, colon, tail = text.rpartition(":")
-    if not (colon and name and _NUMBER.fullmatch(tail)) or Path(text).exists():
+    if not (colon and name and _NUMBER.fullmatch(tail)) or os.path.exists(text):
         return text, 1.0
     weight = float(tail)
     if not (isfinite(weight) and weight > 0):

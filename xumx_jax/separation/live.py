@@ -59,8 +59,9 @@ class Live:
         **options,
     ):
         check(module, niter, residual and not difference)
-        if rate < 1:
-            raise UserError(f"the sample rate is {rate}; wanted at least 1 hertz")
+        if rate < 1 or rate != int(rate):
+            raise UserError(f"the sample rate is {rate}; wanted a whole number of hertz")
+        rate = int(rate)
         if hops != int(hops) or hops < 1:
             raise UserError(f"hops is {hops}; wanted a positive whole number")
         self.model, self.rate = module, rate

@@ -125,8 +125,9 @@ class Separator:
         memory does not grow with their number. `length` is the number of samples to come, if
         known: without it the callback is told None.
         """
-        if rate < 1:
-            raise UserError(f"the sample rate is {rate}; wanted at least 1 hertz")
+        if rate < 1 or rate != int(rate):
+            raise UserError(f"the sample rate is {rate}; wanted a whole number of hertz")
+        rate = int(rate)
         meter = Meter(callback, length and length * self.rate / rate)
         tidy = Tidy(blocks, self.model.channels)
         stems = self._run(_resampled(tidy, rate, self.rate), meter)

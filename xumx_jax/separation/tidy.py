@@ -17,19 +17,25 @@ class Tidy:
     def __init__(self, blocks, model_channels):
         self._blocks, self._model_channels = blocks, model_channels
         self.channels, self.taken, self.bad = 0, 0, 0
+        self._width = None  # of the first block
 
     def __iter__(self):
         for block in self._blocks:
             block = np.asarray(block, np.float32)
             if block.ndim != 2 or not block.shape[0]:
                 raise UserError(f"a block has shape {block.shape}; wanted [channel, time]")
-            if not self.channels and block.shape[0] > 2:
+            if self._width not in (None, block.shape[0]):
+                raise UserError(
+                    f"a block has {block.shape[0]} channels; wanted {self._width}, as the first"
+                )
+            if self._width is None and block.shape[0] > 2:
                 warnings.warn(
                     f"the mixture has {block.shape[0]} channels: the front pair (the first two) is "
                     "separated into stereo stems",
                     stacklevel=2,
                 )
-            self.channels = min(2, block.shape[0])
+            self._width = block.shape[0]
+            self.channels = min(2, self._width)
             self.taken += block.shape[1]
             bad = block.size - np.count_nonzero(np.isfinite(block))
             if bad:
