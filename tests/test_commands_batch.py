@@ -12,6 +12,7 @@ import soundfile
 from separating import RATE, SOURCES, noise, stems_in, write
 
 from xumx_jax import audio, checkpoint
+from xumx_jax.commands import planning
 from xumx_jax.models import build
 from xumx_jax.separation.separator import Separator
 
@@ -145,7 +146,8 @@ def test_several_tracks_at_once(run):
         np.testing.assert_array_equal(stem("bass", name), stem("bass", name, "one"))
 
 
-def test_an_estimate_comes_before_a_batch(run):
+def test_an_estimate_comes_before_a_batch(run, monkeypatch):
+    monkeypatch.setattr(planning, "_ENOUGH_SECONDS", 2)
     for name in "abc":
         write(f"{name}.wav", noise(RATE))
     status, out, err = run("a.wav", "b.wav", "c.wav", "--stems", "bass")
@@ -153,7 +155,7 @@ def test_an_estimate_comes_before_a_batch(run):
     before, *_ = (line for line in out.splitlines() if line.startswith("3 tracks"))
     assert re.match(
         r"3 tracks, 00:03 of music: 96\.2 kB of stems \([\d.]+ [MGT]B free\), about 00:00 at 20 x "
-        r"real time \(usual for a cpu; the first track will tell\)$",
+        r"real time \(usual for a cpu; the first minute will tell\)$",
         before,
     )
     assert len(re.findall(r"^about 00:0\d left, at [\d.]+ x real time$", out, re.M)) == 1

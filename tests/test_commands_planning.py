@@ -111,13 +111,13 @@ def test_what_is_told(tmp_path):
     plan = planning.Plan([track(tmp_path)] * 90 + [track(tmp_path, "none.wav")], job(tmp_path), 20)
     assert plan.line("cpu").startswith("91 tracks, at least 01:30 of music: 5.77 MB of stems (")
     assert plan.line("cpu").endswith(
-        " free), about 00:04 at 20 x real time (usual for a cpu; the first track will tell)"
+        " free), about 00:04 at 20 x real time (usual for a cpu; the first minute will tell)"
     )
     assert plan.measured({}, False, 90, 5.0) is None  # a track that failed tells nothing
-    assert plan.measured({"seconds": 10.0}, True, 89, 10.0) == (
-        "about 01:20 left, at 1 x real time"
-    )
-    assert plan.measured({"seconds": 10.0}, True, 88, 10.0) is None
+    assert plan.measured({"seconds": 30.0}, True, 89, 10.0) is None
+    told = plan.measured({"seconds": 30.0}, True, 88, 60.0)
+    assert told == "about 00:30 left, at 1 x real time"
+    assert plan.measured({"seconds": 10.0}, True, 87, 70.0) is None
     assert [planning.in_bytes(n) for n in (7, 999, 1234, 5e9, 2e12)] == [
         *("7 bytes", "999 bytes", "1.23 kB", "5 GB", "2 TB")
     ]

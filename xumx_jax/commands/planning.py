@@ -19,6 +19,7 @@ USUAL_SPEED = {"cpu": 20, "gpu": 150, "tpu": 150}
 # compresses to next to nothing, so an estimate alone must not stop anybody.
 _SURE = {"wav": 1.0, "flac": 0.1, "mp3": 0.9, "ogg": 0.2, "m4a": 0.2, "opus": 0.2}
 _FLAC = 0.6  # of what the samples take
+_ENOUGH_SECONDS = 60  # of music, to tell the speed by
 _MANY = 50  # tracks whose headers take a noticeable time to read
 
 
@@ -42,7 +43,8 @@ class Plan:
     """
 
     def __init__(self, tracks, job, speed: float):
-        self.options, self.speed, self._measured = job.options, speed, False
+        self.options, self.speed = job.options, speed
+        self._done, self._finished, self._measured = 0.0, 0, False
         self.sizes = []
         hidden = None if len(tracks) > _MANY else True  # None: where stderr is no terminal
         for track in tqdm(tracks, "looking", leave=False, disable=hidden, file=sys.stderr):
@@ -93,23 +95,28 @@ class Plan:
         if self._left:
             text += (
                 f", about {in_time(self._left / self.speed)} at {self.speed:.3g} x real time "
-                f"(usual for a {device}; the first track will tell)"
+                f"(usual for a {device}; the first minute will tell)"
             )
         return text
 
     def measured(self, entry, done: bool, left: int, took: float) -> str | None:
         """Take note that a track has ended, `took` seconds after the first began.
 
-        The first that is done gives a new estimate, if tracks are `left`.
+        The first minute of music gives a new estimate, if tracks are `left`: in less, compiling
+        would count for too much.
         """
         seconds = entry.get("seconds", 0.0)
         self._left = max(0.0, self._left - seconds)
-        if self._measured or not done or not seconds:
+        if done:
+            self._done, self._finished = self._done + seconds, self._finished + 1
+        if self._measured or self._done < _ENOUGH_SECONDS:
             return None
         self._measured = True
         if not (left and self._left):
             return None
-        speed = seconds / took * min(self.options.jobs, left + 1)
+        # of the first of several tracks at once the others have done as much
+        together = max(self._finished, min(self.options.jobs, self._finished + left))
+        speed = self._done / took * together / self._finished
         return f"about {in_time(self._left / speed)} left, at {speed:.3g} x real time"
 
 
