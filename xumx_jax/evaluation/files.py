@@ -10,9 +10,10 @@ def write(path: Path, content: str | bytes) -> None:
     """Replace a file in one step, with its folders; UserError names the file if it cannot be."""
     content = content.encode() if isinstance(content, str) else content
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    if path.exists() and not (path.is_file() or path.is_dir()):  # /dev/null is not to be replaced
-        raise UserError(f"{path}: cannot be written (it is no file)")
     try:
+        # such as /dev/null, which is not to be replaced
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path}: cannot be written (it is no file)")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as file:

@@ -72,7 +72,7 @@ class WholeTrack:
     """`stream(blocks [channel, time], tick)` -> [source, channel, time], with a folded UMX.
 
     `options` are those of `wiener`, `window_frames` is how many frames it sees at a time: None
-    divides a segment into equal parts of at most BLOCK_FRAMES.
+    takes BLOCK_FRAMES, and the last two windows of a track share what is left for them.
     """
 
     def __init__(
@@ -88,7 +88,6 @@ class WholeTrack:
         **options,
     ):
         self.module, self.transform = module, module.transform
-        self.outputs = len(module.sources) + residual
         # without statistics there is nothing that a window could change
         self.window_frames = window_frames if niter or residual else None
         self.most = self.window_frames or BLOCK_FRAMES
