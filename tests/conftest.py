@@ -1,6 +1,7 @@
 """What holds for the whole suite: four CPU devices, and a count of golden files."""
 
 import os
+import signal
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +13,10 @@ if tuple(int(part) for part in version("jaxlib").split(".")[:2]) >= (0, 11):
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# Shells let what they start in the background ignore it, and children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import golden_files  # noqa: E402
 import jax  # noqa: E402
