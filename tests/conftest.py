@@ -2,15 +2,16 @@
 
 import os
 import signal
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-FLAGS = " --xla_force_host_platform_device_count=4"
-if tuple(int(part) for part in version("jaxlib").split(".")[:2]) >= (0, 11):
-    FLAGS += " --xla_cpu_multi_thread_eigen=false"  # see xumx_jax/separation/threads.py
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
+from xumx_jax.separation.threads import let_no_fft_lock
+
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+)
+let_no_fft_lock()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

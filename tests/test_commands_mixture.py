@@ -9,10 +9,11 @@ import pytest
 
 from xumx_jax.audio.decode import Blocks
 from xumx_jax.commands import pairs, warned
-from xumx_jax.commands.mixture import Ahead, Fifo, Mixture, one_at_a_time
+from xumx_jax.commands.mixture import Ahead, Mixture, one_at_a_time
 from xumx_jax.commands.progress import Progress
 from xumx_jax.commands.signals import Stop, Stopped
 from xumx_jax.errors import UserError
+from xumx_jax.separation.fifo import Fifo
 
 
 def blocks_of(wave, size, rate=8000):

@@ -1,11 +1,10 @@
 """A mask of ones rebuilds the input to 1e-6, whichever way it takes through a Separator."""
 
-import itertools
-
 import jax
 import numpy as np
 import pytest
 from test_separator import stack, tiny
+from test_stream import cut
 
 from xumx_jax.separation.separator import Separator
 
@@ -57,14 +56,6 @@ def test_a_mask_of_ones_rebuilds_the_mixture(way, arguments):
         stems = stack(separator(mix, rate))
         assert stems.shape == (4, *mix.shape)
         assert np.abs(stems - mix).max() <= 1e-6
-        blocks = stream_of(mix, (1, 700, 30011))
+        blocks = cut(mix, (1, 700, 30011))
         streamed = np.concatenate([stack(b) for b in separator.stream(blocks, rate)], axis=-1)
         assert np.abs(streamed - mix).max() <= 1e-6
-
-
-def stream_of(mix, sizes):
-    at, sizes = 0, itertools.cycle(sizes)
-    while at < mix.shape[1]:
-        size = next(sizes)
-        yield mix[:, at : at + size]
-        at += size

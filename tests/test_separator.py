@@ -7,7 +7,7 @@ import pytest
 
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.models import build
-from xumx_jax.separation import staged
+from xumx_jax.separation import blocks, staged
 from xumx_jax.separation.chunked import compile_chunks, separate_chunk
 from xumx_jax.separation.chunks import triangle
 from xumx_jax.separation.separator import Separator
@@ -87,7 +87,7 @@ def test_in_stages_wiener_statistics_are_those_of_a_block():
     size = jnp.abs(spec)
     magnitudes = module.apply(variables, size[None], method="masks")[0] * size
     end = spec.shape[-1]
-    edges = [*range(0, end, staged.BLOCK_FRAMES), end]
+    edges = [*range(0, end, blocks.FRAMES), end]
     edges[-2] = (edges[-3] + end) // 2  # the last two share what is left
     parts = [
         wiener(magnitudes[..., a:b], spec[..., a:b]) for a, b in zip(edges, edges[1:], strict=False)

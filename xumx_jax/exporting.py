@@ -13,7 +13,6 @@ import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property, partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from xumx_jax.loading import load_module
 from xumx_jax.separation.chunked import separate_chunk
 from xumx_jax.separation.options import check_options
 from xumx_jax.separation.separator import Separator
+from xumx_jax.versions import installed
 
 FORMAT = "xumx_jax export 1"
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -93,7 +93,7 @@ def export(
         "platform_argument": len(platforms) > 1,
         "weights": {key: info[key] for key in TRAVELS if key in info}
         | {"sha256": safefile.tensors_digest(flatten_dict(variables, sep="/"))},
-        "versions": versions(),
+        "versions": installed(("xumx_jax", "jax", "jaxlib")),
     }
     return write(target, files, about)
 
@@ -195,13 +195,3 @@ def _about(folder: Path) -> dict | None:
         return about if about["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def versions() -> dict[str, str]:
-    found = {}
-    for name in ("xumx_jax", "jax", "jaxlib"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # run from a folder, not installed
-            continue
-    return found

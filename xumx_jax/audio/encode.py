@@ -105,7 +105,7 @@ class StemWriter:
             self.peak = max(self.peak, _peak(block))
             if self.gain is None:
                 with _named(self.paths[name]):
-                    np.ascontiguousarray(block.T, np.float32).tofile(self._spools[name])
+                    _spool(self._spools[name], block)
             else:
                 self._encode(name, block)
 
@@ -161,10 +161,9 @@ class StemWriter:
             for name, spool in self._spools.items():
                 with _named(self.paths[name]):
                     self._start(name)
-                    spool.seek(0)
-                while (flat := np.fromfile(spool, np.float32, _BLOCK * self.channels)).size:
+                for block in _unspool(spool, self.channels):
                     self._check()
-                    self._encode(name, flat.reshape(-1, self.channels).T)
+                    self._encode(name, block)
                 spool.close()
         for name, writer in self._writers.items():
             with _named(self.paths[name]):
@@ -204,7 +203,7 @@ class StdoutWriter:
         self.peak = max(self.peak, _peak(block))
         self._samples += block.shape[1]
         with _named(tempfile.gettempdir()):
-            np.ascontiguousarray(block.T, np.float32).tofile(self._spool)
+            _spool(self._spool, block)
 
     def __exit__(self, kind, error, trace):
         with self._spool:
@@ -218,9 +217,8 @@ class StdoutWriter:
     def _copy(self):
         settings = (self.rate, self.channels, self.bits, self._samples, self.tags)
         writer = WavFile(self.file, *settings)
-        self._spool.seek(0)
-        while (flat := np.fromfile(self._spool, np.float32, _BLOCK * self.channels)).size:
-            writer.write(flat.reshape(-1, self.channels).T * np.float32(self.gain))
+        for block in _unspool(self._spool, self.channels):
+            writer.write(block * np.float32(self.gain))
         writer.finish()
 
 
@@ -240,6 +238,18 @@ def _only_renamer(folder):
     finally:
         if number is not None:
             os.close(number)
+
+
+def _spool(file, block):
+    """Append [channel, time] to a file of floats."""
+    np.ascontiguousarray(block.T, np.float32).tofile(file)
+
+
+def _unspool(file, channels):
+    """Yield [channel, time] of such a file, from its beginning."""
+    file.seek(0)
+    while (flat := np.fromfile(file, np.float32, _BLOCK * channels)).size:
+        yield flat.reshape(-1, channels).T
 
 
 class _named:

@@ -13,6 +13,9 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+from xumx_jax.separation.threads import cores
+from xumx_jax.versions import installed
+
 OURS = "xumx_jax"
 # What versions are told of; the first ones are needed, the others may be there.
 CORE = ("jax", "jaxlib", "flax", "numpy", "h5py", "orbax-checkpoint", "safetensors")
@@ -45,18 +48,14 @@ def gather() -> dict:
 
 def versions() -> dict[str, str]:
     """Versions of what is installed, accelerators' plugins among it."""
-    found = {}
     plugins = sorted(
         name
         for each in metadata.distributions()
         if re.match(ACCELERATORS, name := (each.metadata["Name"] or "").replace("_", "-"))
     )
-    for name in (OURS, *CORE, *EXTRA, *plugins):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            if name == OURS and (project := _project()):
-                found[name] = f"{project['version']} (run from a folder)"
+    found = installed((OURS, *CORE, *EXTRA, *plugins))
+    if OURS not in found and (project := _project()):
+        return {OURS: f"{project['version']} (run from a folder)", **found}
     return found
 
 
@@ -81,11 +80,6 @@ def _project() -> dict | None:
     except (OSError, ValueError, KeyError):
         return None
     return project if project.get("name") == OURS else None
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def memory() -> dict:

@@ -3,7 +3,6 @@
 import queue
 import threading
 import time
-from collections import deque
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +11,8 @@ from xumx_jax import audio
 from xumx_jax.audio.resample import resampled_length
 from xumx_jax.commands import warned
 from xumx_jax.errors import UserError
+from xumx_jax.separation.fifo import Fifo
+from xumx_jax.separation.tidy import finite
 
 _AHEAD = 4  # blocks
 
@@ -44,11 +45,8 @@ class Mixture:
     def __iter__(self):
         for block in self._source:
             self.read += block.shape[1]
-            finite = np.isfinite(block)
-            bad = block.size - np.count_nonzero(finite)
-            if bad:
-                self.bad += bad
-                block = np.where(finite, block, np.float32(0))
+            block, bad = finite(block)
+            self.bad += bad
             if self._strict and self.bad:
                 continue  # all are counted
             yield from self._pass(self._resampler.push(block[: self.channels]))
@@ -68,32 +66,6 @@ class Mixture:
     def take(self, samples) -> np.ndarray:
         """The next [channel, samples] of what was yielded, each once."""
         return self._held.take(samples) if samples else np.zeros((self.channels, 0), np.float32)
-
-
-class Fifo:
-    """Blocks of arrays [..., time], put in at any length and taken out at any other."""
-
-    def __init__(self):
-        self.samples, self._blocks = 0, deque()
-
-    def put(self, block):
-        self._blocks.append(block)
-        self.samples += block.shape[-1]
-
-    def take(self, samples) -> np.ndarray:
-        """The next [..., samples]; at least one, and no more than there are."""
-        if not 0 < samples <= self.samples:
-            raise AssertionError(f"{samples} samples wanted of {self.samples}")
-        self.samples -= samples
-        parts = []
-        while samples:
-            block = self._blocks.popleft()
-            if block.shape[-1] > samples:
-                self._blocks.appendleft(block[..., samples:])
-                block = block[..., :samples]
-            samples -= block.shape[-1]
-            parts.append(block)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 class Ahead:

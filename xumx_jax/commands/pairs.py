@@ -5,8 +5,8 @@ from itertools import tee
 import numpy as np
 
 from xumx_jax.audio.formats import FORMATS
-from xumx_jax.commands.mixture import Fifo
 from xumx_jax.errors import UserError
+from xumx_jax.separation.fifo import aligned
 
 # {format: channels that its files hold at most}; None: any number
 MOST = {**dict.fromkeys(FORMATS, 2), "wav": None, "flac": 8}
@@ -49,19 +49,16 @@ def _pairwise(separator, blocks, channels, rate, length, callback):
 
 def _side_by_side(streams):
     """Join the channels of several streams, whose blocks need not be of one length."""
-    waiting, names = [Fifo() for _ in streams], None
-    while True:
-        for one, held in zip(streams, waiting, strict=True):
-            while not held.samples and (stems := next(one, None)) is not None:
-                names = list(stems)
-                held.put(np.stack(list(stems.values())))
-        samples = min(held.samples for held in waiting)
-        if not samples:
-            break
-        parts = np.concatenate([held.take(samples) for held in waiting], axis=1)
-        yield dict(zip(names, parts, strict=True))
-    if any(held.samples for held in waiting):
-        raise AssertionError(f"the stems of {len(streams)} pairs of channels differ in length")
+    names = None
+
+    def stacked(stream):
+        nonlocal names
+        for stems in stream:
+            names = list(stems)
+            yield np.stack(list(stems.values()))
+
+    for blocks in aligned(map(stacked, streams)):
+        yield dict(zip(names, np.concatenate(blocks, axis=1), strict=True))
 
 
 def close(stream):

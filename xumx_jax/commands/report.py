@@ -6,11 +6,11 @@ import os
 import platform
 import sys
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation import files
+from xumx_jax.versions import installed
 
 PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "av")
 STATES = ("done", "skipped", "failed", "interrupted")
@@ -101,10 +101,5 @@ def digest(path: Path) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "platform": sys.platform}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # run from a folder, not installed
-            continue
-    return found
+    here = {"python": platform.python_version(), "platform": sys.platform}
+    return here | installed(PACKAGES)

@@ -1,34 +1,31 @@
 """Average several streams of stems: of shifted mixtures, or of several models."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from xumx_jax.separation.fifo import aligned
+
 
 def mean_of(streams: Iterable[Iterator[np.ndarray]], weights) -> Iterator[np.ndarray]:
-    """Yield the weighted sum of streams of [..., time], whose blocks may have different lengths.
+    """Yield the weighted sum of streams of [..., time], whose blocks may have different lengths."""
+    weights = [np.float32(weight) for weight in weights]
+    for blocks in aligned(streams):
+        yield sum(block * weight for block, weight in zip(blocks, weights, strict=True))
 
-    Held is what the fastest is ahead of the slowest. Raises ValueError if one ends before others.
-    """
-    streams, weights = list(streams), [np.float32(weight) for weight in weights]
-    waiting: list[np.ndarray | None] = [None] * len(streams)
-    while True:
-        for index, stream in enumerate(streams):
-            while waiting[index] is None or not waiting[index].shape[-1]:
-                block = next(stream, None)
-                if block is None:
-                    break
-                waiting[index] = block
-        there = [block is not None and block.shape[-1] > 0 for block in waiting]
-        if not any(there):
-            return
-        if not all(there):
-            raise ValueError("streams of stems have different lengths")
-        count = min(block.shape[-1] for block in waiting)
-        yield sum(
-            block[..., :count] * weight for block, weight in zip(waiting, weights, strict=True)
-        )
-        waiting = [block[..., count:] for block in waiting]
+
+def shares(tell: Callable[[float], None], count: int) -> list[Callable[[float], None]]:
+    """Functions for so many streams to say how far they are; `tell` gets the mean of all."""
+    done = [0.0] * count
+
+    def share(index):
+        def note(far):
+            done[index] = far
+            tell(sum(done) / count)
+
+        return note
+
+    return [share(index) for index in range(count)]
 
 
 def delayed(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:

@@ -15,6 +15,11 @@ from xumx_jax.layers.norm import BatchNorm
 from xumx_jax.transforms.bands import log_bands, loudness, pool
 from xumx_jax.transforms.scales import band_of_bin
 
+# Of a block; also the window of the Wiener filter's statistics where none is given: 5.6 s. Four
+# stereo spectra of X-UMX then take less than 32 MiB, from where on glibc asks the system for every
+# array anew.
+FRAMES = 240
+
 
 def fold(module, variables) -> dict:
     """Fold scalings and batch normalisation into kernels, and 0.5 into the sigmoid gates' rows.
@@ -203,3 +208,9 @@ def gather(module, latents) -> Array:
     """
     latent = jnp.stack(latents)
     return latent / len(module.sources) if module.bridge else latent
+
+
+def filled(values, span):
+    """Zero-pad [..., time] to `span`."""
+    missing = span - values.shape[-1]
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values

@@ -10,13 +10,12 @@ from jax.errors import JaxRuntimeError
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from xumx_jax.separation import shortage
+from xumx_jax.separation import blocks, shortage
 from xumx_jax.separation.chunks import Blender, triangle
 from xumx_jax.separation.feed import Feed
 from xumx_jax.separation.level import Level
 from xumx_jax.wiener import wiener
 
-WINDOW_FRAMES = 240  # of the filter where neither option nor model say; as in `staged`
 LEAST_SECONDS = 1.0  # a shorter chunk is not tried when memory is short
 
 
@@ -86,7 +85,7 @@ class Chunked:
         self.devices = tuple(jax.local_devices())
         self.batch = batch or len(self.devices)
         if overlap:
-            self.post["window_frames"] = post["window_frames"] or WINDOW_FRAMES
+            self.post["window_frames"] = post["window_frames"] or blocks.FRAMES
         self._fit(chunk)
         self._variables, self._placed = variables, None
 

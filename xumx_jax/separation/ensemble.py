@@ -6,7 +6,7 @@ from math import isfinite
 import numpy as np
 
 from xumx_jax.errors import UserError
-from xumx_jax.separation.averages import mean_of
+from xumx_jax.separation import averages
 from xumx_jax.separation.meter import CALLBACK, Meter
 from xumx_jax.separation.separator import at_once
 from xumx_jax.separation.tidy import Tidy
@@ -45,23 +45,17 @@ class Ensemble:
     def stream(self, blocks, rate: int, length: int | None = None, callback=None):
         """As `Separator.stream`."""
         count = len(self.separators)
-        meter, done = Meter(callback, length and 1), [0.0] * count
+        shares = averages.shares(Meter(callback, length and 1), count)
 
-        def tell(index):
-            def note(fraction, eta):
-                done[index] = fraction or 0.0
-                meter(sum(done) / count)
-
-            return callback and note
+        def tell(note):
+            return callback and (lambda fraction, eta: note(fraction or 0.0))
 
         tidy = Tidy(blocks, 1)  # once, so that what is odd is told once
         streams = [
-            self._stacked(separator.stream(copy, rate, length, tell(index)))
-            for index, (separator, copy) in enumerate(
-                zip(self.separators, tee(tidy, count), strict=True)
-            )
+            self._stacked(separator.stream(copy, rate, length, tell(note)))
+            for separator, copy, note in zip(self.separators, tee(tidy, count), shares, strict=True)
         ]
-        for block in mean_of(streams, self.weights):
+        for block in averages.mean_of(streams, self.weights):
             yield dict(zip(self.sources, block, strict=True))
         if tidy.taken:  # of none the members tell
             tidy.tell()

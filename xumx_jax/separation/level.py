@@ -7,7 +7,6 @@ from xumx_jax.separation import blocks
 from xumx_jax.transforms.bands import level_of
 
 AHEAD_SECONDS = 300.0  # how far is listened before anything is separated
-BLOCK_FRAMES = 240
 
 _loudness = jax.jit(blocks.band_loudness, static_argnums=0)
 
@@ -24,11 +23,10 @@ class Level:
         transform = self.module.transform
         feed.reach(at + round(AHEAD_SECONDS * self.module.sample_rate))
         known = feed.complete(transform)
-        span = (BLOCK_FRAMES - 1) * transform.hop + transform.n_fft
+        span = (blocks.FRAMES - 1) * transform.hop + transform.n_fft
         while self.heard < known:
-            last = min(self.heard + BLOCK_FRAMES, known)
-            wave = feed.frames(transform, self.heard, last)
-            wave = np.pad(wave, ((0, 0), (0, span - wave.shape[1])))
+            last = min(self.heard + blocks.FRAMES, known)
+            wave = blocks.filled(feed.frames(transform, self.heard, last), span)
             squared, plain = _loudness(self.module, wave, last - self.heard)
             self.squared, self.plain = self.squared + float(squared), self.plain + float(plain)
             self.heard = last

@@ -7,7 +7,6 @@ still. At another rate there is what the two resamplers hold back, which is meas
 """
 
 import warnings
-from collections import deque
 from functools import lru_cache
 from math import ceil
 
@@ -19,7 +18,10 @@ from xumx_jax.audio import StreamResampler
 from xumx_jax.errors import UserError
 from xumx_jax.models.umx import UMX
 from xumx_jax.separation import blocks
+from xumx_jax.separation.fifo import Fifo
+from xumx_jax.separation.options import whole_rate
 from xumx_jax.separation.steps import Steps
+from xumx_jax.separation.tidy import finite
 
 PIECE = 32  # samples that a resampler gets at once
 PROBE_SECONDS = 10
@@ -59,9 +61,7 @@ class Live:
         **options,
     ):
         check(module, niter, residual and not difference)
-        if rate < 1 or rate != int(rate):
-            raise UserError(f"the sample rate is {rate}; wanted a whole number of hertz")
-        rate = int(rate)
+        rate = whole_rate(rate)
         if hops != int(hops) or hops < 1:
             raise UserError(f"hops is {hops}; wanted a positive whole number")
         self.model, self.rate = module, rate
@@ -107,7 +107,7 @@ class Live:
             self._open(self.model.channels)
         self._give(self._steps.push(self._before.finish()))
         self._give(self._steps.finish())
-        self._ready.append(self._shaped(self._after.finish(self._length)))
+        self._ready.put(self._shaped(self._after.finish(self._length)))
         stems = self._take(self.latency)
         self._begin()
         return stems
@@ -130,15 +130,14 @@ class Live:
         self._before = Resampler(self.rate, rate, width)
         self._after = Resampler(rate, self.rate, len(self.sources) * self._stem_channels)
         silence = np.zeros((len(self.sources), self._stem_channels, self.latency), np.float32)
-        self._ready = deque([silence])
+        self._ready = Fifo()
+        self._ready.put(silence)
 
     def _tidy(self, block):
         """Make the block finite and as wide as the model."""
-        finite = np.isfinite(block)
-        bad = block.size - np.count_nonzero(finite)
+        block, bad = finite(block)
         if bad:
             warnings.warn(f"{bad} samples are NaN or infinite and were replaced by 0", stacklevel=3)
-            block = np.where(finite, block, np.float32(0))
         if block.shape[0] < self.model.channels:
             block = np.repeat(block, self.model.channels, axis=0)
         return block
@@ -151,21 +150,17 @@ class Live:
             stems = stems.mean(axis=1, keepdims=True)
         # [source, channel, time] -> [source * channel, time]
         wave = self._after.push(stems.reshape(-1, stems.shape[-1]))
-        self._ready.append(self._shaped(wave))
+        self._ready.put(self._shaped(wave))
 
     def _shaped(self, wave):
         return wave.reshape(len(self.sources), self._stem_channels, -1)
 
     def _take(self, count):
         """The next `count` samples that are ready, as {name: [channel, time]}."""
-        parts = [np.zeros((len(self.sources), self._stem_channels, 0), np.float32)]
-        while count:
-            part = self._ready.popleft()
-            parts.append(part[..., :count])
-            if part.shape[-1] > count:
-                self._ready.appendleft(part[..., count:])
-            count -= parts[-1].shape[-1]
-        stems = np.concatenate(parts, axis=-1)
+        if count:
+            stems = self._ready.take(count)
+        else:
+            stems = np.zeros((len(self.sources), self._stem_channels, 0), np.float32)
         return dict(zip(self.sources, stems, strict=True))
 
 

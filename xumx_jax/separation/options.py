@@ -50,3 +50,10 @@ def check_options(
         raise UserError(f"shifts is {shifts}; wanted 0 or a positive whole number")
     if seed != int(seed) or seed < 0:
         raise UserError(f"seed is {seed}; wanted 0 or a positive whole number")
+
+
+def whole_rate(rate) -> int:
+    """A sample rate of any type of number, in hertz. Raises UserError unless it is a whole one."""
+    if rate < 1 or rate != int(rate):
+        raise UserError(f"the sample rate is {rate}; wanted a whole number of hertz")
+    return int(rate)

@@ -10,7 +10,7 @@ from xumx_jax.separation import averages, staged
 from xumx_jax.separation.chunked import Chunked
 from xumx_jax.separation.live import Live
 from xumx_jax.separation.meter import CALLBACK, Meter
-from xumx_jax.separation.options import FILTERS, check_options
+from xumx_jax.separation.options import FILTERS, check_options, whole_rate
 from xumx_jax.separation.tidy import Tidy
 
 CHUNK_SECONDS = 10.0  # where the model does not run in stages
@@ -100,8 +100,8 @@ class Separator:
         else:
             chunk = self.rate * (chunk_seconds or CHUNK_SECONDS)
             self.engine = Chunked(module, variables, self.post, chunk, overlap, batch, cpu_fallback)
-        self._undivided = isinstance(self.engine, staged.WholeTrack) and chunk_seconds is None
-        self._undivided = self._undivided and not shifts
+        in_stages = isinstance(self.engine, staged.WholeTrack)
+        self._undivided = in_stages and chunk_seconds is None and not shifts
         draw = np.random.default_rng(seed)
         self.shifts = [int(draw.integers(SHIFT_SECONDS * self.rate)) for _ in range(shifts)]
 
@@ -125,20 +125,17 @@ class Separator:
         memory does not grow with their number. `length` is the number of samples to come, if
         known: without it the callback is told None.
         """
-        if rate < 1 or rate != int(rate):
-            raise UserError(f"the sample rate is {rate}; wanted a whole number of hertz")
-        rate = int(rate)
+        rate = whole_rate(rate)
         meter = Meter(callback, length and length * self.rate / rate)
         tidy = Tidy(blocks, self.model.channels)
         stems = self._run(_resampled(tidy, rate, self.rate), meter)
-        back, shape, given = None, None, 0
+        back, shape = None, None
         for block in stems:
             if block.shape[1] > tidy.channels:
                 block = block.mean(axis=1, keepdims=True)
             shape = block.shape[:2]
             back = back or StreamResampler(self.rate, rate, shape[0] * shape[1])
             block = back.push(block.reshape(-1, block.shape[-1]))
-            given += block.shape[1]
             if block.shape[1]:
                 yield self._named(block.reshape(*shape, -1))
         tidy.tell()
@@ -165,22 +162,13 @@ class Separator:
         """Separate blocks at the model's rate -> yield [source, channel, time]."""
         if not self.shifts:
             return self.engine.stream(blocks, meter)
-        done = [0.0] * len(self.shifts)
-
-        def tick(index):
-            def note(samples):
-                done[index] = samples
-                meter(sum(done) / len(done))
-
-            return note
-
+        count = len(self.shifts)
+        ticks = averages.shares(meter, count)
         runs = [
-            averages.advanced(self.engine.stream(averages.delayed(copy, shift), tick(index)), shift)
-            for index, (copy, shift) in enumerate(
-                zip(tee(blocks, len(self.shifts)), self.shifts, strict=True)
-            )
+            averages.advanced(self.engine.stream(averages.delayed(copy, shift), tick), shift)
+            for copy, shift, tick in zip(tee(blocks, count), self.shifts, ticks, strict=True)
         ]
-        return averages.mean_of(runs, [1 / len(runs)] * len(runs))
+        return averages.mean_of(runs, [1 / count] * count)
 
     def _named(self, stems):
         return dict(zip(self.sources, stems, strict=True))

@@ -23,15 +23,13 @@ from jax.errors import JaxRuntimeError
 
 from xumx_jax.models.umx import UMX
 from xumx_jax.separation import blocks, shortage
+from xumx_jax.separation.blocks import filled
 from xumx_jax.separation.feed import Feed
 from xumx_jax.separation.joint import Joint, block_weight
 from xumx_jax.separation.level import Level
 from xumx_jax.separation.threads import ahead, host_threads, threads
 from xumx_jax.wiener import wiener
 
-# Also the window of the Wiener filter's statistics where none is given: 5.6 s. Four stereo spectra
-# of X-UMX then take less than 32 MiB, from where on glibc asks the system for every array anew.
-BLOCK_FRAMES = 240
 SEGMENT_SECONDS = 300.0  # of full-size X-UMX 1.5 GB; see `make bench-long`
 LEAST_SECONDS = 30.0  # a shorter segment is not tried when memory is short
 CONTEXT_SECONDS = 15.0
@@ -72,7 +70,7 @@ class WholeTrack:
     """`stream(blocks [channel, time], tick)` -> [source, channel, time], with a folded UMX.
 
     `options` are those of `wiener`, `window_frames` is how many frames it sees at a time: None
-    takes BLOCK_FRAMES, and the last two windows of a track share what is left for them.
+    takes blocks.FRAMES, and the last two windows of a track share what is left for them.
     """
 
     def __init__(
@@ -90,7 +88,7 @@ class WholeTrack:
         self.module, self.transform = module, module.transform
         # without statistics there is nothing that a window could change
         self.window_frames = window_frames if niter or residual else None
-        self.most = self.window_frames or BLOCK_FRAMES
+        self.most = self.window_frames or blocks.FRAMES
         self.segment = self._whole_blocks(segment_seconds)
         self.context = round(context_seconds * module.sample_rate / module.hop)
         self._post = {"iterations": niter, "residual": residual, **options}
@@ -177,7 +175,7 @@ class WholeTrack:
             tick(begin + part * (end - begin))
 
         def cut(block):  # the samples that a block's frames cover
-            return _filled(segment.feed.frames(transform, edges[block], edges[block + 1]), span)
+            return filled(segment.feed.frames(transform, edges[block], edges[block + 1]), span)
 
         with threads(self.threads) as pool:
             hidden = []
@@ -199,7 +197,7 @@ class WholeTrack:
                 size = int(sizes[block])
                 weight = block_weight(transform, edges[block], size, segment.total)
                 return np.asarray(
-                    self._render(cut(block), hidden[block], latent, size, _filled(weight, span))
+                    self._render(cut(block), hidden[block], latent, size, filled(weight, span))
                 )
 
             for block, piece in zip(inner, ahead(pool, finish, inner, few), strict=True):
@@ -242,9 +240,3 @@ class WholeTrack:
         else:
             least = f"segments of {seconds:.0f} s"
             self._place(shortage.cpu_instead([self.device], self.cpu_fallback, least))
-
-
-def _filled(values, span):
-    """Zero-pad [..., time] to `span`."""
-    missing = span - values.shape[-1]
-    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values

@@ -52,5 +52,9 @@ def host_threads(platform: str) -> int:
     """How many threads feed a device: some on a CPU where that is safe, one elsewhere."""
     if platform != "cpu" or fft_may_lock():
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(MOST, cores))
+    return max(1, min(MOST, cores()))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -7,6 +7,13 @@ import numpy as np
 from xumx_jax.errors import UserError
 
 
+def finite(block: np.ndarray) -> tuple[np.ndarray, int]:
+    """Put 0 in the place of samples that are NaN or infinite -> (block, how many they were)."""
+    good = np.isfinite(block)
+    bad = block.size - np.count_nonzero(good)
+    return (np.where(good, block, np.float32(0)) if bad else block), bad
+
+
 class Tidy:
     """Iterate over blocks made finite and as wide as the model; counts what it saw.
 
@@ -37,10 +44,8 @@ class Tidy:
             self._width = block.shape[0]
             self.channels = min(2, self._width)
             self.taken += block.shape[1]
-            bad = block.size - np.count_nonzero(np.isfinite(block))
-            if bad:
-                self.bad += bad
-                block = np.where(np.isfinite(block), block, np.float32(0))
+            block, bad = finite(block)
+            self.bad += bad
             block = block[:2]
             yield np.repeat(block, 2, axis=0) if len(block) < self._model_channels else block
 

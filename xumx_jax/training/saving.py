@@ -9,7 +9,6 @@ Nothing else is needed to go on exactly: data and dropout are functions of seed 
 import contextlib
 import dataclasses
 import fcntl
-import importlib.metadata
 import json
 import shutil
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from xumx_jax import checkpoint
 from xumx_jax.errors import CheckpointError, UserError
 from xumx_jax.training.checks import flatten
 from xumx_jax.training.state import State
+from xumx_jax.versions import installed
 
 # What may change between one start and the next; the rest made the weights what they are.
 FREE = (
@@ -117,11 +117,7 @@ def describe(about: dict, step: int, progress: Progress) -> dict:
 
 def versions() -> dict[str, str]:
     """Of what could have changed the numbers; a package run without being installed has none."""
-    found = {}
-    for name in ("xumx_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+    return installed(("xumx_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy"))
 
 
 def about(config: ConfigDict, fingerprint: str) -> dict:
