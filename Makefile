@@ -35,7 +35,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/core ## separate the bundled clip with the bundled model
-	@$(PY) separate.py xumx_jax/data/demo.flac --model demo --out separated
+	@$(PY) separate.py xumx_jax/assets/demo.flac --model demo --out separated
 
 test: $(VENV)/dev ## run the tests; ARGS="-k wiener" chooses
 	@$(PY) -m pytest -q -n $(JOBS) $(ARGS)
@@ -90,8 +90,8 @@ demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; goes
 	@$(SONGS) songs/train --songs 288 --first-seed 0 --seconds 40 --rate 22050
 	@$(SONGS) songs/valid --songs 12 --first-seed 110000 --seconds 40 --rate 22050
 	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs $(ARGS)
-	@$(PY) -c 'import xumx_jax; xumx_jax.convert("runs/demo/best", "xumx_jax/data/demo.safetensors", half=True)'
-	@ls -l xumx_jax/data/demo.safetensors
+	@$(PY) -c 'import xumx_jax; xumx_jax.convert("runs/demo/best", "xumx_jax/assets/demo.safetensors", half=True)'
+	@ls -l xumx_jax/assets/demo.safetensors
 
 clean: ## remove environments, builds, caches and separated stems; songs and runs stay
 	rm -rf .venv .venv-* build dist separated *.egg-info

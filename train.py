@@ -46,7 +46,7 @@ def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
     sense.
     """
     from pipelines.datasets import EXAMPLES
-    from xumx_jax.training.checks import check
+    from xumx_jax.training.config_checks import check
 
     given, rest = parser().parse_known_args(arguments)
     config = override(read(given.config), rest)
@@ -73,7 +73,7 @@ def open_data(config: ConfigDict):
 
     from pipelines import datasets, loader, pieces
     from xumx_jax import models
-    from xumx_jax.training.examples import Data
+    from xumx_jax.training.batches import Data
 
     model = models.build(config.model.name, **config.model.args.to_dict())
     name, train = config.data.name, config.train
@@ -134,13 +134,13 @@ def outline(*sets) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    from xumx_jax.training import hosts
-    from xumx_jax.training.run import run
+    from xumx_jax.training import distributed
+    from xumx_jax.training.loop import run
 
     logging.set_verbosity(logging.FATAL)  # Orbax logs what it raises as well, over many lines
     try:
-        config, workdir, distributed = parse(arguments)
-        hosts.connect(distributed)
+        config, workdir, cluster = parse(arguments)
+        distributed.connect(cluster)
         outcome = run(config, workdir, open_data(config))
     except UserError as error:
         print(f"train: error: {error}", file=sys.stderr)
@@ -154,6 +154,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    from xumx_jax.training.hosts import leave
+    from xumx_jax.training.distributed import leave
 
     leave(main(sys.argv[1:]))

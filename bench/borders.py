@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax import audio
-from xumx_jax.loading import load_module
 from xumx_jax.separation.separator import Separator
+from xumx_jax.weights.load import load_module
 
 
 def read(path: Path, rate: int) -> np.ndarray:

@@ -81,8 +81,8 @@ def told(options: dict) -> str:
 def measure(name: str, mix: np.ndarray, paced_seconds: float) -> tuple[list[str], list[str], dict]:
     """All ways of one model -> (rows of the first table, rows of the second, facts)."""
     from xumx_jax.audio import resample
-    from xumx_jax.separation.live import Live
     from xumx_jax.separation.separator import Separator
+    from xumx_jax.separation.umx.live import Live
 
     module, variables = made(name)
     separator = Separator(module, variables, niter=0)

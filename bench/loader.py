@@ -97,7 +97,7 @@ def compare(root: Path, batches: int = 16) -> int:
 
     from pipelines.loader import Loader
     from pipelines.recipe import Recipe, draw
-    from xumx_jax.training.examples import render
+    from xumx_jax.training.batches import render
 
     tracks, unpack, equal = open_tracks(root), jax.jit(render), 0
     counts = [len(tracks.names)] * len(SOURCES)

@@ -34,7 +34,7 @@ def ours(root: Path, batches: int, engine: str, way: str):
 
     from pipelines.loader import Loader
     from pipelines.recipe import Recipe
-    from xumx_jax.training.examples import render
+    from xumx_jax.training.batches import render
 
     # The result before last gives its memory: a device that trains has its memory, and need not
     # have it cleared by the kernel each time.

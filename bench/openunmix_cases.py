@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from openunmix.model import OpenUnmix, Separator
 
-from xumx_jax import loading
 from xumx_jax.separation.separator import Separator as Ours
+from xumx_jax.weights import load
 
 MUSIC = {
     "targets": ("vocals", "drums", "bass", "other"),
@@ -50,7 +50,7 @@ def compare(folder: Path, seed: int, mix: np.ndarray, case: dict, differ):
         asteroid_xumx.randomise(models[target], 10 * seed + index, offset=0.5)
     folder = folder / f"openunmix-{seed}"
     write_folder(folder, models, case["transform"], channels)
-    module, variables, _ = loading.load_module(folder)
+    module, variables, _ = load.load_module(folder)
 
     original = Separator(models, nb_channels=channels, **case["transform"]).eval().double()
     audio = torch.from_numpy(mix).double()

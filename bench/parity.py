@@ -20,8 +20,8 @@ import openunmix_cases
 import torch
 from flax.traverse_util import flatten_dict
 
-from xumx_jax import loading
-from xumx_jax.converters import KINDS, rules, shapes
+from xumx_jax.weights import load
+from xumx_jax.weights.converters import KINDS, rules, shapes
 
 LIMIT = 1e-4
 SOURCES = ["bass", "drums", "vocals", "other"]
@@ -75,7 +75,7 @@ def differ(ours, theirs) -> float:
 
 def outputs(original: torch.nn.Module, path: Path, mix: np.ndarray):
     """Yield (tensor, difference) for masks, spectra and waveforms, each source for itself."""
-    module, variables, _ = loading.load_module(path)
+    module, variables, _ = load.load_module(path)
     with torch.no_grad():
         magnitudes, _ = original.encoder(torch.from_numpy(mix))
         masks = original.forward_masker(magnitudes.clone())
@@ -111,7 +111,7 @@ def training(original: torch.nn.Module, path: Path, mix: np.ndarray):
     The loss is the mean square of all waveforms. Gradients that are zero but for rounding are left
     out, see SHIFTS.
     """
-    module, variables, info = loading.load_module(path)
+    module, variables, info = load.load_module(path)
     original.train()
     for lstm in original.layer_lstm.values():
         lstm.dropout = 0.0

@@ -21,8 +21,8 @@ from pipelines.datasets.cache import cache_folder  # noqa: E402
 from pipelines.datasets.download import fetch_archive  # noqa: E402
 from pipelines.datasets.musdb import musdb_index  # noqa: E402
 from pipelines.evaluation import command  # noqa: E402
+from xumx_jax import files  # noqa: E402
 from xumx_jax.errors import UserError  # noqa: E402
-from xumx_jax.evaluation import files  # noqa: E402
 
 FILES = (ROOT / "README.md", ROOT / "MODEL_CARD.md")
 BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"

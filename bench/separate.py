@@ -133,8 +133,8 @@ def compare_filtered(folder: Path, ours: np.ndarray, theirs: np.ndarray) -> tupl
     (With Open-Unmix' rules, with our default rules.) The former stops the program below
     LIMIT_WIENER_DB: with the same windows and the same regularisation, what is left is rounding.
     """
-    from xumx_jax.loading import load_module
     from xumx_jax.separation.separator import Separator
+    from xumx_jax.weights.load import load_module
 
     wave, rate = soundfile.read(folder / "mix.wav", dtype="float32")
     module, variables, _ = load_module(folder / "weights.safetensors")

@@ -15,8 +15,8 @@ import jax  # noqa: E402
 from worker import serve  # noqa: E402
 
 from xumx_jax.cli import main as program  # noqa: E402
-from xumx_jax.loading import load_module  # noqa: E402
 from xumx_jax.separation.separator import Separator  # noqa: E402
+from xumx_jax.weights.load import load_module  # noqa: E402
 
 
 def main(folder: Path, out: Path, niter: int) -> None:

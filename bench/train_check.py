@@ -20,8 +20,8 @@ from flax.traverse_util import flatten_dict
 from parity import SHIFTS, as_ours
 
 from xumx_jax import losses
-from xumx_jax.loading import load_module
 from xumx_jax.stems import Stems
+from xumx_jax.weights.load import load_module
 
 NOISE = 1e-6  # of the largest gradient of all: what is smaller is rounding
 

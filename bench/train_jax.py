@@ -21,11 +21,11 @@ from worker import serve  # noqa: E402
 
 from xumx_jax import losses  # noqa: E402
 from xumx_jax.layers import dense  # noqa: E402
-from xumx_jax.loading import load_module  # noqa: E402
 from xumx_jax.models import umx  # noqa: E402
 from xumx_jax.training import optimizer, state, step  # noqa: E402
-from xumx_jax.training.examples import Examples  # noqa: E402
+from xumx_jax.training.batches import Examples  # noqa: E402
 from xumx_jax.training.schedule import Plateau  # noqa: E402
+from xumx_jax.weights.load import load_module  # noqa: E402
 
 RATE, DECAY = 1e-3, 1e-5
 

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from configs.common import base
 from xumx_jax.errors import UserError
-from xumx_jax.training.checks import flatten
+from xumx_jax.training.config_checks import flatten
 
 MAY_BE_NONE = {"optimizer.plateau.patience"}  # beside those that are None to begin with
 

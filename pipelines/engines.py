@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from xumx_jax.training.examples import Examples
+from xumx_jax.training.batches import Examples
 
 Make = Callable[[int, threading.Event], Examples]
 

@@ -19,7 +19,7 @@ from pipelines.engines import ENGINES
 from pipelines.memory import Recycler
 from pipelines.recipe import Draw, Recipe, draw
 from xumx_jax.errors import UserError
-from xumx_jax.training.examples import Examples
+from xumx_jax.training.batches import Examples
 
 BUCKET_SECONDS = 10  # whole tracks are filled up to multiples of this, so that few shapes compile
 

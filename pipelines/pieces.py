@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.loader import own_slice
-from xumx_jax.training.examples import Pieces
+from xumx_jax.training.batches import Pieces
 
 
 class Piece(NamedTuple):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from xumx_jax.separation.threads import let_no_fft_lock
+from xumx_jax.runtime import prevent_fft_deadlock
 
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 )
-let_no_fft_lock()
+prevent_fft_deadlock()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -72,8 +72,8 @@ def tiny_model(tmp_path_factory):
     import numpy as np
     from separating import ARGUMENTS
 
-    from xumx_jax import checkpoint
     from xumx_jax.models import build
+    from xumx_jax.weights import store
 
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     rng = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def tiny_model(tmp_path_factory):
     variables = jax.tree.map(
         lambda shape: rng.uniform(0.02, 0.4, shape.shape).astype(np.float32), shapes
     )
-    checkpoint.save_model(path, "xumx", ARGUMENTS, variables, {"licence": "MIT"})
+    store.save_model(path, "xumx", ARGUMENTS, variables, {"licence": "MIT"})
     return path
 
 

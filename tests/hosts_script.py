@@ -1,6 +1,6 @@
 """One of several processes that train on the data of `runs`: python hosts_script.py WORKDIR [MODE].
 
-Prints its losses; as a script, so that `python -m xumx_jax.launch` can start it.
+Prints its losses; as a script, so that `python -m xumx_jax.training.launch` can start it.
 """
 
 import os
@@ -10,10 +10,10 @@ os.environ["XLA_FLAGS"] = os.environ.get("DEVICES_FLAG", "")
 
 import runs  # noqa: E402
 
-from xumx_jax.training import hosts  # noqa: E402
-from xumx_jax.training.run import run  # noqa: E402
+from xumx_jax.training import distributed  # noqa: E402
+from xumx_jax.training.loop import run  # noqa: E402
 
-hosts.connect()
+distributed.connect()
 
 import jax  # noqa: E402
 
@@ -34,6 +34,6 @@ config = runs.config(save_steps=1, keep=99)
 if sys.argv[2:] == ["endless"]:
     config.train.update({"epochs": 10**6, "save_steps": None, "keep": 2})
 if sys.argv[2:] == ["failing"] and jax.process_index() == 1:
-    hosts.leave(7)
+    distributed.leave(7)
 outcome = run(config, sys.argv[1], data)
 print("ended", jax.process_index(), jax.device_count(), outcome.signal, flush=True)

@@ -6,7 +6,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from configs import xumx
-from xumx_jax.training.examples import Data, Examples, Pieces
+from xumx_jax.training.batches import Data, Examples, Pieces
 
 RATE = 8000
 TINY = {

@@ -10,12 +10,12 @@ from importlib import import_module
 
 PUBLIC = {
     "build": "xumx_jax.models",
-    "load": "xumx_jax.loading",
-    "convert": "xumx_jax.loading",
-    "export": "xumx_jax.exporting",
-    "load_exported": "xumx_jax.exporting",
+    "load": "xumx_jax.separation.separator",
+    "convert": "xumx_jax.weights.load",
+    "export": "xumx_jax.separation.export",
+    "load_exported": "xumx_jax.separation.export",
     "Separator": "xumx_jax.separation.separator",
-    "Ensemble": "xumx_jax.separation.ensemble",
+    "Ensemble": "xumx_jax.separation.bag",
     "Cancelled": "xumx_jax.errors",
     "SpleeterWebSeparator": "xumx_jax.spleeter_web",
     "Stems": "xumx_jax.stems",

@@ -11,9 +11,9 @@ from xumx_jax.commands.console import (
     INTERRUPTED,
     SOME_FAILED,
     USER_ERROR,
+    print_any_name,
     say,
     say_error,
-    speak_of_any_name,
 )
 from xumx_jax.errors import UserError
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     143 (SIGTERM).
     """
     debug = False
-    speak_of_any_name()
+    print_any_name()
     try:
         options = parser().parse_args(arguments)
         debug = options.debug
@@ -77,7 +77,7 @@ def _add_convert(commands):
 
 def convert(options) -> int:
     """`xumx convert`."""
-    from xumx_jax.loading import convert
+    from xumx_jax.weights.load import convert
 
     loaded = convert(options.source, options.target, options.kind)
     sources = ", ".join(loaded.args.get("sources", ()))

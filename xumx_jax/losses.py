@@ -78,7 +78,7 @@ def weighted_sdr(est: Array, ref: Array, mix: Array, groups: np.ndarray) -> Arra
 
 def _mse(est: Stems, ref: Stems, mix: Array, *, combinations: bool, power: int):
     groups = _groups(est, combinations)
-    size = est.size[0] if est.size else jnp.abs(est.spec[0])
+    size = est.magnitude[0] if est.magnitude else jnp.abs(est.spec[0])
     # a masked spectrum already has the model's power; the truth is taken to it here
     pair = size, jnp.abs(ref.spec[0]) ** power
     # [..., bin, frame] -> [..., frame, bin], as both were computed

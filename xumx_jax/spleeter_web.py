@@ -112,12 +112,11 @@ class SpleeterWebSeparator:
 @lru_cache(maxsize=1)
 def prepared(model, cpu: bool, options: tuple):
     """The Separator of a process, kept from one track to the next."""
-    from xumx_jax.commands import device
-    from xumx_jax.commands.console import keep_compiled_code
-    from xumx_jax.loading import load
+    from xumx_jax import runtime
+    from xumx_jax.separation.separator import load
 
-    keep_compiled_code()
-    device.choose("cpu" if cpu else "auto")
+    runtime.cache_compiled_code()
+    runtime.choose_device("cpu" if cpu else "auto")
     return load(model, **dict(options))
 
 
@@ -129,7 +128,7 @@ def local_file(place):
         with nullcontext(Path(place)) as path:
             yield path
         return
-    from xumx_jax import download
+    from xumx_jax.weights import download
 
     with tempfile.TemporaryDirectory(prefix="xumx-") as folder:
         path = Path(folder, Path(url.path).name or "track")

@@ -14,9 +14,9 @@ def cache_folder(chosen="") -> Path:
     """The folder given, else the one that weights are cached in."""
     if chosen:
         return Path(chosen).expanduser()
-    from xumx_jax import zoo
+    from xumx_jax import runtime
 
-    return zoo.cache_folder()
+    return runtime.cache_folder()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.evaluation.messages import say, show_warning
 from xumx_jax.cli import INTERRUPTED, USER_ERROR, Parser
-from xumx_jax.commands import device, separation
+from xumx_jax.commands import options as common
 from xumx_jax.errors import UserError
 
 FAILED, TERMINATED = 1, 128 + signal.SIGTERM
@@ -96,23 +96,23 @@ def parser() -> Parser:
         help="of v4; default: float64, on a TPU float32",
     )
     group = made.add_argument_group("separation, of every model; see `xumx separate --help`")
-    separation.add(group)
-    device.add(group)
+    common.add_separation(group)
+    common.add_device(group)
     return made
 
 
 def run(options) -> int:
     """Check everything, evaluate what is not done yet, report."""
-    applied = separation.given(options)
+    applied = common.separator_options(options)
     _check(options)
     evaldir = _writable(options.evaldir, "--evaldir")
     outdir = _writable(options.outdir, "--outdir") if options.outdir else None
 
     from pipelines.evaluation import plan
-    from xumx_jax.commands.console import keep_compiled_code
+    from xumx_jax import runtime
 
-    keep_compiled_code()
-    device.choose(options.device)
+    runtime.cache_compiled_code()
+    runtime.choose_device(options.device)
     with warnings.catch_warnings():
         warnings.filterwarnings("always", category=UserWarning, module=r"xumx_jax|pipelines")
         warnings.showwarning = show_warning

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from pipelines.evaluation import estimates, protocol, scoring, systems, tracks
 from pipelines.evaluation.work import Work
-from xumx_jax import checkpoint, metrics, zoo
+from xumx_jax import metrics
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.report import write_report
 from xumx_jax.evaluation.scores import TrackScores, read_methods
+from xumx_jax.weights import store, zoo
 
 COMPARED = "compare"  # folder within EVALDIR and OUTDIR for all but the first system
 
@@ -65,7 +66,7 @@ def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str
         elif folder.is_dir() and not (_holds_model(folder) or _is_known(place)):
             raise UserError(
                 f"{place}: neither scores nor a model; wanted {subset}/TRACK.json or "
-                f"METHOD/{subset}/TRACK.json, or {checkpoint.MANIFEST} in it"
+                f"METHOD/{subset}/TRACK.json, or {store.MANIFEST} in it"
             )
         else:
             names.append(name)
@@ -119,7 +120,7 @@ def _is_known(name: str) -> bool:
 
 
 def _holds_model(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (checkpoint.MANIFEST, checkpoint.STEPS))
+    return any((folder / name).exists() for name in (store.MANIFEST, store.STEPS))
 
 
 def _check_pairs(made, wanted: scoring.Settings) -> None:

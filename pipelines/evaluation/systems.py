@@ -11,8 +11,8 @@ from pipelines.datasets import stems_folder
 from pipelines.evaluation import estimates
 from pipelines.evaluation.song import Song
 from pipelines.evaluation.tracks import ACCOMPANIMENT, VOCALS, Data, Track, in_order
-from xumx_jax import checkpoint
 from xumx_jax.errors import UserError
+from xumx_jax.weights import store
 
 # (song, progress) -> {source: [channel, time]}
 Separate = Callable[[Song, Callable[[float], None]], dict[str, np.ndarray]]
@@ -54,7 +54,7 @@ class System:
         )
         state = hashlib.sha256()
         for target, paths in found.items():
-            state.update(f"{target} {[checkpoint.digest(path) for path in paths]}\n".encode())
+            state.update(f"{target} {[store.digest(path) for path in paths]}\n".encode())
         return state.hexdigest()
 
 
@@ -96,17 +96,17 @@ def model(label: str, name: str, data: Data, targets: Sequence[str], options: di
     """A model of the zoo or of a path, loaded. Raises UserError with one line."""
     from flax.traverse_util import flatten_dict
 
-    from xumx_jax import safefile
-    from xumx_jax.loading import load_module
     from xumx_jax.separation.separator import Separator
+    from xumx_jax.weights import safetensors
+    from xumx_jax.weights.load import load_module
 
     module, variables, info = load_module(name)
     separator = Separator(module, variables, **options)
     path = Path(info["path"])
     if path.is_file():
-        digest = checkpoint.digest(path)
+        digest = store.digest(path)
     else:
-        digest = safefile.tensors_digest(flatten_dict(variables, sep="/"))
+        digest = safetensors.tensors_digest(flatten_dict(variables, sep="/"))
     own = set(module.sources)
     known = (set(separator.sources) | ({ACCOMPANIMENT} if VOCALS in own else set())) & set(
         data.targets

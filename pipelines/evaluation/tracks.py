@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipelines.datasets import index, stems_folder
 from pipelines.musdb_stems import STREAMS, SUFFIX
-from xumx_jax import checkpoint
 from xumx_jax.errors import UserError
+from xumx_jax.weights import store
 
 MIXTURE, VOCALS, ACCOMPANIMENT = "mixture", "vocals", "accompaniment"
 ORDER = ("vocals", "drums", "bass", "other")  # of columns; what else there is comes after
@@ -37,7 +37,7 @@ class Track:
         """SHA-256 of its files, by which other music of the same name is told: 1 s per GB."""
         state = hashlib.sha256()
         for file in self.files:
-            state.update(f"{file.name} {checkpoint.digest(file)}\n".encode())
+            state.update(f"{file.name} {store.digest(file)}\n".encode())
         return state.hexdigest()
 
 

@@ -1,12 +1,10 @@
-"""What all commands share: how they speak, their exit status, and the cache of compiled code."""
+"""What all commands share: how they print, and their exit status."""
 
 import os
 import sys
 import traceback
-from contextlib import suppress
 
 SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
-ARENA_MAX = -8  # glibc's M_ARENA_MAX
 
 
 def say(kind, message):
@@ -30,7 +28,7 @@ def say_line(line, out):
         say("warning", f"{name}: cannot be written: {error.strerror}")
 
 
-def speak_of_any_name():
+def print_any_name():
     """Let names of files be printed that the terminal's coding does not know, or that have none.
 
     What a program is started without (`>&-`) takes and drops what is said.
@@ -53,35 +51,3 @@ def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
         reason = " ".join(str(error).split())[:300]
         more = "" if debug else " (--debug shows where)"
         say("error", f"{prefix}unexpected {type(error).__name__}: {reason}{more}")
-
-
-def keep_compiled_code():
-    """Settings of JAX for a program, before it starts: XLA keeps compiled code between runs.
-
-    Unless the user has said where or not to. And no FFT may lock the process up.
-    """
-    import jax
-
-    from xumx_jax.separation.threads import let_no_fft_lock
-    from xumx_jax.zoo import cache_folder
-
-    let_no_fft_lock()
-    if (
-        jax.config.jax_compilation_cache_dir is None
-        and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ
-    ):
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-def keep_one_heap():
-    """Let glibc serve all threads from one heap, before they begin; elsewhere nothing is done.
-
-    By default every thread has one, each keeps what was freed in it, and a long track in blocks of
-    many megabytes then takes half as much memory again (bench/RESULTS.md).
-    """
-    if sys.platform == "linux" and not {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & set(os.environ):
-        import ctypes
-
-        with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(ARENA_MAX, 1)

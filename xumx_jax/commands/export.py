@@ -40,7 +40,7 @@ def run(options) -> int:
 
     check_options(niter=options.niter, chunk_seconds=options.seconds, batch=options.batch)
     platforms = tuple(name.strip() for name in options.platforms.split(",") if name.strip())
-    from xumx_jax.exporting import export
+    from xumx_jax.separation.export import export
 
     about = export(
         options.model,

@@ -13,7 +13,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
-from xumx_jax.separation.threads import cores
+from xumx_jax.runtime import cores
 from xumx_jax.versions import installed
 
 OURS = "xumx_jax"
@@ -198,9 +198,10 @@ def encoders() -> dict:
 def about_cache() -> dict:
     """The cache: sizes in bytes, and of each model there "intact" or what is wrong with it."""
     try:
-        from xumx_jax import safefile, zoo
+        from xumx_jax import runtime
+        from xumx_jax.weights import safetensors, zoo
 
-        found = about_place(folder := zoo.cache_folder())
+        found = about_place(folder := runtime.cache_folder())
         places = {name: zoo.cached(name) for name in zoo.PUBLISHED} | {zoo.DEMO: zoo.DEMO_FILE}
         compiled = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR") or folder / "compiled")
     except Exception as error:  # where JAX or flax cannot be imported
@@ -211,7 +212,7 @@ def about_cache() -> dict:
         if not path.is_file():
             continue
         try:
-            safefile.read(path)
+            safetensors.read(path)
             found["models"][name] = "intact"
         except Exception as error:
             found["models"][name] = _text(error)

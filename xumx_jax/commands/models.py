@@ -22,7 +22,7 @@ def add(commands) -> None:
 
 def run(options) -> int:
     """List, or download by name."""
-    from xumx_jax import zoo
+    from xumx_jax.weights import zoo
 
     for name in options.download:
         path = zoo.find(name)
@@ -36,9 +36,10 @@ def run(options) -> int:
 
 def table() -> list[str]:
     """Lines that say of each model what it is."""
-    from xumx_jax import zoo
+    from xumx_jax import runtime
+    from xumx_jax.weights import zoo
 
-    lines = [f"models by name; cache: {zoo.cache_folder()}"]
+    lines = [f"models by name; cache: {runtime.cache_folder()}"]
     for name, model in zoo.PUBLISHED.items():
         mean = "       " if model.mean is None else f"{model.mean:.2f} dB"
         there = "cached" if zoo.cached(name).is_file() else ""

@@ -6,17 +6,18 @@ Options are checked before anything heavy is imported, so mistakes and `--help` 
 from contextlib import ExitStack
 from pathlib import Path
 
-from xumx_jax.commands import device, inputs, separation, signals, weighted
+from xumx_jax import runtime
+from xumx_jax.commands import options as common
+from xumx_jax.commands import weighted
+from xumx_jax.commands.batch import input_files, signals
 from xumx_jax.commands.console import (
     INTERRUPTED,
     SOME_FAILED,
     USER_ERROR,
-    keep_compiled_code,
-    keep_one_heap,
     say,
 )
-from xumx_jax.commands.stems import check_choice, parse_aggregate
 from xumx_jax.errors import UserError
+from xumx_jax.separation.selection import check_choice, parse_aggregate
 
 STDOUT = "-"
 
@@ -31,7 +32,7 @@ def add(commands):
     option = command.add_argument
     option("inputs", nargs="+", metavar="INPUT", help="audio or video files, folders, patterns; -")
     weighted.add(command)
-    device.add(command)
+    common.add_device(command)
     option("--out", default="separated", metavar="DIR", help="default: %(default)s; - is stdout")
     option("--recursive", action="store_true", help="look into the folders of folders too")
     option("--start", type=float, default=0.0, metavar="S", help="leave out the first seconds")
@@ -70,23 +71,23 @@ def add(commands):
         choices=("original", "model"),
         help="sample rate of the stems; default: %(default)s",
     )
-    separation.add(command)
+    common.add_separation(command)
     option("--json", metavar="FILE", help="write a report of every track")
     command.set_defaults(run=run)
 
 
 def run(options) -> int:
     """Separate what the options name; 0, or 1 if some tracks failed."""
-    from xumx_jax.commands.report import Report
+    from xumx_jax.commands.batch.report import Report
 
     models, post = _check(options)
     with ExitStack() as stack:
         stack.enter_context(signals.terminable())
         stdin = None
         if "-" in options.inputs:
-            stdin = inputs.spool_stdin(stack.enter_context(inputs.temporary_folder()))
+            stdin = input_files.spool_stdin(stack.enter_context(input_files.temporary_folder()))
         out = Path(options.out)
-        tracks, errors, renamed = inputs.find(options.inputs, out, options.recursive, stdin)
+        tracks, errors, renamed = input_files.find(options.inputs, out, options.recursive, stdin)
         if options.out == STDOUT and len(tracks) > 1:
             raise UserError(f"--out - takes one track; wanted a folder for {len(tracks)}")
         if renamed:
@@ -114,7 +115,7 @@ def _check(options):
     """Raise UserError on what makes no sense -> (models, options of a Separator)."""
     from xumx_jax import audio
 
-    models, post = weighted.parse(options.model), separation.given(options)
+    models, post = weighted.parse(options.model), common.separator_options(options)
     audio.check_format(options.format, options.bits, options.bitrate)
     audio.check_range(options.start, options.duration)
     check_choice(options.stems, options.two_stems, options.mix, options.aggregate)
@@ -127,7 +128,7 @@ def _check(options):
 
 def _separate_all(options, models, post, tracks, errors, report) -> int:
     from xumx_jax import audio
-    from xumx_jax.commands.failures import failed, relabelled
+    from xumx_jax.commands.batch.failures import failed, relabelled
 
     for error in errors:
         failed(report, {"input": None}, error, options.debug)
@@ -139,10 +140,10 @@ def _separate_all(options, models, post, tracks, errors, report) -> int:
         except UserError as error:
             failed(report, {"input": track.label}, relabelled(error, track), options.debug)
     if readable:
-        keep_one_heap()
-        keep_compiled_code()
-        device.choose(options.device)
-        from xumx_jax.commands.batch import separate
+        runtime.use_one_heap()
+        runtime.cache_compiled_code()
+        runtime.choose_device(options.device)
+        from xumx_jax.commands.batch.run import separate
 
         separate(models, post, readable, options, report)
     return SOME_FAILED if report.some_failed() else 0

@@ -44,8 +44,8 @@ def load(given, options: dict):
 
     `options` are the Separator's. Raises UserError.
     """
-    from xumx_jax.loading import load_module
     from xumx_jax.separation.separator import Separator
+    from xumx_jax.weights.load import load_module
 
     members, infos = [], []
     for name, weight in given:
@@ -55,7 +55,7 @@ def load(given, options: dict):
     if len(members) == 1:
         return members[0][0], infos
 
-    from xumx_jax.separation.ensemble import Ensemble
+    from xumx_jax.separation.bag import Ensemble
 
     return Ensemble(members), infos
 

@@ -24,8 +24,8 @@ from jax import Array
 from scipy.ndimage import median_filter
 
 from xumx_jax.errors import UserError
+from xumx_jax.postfilters.wiener import REGULARISER, TINY, filter_stereo
 from xumx_jax.transforms.stft import Stft
-from xumx_jax.wiener import REGULARISER, TINY, filter_stereo
 
 STFT = Stft(2048, 1024)
 BLOCK = 1 << 18  # samples; 6 s, some 100 MB of spectra for four stereo sources
@@ -215,7 +215,7 @@ def _wiener(factors: tuple[Array, Array, Array], mix: Array, references: Array) 
     x, y = STFT.forward(mix), STFT.forward(references)
     u0, u1, w1 = factors
     y0, y1 = y[:, 0], y[:, 1]
-    # tr((R + l I)^-1 y y^H) / tr((R + l I)^-1 R), from determinants as in `xumx_jax.wiener`
+    # tr((R + l I)^-1 y y^H) / tr((R + l I)^-1 R), from determinants as in `postfilters.wiener`
     v = jnp.square(w1) * _power(y0) + _power(y0 * u1 - y1 * u0)
     v = v + REGULARISER * (_power(y0) + _power(y1))
     v = v / (2 * (jnp.square(u0 * w1) + REGULARISER))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.evaluation import files
 from xumx_jax.evaluation.scores import TrackScores, median
 
 # Okabe and Ito's colours, which the colour-blind tell apart; rows have names, so they may repeat

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.evaluation import files, plots, tables
+from xumx_jax.evaluation import plots, tables
 from xumx_jax.evaluation.scores import METRICS, TrackScores, median
 
 WHOLE_METRICS = ("uSDR", "SI-SDR")

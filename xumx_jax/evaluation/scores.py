@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.evaluation import files
 
 METRICS = ("SDR", "ISR", "SIR", "SAR")
 FILE_ORDER = ("SDR", "SIR", "SAR", "ISR")  # museval's

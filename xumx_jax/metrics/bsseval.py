@@ -21,8 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from xumx_jax.metrics.toeplitz import Solution, solve
-from xumx_jax.metrics.walk import (
+from xumx_jax.metrics.framing import (
     Frames,
     Framing,
     add_channels,
@@ -32,6 +31,7 @@ from xumx_jax.metrics.walk import (
     pad,
     read,
 )
+from xumx_jax.metrics.toeplitz import Solution, solve
 
 BLOCK = 8192  # samples of an FFT in correlations
 BLOCKS = 8  # of these at a time

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xumx_jax.metrics.walk import Frames, any_silent, check_waves, in_threads, pad, read
+from xumx_jax.metrics.framing import Frames, any_silent, check_waves, in_threads, pad, read
 
 QUIET = 1e-7  # added to energies, so that silence and perfection stay finite
 BLOCK_SAMPLES = 1 << 18

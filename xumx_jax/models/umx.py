@@ -146,7 +146,7 @@ class UMX(nn.Module):
     power         of the magnitudes that the network sees and masks
     bands         edges of bands (`transforms.scales.band_edges`) that replace the bins at both ends
     activation    "relu", or "softmax" over the sources and a constant "none of them"
-    filter        whose Wiener filter its original has (`separation.options`); None: norbert's
+    filter        whose Wiener filter its original has (`postfilters.POST_FILTERS`); None: norbert's
                   for X-UMX, else Open-Unmix's
     axis_name     of the devices that share a training batch, for batch normalisation
     dtype         what the matrix products read in training, "float32" or "bfloat16"; parameters and
@@ -214,8 +214,8 @@ class UMX(nn.Module):
         wide = self._widen(mask)
         masked = wide * spec
         wave = self.transform.inverse_frames(masked, axis=-3).swapaxes(0, 1)
-        size = wide * magnitudes**self.power
-        return Stems(wave, (turned(masked),), (turned(mask),), (turned(size),))
+        magnitude = wide * magnitudes**self.power
+        return Stems(wave, (turned(masked),), (turned(mask),), (turned(magnitude),))
 
     def masks(self, magnitudes: Array, train: bool = False, level: Array | None = None) -> Array:
         """Mask for magnitudes [batch, channel, bin, frame]: [batch, source, channel, bin, frame].

@@ -10,11 +10,12 @@ from jax.errors import JaxRuntimeError
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from xumx_jax.separation import blocks, shortage
-from xumx_jax.separation.chunks import Blender, triangle
-from xumx_jax.separation.feed import Feed
-from xumx_jax.separation.level import Level
-from xumx_jax.wiener import wiener
+from xumx_jax.postfilters.wiener import wiener
+from xumx_jax.separation import out_of_memory
+from xumx_jax.separation.overlap_add import OverlapAdd, triangle
+from xumx_jax.separation.stream_buffer import StreamBuffer
+from xumx_jax.separation.umx import kernels
+from xumx_jax.separation.umx.level import Level
 
 LEAST_SECONDS = 1.0  # a shorter chunk is not tried when memory is short
 
@@ -85,13 +86,13 @@ class Chunked:
         self.devices = tuple(jax.local_devices())
         self.batch = batch or len(self.devices)
         if overlap:
-            self.post["window_frames"] = post["window_frames"] or blocks.FRAMES
+            self.post["window_frames"] = post["window_frames"] or kernels.FRAMES
         self._fit(chunk)
         self._variables, self._placed = variables, None
 
     def stream(self, blocks, tick):
         """Separate a stream; `tick` is called with the samples that are done."""
-        feed, blender, at, first = Feed(blocks), Blender(), 0, True
+        feed, blender, at, first = StreamBuffer(blocks), OverlapAdd(), 0, True
         banded = self.overlap and getattr(self.module, "bands", None)
         level = Level(self.module) if banded else None
         while True:
@@ -105,7 +106,7 @@ class Chunked:
             try:
                 pieces = self._run(cuts, size, len(cuts) if alone else self.batch, now)
             except JaxRuntimeError as error:
-                if not shortage.is_shortage(error):
+                if not out_of_memory.is_out_of_memory(error):
                     raise
                 self._shrink()
                 at = starts[0]
@@ -189,13 +190,13 @@ class Chunked:
         least = max(self.module.n_fft, round(LEAST_SECONDS * self.module.sample_rate))
         if self.batch > len(self.devices):
             self.batch = max(len(self.devices), self.batch // 2)
-            shortage.tell(f"batches of {self.batch} chunks")
+            out_of_memory.tell(f"batches of {self.batch} chunks")
         elif self.chunk // 2 >= least:
             self._fit(self.chunk / 2)
-            shortage.tell(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
+            out_of_memory.tell(f"chunks of {self.chunk / self.module.sample_rate:.2f} s")
         else:
             least = f"chunks of {self.chunk / self.module.sample_rate:.2f} s"
-            self.devices = (shortage.cpu_instead(self.devices, self.cpu_fallback, least),)
+            self.devices = (out_of_memory.fall_back_to_cpu(self.devices, self.cpu_fallback, least),)
             self.batch, self._placed = 1, None
 
 

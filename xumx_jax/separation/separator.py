@@ -6,12 +6,14 @@ import numpy as np
 
 from xumx_jax.audio import StreamResampler
 from xumx_jax.errors import UserError
-from xumx_jax.separation import averages, staged
+from xumx_jax.separation import streams
 from xumx_jax.separation.chunked import Chunked
-from xumx_jax.separation.live import Live
-from xumx_jax.separation.meter import CALLBACK, Meter
+from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.options import FILTERS, check_options, whole_rate
-from xumx_jax.separation.tidy import Tidy
+from xumx_jax.separation.progress import CALLBACK, Progress
+from xumx_jax.separation.umx import offline
+from xumx_jax.separation.umx.live import Live
+from xumx_jax.weights.load import load_module
 
 CHUNK_SECONDS = 10.0  # where the model does not run in stages
 SHIFT_SECONDS = 0.5  # the largest
@@ -25,7 +27,7 @@ class Separator:
                     Open-Unmix's for Open-Unmix, norbert's for the others
     wiener_frames   frames that it sees at a time; None: as the original
     chunk_seconds   None takes five minutes at once where the model can be run in stages
-                    (`separation.staged`), so that shorter tracks have no borders, else 10 s
+                    (`separation.umx.offline`), so that shorter tracks have no borders, else 10 s
     overlap         what neighbouring chunks share: in stages so that either side knows what comes
                     behind the border, else cross-faded. 0 butts them, each with its own edges and
                     statistics and the last one shorter: the original programs' protocol
@@ -89,18 +91,18 @@ class Separator:
             niter=niter, softmask=softmask, alpha=alpha, logit=logit, residual=residual
         )
         self.post |= {"window_frames": wiener_frames or usual_frames, **rules}
-        if staged.can_stage(module) and overlap and batch is None:
+        if offline.can_stage(module) and overlap and batch is None:
             room = {"cpu_fallback": cpu_fallback}
             if chunk_seconds is not None:
                 room["segment_seconds"] = chunk_seconds * (1 - overlap)
                 room["context_seconds"] = chunk_seconds * overlap / 2
             elif shifts:  # streams that run side by side share the room of one
-                room["segment_seconds"] = staged.SEGMENT_SECONDS / shifts
-            self.engine = staged.WholeTrack(module, variables, **room, **self.post)
+                room["segment_seconds"] = offline.SEGMENT_SECONDS / shifts
+            self.engine = offline.Offline(module, variables, **room, **self.post)
         else:
             chunk = self.rate * (chunk_seconds or CHUNK_SECONDS)
             self.engine = Chunked(module, variables, self.post, chunk, overlap, batch, cpu_fallback)
-        in_stages = isinstance(self.engine, staged.WholeTrack)
+        in_stages = isinstance(self.engine, offline.Offline)
         self._undivided = in_stages and chunk_seconds is None and not shifts
         draw = np.random.default_rng(seed)
         self.shifts = [int(draw.integers(SHIFT_SECONDS * self.rate)) for _ in range(shifts)]
@@ -126,8 +128,8 @@ class Separator:
         known: without it the callback is told None.
         """
         rate = whole_rate(rate)
-        meter = Meter(callback, length and length * self.rate / rate)
-        tidy = Tidy(blocks, self.model.channels)
+        meter = Progress(callback, length and length * self.rate / rate)
+        tidy = InputBlocks(blocks, self.model.channels)
         stems = self._run(_resampled(tidy, rate, self.rate), meter)
         back, shape = None, None
         for block in stems:
@@ -163,12 +165,12 @@ class Separator:
         if not self.shifts:
             return self.engine.stream(blocks, meter)
         count = len(self.shifts)
-        ticks = averages.shares(meter, count)
+        ticks = streams.shares(meter, count)
         runs = [
-            averages.advanced(self.engine.stream(averages.delayed(copy, shift), tick), shift)
+            streams.advanced(self.engine.stream(streams.delayed(copy, shift), tick), shift)
             for copy, shift, tick in zip(tee(blocks, count), self.shifts, ticks, strict=True)
         ]
-        return averages.mean_of(runs, [1 / count] * count)
+        return streams.mean_of(runs, [1 / count] * count)
 
     def _named(self, stems):
         return dict(zip(self.sources, stems, strict=True))
@@ -201,3 +203,9 @@ def _resampled(blocks, rate, target):
         yield stream.push(block)
     if stream is not None:
         yield stream.finish()
+
+
+def load(name_or_path=None, **options) -> Separator:
+    """Return a `Separator` for a name of the zoo or a path; `options` are the Separator's."""
+    module, variables, _ = load_module(name_or_path)
+    return Separator(module, variables, **options)

@@ -20,7 +20,7 @@ from jax.sharding import PartitionSpec as P
 
 from xumx_jax.metrics import energy_ratio
 from xumx_jax.stems import Stems
-from xumx_jax.training.examples import Examples, Pieces, render
+from xumx_jax.training.batches import Examples, Pieces, render
 from xumx_jax.training.state import State
 
 AXIS = "data"

@@ -1,0 +1,30 @@
+"""What is printed where nobody reads it."""
+
+import os
+import sys
+
+import pytest
+
+from xumx_jax.commands import console
+from xumx_jax.commands.batch import input_files
+from xumx_jax.errors import UserError
+
+
+def test_work_goes_on_where_nobody_reads_its_lines(capsys):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        for line in ("one", "two"):
+            console.say_line(line, out)
+    told = capsys.readouterr().err
+    assert told == "xumx: warning: stdout: cannot be written: Broken pipe\n"
+
+
+def test_a_program_started_without_stdout_and_stdin(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stdout", None)
+    console.print_any_name()
+    console.say_line("line", sys.stdout)
+    sys.stdout.close()
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UserError, match="stdin: is closed; wanted an audio file"):
+        input_files.spool_stdin(str(tmp_path))

@@ -1,0 +1,109 @@
+"""Ctrl-C and SIGTERM at any time: nothing unfinished is left, and the same command goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from separating import noise, stems_in, write
+
+from xumx_jax import audio
+from xumx_jax.commands import weighted
+from xumx_jax.commands.batch import mixture, planning, run, signals
+from xumx_jax.separation.separator import Separator
+
+ROOT = Path(__file__).parents[2]
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+# {phase: what is called in it}
+PHASES = {
+    "load": (weighted, "load"),
+    "look": (planning, "measure"),
+    "decode": (mixture.Ahead, "_next"),
+    "separate": (Separator, "stream"),
+    "encode": (audio.StemWriter, "write"),
+    "finish": (audio.StemWriter, "_encode"),
+    "rename": (audio.StemWriter, "_rename"),
+    "between": (run.Batch, "_tell"),
+}
+
+
+def interrupt_second(monkeypatch, phase, number):
+    """Send this process a signal when that phase is reached for the second time."""
+    place, name = PHASES[phase]
+    called, function = [], getattr(place, name)
+
+    def interrupted(*arguments, **options):
+        called.append(name)
+        if len(called) == (1 if phase == "load" else 2):
+            os.kill(os.getpid(), number)
+            end = time.monotonic() + 60  # for the main thread to hear it, which then sets this
+            while signal.getsignal(number) != signal.SIG_DFL and time.monotonic() < end:
+                time.sleep(0.01)
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(place, name, interrupted)
+
+
+@pytest.mark.parametrize("number", STATUS)
+@pytest.mark.parametrize("phase", PHASES)
+def test_nothing_unfinished_is_left(run_separate, monkeypatch, tmp_path, phase, number):
+    names = ("a.wav", "b.wav", "c.wav")
+    for name in names:
+        write(name, noise(500))
+    arguments = (*names, "--stems", "bass", "--json", "report.json")
+    handlers = [signal.getsignal(number) for number in STATUS]
+    with monkeypatch.context() as patch:
+        interrupt_second(patch, phase, number)
+        status, _, err = run_separate(*arguments)
+    assert status == STATUS[number] and err.count("\n") == 1
+    assert err == "xumx: error: interrupted" + " by SIGTERM" * (number == signal.SIGTERM) + "\n"
+    assert handlers == [signal.getsignal(number) for number in STATUS]
+    left = stems_in(tmp_path / "work")
+    done = [name for name in names if f"separated/{name[0]}/bass.wav" in left]
+    assert left == sorted([*names, "report.json", *(f"separated/{n[0]}/bass.wav" for n in done)])
+    report = json.loads(Path("report.json").read_text())
+    assert report["status"] == STATUS[number] and len(done) < 3
+    assert [t["input"] for t in report["tracks"] if t["status"] == "done"] == done
+    status, out, err = run_separate(*arguments, "--skip-existing")
+    assert (status, err, out.count("skipped, its stems")) == (0, "", len(done))
+    assert len(stems_in(tmp_path / "work" / "separated")) == 3
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with signals.terminable(), signals.stoppable() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not stop.asked()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_program_itself(tiny_model, tmp_path):
+    """Many tracks, several at once, ended from outside when the first are done."""
+    names = [f"{number}.wav" for number in range(400)]
+    for name in names:
+        write(tmp_path / name, noise(4000))
+    command = [sys.executable, str(ROOT / "separate.py"), *names, "--model", str(tiny_model)]
+    settings = {"JAX_PLATFORMS": "cpu", "XUMX_CACHE": str(tmp_path / "cache")}
+    process = subprocess.Popen(
+        [*command, "--jobs", "2", "--stems", "bass"],
+        cwd=tmp_path,
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while "separated in" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 143 and err == "xumx: error: interrupted by SIGTERM\n"
+    found = [path for path in (tmp_path / "separated").rglob("*") if path.is_file()]
+    assert 0 < len(found) < 400
+    assert all(audio.decode(path)[0].shape == (2, 4000) for path in found)

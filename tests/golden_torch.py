@@ -1,0 +1,75 @@
+"""What recorded outputs of PyTorch programs hold, and how ours are compared with them."""
+
+import json
+from functools import cache
+
+import jax
+import numpy as np
+
+from xumx_jax.weights.converters import KINDS, rules, shapes
+
+FACTOR = 20  # of the oracle's own rounding; or FLOOR of its largest value, if that is more
+FLOOR = 1e-5
+
+
+@cache
+def arrays(path):
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def meta(path) -> dict:
+    return json.loads(str(arrays(path)["meta"]))
+
+
+def under(path, prefix: str) -> dict:
+    return {k.removeprefix(prefix): v for k, v in arrays(path).items() if k.startswith(prefix)}
+
+
+def close(path, name: str, ours):
+    """Compare with `out/<name>`: absolutely, scaled to its largest value."""
+    wanted = arrays(path)[f"out/{name}"]
+    known = meta(path).get("f32_vs_f64", {}).get(name, {"max_abs": 0.0})
+    tolerance = max(FACTOR * known["max_abs"], FLOOR * np.abs(wanted).max())
+    assert np.shape(ours) == wanted.shape
+    np.testing.assert_allclose(ours, wanted, rtol=0, atol=tolerance)
+
+
+def as_variables(tensors: dict, info: dict) -> dict:
+    """Map tensors that lie like the weights (gradients, statistics) onto our variables."""
+    kind, args = KINDS[info["kind"]], info["args"]
+    return rules.apply(
+        kind.rules(args),
+        tensors,
+        shapes(kind.model, args),
+        kind.spelled or args["sources"],
+        args["layers"],
+        kind.ignore,
+    )
+
+
+def check_step(path, info, value, gradients, statistics):
+    """Compare a training step's loss, gradients and running statistics with the file's."""
+    np.testing.assert_allclose(value, arrays(path)["out/loss"], rtol=1e-5)
+    weights = under(path, "w/")
+    after = as_variables(weights | under(path, "out/after/"), info)["batch_stats"]
+    jax.tree.map(
+        lambda ours, wanted: np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-5),
+        jax.device_get(statistics),
+        after,
+    )
+    wanted = as_variables(weights | under(path, "out/grad/"), info)["params"]
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(wanted))
+
+    def one(where, ours, wanted):
+        name = jax.tree_util.keystr(where, simple=True, separator="/")
+        if name == "enc/mean":  # zero: batch normalisation removes what it adds
+            assert np.abs(ours).max() < 1e-5 * largest
+            return
+        if name.startswith("lstm") and name.endswith("bias"):
+            ours = 2 * ours  # theirs are two biases, each with this gradient, here summed
+        np.testing.assert_allclose(
+            ours, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max(), err_msg=name
+        )
+
+    jax.tree_util.tree_map_with_path(one, jax.device_get(gradients), wanted)

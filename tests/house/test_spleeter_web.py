@@ -1,0 +1,179 @@
+"""`SpleeterWebSeparator`, called as the application calls its separators."""
+
+import pickle
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import soundfile
+
+import xumx_jax
+from xumx_jax import audio, spleeter_web
+from xumx_jax.errors import UserError
+from xumx_jax.models import build
+from xumx_jax.weights import store, zoo
+
+RATE = 8000
+ARGUMENTS = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
+PARTS = ("bass", "drums", "other", "vocals")
+NO_VOCALS = {"vocals": False, "drums": True, "bass": True, "other": True}
+FORKED = """
+import multiprocessing, sys
+from xumx_jax import SpleeterWebSeparator
+
+model, track, out = sys.argv[1:]
+separator = SpleeterWebSeparator(False, 1, model=model)
+assert "jax" not in sys.modules
+parts = dict(vocals=True, drums=False, bass=False, other=False)
+process = multiprocessing.get_context("fork").Process(
+    target=separator.create_static_mix, args=(parts, track, out)
+)
+process.start()
+process.join()
+sys.exit(process.exitcode)
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The path of a tiny random model; drawn here, because `init` takes seconds to compile."""
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    module, rng = build("xumx", **ARGUMENTS), np.random.default_rng(0)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 2, 256)))
+    variables = jax.tree.map(lambda leaf: rng.uniform(0.05, 0.2, leaf.shape).astype("f"), shapes)
+    store.save_model(path, "xumx", ARGUMENTS, variables)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")
+    spleeter_web.prepared.cache_clear()
+
+
+@pytest.fixture
+def track(tmp_path):
+    """(path, mixture) of a short stereo file."""
+    mix = np.random.default_rng(0).uniform(-0.2, 0.2, (2, 3000)).astype(np.float32)
+    soundfile.write(tmp_path / "track.wav", mix.T, RATE, "FLOAT")
+    return tmp_path / "track.wav", mix
+
+
+def test_parts_and_static_mix_are_the_separators(model, track, tmp_path):
+    path, mix = track
+    separator = xumx_jax.SpleeterWebSeparator(True, 0, model=model)
+    separator.separate_into_parts(str(path), str(tmp_path / "parts"))
+    wanted = xumx_jax.load(model)(mix, RATE)
+    gain = min(1, 1 / max(np.abs(stem).max() for stem in wanted.values()))
+    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == [
+        f"{part}.wav" for part in PARTS
+    ]
+    for part in PARTS:
+        stem, rate = audio.decode(tmp_path / "parts" / f"{part}.wav")
+        assert rate == RATE and stem.shape == mix.shape
+        np.testing.assert_allclose(stem, gain * wanted[part], atol=2**-15)
+
+    separator.create_static_mix(NO_VOCALS, str(path), tmp_path / "deep" / "Song [256 kbps].wav")
+    mixed, _ = audio.decode(tmp_path / "deep" / "Song [256 kbps].wav")
+    np.testing.assert_allclose(
+        mixed, sum(wanted[part] for part in PARTS if part != "vocals"), atol=2**-15
+    )
+
+
+@pytest.mark.parametrize("output_format, suffix", [(0, "wav"), (1, "flac"), (320, "mp3")])
+def test_formats_are_those_of_the_application(model, track, tmp_path, output_format, suffix):
+    separator = xumx_jax.SpleeterWebSeparator(True, output_format, False, 1.0, 0, model=model)
+    separator.separate_into_parts(track[0], tmp_path / "parts")
+    for part in PARTS:
+        assert audio.decode(tmp_path / "parts" / f"{part}.{suffix}")[0].shape == (2, 3000)
+
+
+def test_options_reach_the_separator(model):
+    # as the application keeps them, an alpha also where there is no softmask
+    kept = {"softmask": False, "alpha": 1.5, "iterations": 0}
+    separator = pickle.loads(
+        pickle.dumps(xumx_jax.SpleeterWebSeparator(True, 192, **kept, model=model, shifts=2))
+    )
+    assert (separator.format, separator.bitrate) == ("mp3", 192)
+    made = spleeter_web.prepared(model, True, tuple(separator.options.items()))
+    assert made.post["niter"] == 0 and len(made.shifts) == 2
+    soft = xumx_jax.SpleeterWebSeparator(True, 256, True, 1.5, 1, model=model)
+    made = spleeter_web.prepared(model, True, tuple(soft.options.items()))
+    assert (made.post["softmask"], made.post["alpha"], made.post["niter"]) == (True, 1.5, 1)
+
+
+def test_works_in_a_process_that_the_application_forks(model, track, tmp_path):
+    out = tmp_path / "mix.flac"
+    subprocess.run(
+        [sys.executable, "-c", FORKED, model, track[0], out],
+        check=True,
+        cwd=Path(xumx_jax.__file__).parents[1],
+    )
+    assert audio.decode(out)[0].shape == (2, 3000)
+
+
+def test_tracks_at_a_url_are_fetched(model, track, tmp_path, capsys):
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            separator = xumx_jax.SpleeterWebSeparator(True, 1, model=model)
+            separator.create_static_mix(
+                ["vocals"], f"{url}/track.wav?signature=x", tmp_path / "mix.flac"
+            )
+            assert audio.decode(tmp_path / "mix.flac")[0].shape == (2, 3000)
+            with pytest.raises(
+                UserError, match=r"none\.wav: download failed, HTTP Error 404"
+            ) as raised:
+                separator.create_static_mix(["vocals"], f"{url}/none.wav?signature=x", "out.flac")
+            assert "signature" not in str(raised.value)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_no_other_model_takes_the_place_of_the_published_one(track, tmp_path, monkeypatch):
+    def fetch(*arguments):
+        raise UserError("no network")
+
+    monkeypatch.setattr(zoo, "fetch", fetch)
+    with pytest.raises(UserError, match="no network"):
+        xumx_jax.SpleeterWebSeparator(True).separate_into_parts(track[0], tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
+
+
+@pytest.mark.parametrize(
+    "parts, message",
+    [
+        (dict.fromkeys(PARTS, False), "no part is to be kept"),
+        ({**NO_VOCALS, "piano": True}, "unknown part piano; the model has bass, drums"),
+    ],
+)
+def test_parts_that_cannot_be_had(model, track, tmp_path, parts, message):
+    separator = xumx_jax.SpleeterWebSeparator(True, model=model)
+    with pytest.raises(UserError, match=message):
+        separator.create_static_mix(parts, track[0], tmp_path / "mix.mp3")
+    assert not (tmp_path / "mix.mp3").exists()
+
+
+def test_errors_name_what_is_wrong(model, tmp_path):
+    with pytest.raises(UserError, match="bitrate is 1000"):
+        xumx_jax.SpleeterWebSeparator(True, 1000)
+    with pytest.raises(UserError, match="niter is -1"):
+        xumx_jax.SpleeterWebSeparator(True, 256, iterations=-1)
+    (tmp_path / "track.mp3").write_text("no sound")
+    with pytest.raises(UserError, match=r"track\.mp3"):
+        xumx_jax.SpleeterWebSeparator(True, model=model).separate_into_parts(
+            tmp_path / "track.mp3", tmp_path / "parts"
+        )
+    assert not (tmp_path / "parts").exists()

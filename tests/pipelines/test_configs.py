@@ -1,0 +1,120 @@
+"""Configs: what they build, and how the command line changes them."""
+
+import json
+
+import pytest
+
+import train
+from configs import demo, umx, xumx
+from configs.command_line import override, read
+from xumx_jax import losses, models
+from xumx_jax.errors import UserError
+from xumx_jax.training.config_checks import flatten
+
+CONFIGS = {"xumx": xumx, "umx": umx, "demo": demo}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("variant", ["", "tiny"])
+def test_every_config_builds_what_it_names(name, variant):
+    config = CONFIGS[name].get_config(variant)
+    model = models.build(config.model.name, **config.model.args.to_dict())
+    losses.build(config.loss.name, **config.loss[config.loss.name].to_dict())
+    exported = models.build(
+        config.model.name, **config.model.args.to_dict() | config.export.to_dict()
+    )
+    assert exported.sample_rate == 44100 and model.sources == exported.sources
+    assert json.loads(json.dumps(config.to_dict()))  # as checkpoints keep it
+    with pytest.raises(UserError, match="variant 'huge'"):
+        CONFIGS[name].get_config("huge")
+
+
+def test_published_defaults():
+    """The table of options in the references, in our names."""
+    config = xumx.get_config()
+    wanted = {
+        "train": {
+            "epochs": 1000, "batch_size": 16, "patience": 1000, "seconds": 6.0, "seed": 42,
+            "examples_per_track": 64, "weights": "",
+        },
+        "optimizer": {"learning_rate": 1e-3, "weight_decay": 1e-5},
+    }  # fmt: skip
+    recipe = train.mixing_of(config, "musdb")
+    assert (recipe.gain, recipe.swap, recipe.same_song, recipe.polarity) == (
+        (0.25, 1.25),
+        0.5,
+        0,
+        0,
+    )
+    for part, values in wanted.items():
+        assert {key: config[part][key] for key in values} == values
+    assert config.optimizer.plateau.to_dict() == {"patience": 80, "factor": 0.3, "cooldown": 10}
+    assert config.model.args.to_dict() == {
+        "sources": ("bass", "drums", "vocals", "other"), "sample_rate": 44100, "n_fft": 4096,
+        "hop": 1024, "channels": 2, "hidden_size": 512, "layers": 3, "bandwidth_hz": 16000.0,
+        "unidirectional": False, "dropout": 0.4,
+    }  # fmt: skip
+    assert umx.get_config().train.patience == 140
+
+
+def test_values_are_read_by_their_type():
+    config = override(
+        xumx.get_config(),
+        [
+            "--config.train.batch_size=8", "--config.train.seconds", "2", "--config.quiet=True",
+            "--config.data.root=1234", "--config.recipe.gain=(0.5,1)",
+            "--config.optimizer.plateau.patience=None", "--config.optimizer.clip=1.5",
+            "--config.model.args.sources=('vocals',)", "--config.data.musdb.is_wav=false",
+        ],
+    )  # fmt: skip
+    assert config.train.batch_size == 8 and config.train.seconds == 2.0 and config.quiet is True
+    assert config.data.root == "1234" and config.recipe.gain == (0.5, 1)
+    assert config.optimizer.plateau.patience is None and config.optimizer.clip == 1.5
+    assert config.model.args.sources == ("vocals",) and config.data.musdb.is_wav is False
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--config.train.bach_size=8"], "bach_size; did you mean config.train.batch_size?"),
+        (["--config.batch_size=8"], "config.batch_size; did you mean config.train.batch_size?"),
+        (["--config.train=8"], "unknown key config.train"),
+        (["--config.train.batch_size=8.5"], "config.train.batch_size: got '8.5', wanted int"),
+        (["--config.train.batch_size=true"], "config.train.batch_size: got 'true', wanted int"),
+        (["--config.train.batch_size=True"], "config.train.batch_size: got 'True', wanted int"),
+        (["--config.train.epochs=None"], "config.train.epochs: got 'None', wanted int"),
+        (["--config.optimizer.clip=much"], "config.optimizer.clip: got 'much', wanted float"),
+        (["--config.quiet=yes"], "config.quiet: got 'yes', wanted bool"),
+        (["--config.train.seed"], "config.train.seed: no value given"),
+        (["--workdirs=x"], "unknown argument '--workdirs=x'"),
+    ],
+)
+def test_wrong_words_are_named(words, message):
+    with pytest.raises(UserError) as error:
+        override(xumx.get_config(), words)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_aligned_data_are_mixed_as_they_are_unless_a_recipe_says_so():
+    config = umx.get_config()
+    recipe = train.mixing_of(config, "aligned")
+    assert (recipe.gain, recipe.swap, recipe.same_song) == ((1.0, 1.0), 0.0, 1.0)
+    config.recipe.swap = 0.25
+    assert train.mixing_of(config, "aligned").swap == 0.25
+    assert train.mixing_of(config, "trackfolder_var").gain == (0.25, 1.25)
+    assert train.mixing_of(demo.get_config(), "folder").same_song == 0.7
+
+
+def test_files(tmp_path):
+    assert read("configs/xumx.py:tiny").train.epochs == 2
+    with pytest.raises(UserError, match="no such file; wanted --config"):
+        read(str(tmp_path / "x.py"))
+    (tmp_path / "x.py").write_text("")
+    with pytest.raises(UserError, match="no function get_config"):
+        read(str(tmp_path / "x.py"))
+
+
+def test_keys_are_as_they_are_written():
+    assert {"quiet", "train.seed", "optimizer.plateau.factor"} <= set(
+        flatten(xumx.get_config().to_dict())
+    )

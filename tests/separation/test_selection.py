@@ -1,0 +1,79 @@
+"""What `--stems`, `--two-stems`, `--mix` and `--aggregate` write."""
+
+import numpy as np
+import pytest
+
+from xumx_jax.errors import UserError
+from xumx_jax.separation.selection import NullError, choose, make
+
+SOURCES = ("bass", "drums", "vocals")
+MIX = np.float32([[7, 0], [0, 7]])
+SEPARATED = {name: np.full((2, 2), level, np.float32) for level, name in enumerate(SOURCES, 1)}
+
+
+@pytest.mark.parametrize(
+    ("options", "levels"),
+    [
+        ({}, {"bass": 1, "drums": 2, "vocals": 3}),
+        ({"stems": "vocals, bass,vocals"}, {"vocals": 3, "bass": 1}),
+        ({"mix": "drums+bass"}, {"drums+bass": 3}),
+        ({"mix": "drums"}, {"drums": 2}),
+        ({"two_stems": "drums"}, {"drums": 2, "rest": MIX - 2}),
+        ({"aggregate": "karaoke=drums + bass, voice=vocals"}, {"karaoke": 3, "voice": 3}),
+        (
+            {"aggregate": '{"karaoke": ["drums", "bass"], "voice": "vocals"}'},
+            {"karaoke": 3, "voice": 3},
+        ),
+        ({"aggregate": "vocals=bass"}, {"vocals": 1}),
+    ],
+)
+def test_choices(options, levels):
+    made = make(choose(SOURCES, **options), SEPARATED, MIX)
+    assert list(made) == list(levels)
+    for name, level in levels.items():
+        np.testing.assert_array_equal(made[name], np.broadcast_to(level, (2, 2)))
+        assert made[name].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"stems": "a"}, {"mix": "bass+a"}, {"two_stems": "a"}, {"aggregate": "x=a"}],
+)
+def test_unknown_stems(options):
+    with pytest.raises(UserError, match="unknown stem 'a'; the model has bass, drums, vocals"):
+        choose(SOURCES, **options)
+
+
+def test_two_choices_are_one_too_many():
+    with pytest.raises(UserError, match="only one of"):
+        choose(SOURCES, stems="bass", mix="bass")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("karaoke", "wanted NAME=A"),
+        ('{"karaoke": []}', "wanted NAME=A"),
+        ('{"karaoke": {"drums": 1}}', "wanted NAME=A"),
+        ('{"karaoke"', "is no JSON"),
+        ("{}", "names no stem"),
+        ("=drums", "'' cannot be the name of a file"),
+        ("../x=drums", "'../x' cannot be the name of a file"),
+        ("x=bass,x=drums", "two stems are called 'x'"),
+    ],
+)
+def test_aggregates_that_cannot_be_read(text, says):
+    with pytest.raises(UserError, match=says):
+        choose(SOURCES, aggregate=text)
+
+
+def test_null_error():
+    mix = np.float32([[1, 0], [1, 0]])
+    for scale, wanted in ((0.9, -20), (1, -200)):
+        null = NullError()
+        for at in (0, 1):
+            null.add(mix[:, at : at + 1], {"a": mix[:, at : at + 1] * np.float32(scale)})
+        assert null.db() == pytest.approx(wanted, abs=1e-3)
+    null = NullError()
+    null.add(mix * 0, {"a": mix})
+    assert null.db() is None

@@ -1,0 +1,269 @@
+"""Published weights: fetched once, checked, converted; nothing left behind by a failure."""
+
+import hashlib
+import json
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.error import URLError
+
+import pytest
+from foreign import SIZES, asteroid, nnabla, openunmix, write_h5, write_pth
+from golden_files import HERE
+
+from xumx_jax import cli, runtime
+from xumx_jax.errors import UserError
+from xumx_jax.weights import converters, download, load, published, store, zoo
+from xumx_jax.weights.published import File
+
+SETTINGS = {"sample_rate": 16000, "n_fft": 16, "hop": 8}
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A local server that offers tiny weights as the published ones; counts requests."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    write_h5(folder / "x-umx.h5", nnabla(**SIZES))
+    write_pth(folder / "pretrained_xumx.pth", {"state_dict": asteroid(**SIZES)})
+    for seed, target in enumerate(("speech", "noise")):
+        write_pth(folder / f"{target}.pth", openunmix(channels=1, seed=seed))
+    bodies = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.rsplit("/", 1)[-1].split("?")[0]
+            served.requests += 1
+            self.send_response(served.status)
+            self.send_header("Content-Length", str(served.lengths[name]))
+            self.end_headers()
+            self.wfile.write(served.bodies[name])
+
+        def log_message(self, *_):
+            pass
+
+    served = HTTPServer(("127.0.0.1", 0), Handler)
+    served.requests, served.status, served.bodies = 0, 200, bodies
+    served.lengths = {name: len(body) for name, body in bodies.items()}
+    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+
+    def offer(name, **files):
+        """Serve under a name of the zoo: files by target, `digest` of each by its file's name."""
+        base = f"http://127.0.0.1:{served.server_port}/some/"
+        kept = {target: File(base + path, digest) for target, (path, digest) in files.items()}
+        offered = replace(zoo.PUBLISHED[name], files=kept)
+        if len(kept) > 1:
+            offered = replace(offered, settings=SETTINGS)
+        monkeypatch.setitem(zoo.PUBLISHED, name, offered)
+
+    digests = {name: hashlib.sha256(body).hexdigest() for name, body in bodies.items()}
+    sha1 = hashlib.sha1(bodies["x-umx.h5"]).hexdigest()
+    offer("x-umx", **{"": ("x-umx.h5", f"sha1:{sha1}")})
+    offer("xumx-asteroid", **{"": ("pretrained_xumx.pth?download=1", "")})
+    both = {t: (f"{t}.pth", f"sha256:{digests[f'{t}.pth'][:8]}") for t in ("speech", "noise")}
+    offer("umxse", **both)
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(download, "PAUSE_SECONDS", 0)
+    monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
+    yield served
+    served.shutdown()
+    thread.join()
+    served.server_close()
+
+
+def shown(folder):
+    """What lies there but the lock."""
+    return sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
+
+
+def test_weights_are_fetched_and_converted_once(server, tmp_path, capsys):
+    seen = []
+    path = zoo.fetch("x-umx", progress=lambda done, total: seen.append((done, total)))
+    assert path == tmp_path / "cache" / "x-umx.safetensors"
+    assert shown(path.parent) == ["x-umx.h5", "x-umx.safetensors"]
+    assert seen[-1] == (server.lengths["x-umx.h5"],) * 2
+    loaded = store.load_model(path)
+    assert loaded.info["kind"] == "xumx-nnabla" and loaded.info["licence"]
+    assert "mean 5.79 dB (arXiv 2010.04228)" in loaded.info["score"]
+    assert zoo.fetch("x-umx") == path == zoo.find("x-umx") == zoo.find()
+    assert server.requests == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_several_files_make_one_model(server, tmp_path, capsys):
+    module, variables, info = load.load_module("umxse")
+    assert module.sources == ("speech", "noise") and module.channels == 1
+    assert (module.sample_rate, module.n_fft, module.hop) == (16000, 16, 8)
+    assert info["path"] == str(tmp_path / "cache" / "umxse.safetensors")
+    assert len(info["sha256"]) == 2 and "Voicebank" in info["licence"]
+    server.status = 404  # and the network is not needed any more
+    load.load_module("umxse")
+    assert server.requests == 2
+    assert "nobody" not in capsys.readouterr().err  # the first digits of their digests are known
+
+
+def test_one_of_several_files_is_not_fetched_again(server, tmp_path):
+    whole = server.bodies["noise.pth"]
+    server.bodies["noise.pth"] = b"x" * len(whole)
+    with pytest.raises(UserError, match=r"noise\.pth: SHA-256 is .*, wanted one that starts with"):
+        zoo.fetch("umxse")
+    assert not (tmp_path / "cache" / "umxse.safetensors").exists()
+    names = sorted(path.name for path in (tmp_path / "cache" / "umxse").iterdir())
+    assert names == ["speech.pth", "speech.pth.sha256"]
+    server.bodies["noise.pth"] = whole
+    zoo.fetch("umxse")
+    assert server.requests == 3
+
+
+def test_a_digest_that_nobody_published_is_kept_and_said(server, tmp_path, capsys):
+    path = zoo.fetch("xumx-asteroid")
+    digest = hashlib.sha256(server.bodies["pretrained_xumx.pth"]).hexdigest()
+    kept = tmp_path / "cache" / "pretrained_xumx.pth.sha256"
+    assert kept.read_text() == f"{digest}  pretrained_xumx.pth\n"
+    said = capsys.readouterr().err
+    assert f"nobody has published a digest of pretrained_xumx.pth: its SHA-256, {digest}" in said
+    # from now on another file under that address is refused
+    path.unlink()
+    (tmp_path / "cache" / "pretrained_xumx.pth").unlink()
+    server.bodies["pretrained_xumx.pth"] = b"x" * server.lengths["pretrained_xumx.pth"]
+    with pytest.raises(UserError, match=rf"SHA-256 is .*, wanted {digest} \(kept in .*\.sha256\)"):
+        zoo.fetch("xumx-asteroid")
+    kept.write_text("")
+    with pytest.raises(UserError, match="holds no SHA-256"):
+        zoo.fetch("xumx-asteroid")
+
+
+def test_a_kept_download_is_converted_without_the_network(server):
+    path = zoo.fetch("x-umx")
+    path.unlink()
+    assert zoo.fetch("x-umx") == path and path.is_file()
+    assert server.requests == 1
+
+
+def test_a_damaged_download_is_fetched_again(server):
+    path = zoo.fetch("x-umx")
+    path.unlink()
+    path.with_suffix(".h5").write_bytes(b"damaged")
+    assert zoo.fetch("x-umx").is_file()
+    assert server.requests == 2
+
+
+def test_a_bar_is_drawn(server, capsys):
+    zoo.find("x-umx")
+    assert "x-umx: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fault", ["cut off", "another file", "not there"])
+def test_failed_downloads_leave_nothing_under_a_final_name(server, tmp_path, fault):
+    whole = server.bodies["x-umx.h5"]
+    if fault == "cut off":
+        server.bodies["x-umx.h5"] = whole[:1000]
+    elif fault == "another file":
+        server.bodies["x-umx.h5"] = b"x" * len(whole)
+    else:
+        server.status = 404
+    with pytest.raises(UserError, match=r"x-umx\.h5: (download|SHA-1)") as caught:
+        zoo.fetch("x-umx")
+    assert "\n" not in str(caught.value)
+    kept = ["x-umx.h5.part"] if fault == "cut off" else []  # what the next call goes on with
+    assert shown(tmp_path / "cache") == kept
+
+
+def test_other_sources_than_said_are_refused(server, monkeypatch):
+    offered = replace(zoo.PUBLISHED["x-umx"], sources=("speech", "noise"))
+    monkeypatch.setitem(zoo.PUBLISHED, "x-umx", offered)
+    with pytest.raises(UserError, match="x-umx: its files hold bass, drums, other, vocals, not"):
+        zoo.fetch("x-umx")
+
+
+def test_models_are_listed_and_downloaded(server, tmp_path, capsys):
+    assert cli.main(["models"]) == 0
+    said = capsys.readouterr().out
+    for name, model in zoo.PUBLISHED.items():
+        assert name in said and model.licence in said and ", ".join(model.sources) in said
+    assert "5.79 dB" in said and "cached" not in said and server.requests == 0
+    assert cli.main(["models", "--download", "umxse", "--download", "demo"]) == 0
+    said = capsys.readouterr().out
+    assert "umxse.safetensors" in said and "licence: see zenodo.org/records/3786908" in said
+    assert "demo.safetensors" in said
+    assert cli.main(["models"]) == 0
+    assert capsys.readouterr().out.count("cached") == 1
+    assert cli.main(["models", "--download", "umxxl"]) == 2
+    assert "unknown model 'umxxl'; known: x-umx, xumx-asteroid" in capsys.readouterr().err
+
+
+def test_rows_are_complete():
+    for name, model in published.PUBLISHED.items():
+        assert model.kind in converters.KINDS and model.licence and model.what, name
+        assert set(model.scores) in (set(), set(model.sources)), name
+        if len(model.files) > 1:
+            assert tuple(model.files) == model.sources and model.settings, name
+        for file in model.files.values():
+            assert file.url.startswith("https://")
+    assert "NC" in published.PUBLISHED["umxl"].licence and zoo.DEFAULT != "umxl"
+    means = {name: round(m.mean, 2) for name, m in published.PUBLISHED.items() if m.scores}
+    assert means["umx"] == 5.33 and means["umxhq"] == 5.41 and means["umxl"] == 6.32
+    assert means["x-umx"] == 5.79 and means["xumxl-asteroid"] == 6.52
+
+
+def test_the_readme_has_the_same_scores():
+    rows = {}
+    for line in (HERE.parent / "README.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 8:
+            rows[cells[0].strip("`")] = cells[2:7]
+    for name, model in published.PUBLISHED.items():
+        found = [float(cell) for cell in rows[name] if cell]
+        wanted = [model.scores[stem] for stem in published.FOUR] if model.scores else []
+        assert found == pytest.approx(wanted + [model.mean] * bool(wanted), abs=0.00501), name
+
+
+def test_addresses_are_those_on_record():
+    record = HERE.parent.parent / "shared" / "golden" / "torch" / "layouts" / "urls.json"
+    if not record.is_file():
+        return
+    wanted = json.loads(record.read_text())
+    for name, files in wanted["openunmix"].items():
+        ours = published.PUBLISHED[name].files
+        found = {t: {"url": f.url, "sha256_prefix": f.digest[7:]} for t, f in ours.items()}
+        assert found == files
+    for theirs, name in (("XUMX", "xumx-asteroid"), ("XUMXL", "xumxl-asteroid")):
+        assert published.PUBLISHED[name].files[""].url == wanted["asteroid"][theirs]["url"]
+
+
+def test_default_falls_back_to_the_demo_and_says_so_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "DEMO_FILE", tmp_path / "demo.safetensors")
+
+    def offline(url, timeout):
+        raise URLError("no route to host")
+
+    assert zoo.find(cache=tmp_path, opener=offline) == zoo.DEMO_FILE
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "published weights unavailable" in lines[0] and "no route to host" in lines[0]
+    assert "using the bundled demo model" in lines[0]
+    with pytest.raises(UserError, match="no route to host"):
+        zoo.find("x-umx", tmp_path, offline)
+
+
+def test_names(monkeypatch):
+    assert zoo.find("demo") == zoo.DEMO_FILE
+    with pytest.raises(UserError, match="unknown model 'umxxl'; known: x-umx, .*, demo, or a path"):
+        zoo.find("umxxl")
+
+
+def test_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file.*cannot be used as a cache"):
+        zoo.fetch("x-umx", tmp_path / "file" / "cache")
+
+
+def test_cache_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("XUMX_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert runtime.cache_folder() == tmp_path / "xumx_jax"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert runtime.cache_folder().parts[-2:] == (".cache", "xumx_jax")
+    monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "other"))
+    assert runtime.cache_folder() == tmp_path / "other"

@@ -1,0 +1,103 @@
+"""The report of a batch as JSON: what was used, and what became of each track."""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections import Counter
+from pathlib import Path
+
+from xumx_jax import files
+from xumx_jax.errors import UserError
+from xumx_jax.versions import installed
+
+PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "av")
+STATES = ("done", "skipped", "failed", "interrupted")
+
+
+class Report:
+    """Write FILE now, so that one that cannot be written is known before hours of work, and later.
+
+    Without a path nothing is written. `tracks` are those to come.
+    """
+
+    def __init__(self, path, options: dict, tracks=()):
+        self.path = path and Path(path)
+        if self.path:
+            _check_place(self.path)
+        self._entries, self._order = [], {track.label: at for at, track in enumerate(tracks)}
+        self.head = {"status": None, "options": options, "versions": _versions()}
+        self.write()
+
+    def models(self, infos, device):
+        """What separates, of `weighted.load`, and on which device."""
+        if self.path:
+            self.head |= {"models": [_model(info) for info in infos], "device": device}
+
+    def add(self, entry: dict):
+        """What became of a track: "input", what messages call it, "status" and more."""
+        self._entries.append(entry)
+
+    def some_failed(self) -> bool:
+        return any(entry["status"] == "failed" for entry in self._entries)
+
+    def summary(self, time) -> str:
+        """What became of all, in one line."""
+        counts = Counter(entry["status"] for entry in self._entries)
+        seconds = sum(entry.get("seconds", 0.0) for entry in self._entries)
+        states = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
+        return f"{states}: {seconds:.1f} s of music in {time}"
+
+    def write(self, status=None):
+        """Write what is known, tracks in the order of the command line."""
+        if not self.path:
+            return
+        tracks = sorted(self._entries, key=lambda entry: self._order.get(entry["input"], -1))
+        content = json.dumps({**self.head, "status": status, "tracks": tracks}, indent=1)
+        files.write(self.path, content + "\n")
+
+
+def _check_place(path):
+    """Raise UserError on what a report must not replace: `--json *.wav` names a track."""
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            begin = file.read(1)
+    except OSError:  # writing it will tell
+        return
+    if begin not in (b"", b"{"):
+        raise UserError(f"--json {path}: is there and is no report; wanted another name")
+
+
+def _model(info) -> dict:
+    known = {key: info[key] for key in ("model", "kind", "origin", "licence") if key in info}
+    path = Path(info["path"])
+    return {
+        "name": info["name"],
+        "weight": info["weight"],
+        "path": str(path),
+        "sha256": digest(path),
+        **known,
+    }
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, that of its files' names and digests."""
+    from xumx_jax.weights import store  # which brings Orbax along
+
+    if path.is_file():
+        return store.digest(path)
+    whole = hashlib.sha256()
+    for folder, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted(names):
+            file = Path(folder, name)
+            whole.update(f"{file.relative_to(path).as_posix()} {store.digest(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    here = {"python": platform.python_version(), "platform": sys.platform}
+    return here | installed(PACKAGES)

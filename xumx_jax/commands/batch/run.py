@@ -1,0 +1,150 @@
+"""Many tracks through one Separator, some at once; the main thread tells what came of them."""
+
+import queue
+import sys
+import threading
+import time
+from functools import partial
+
+import jax
+
+from xumx_jax.commands import console, weighted
+from xumx_jax.commands.batch import signals, thread_warnings
+from xumx_jax.commands.batch.bars import Bars
+from xumx_jax.commands.batch.failures import failed, relabelled
+from xumx_jax.commands.batch.job import Job
+from xumx_jax.commands.batch.planning import USUAL_SPEED, Plan, in_time
+from xumx_jax.commands.console import say
+from xumx_jax.separation.selection import choose
+
+
+def separate(models, post, tracks, options, report) -> None:
+    """Load the models and separate the tracks; raises what is not of one track alone."""
+    out = sys.stderr if options.out == "-" else sys.stdout
+
+    say_line = partial(console.say_line, out=out)
+    # who asked for a device by name is not given another
+    separator, infos = weighted.load(models, {**post, "cpu_fallback": options.device == "auto"})
+    chosen = choose(
+        separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
+    )
+    line, device = weighted.describe(infos)
+    report.models(infos, device)
+    say_line(line)
+    with signals.stoppable() as stop, thread_warnings.caught():
+        job = Job(separator, options, chosen, stop)
+        left = _without_finished(tracks, job, report, say_line)
+        backend = jax.default_backend()
+        speed = USUAL_SPEED.get(backend, USUAL_SPEED["cpu"]) / len(models)
+        plan = Plan(left, job, speed / max(1, post.get("shifts", 0)))
+        for warning in plan.warnings():
+            say("warning", warning)
+        if len(left) > 1:
+            say_line(plan.line(backend))
+        begin = time.perf_counter()
+        with Bars(plan.seconds) as progress:
+            Batch(job, report, say_line).run(left, plan, progress)
+        if len(tracks) > 1 and stop.number is None:
+            say_line(report.summary(in_time(time.perf_counter() - begin)))
+
+
+def _without_finished(tracks, job, report, say_line) -> list:
+    """With `--skip-existing` those tracks whose stems are not all there, else all."""
+    if not job.options.skip_existing:
+        return tracks
+    left = []
+    for track in tracks:
+        if all(path.is_file() and path.stat().st_size for path in job.paths(track).values()):
+            report.add({**entry_of(track, job), "status": "skipped"})
+            say_line(f"{track.label}: skipped, its stems are in {track.folder}")
+        else:
+            left.append(track)
+    return left
+
+
+class Batch:
+    """Threads that separate, one track each at a time; `say_line` prints a track's summary."""
+
+    def __init__(self, job, report, say_line):
+        self.job, self.report, self.stop, self.say_line = job, report, job.stop, say_line
+        self._todo, self._results = queue.SimpleQueue(), queue.SimpleQueue()
+
+    def run(self, tracks, plan, progress) -> None:
+        """Separate tracks in order, `--jobs` at once; raises what is not of one track alone."""
+        for number, track in enumerate(tracks):
+            self._todo.put((number, track))
+        workers = [
+            threading.Thread(target=self._work, args=(plan.seconds, progress), daemon=True)
+            for _ in range(min(self.job.options.jobs, len(tracks)))
+        ]
+        try:
+            for worker in workers:
+                worker.start()
+            left, begin = len(tracks), time.perf_counter()
+            while left and not self.stop.asked():
+                if (result := self._result()) is not None:
+                    left -= 1
+                    self._tell(*result)
+                    track, entry, line, _ = result
+                    took = time.perf_counter() - begin
+                    if estimate := plan.measured(entry, line is not None, left, took):
+                        self.say_line(estimate)
+        finally:
+            self.stop.ask()
+            for worker in workers:
+                if worker.ident is not None:  # it was started
+                    worker.join()
+            while not self._results.empty():  # those that were stopped, and what came meanwhile
+                self._tell(*self._results.get())
+
+    def _result(self):
+        try:
+            return self._results.get(timeout=0.2)
+        except queue.Empty:
+            return None
+
+    def _work(self, seconds, progress):
+        while not self.stop.asked():
+            try:
+                number, track = self._todo.get_nowait()
+            except queue.Empty:
+                return
+            entry, line, error = entry_of(track, self.job), None, None
+            try:
+                with progress.track(number, track.label) as bar:
+                    line = self._one(track, entry, bar, seconds[number])
+            except BaseException as caught:  # the main thread decides what it means
+                error = caught
+            self._results.put((track, entry, line, error))
+            if error is not None and not isinstance(error, Exception):
+                return
+
+    def _one(self, track, entry, bar, seconds):
+        entry["warnings"] = []
+
+        def told(message):
+            message = message.replace(str(track.path), track.label)
+            entry["warnings"].append(message)
+            say("warning", message if track.label in message else f"{track.label}: {message}")
+
+        with thread_warnings.told_to(told):
+            return self.job.run(track, entry, told, bar, seconds)
+
+    def _tell(self, track, entry, line, error):
+        if error is None:
+            self.report.add({**entry, "status": "done"})
+            self.say_line(line)
+        elif isinstance(error, Exception) and not isinstance(error, signals.Stopped):
+            failed(self.report, entry, relabelled(error, track), self.job.options.debug)
+        else:
+            self.report.add({**entry, "status": "interrupted"})
+            if not isinstance(error, signals.Stopped):
+                raise error
+
+
+def entry_of(track, job) -> dict:
+    """What the report says of a track before anything is done with it."""
+    paths = job.paths(track)
+    if job.options.out == "-":
+        return {"input": track.label, "outputs": dict.fromkeys(paths, "stdout")}
+    return {"input": track.label, "outputs": {name: str(path) for name, path in paths.items()}}

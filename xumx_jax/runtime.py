@@ -1,0 +1,108 @@
+"""The process and the machine: JAX's flags, the heap, the caches, the device, the cores.
+
+Settings here are of the whole process: programs make them before JAX starts, a library must not.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from xumx_jax.errors import UserError
+
+ARENA_MAX = -8  # glibc's M_ARENA_MAX
+# Since this jaxlib an FFT on a CPU that a thread of XLA's pool runs waits for threads of that pool:
+# as many FFTs at once as it has threads wait for ever. openxla/xla pull request 46347 brought it.
+DEADLOCKING, ONE_POOL_THREAD = (0, 11), "--xla_cpu_multi_thread_eigen=false"
+# {what is asked for: JAX's names of it, each with the CPU beside it, to be tried in this order}
+PLATFORMS = {
+    "cpu": ("cpu",),
+    "gpu": ("cuda,cpu", "rocm,cpu"),
+    "tpu": ("tpu,cpu",),
+}
+DEVICES = ("auto", *PLATFORMS)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def cache_folder() -> Path:
+    """`$XUMX_CACHE`, else `$XDG_CACHE_HOME/xumx_jax`, else `~/.cache/xumx_jax`."""
+    if chosen := os.environ.get("XUMX_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xumx_jax"
+
+
+def fft_may_deadlock() -> bool:
+    """Whether several FFTs at once on a CPU may wait for each other for ever."""
+    found = tuple(int(part) for part in version("jaxlib").split(".")[:2])
+    return found >= DEADLOCKING and ONE_POOL_THREAD not in os.environ.get("XLA_FLAGS", "")
+
+
+def prevent_fft_deadlock() -> None:
+    """Tell XLA to do without its pool where FFTs may deadlock; before JAX has started anything.
+
+    Host threads make up for the pool.
+    """
+    if fft_may_deadlock():
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_POOL_THREAD}".strip()
+
+
+def cache_compiled_code() -> None:
+    """Let XLA keep compiled code between runs, unless the user has said where or not to.
+
+    Also prevents the deadlock of FFTs, which must be settled at the same early moment.
+    """
+    import jax
+
+    prevent_fft_deadlock()
+    if (
+        jax.config.jax_compilation_cache_dir is None
+        and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ
+    ):
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def use_one_heap() -> None:
+    """Let glibc serve all threads from one heap, before they start; does nothing elsewhere.
+
+    By default each thread has its own and keeps in it what was freed, so a long track in blocks of
+    many megabytes takes half as much memory again (bench/RESULTS.md).
+    """
+    if sys.platform == "linux" and not {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & set(os.environ):
+        import ctypes
+
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(ARENA_MAX, 1)
+
+
+def choose_device(device: str) -> None:
+    """Let JAX compute there; only `auto`, which is JAX's own choice, may fall back to the CPU.
+
+    Raises UserError if there is no such device, or JAX has been started on another already.
+    """
+    if device not in DEVICES:
+        raise UserError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
+    if device == "auto":
+        return
+    import jax
+
+    before, reasons = jax.config.jax_platforms, []
+    for platforms in PLATFORMS[device]:
+        jax.config.update("jax_platforms", platforms)
+        try:
+            if jax.default_backend() == device:
+                return
+        except (RuntimeError, AssertionError) as error:
+            reasons += str(error).splitlines()[:1]
+    jax.config.update("jax_platforms", before)
+    reason = f" ({'; '.join(reasons)})" if reasons else ""
+    extra = "" if device == "cpu" else ", or JAX for it ('.[cuda12]', '.[cuda13]' or '.[tpu]')"
+    raise UserError(
+        f"--device {device}: JAX finds no {device.upper()} here{reason}; "
+        f"wanted --device auto{extra}"
+    )

@@ -1,0 +1,197 @@
+"""A model as StableHLO, weights inside: one function that runs without this package.
+
+    OUT/model.jax_export   for `jax.export.deserialize`
+    OUT/model.stablehlo    the same for other programs: StableHLO bytecode, a portable artifact
+    OUT/about.json         rate, sources, shapes, options, licence, digests, versions
+
+The function is that of chunks, [batch, channel, time] -> [batch, source, channel, time], with the
+Wiener filter: each for itself, as a `Separator` with `overlap` 0 does.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jax import export as jax_export
+
+from xumx_jax.errors import UserError
+from xumx_jax.separation.chunked import separate_chunk
+from xumx_jax.separation.options import check_options
+from xumx_jax.separation.separator import Separator
+from xumx_jax.versions import installed
+from xumx_jax.weights import safetensors, store
+from xumx_jax.weights.load import load_module
+
+FORMAT = "xumx_jax export 1"
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+USUAL = ("cpu", "cuda", "tpu")
+ABOUT, FOR_JAX, FOR_OTHERS = "about.json", "model.jax_export", "model.stablehlo"
+# What is known of the weights and goes with them; paths of the machine they come from do not.
+TRAVELS = ("kind", "origin", "url", "licence", "score")
+
+
+def export(
+    name_or_path: str | Path | None,
+    target: str | Path,
+    *,
+    seconds: float = 10.0,
+    batch: int | None = None,
+    platforms: tuple[str, ...] = USUAL,
+    niter: int = 1,
+    residual: bool = False,
+) -> dict[str, Any]:
+    """Write the model as the folder `target`, whole or not at all, and return what about.json says.
+
+    seconds    length of a chunk, which is fixed: the nearest whole number of hops
+    batch      None takes any number of chunks, which some compilers other than XLA cannot
+    platforms  that the code is for, of PLATFORMS
+    niter, residual  as of `Separator`
+
+    An earlier export in `target` is replaced; anything else there is an error.
+    """
+    target = Path(target)
+    check_options(niter=niter, chunk_seconds=seconds, batch=batch)
+    platforms = tuple(dict.fromkeys(platforms))
+    unknown = [name for name in platforms if name not in PLATFORMS]
+    if unknown or not platforms:
+        got = ", ".join(unknown) or "none"
+        raise UserError(f"platforms: {got}; wanted some of {', '.join(PLATFORMS)}")
+    check_place(target)
+    module, variables, info = load_module(name_or_path)
+    # It knows whose filter belongs to the model, and which options go together.
+    separator = Separator(module, variables, niter=niter, residual=residual, overlap=0)
+    # Whole hops, so that the chunks of a track can lie on one grid of frames.
+    samples = max(1, round(seconds * separator.rate / module.hop)) * module.hop
+    exported = lower(module, variables, samples, batch, platforms, separator.post)
+    files = {FOR_JAX: bytes(exported.serialize()), FOR_OTHERS: exported.mlir_module_serialized}
+    about = {
+        "format": FORMAT,
+        "model": info["model"],
+        "rate": module.sample_rate,
+        "sources": list(separator.sources),
+        "input": {
+            "axes": "[batch, channel, time]",
+            "shape": [batch or "batch", module.channels, samples],
+            "type": "float32",
+        },
+        "output": {
+            "axes": "[batch, source, channel, time]",
+            "shape": [batch or "batch", len(separator.sources), module.channels, samples],
+            "type": "float32",
+        },
+        "options": {"seconds": seconds, "niter": niter, "residual": residual},
+        "platforms": list(platforms),
+        # Code for several platforms wants to be told which it runs on; JAX does so by itself.
+        "platform_argument": len(platforms) > 1,
+        "weights": {key: info[key] for key in TRAVELS if key in info}
+        | {"sha256": safetensors.tensors_digest(flatten_dict(variables, sep="/"))},
+        "versions": installed(("xumx_jax", "jax", "jaxlib")),
+    }
+    return write(target, files, about)
+
+
+def lower(module, variables, samples, batch, platforms, post) -> jax_export.Exported:
+    """Trace one chunk of `samples`, with the weights as constants -> what JAX exports."""
+    one = partial(separate_chunk, module, variables, **post)
+    if batch is None:
+        (batch,) = jax_export.symbolic_shape("batch")
+    mix = jax.ShapeDtypeStruct((batch, module.channels, samples), jnp.float32)
+    return jax_export.export(jax.jit(jax.vmap(one)), platforms=platforms)(mix)
+
+
+def check_place(target: Path):
+    """Raise UserError unless `target` is free, empty or an earlier export."""
+    if not os.path.lexists(target):
+        return
+    if target.is_dir() and (not any(target.iterdir()) or _about(target)):
+        return
+    raise UserError(f"{target}: is there and is no earlier export; wanted a new folder")
+
+
+def write(target: Path, files: dict[str, bytes], about: dict) -> dict:
+    """Write the files and what is said about them beside their place, then rename."""
+    place = target.resolve()
+    partial_ = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        partial_.mkdir(parents=True)
+        for name, content in files.items():
+            (partial_ / name).write_bytes(content)
+        about["files"] = {
+            name: {"bytes": len(content), "sha256": store.digest(partial_ / name)}
+            for name, content in files.items()
+        }
+        (partial_ / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+        store.replace(partial_, place)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial_, ignore_errors=True)
+    return about
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported model: call it with chunks of a mixture, [batch, channel, time] at `rate`."""
+
+    about: dict[str, Any]
+    function: jax_export.Exported
+
+    @property
+    def rate(self) -> int:
+        return self.about["rate"]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(self.about["sources"])
+
+    @cached_property
+    def _compiled(self):
+        return jax.jit(self.function.call)
+
+    def __call__(self, mix) -> np.ndarray:
+        """Separate [batch, channel, time] -> [batch, source, channel, time]."""
+        mix = np.asarray(mix, np.float32)
+        wanted = self.about["input"]["shape"]
+        if mix.ndim != 3 or any(
+            size != want for size, want in zip(mix.shape, wanted, strict=True) if want != "batch"
+        ):
+            raise UserError(
+                f"the chunks have shape {mix.shape}; wanted {self.about['input']['axes']}, "
+                f"({', '.join(map(str, wanted))})"
+            )
+        return np.asarray(self._compiled(mix))
+
+
+def load_exported(folder: str | Path) -> Exported:
+    """Read what `export` wrote. Raises UserError where that is missing or damaged."""
+    folder = Path(folder)
+    about = _about(folder)
+    if about is None:
+        raise UserError(f"{folder}: holds no exported model; wanted the folder of `xumx export`")
+    path = folder / FOR_JAX
+    try:
+        content = path.read_bytes()
+        if store.digest(path) != about["files"][FOR_JAX]["sha256"]:
+            raise UserError(f"{path}: damaged, it does not have the digest that {ABOUT} tells")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        return Exported(about, jax_export.deserialize(bytearray(content)))
+    except ValueError as error:
+        raise UserError(f"{path}: JAX {jax.__version__} cannot read it: {error}") from error
+
+
+def _about(folder: Path) -> dict | None:
+    try:
+        about = json.loads((folder / ABOUT).read_text())
+        return about if about["format"] == FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,72 @@
+"""More than two channels: a model takes pairs of them, side by side through the track."""
+
+from itertools import tee
+
+import numpy as np
+
+from xumx_jax.audio.formats import FORMATS
+from xumx_jax.errors import UserError
+from xumx_jax.separation.streams import aligned
+
+# {format: channels that its files hold at most}; None: any number
+MOST = {**dict.fromkeys(FORMATS, 2), "wav": None, "flac": 8}
+
+
+def check_channels(label, channels, format):
+    """Raise UserError if files of `format` cannot hold so many."""
+    most = MOST[format]
+    if most is not None and channels > most:
+        raise UserError(
+            f"{label}: has {channels} channels, and {format} files hold {most}; wanted "
+            "--format wav, or --channels front"
+        )
+
+
+def stream(separator, blocks, channels, rate, length, callback):
+    """Separate [channel, time] blocks of any number of channels -> iterator of {name: block}.
+
+    Channels 1 and 2 are separated as a track of their own, then 3 and 4, and so on; the last of
+    an odd number as mono.
+    """
+    if channels <= 2:
+        return separator.stream(blocks, rate, length, callback)
+    return _pairwise(separator, blocks, channels, rate, length, callback)
+
+
+def _pairwise(separator, blocks, channels, rate, length, callback):
+    firsts = range(0, channels, 2)
+    # All are at about the same place, so what `tee` has to keep is little.
+    streams = [
+        separator.stream(_cut(share, at), rate, length, callback if at == firsts[-1] else None)
+        for at, share in zip(firsts, tee(blocks, len(firsts)), strict=True)
+    ]
+    try:
+        yield from _side_by_side(streams)
+    finally:
+        for one in streams:
+            close(one)
+
+
+def _side_by_side(streams):
+    """Join the channels of several streams, whose blocks need not be of one length."""
+    names = None
+
+    def stacked(stream):
+        nonlocal names
+        for stems in stream:
+            names = list(stems)
+            yield np.stack(list(stems.values()))
+
+    for blocks in aligned(map(stacked, streams)):
+        yield dict(zip(names, np.concatenate(blocks, axis=1), strict=True))
+
+
+def close(stream):
+    """End an iterator that may have something open."""
+    if hasattr(stream, "close"):
+        stream.close()
+
+
+def _cut(blocks, at):
+    for block in blocks:
+        yield block[at : at + 2]

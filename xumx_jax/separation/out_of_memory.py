@@ -1,0 +1,35 @@
+"""When a device has too little memory."""
+
+import warnings
+
+import jax
+from jax.errors import JaxRuntimeError
+
+from xumx_jax.errors import UserError
+
+_SIGNS = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether `error` says that the device's memory did not suffice."""
+    return isinstance(error, JaxRuntimeError) and any(sign in str(error) for sign in _SIGNS)
+
+
+def tell(what: str) -> None:
+    """Warn that a smaller step is taken; `what` says which."""
+    warnings.warn(f"the device has too little memory: going on with {what}", stacklevel=2)
+
+
+def fall_back_to_cpu(devices, allowed: bool, least: str):
+    """The CPU, for what `devices` have too little memory for even in the `least` step there is.
+
+    Raises UserError if that is not allowed, or it was the CPU.
+    """
+    cpu = jax.local_devices(backend="cpu")[0]
+    if not allowed or all(device.platform == cpu.platform for device in devices):
+        raise UserError(
+            f"the device has too little memory even for {least}; wanted a device with more, or the "
+            "CPU (--device cpu)"
+        )
+    tell(f"{least} on the CPU")
+    return cpu

@@ -1,0 +1,288 @@
+"""The training loop: restore or begin, then epoch by epoch train, validate, print, save.
+
+Data come from outside (`examples.Data`), so the loop neither knows nor imports an input pipeline.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from xumx_jax import losses, models
+from xumx_jax.errors import UserError
+from xumx_jax.training import checkpointing, distributed, optimizer, state, step
+from xumx_jax.training.batches import Data, Examples
+from xumx_jax.training.config_checks import check
+from xumx_jax.training.initialization import begin
+from xumx_jax.training.monitor.monitor import Monitor
+from xumx_jax.training.schedule import Plateau, early_stopping, out_of_patience
+
+
+class Outcome(NamedTuple):
+    """How a run ended: the last epoch's row of the table, and what signal stopped it, if one."""
+
+    row: dict
+    signal: int | None = None
+
+
+class Stopped(Exception):
+    """Leaves the loop after a signal; everything is saved."""
+
+
+def run(config: ConfigDict, workdir: str | Path, data: Data, log: Callable = print) -> Outcome:
+    """Train as `config` says until its last epoch, or patience ends.
+
+    A workdir with checkpoints goes on after the newest good one. SIGTERM and SIGINT save and end
+    it. Raises UserError where config, data and checkpoints do not fit, and when too many steps in a
+    row had no finite loss; what was saved stays, and is good.
+    """
+    log = log if distributed.first() and not config.quiet else lambda *_: None
+    workdir = Path(workdir)
+    with checkpointing.locked(workdir) if distributed.first() else nullcontext():
+        return Run(config, workdir, data, log).run()
+
+
+class Run:
+    """One run: what stays the same (config, model, compiled steps) and what moves on."""
+
+    def __init__(self, config: ConfigDict, workdir: Path, data: Data, log: Callable):
+        check(config)
+        train, options = config.train, config.optimizer
+        self.config, self.workdir, self.data, self.log = config, workdir, data, log
+        if train.batch_size % jax.device_count():
+            raise UserError(
+                f"batch_size {train.batch_size} does not divide among {jax.device_count()} devices"
+            )
+        distributed.agree(data.outline, "data")
+        examples = data.tracks * train.examples_per_track
+        self.steps_per_epoch = train.steps_per_epoch or examples // train.batch_size
+        if self.steps_per_epoch < 1:
+            raise UserError(
+                f"{data.tracks} tracks x {train.examples_per_track} examples_per_track are less "
+                f"than one batch of {train.batch_size}"
+            )
+        scale = train.batch_size / options.per_batch if options.per_batch else 1.0
+        schedule = optimizer.build_schedule(
+            options.schedule,
+            options.learning_rate * scale,
+            self.steps_per_epoch * train.epochs // options.accumulate,
+            options.warmup_steps,
+        )
+        build = partial(models.build, config.model.name, **config.model.args.to_dict())
+        self.step = step.Step(
+            model=build(axis_name=step.AXIS, dtype=train.compute),
+            loss=losses.build(config.loss.name, **config.loss.get(config.loss.name, {})),
+            optimizer=optimizer.build(
+                options.name, options.weight_decay * scale, options.clip, options.accumulate
+            ),
+            schedule=schedule,
+            accumulate=options.accumulate,
+            decay=train.average,
+            seed=train.seed,
+            mixing=data.mixing,
+        )
+        self.over = step.mesh()
+        self.train_step = step.train_step(self.step, self.over)
+        self.eval_step = step.eval_step(self.step, self.over)
+        self.separate = jax.jit(build().apply)
+        plateau = options.plateau
+        self.plateau = Plateau(plateau.patience, plateau.factor, plateau.cooldown)
+        self.about = checkpointing.about(config, data.fingerprint)
+
+    def run(self) -> Outcome:
+        """Restore or begin, train, and say how it ended."""
+        config, epochs = self.config, self.config.train.epochs
+        self.restore_or_begin()
+        row: dict = {}
+        options = {"quiet": config.quiet, "active": distributed.first(), "log": self.log}
+        options |= {"total_steps": self.steps_per_epoch * epochs}
+        options |= {"batch": config.train.batch_size, "scalars_every": config.log.scalars_every}
+        with (
+            Monitor(self.workdir, self.step.model.sources, **options) as self.watch,
+            distributed.Preemption() as self.stop,
+            self.data.train(self.at * config.train.batch_size) as batches,
+        ):
+            self.watch.event("start", step=self.at, epoch=self.progress.epoch)
+            batches = iter(batches)
+            try:
+                while self.progress.epoch < epochs and not out_of_patience(self.early):
+                    self.train_epoch(batches)
+                    row = self.end_epoch()
+            except Stopped:
+                return Outcome(row, self.stop.signal)
+        if not row:
+            self.log(f"nothing to do: the run has ended after epoch {self.progress.epoch}")
+        elif self.progress.epoch < epochs:
+            self.log(f"no better loss in {self.progress.stale} epochs: training ends")
+        return Outcome(row)
+
+    def restore_or_begin(self) -> None:
+        shapes = jax.eval_shape(self.fresh)
+        self.progress, now = checkpointing.TrainingProgress(), None
+        if distributed.first():
+            found = checkpointing.restore(self.workdir, shapes, self.config)
+            if found is not None:
+                now, info = found
+                self.progress = checkpointing.TrainingProgress(**info["progress"])
+                self.log(f"going on after step {info['step']} of {self.workdir}")
+                if info["data"] != self.data.fingerprint:
+                    self.log("the data are not those of the last start: this run can't be repeated")
+        known = distributed.share_json(None if now is None else dataclasses.asdict(self.progress))
+        if known is None:
+            if (self.workdir / "metrics.jsonl").exists():
+                self.log(f"{self.workdir}: no checkpoint to go on from; beginning again")
+            self.now = begin(
+                shapes, self.fresh, self.step.model, self.data, self.config.train.weights, self.log
+            )
+        else:
+            self.progress = checkpointing.TrainingProgress(**known)
+            blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+            self.now = distributed.share(blank if now is None else now)
+        patience = self.config.train.patience
+        self.early = early_stopping(patience, self.progress.best, self.progress.stale)
+        self.at, self.saved = int(self.now.step), time.monotonic()
+        self.now = step.replicate(self.now, self.over)
+
+    def fresh(self) -> state.State:
+        """A state with weights drawn from the seed."""
+        model = self.step.model
+        mix = jnp.zeros((1, model.channels, 2 * model.n_fft))
+        key = jax.random.key(self.config.train.seed)
+        average = self.config.train.average > 0
+        return state.init(model, self.step.optimizer, key, mix, self.plateau.init(), average)
+
+    def train_epoch(self, batches: Iterator[Examples]) -> None:
+        """Train to the last step of the epoch."""
+        # values are read one step late: the device works while the next batch is fetched
+        hopeless, waiting = False, None
+        end = (self.progress.epoch + 1) * self.steps_per_epoch
+        while self.at < end:
+            if self.stop.asked(self.at):
+                self.settle(waiting)
+                self.save_and_stop()
+            began = time.monotonic()
+            examples = next(batches)
+            waited = time.monotonic() - began
+            self.now, values = self.train_step(self.now, step.shard(examples, self.over))
+            self.at += 1
+            hopeless = self.settle(waiting)
+            waiting = (self.at, values, waited)
+            if not hopeless and self.at < end and self.save_is_due():
+                hopeless, waiting = self.settle(waiting), None
+                if not hopeless:
+                    self.save()
+            if hopeless:
+                break
+        hopeless = self.settle(waiting) or hopeless
+        if hopeless:
+            self.save()
+            raise UserError(
+                f"{self.workdir}: {self.config.train.max_bad_steps} steps in a row had no finite "
+                f"loss; the last good state is saved"
+            )
+
+    def save_is_due(self) -> bool:
+        """Say whether to save within an epoch, after so many steps or minutes."""
+        train = self.config.train
+        late = time.monotonic() - self.saved > 60 * train.save_minutes
+        return late or bool(train.save_steps and self.at % train.save_steps == 0)
+
+    def settle(self, waiting: tuple[int, dict, float] | None) -> bool:
+        """Wait for a step's values and book them; says whether too many steps were bad in a row."""
+        if waiting is None:
+            return False
+        at, values, waited = waiting
+        values = jax.device_get(values)
+        in_row = int(values.pop("in_row"))
+        self.watch.step(at, values, waiting_seconds=waited)
+        if in_row:
+            self.watch.event("skipped", step=at, in_row=in_row)
+            if in_row == 1:
+                self.log(f"step {at} skipped: its loss or gradient is not finite")
+        else:
+            for key in ("lr", "gradient_norm", "skipped"):
+                values.pop(key)
+            self.progress.add(values | {"steps": 1})
+        return in_row >= self.config.train.max_bad_steps
+
+    def end_epoch(self) -> dict:
+        """Validate, adapt, print and save; returns the row of the table."""
+        train, valid = self.progress.means(), self.validate()
+        epoch = self.progress.epoch + 1
+        row: dict[str, Any] = {"epoch": epoch, "step": self.at}
+        row |= {"train": float(train.get("loss", np.nan))}
+        row |= {"valid" if key == "loss" else key: value for key, value in valid.items()}
+        value = float(row.get("valid", row["train"]))
+        if np.isnan(value):
+            raise UserError(f"{self.workdir}: the loss of epoch {epoch} is not a number")
+
+        self.early = self.early.update(value)
+        plateau = self.plateau.update(jax.device_get(self.now.plateau), value)
+        self.now = self.now.replace(plateau=step.replicate(plateau, self.over))
+        counters = jax.device_get((self.now.step, self.now.skipped))
+        row |= {"lr": float(step.learning_rate(*counters, plateau, self.step))}
+        self.watch.epoch(row)
+        self.progress = checkpointing.TrainingProgress(
+            epoch, float(self.early.best_metric), self.early.patience_count
+        )
+        now = jax.device_get(self.now) if distributed.first() else None
+        if self.early.has_improved and distributed.first():
+            # before the checkpoint: a kill between the two repeats the epoch and writes it again
+            checkpointing.save_best(self.workdir, now, self.progress, self.about, value)
+        self.save(now)
+        self.draw(now)
+        return row
+
+    def validate(self) -> dict:
+        """Weighted means of losses and SDRs; empty without validation data."""
+        sums: dict = {}
+        variables = self.now.variables()
+        for pieces in self.data.valid():
+            if jax.process_count() == 1 and self.stop.asked(self.at):
+                self.save_and_stop()
+            values = jax.device_get(self.eval_step(variables, step.shard(pieces, self.over)))
+            sums = {key: sums.get(key, 0.0) + np.float64(value) for key, value in values.items()}
+        if not sums:
+            return {}
+        total, sounding = sums.pop("weight"), sums.pop("sounding")
+        with np.errstate(invalid="ignore"):
+            sdr = sums.pop("sdr_db") / sounding
+        return {key: value / total for key, value in sums.items()} | {"sdr_db": sdr}
+
+    def save(self, now: state.State | None = None) -> None:
+        """Write a checkpoint of this moment; `now` is the state, if the host has it already."""
+        self.saved = time.monotonic()
+        if not distributed.first():
+            return
+        self.watch.event("save", step=self.at)
+        now = jax.device_get(self.now) if now is None else now
+        checkpointing.save(self.workdir, now, self.progress, self.about, self.config.train.keep)
+        self.watch.event("saved", step=self.at)
+
+    def save_and_stop(self) -> None:
+        self.save()
+        self.watch.event("stop", step=self.at)
+        self.log(f"stopped after step {self.at}; the same command goes on from there")
+        raise Stopped
+
+    def draw(self, now: state.State | None) -> None:
+        """Every few epochs, let us see and hear what the model makes of a validation track."""
+        every = self.config.log.pictures_every
+        if not every or self.progress.epoch % every or not distributed.first():
+            return
+        example = self.data.example()
+        if example is None:
+            return
+        stems, mix = example
+        truth = np.asarray(step.mixed(stems[None], self.data.mixing))[0]
+        wave = np.asarray(self.separate(now.variables(), mix[None]).wave)[0]
+        rate = self.step.model.sample_rate
+        self.watch.pictures(self.at, mix, truth[..., : wave.shape[-1]], wave, rate)

@@ -1,0 +1,146 @@
+"""The files that a run's history is appended to: lines of JSON, and TensorBoard's events."""
+
+import errno
+import json
+import math
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from xumx_jax.training.monitor import pictures
+
+
+def plain(value):
+    """Turn NumPy's and JAX's values into those of JSON; what is not finite becomes null."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def read_metrics(path: str | Path) -> Iterator[dict]:
+    """Yield the records of a `metrics.jsonl`; a line that a kill has cut is passed over.
+
+    A run that was killed repeats the steps since its last checkpoint: of two records of one step
+    the later one counts (on one device they are equal but for the clock).
+    """
+    with open(path, "rb") as file:
+        for line in file:
+            with suppress(ValueError):
+                yield json.loads(line)
+
+
+class Lines:
+    """Appends records to a file, a line each, each in one write: a kill cuts the last at most."""
+
+    def __init__(self, path: Path):
+        self.path, self.file, self.whole = path, None, True
+
+    def write(self, record: dict) -> None:
+        """Append one line, on a line of its own even where the last one was cut. Raises OSError."""
+        if self.file is None:
+            self.file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            size = os.fstat(self.file).st_size
+            self.whole = size == 0 or os.pread(self.file, 1, size - 1) == b"\n"
+        line = json.dumps(plain(record), allow_nan=False, default=str).encode() + b"\n"
+        line = line if self.whole else b"\n" + line
+        written = os.write(self.file, line)
+        self.whole = written == len(line)
+        if not self.whole:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def close(self) -> None:
+        if self.file is not None:
+            os.close(self.file)
+            self.file = None
+
+
+class Board:
+    """Appends scalars, pictures and sounds to a TensorBoard event file, opened when first used.
+
+    Of tensorboardX only the format is used: its SummaryWriter hands events to a thread, and once
+    that has died of a full disk, the next calls wait for it forever.
+    """
+
+    FLUSH_SECONDS = 10
+
+    def __init__(self, folder: Path):
+        self.folder, self.file, self.flushed = folder, None, 0.0
+
+    def open(self, step: int) -> None:
+        """Begin a file. What earlier files say of later steps, TensorBoard then forgets."""
+        from tensorboardX import RecordWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # TensorBoard reads by order of name; the last part tells starts within a second apart
+        seconds, rest = divmod(time.time_ns(), 10**9)
+        name = f"events.out.tfevents.{seconds}.{socket.gethostname()}.{rest:09d}"
+        self.file = RecordWriter(str(self.folder / name))
+        self._event(file_version="brain.Event:2")
+        self._event(step=step, session_log=SessionLog(status=SessionLog.START))
+
+    def _event(self, **fields) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        self.file.write(Event(wall_time=time.time(), **fields).SerializeToString())
+
+    def _write(self, step: int, values: list, flush: bool) -> None:
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        try:
+            if self.file is None:
+                self.open(step)
+            self._event(step=step, summary=Summary(value=values))
+            if flush or time.monotonic() - self.flushed > self.FLUSH_SECONDS:
+                self.file.flush()
+                self.flushed = time.monotonic()
+        except OSError:  # what follows half an event cannot be read: the next goes to a new file
+            with suppress(OSError):
+                self.close()
+            raise
+
+    def scalars(self, step: int, values: dict[str, float], flush: bool = False) -> None:
+        """Write numbers by tag. Raises OSError, as the others do."""
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        named = [Summary.Value(tag=t, simple_value=float(v)) for t, v in values.items()]
+        self._write(step, named, flush)
+
+    def images(self, step: int, values: dict[str, np.ndarray]) -> None:
+        """Write pictures [row, column, RGB] by tag."""
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        named = []
+        for tag, picture in values.items():
+            height, width, colours = picture.shape
+            data = pictures.png(picture)
+            image = {"height": height, "width": width, "colorspace": colours}
+            named += [Summary.Value(tag=tag, image=image | {"encoded_image_string": data})]
+        self._write(step, named, flush=True)
+
+    def sounds(self, step: int, values: dict[str, np.ndarray], rate: int) -> None:
+        """Write waves [channel, time] by tag."""
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        named = []
+        for tag, wave in values.items():
+            audio = {"sample_rate": rate, "num_channels": len(wave), "length_frames": wave.shape[1]}
+            audio |= {"encoded_audio_string": pictures.wav(wave, rate), "content_type": "audio/wav"}
+            named += [Summary.Value(tag=tag, audio=audio)]
+        self._write(step, named, flush=True)
+
+    def close(self) -> None:
+        if self.file is not None:
+            file, self.file = self.file, None
+            file.close()

@@ -1,0 +1,71 @@
+"""Weights of other programs -> our variables. A kind of weights is a name map in KINDS."""
+
+import re
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from xumx_jax.errors import UserError
+from xumx_jax.models import build
+from xumx_jax.weights.converters import openunmix, rules, umx
+from xumx_jax.weights.converters.readers import Weights
+from xumx_jax.weights.store import Loaded
+
+KINDS = {**umx.KINDS, **openunmix.KINDS}
+
+
+def detect(tensors: dict) -> str | None:
+    """Return the kind whose telling tensor is there, or None."""
+    for name, kind in KINDS.items():
+        if any(re.fullmatch(kind.anchor, tensor) for tensor in tensors):
+            return name
+    return None
+
+
+def convert(weights: Weights, kind: str | None = None) -> Loaded:
+    """Turn the tensors of a file into a model's arguments and variables; `kind` None: look.
+
+    Raises UserError, naming file and tensor, unless tensors and variables match one to one.
+    """
+    if kind is not None and kind not in KINDS:
+        raise UserError(f"unknown kind of weights {kind!r}; known: {', '.join(KINDS)}")
+    kind = kind or detect(weights.tensors)
+    if kind is None:
+        some = ", ".join(list(weights.tensors)[:3])
+        raise UserError(
+            f"{weights.path}: tensors of none of the known kinds ({', '.join(KINDS)}): {some}, ..."
+        )
+    known = KINDS[kind]
+    try:
+        tensors = strip(weights.tensors, known.anchor)
+        arguments = known.arguments(tensors, weights.info)
+        variables = rules.apply(
+            known.rules(arguments),
+            tensors,
+            shapes(known.model, arguments),
+            known.spelled or arguments["sources"],
+            arguments["layers"],
+            known.ignore,
+        )
+    except UserError as error:
+        raise UserError(f"{weights.path}: as {kind}: {error}") from error
+    info = {"kind": kind, "origin": weights.path.name}
+    return Loaded(known.model, arguments, variables, info)
+
+
+def strip(tensors: dict, anchor: str) -> dict:
+    """Drop from the names what a wrapper put before them ("model.", "module.")."""
+    matches = [match for match in (re.fullmatch(anchor, name) for name in tensors) if match]
+    prefix = matches[0][1] if matches else ""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+
+
+def shapes(model: str, arguments: dict) -> dict:
+    """Shapes of the variables of a model, as a tree of ShapeDtypeStruct; nothing is computed."""
+    module = build(model, **arguments)
+    mix = jax.ShapeDtypeStruct((1, module.channels, 2 * module.n_fft), jnp.float32)
+    try:
+        return jax.eval_shape(partial(module.init, train=False), jax.random.key(0), mix)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise UserError(f"sizes that make no model: {arguments}") from error

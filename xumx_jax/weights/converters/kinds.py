@@ -1,0 +1,56 @@
+"""What a kind of weights is, and how sizes are read off tensors."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xumx_jax.errors import UserError
+from xumx_jax.weights.converters.rules import Rule
+
+Tensors = dict[str, np.ndarray]
+# PyTorch keeps windows of transforms and counts of batches among the weights.
+TORCH_IGNORE = ("*window", "*num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One layout of weights.
+
+    model      key of MODELS
+    anchor     regular expression for one telling tensor name; its group is what wrappers put before
+    arguments  (tensors, info) -> arguments of the model
+    rules      those arguments -> name map
+    spelled    the sources as the tensors' names have them, None where that is as in the arguments
+    ignore     patterns of names that hold nothing to load
+    """
+
+    model: str
+    anchor: str
+    arguments: Callable[[Tensors, dict], dict]
+    rules: Callable[[dict], Sequence[Rule]]
+    spelled: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = TORCH_IGNORE
+
+
+def sizes(tensors: Tensors, pattern: str, axis: int) -> list[int]:
+    """Lengths of one axis of all tensors whose name matches."""
+    return [
+        tensor.shape[axis]
+        for name, tensor in tensors.items()
+        if re.fullmatch(pattern, name) and tensor.ndim > axis
+    ]
+
+
+def vote(found: Sequence[int], what: str) -> int:
+    """Take the commonest of several sizes, so that one wrong tensor is named and not believed."""
+    if not found:
+        raise UserError(f"no tensor in it gives {what}")
+    return Counter(found).most_common(1)[0][0]
+
+
+def groups_in(tensors: Tensors, pattern: str) -> tuple[str, ...]:
+    """What the group of `pattern` matches in the names (sources), in the order of the file."""
+    return tuple(dict.fromkeys(m[1] for m in (re.fullmatch(pattern, n) for n in tensors) if m))

@@ -1,0 +1,159 @@
+"""Weight files of other programs -> flat {name: array}, without the programs that wrote them."""
+
+import json
+import math
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from xumx_jax.errors import UserError
+from xumx_jax.weights.converters import torchfile
+
+WANTED = "wanted weights as .h5 (NNabla), .pth / .ckpt (PyTorch), .safetensors or an Orbax folder"
+SUFFIXES = (".h5", ".hdf5", ".pth", ".pt", ".th", ".ckpt", ".bin", ".safetensors", ".zip")
+EXPANSION = 64  # how many times a file's own size its tensors may have
+# Under these keys PyTorch programs put the tensors when they save other things beside them.
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a file holds: `tensors`, floats as float32, and `info`, whatever plain values beside."""
+
+    path: Path
+    tensors: dict[str, np.ndarray]
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def read(path: str | Path) -> Weights:
+    """Read a weights file; its first bytes say which format it is.
+
+    Raises UserError, naming the file, where it is missing, empty, cut off or of another format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; {WANTED}")
+    with path.open("rb") as file:
+        start = file.read(9)
+    if not start:
+        raise UserError(f"{path}: the file is empty; {WANTED}")
+    if start.startswith(b"\x89HDF"):
+        reader = read_h5
+    elif start.startswith(b"PK") or start.startswith(b"\x80"):
+        reader = read_torch
+    elif start[8:] == b"{":  # after the header's length, 8 bytes, comes JSON
+        reader = read_safetensors
+    else:
+        raise UserError(f"{path}: not a weights file; {WANTED}")
+    try:
+        weights = reader(path)
+    except Exception as error:  # libraries raise what they like on damaged input
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: cannot be read, cut off or damaged ({reason})") from error
+    if not weights.tensors:
+        raise UserError(f"{path}: no tensors in it; {WANTED}")
+    return weights
+
+
+def as_float32(tensor: np.ndarray) -> np.ndarray:
+    """Floats of any width -> float32; the rest (counters) as it is."""
+    return tensor.astype(np.float32) if tensor.dtype.kind == "f" else tensor
+
+
+def check_size(path: Path | str, stated: int, size: int | None = None) -> None:
+    """Raise ValueError if a file of `size` bytes (None: look) promises tensors of far more.
+
+    HDF5 and zip compress, and HDF5 may state arrays that it does not hold: few bytes could ask for
+    all memory. Weights hardly compress.
+    """
+    size = Path(path).stat().st_size if size is None else size
+    if stated > EXPANSION * size + 2**20:
+        raise ValueError(f"{size} bytes that promise tensors of {stated}")
+
+
+def read_h5(path: Path) -> Weights:
+    """Read NNabla's `.h5`."""
+    with path.open("rb") as file:
+        return Weights(path, h5_tensors(file, path.stat().st_size))
+
+
+def h5_tensors(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+    """A dataset per parameter, in the order in which they were made; `size` is the file's."""
+    import h5py
+
+    found = []
+
+    def visit(name, node):
+        if isinstance(node, h5py.Dataset):
+            found.append((int(node.attrs.get("index", len(found))), name, node))
+
+    with h5py.File(file, "r") as opened:
+        opened.visititems(visit)
+        check_size("", sum(node.nbytes for _, _, node in found), size)
+        found.sort(key=lambda row: row[0])
+        return {name: as_float32(node[()]) for _, name, node in found}
+
+
+def read_safetensors(path: Path) -> Weights:
+    """Read any `.safetensors`; texts that are JSON are parsed."""
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        tensors = {name: as_float32(file.get_tensor(name)) for name in file.keys()}
+        info = {key: parse(text) for key, text in (file.metadata() or {}).items()}
+    return Weights(path, tensors, info)
+
+
+def parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def read_torch(path: Path) -> Weights:
+    """Read `torch.save`'s files: a state_dict, or a dict that holds one beside other things."""
+    with path.open("rb") as file:
+        check_size(path, unzipped_size(file))
+        contents, fetch = torchfile.load(file)
+        if not isinstance(contents, dict):
+            raise ValueError("it holds no state_dict; torch.save(model.state_dict()) makes one")
+        wrappers = [key for key in WRAPPERS if isinstance(contents.get(key), dict)]
+        inside = contents[wrappers[0]] if wrappers else contents
+        named = dict(named_tensors(inside))
+        # views of one storage, and such that repeat an element, may have any size
+        check_size(path, 4 * sum(math.prod(map(int, tensor.shape)) for tensor in named.values()))
+        tensors = {name: tensor.read(fetch) for name, tensor in named.items()}
+    info = plain({key: value for key, value in contents.items() if value is not inside})
+    return Weights(path, tensors, info)
+
+
+def unzipped_size(file: BinaryIO) -> int:
+    """Bytes of the files in a .zip; 0 for another file."""
+    if not zipfile.is_zipfile(file):
+        file.seek(0)
+        return 0
+    size = sum(info.file_size for info in zipfile.ZipFile(file).infolist())
+    file.seek(0)
+    return size
+
+
+def named_tensors(tree: dict, prefix: str = ""):
+    """Yield (name, Tensor) of nested dicts, names joined by dots."""
+    for key, value in tree.items():
+        if isinstance(value, torchfile.Tensor):
+            yield f"{prefix}{key}", value
+        elif isinstance(value, dict):
+            yield from named_tensors(value, f"{prefix}{key}.")
+
+
+def plain(value: Any) -> Any:
+    """Keep of nested containers what JSON could hold; None for the rest."""
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value if isinstance(value, str | int | float | bool) else None
