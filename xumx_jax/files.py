@@ -1,27 +1,183 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all, locks between processes, digests.
 
+What is being written stands beside its place under a hidden name that ends in `.part` and has the
+process and random digits in it: in two containers two writers may have one process number. Whatever
+a killed process left so is removed by `remove_leftovers`.
+"""
+
+import hashlib
+import json
 import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
+from typing import Any
 
 from xumx_jax.errors import UserError
 
+PART, OLD = ".part", ".old"  # what is being written, what is being replaced
+
+
+def partial_name(path: Path) -> Path:
+    """A name beside `path` that no other writer takes: `.<name>.<process>-<random>.part`."""
+    name = path.name.encode()[:180].decode(errors="ignore")  # file systems take 255 bytes
+    return path.with_name(f".{name}.{os.getpid()}-{token_hex(4)}{PART}")
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
+    """Yield a partial name to write a file to; it becomes `path` in one step where all went well.
+
+    With `durable` it has reached the disk before. Missing folders are made. Raises OSError.
+    """
+    partial = partial_name(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        if durable:
+            flush(partial)
+        partial.replace(path)
+        if durable:
+            flush(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
 
 def write(path: Path, content: str | bytes) -> None:
-    """Replace a file in one step, with its folders; UserError names the file if it cannot be."""
+    """Replace a file in one step, with its folders. Raises UserError that names the file."""
     content = content.encode() if isinstance(content, str) else content
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         # such as /dev/null, which is not to be replaced
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise UserError(f"{path}: cannot be written (it is no file)")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+@contextmanager
+def replacing_folder(place: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `place` that becomes `place` in one step where all went well.
+
+    Everything in it has reached the disk before; what stood at `place` is gone afterwards. Raises
+    OSError.
+    """
+    partial = partial_name(place)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        for path in [*partial.rglob("*"), partial]:
+            flush(path)
+        replace_folder(partial, place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def replace_folder(new: Path, place: Path) -> None:
+    """Rename a folder to `place`; what was there is removed once it has left. Raises OSError."""
+    old = place.with_name(f".{place.name}{OLD}")
+    if place.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        place.rename(old)
+    try:
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+    flush(place.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Undo what killed processes left in a folder; nobody else may be writing there."""
+    for path in folder.glob(f".*{PART}"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    for old in folder.glob(f".*{OLD}"):
+        place = old.with_name(old.name[1 : -len(OLD)])
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:  # killed between the two renames
+            old.rename(place)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, has reached the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], object] | None = lambda: None) -> Iterator[None]:
+    """Hold a lock that other processes wait for: a file, made if need be, or a folder.
+
+    The system lets go of it when the process dies; the file stays, for removing it would be a race.
+    `waiting()` is called before this process has to wait; None raises BlockingIOError instead. Where
+    there are no locks (Windows, some network drives) nobody waits.
+    """
+    if not path.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    else:
+        number = os.open(path, os.O_RDONLY)
+    try:
+        _acquire(number, waiting)
+        yield
+    finally:
+        os.close(number)
+
+
+def _acquire(number, waiting) -> None:
+    try:
+        import fcntl
+
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if waiting is None:
+            raise
+        waiting()
+        fcntl.flock(number, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        pass
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """The digest of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def digest_of_all(paths: Iterable[tuple[str, Path]]) -> str:
+    """SHA-256 over several files: of lines "<name> <digest>", in the order given."""
+    state = hashlib.sha256()
+    for name, path in paths:
+        state.update(f"{name} {digest(path)}\n".encode())
+    return state.hexdigest()
+
+
+def digest_of_path(path: Path) -> str:
+    """SHA-256 of a file; of a folder, that of its files' names and digests."""
+    if path.is_file():
+        return digest(path)
+    found = sorted(file for file in path.rglob("*") if file.is_file())
+    return digest_of_all((file.relative_to(path).as_posix(), file) for file in found)
+
+
+def digest_of_value(value: Any) -> str:
+    """SHA-256 of a value that JSON can hold, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def remove_quietly(path: Path) -> None:
+    """Remove a file if it is there and may be removed."""
+    with suppress(OSError):
+        path.unlink()
