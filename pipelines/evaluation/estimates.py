@@ -13,7 +13,6 @@ from pipelines.evaluation.tracks import ACCOMPANIMENT
 from pipelines.evaluation.waves import Waves
 from xumx_jax import audio, files
 from xumx_jax.errors import UserError
-from xumx_jax.weights import store
 
 ORIGIN = "origin.json"
 
@@ -38,7 +37,9 @@ def save(folder: Path, stems: Mapping[str, np.ndarray], rate: int, origin: dict 
         raise UserError(f"{folder}: estimates cannot be written: the disk is full") from error
     if origin is None:
         return
-    digests = {path.name: store.digest(path, flush=True) for path in paths}
+    for path in paths:
+        files.flush(path)
+    digests = {path.name: files.digest(path) for path in paths}
     files.write(note, json.dumps({**origin, "files": digests}, indent=1))
 
 
@@ -73,7 +74,7 @@ def belong(folder: Path, targets: Sequence[str], origin: dict, look_inside: bool
         path = folder / name
         if name not in digests or not path.is_file():
             return False
-        if look_inside and store.digest(path) != digests[name]:
+        if look_inside and files.digest(path) != digests[name]:
             return False
     return True
 

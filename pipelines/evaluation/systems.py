@@ -11,8 +11,9 @@ from pipelines.datasets import stems_folder
 from pipelines.evaluation import estimates
 from pipelines.evaluation.song import Song
 from pipelines.evaluation.tracks import ACCOMPANIMENT, VOCALS, Data, Track, in_order
+from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.weights import store
+from xumx_jax.weights import pointer
 
 # (song, progress) -> {source: [channel, time]}
 Separate = Callable[[Song, Callable[[float], None]], dict[str, np.ndarray]]
@@ -54,7 +55,7 @@ class System:
         )
         state = hashlib.sha256()
         for target, paths in found.items():
-            state.update(f"{target} {[store.digest(path) for path in paths]}\n".encode())
+            state.update(f"{target} {[files.digest(path) for path in paths]}\n".encode())
         return state.hexdigest()
 
 
@@ -103,8 +104,8 @@ def model(label: str, name: str, data: Data, targets: Sequence[str], options: di
     module, variables, info = load_module(name)
     separator = Separator(module, variables, **options)
     path = Path(info["path"])
-    if path.is_file():
-        digest = store.digest(path)
+    if path.is_file() and not pointer.is_pointer(path):
+        digest = files.digest(path)
     else:
         digest = safetensors.tensors_digest(flatten_dict(variables, sep="/"))
     own = set(module.sources)

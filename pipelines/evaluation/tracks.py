@@ -1,6 +1,5 @@
 """The tracks of a test set: MUSDB18 as STEMS or WAV, or any folders of stems."""
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +8,7 @@ from pathlib import Path
 from pipelines.datasets import index, stems_folder
 from pipelines.musdb_stems import STREAMS, SUFFIX
 from xumx_jax.errors import UserError
-from xumx_jax.weights import store
+from xumx_jax.files import digest_of_all
 
 MIXTURE, VOCALS, ACCOMPANIMENT = "mixture", "vocals", "accompaniment"
 ORDER = ("vocals", "drums", "bass", "other")  # of columns; what else there is comes after
@@ -35,10 +34,7 @@ class Track:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of its files, by which other music of the same name is told: 1 s per GB."""
-        state = hashlib.sha256()
-        for file in self.files:
-            state.update(f"{file.name} {store.digest(file)}\n".encode())
-        return state.hexdigest()
+        return digest_of_all((file.name, file) for file in self.files)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
-from xumx_jax.weights import converters, safetensors, store, zoo
+from xumx_jax.weights import converters, pointer, safetensors, store, zoo
 from xumx_jax.weights.converters import openunmix, readers
 from xumx_jax.weights.store import Loaded
 
@@ -34,7 +34,11 @@ def load_weights(path: str | Path, kind: str | None = None) -> Loaded:
     path = Path(path)
     if openunmix.is_folder(path):
         return converters.convert(openunmix.read(path), kind)
-    if path.is_dir() or (path.suffix == ".safetensors" and safetensors.is_ours(path)):
+    if (
+        path.is_dir()
+        or pointer.is_pointer(path)
+        or (path.suffix == ".safetensors" and safetensors.is_ours(path))
+    ):
         return store.load_model(path)
     return converters.convert(openunmix.read(path), kind)
 

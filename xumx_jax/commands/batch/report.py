@@ -1,8 +1,6 @@
 """The report of a batch as JSON: what was used, and what became of each track."""
 
-import hashlib
 import json
-import os
 import platform
 import sys
 from collections import Counter
@@ -11,6 +9,7 @@ from pathlib import Path
 from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.versions import installed
+from xumx_jax.weights import pointer
 
 PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "av")
 STATES = ("done", "skipped", "failed", "interrupted")
@@ -78,24 +77,9 @@ def _model(info) -> dict:
         "name": info["name"],
         "weight": info["weight"],
         "path": str(path),
-        "sha256": digest(path),
+        "sha256": files.digest_of_path(pointer.follow(path)),
         **known,
     }
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of its files' names and digests."""
-    from xumx_jax.weights import store  # which brings Orbax along
-
-    if path.is_file():
-        return store.digest(path)
-    whole = hashlib.sha256()
-    for folder, folders, names in os.walk(path):
-        folders.sort()
-        for name in sorted(names):
-            file = Path(folder, name)
-            whole.update(f"{file.relative_to(path).as_posix()} {store.digest(file)}\n".encode())
-    return whole.hexdigest()
 
 
 def _versions() -> dict[str, str]:
