@@ -49,7 +49,7 @@ def point(path: Path, step: int, write: Callable[[Path], None]) -> None:
     """Have `write(folder)` make a folder beside `path`, and let `path` name it from then on.
 
     The folder before stays as well, for readers that are about to open it, and so does any that is
-    being read. A folder that stands at `path`, as earlier versions had it, becomes `<name>-earlier`.
+    being read. A folder at `path` itself, as earlier versions had it, becomes `<name>-earlier`.
     """
     folder, before = free_name(path, f"{step:08d}"), follow(path)
     write(folder)
