@@ -88,7 +88,7 @@ def test_every_model_and_every_loss_is_here():
 
 @pytest.mark.parametrize("name, loss", CASES)
 def test_steps(name, loss):
-    """Three training steps lower the loss on one batch; an evaluation step agrees on what it is."""
+    """Three training steps lower the loss on one batch, and the evaluation step runs."""
     this, now = prepared(name, loss, **options_for(name, loss))
     losses.check(loss, name, this.model, **options_for(name, loss))
     over = step.mesh(jax.devices()[:1])
@@ -102,6 +102,8 @@ def test_steps(name, loss):
     assert now.counters["skipped"] == 0 and now.step == 3
     moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), before, jax.device_get(now.params))
     assert any(jax.tree.leaves(moved))
+    if loss != "weighted_sdr":  # once a model is enough of what takes long to compile
+        return
     sums = step.eval_step(this, over)(now.variables(), step.shard(pieces, over))
     assert sums["weight"] == 4 and np.isfinite(sums["loss"])
     assert sums["sdr_db"].shape == (len(this.model.sources),)

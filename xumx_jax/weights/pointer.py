@@ -8,7 +8,7 @@ share, and a folder that is held is not removed.
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from xumx_jax import files
@@ -94,16 +94,25 @@ def remove_unread(folder: Path) -> bool:
 
 @contextmanager
 def reading(find: Callable[[], Path]) -> Iterator[Path]:
-    """Hold the checkpoint that `find()` gives, which another process may replace meanwhile."""
-    folder = find()
-    while True:
-        try:
-            with files.locked(folder, shared=True):
-                if folder.exists():
-                    yield folder
-                    return
-        except FileNotFoundError:
-            pass
-        before, folder = folder, find()
-        if folder == before:
-            raise CheckpointError(f"{folder}: no such checkpoint")
+    """Hold the checkpoint that `find()` gives, which another process may replace meanwhile.
+
+    Raises CheckpointError where there is none, or it cannot be opened.
+    """
+    with ExitStack() as held:
+        folder = find()
+        while not _hold(folder, held):
+            before, folder = folder, find()
+            if folder == before:
+                raise CheckpointError(f"{folder}: no such checkpoint")
+        yield folder
+
+
+def _hold(folder: Path, held: ExitStack) -> bool:
+    """Lock a folder; says whether it was still there."""
+    try:
+        held.enter_context(files.locked(folder, shared=True))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be read ({error.strerror or error})") from error
+    return folder.exists()

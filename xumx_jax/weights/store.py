@@ -207,11 +207,9 @@ def newest(workdir: str | Path) -> Path:
     found = [path for path in steps.glob("[0-9]*") if path.is_dir() and path.name.isdigit()]
     for path in sorted(found, key=lambda path: int(path.name), reverse=True):
         try:
-            with files.locked(path, shared=True):
+            with pointer.reading(lambda path=path: path):
                 verify(path)
             return path
-        except FileNotFoundError:  # removed by the run that writes here
-            continue
         except CheckpointError as error:
             print(f"xumx: skipped a damaged checkpoint: {error}", file=sys.stderr)
     raise CheckpointError(f"{steps}: no complete checkpoint in it")
