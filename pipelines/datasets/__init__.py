@@ -14,7 +14,7 @@ from pipelines.datasets.openunmix import (
 )
 from pipelines.datasets.records import open_records
 from pipelines.datasets.stems_folder import open_folder
-from pipelines.sets import Set
+from pipelines.tracks.random_access import Set
 from xumx_jax.errors import UserError
 
 # open_xxx(root, targets, rate, channels, **options); `targets` are the model's sources.

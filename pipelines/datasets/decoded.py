@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.datasets.cache import PART, check_space, only_writer, unusable
-from pipelines.musdb_stems import SUFFIX, decoded_bytes, write_stems
+from pipelines.tracks.musdb_stems import SUFFIX, decoded_bytes, write_stems
 from xumx_jax.errors import UserError
 
 # Of decoded audio per process: about a second of work, twice what a process takes to start.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pipelines
 from pipelines.datasets import stems_folder
 from pipelines.datasets.cache import cache_folder, check_space, only_writer
-from pipelines.sets import Set
+from pipelines.tracks.random_access import Set
 from xumx_jax.errors import UserError
 
 SOURCES = ("vocals", "drums", "bass", "other")

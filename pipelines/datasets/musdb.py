@@ -3,12 +3,13 @@
 import importlib.util
 from pathlib import Path
 
-from pipelines.datasets import index, stems_folder
+from pipelines.datasets import stems_folder
 from pipelines.datasets.cache import cache_folder
 from pipelines.datasets.decoded import decode_all
 from pipelines.datasets.download import fetch_archive
-from pipelines.musdb_stems import SUFFIX
-from pipelines.sets import Set
+from pipelines.tracks import opening as index
+from pipelines.tracks.musdb_stems import SUFFIX
+from pipelines.tracks.random_access import Set
 from xumx_jax.errors import UserError
 
 OFFICIAL = "musdb"

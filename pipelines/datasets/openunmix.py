@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.datasets import index
 from pipelines.datasets.stems_folder import MIXTURE, audio_files
-from pipelines.sets import Part, Set
-from pipelines.wav import SUFFIXES
+from pipelines.tracks import opening as index
+from pipelines.tracks.random_access import Part, Set
+from pipelines.tracks.wav import SUFFIXES
 from xumx_jax.errors import UserError
 
 REST = "rest"

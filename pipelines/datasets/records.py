@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.datasets.index import arrange
+from pipelines.tracks.opening import arrange
 from xumx_jax.errors import UserError
 
 FULL_SCALE = 32768
@@ -16,7 +16,7 @@ INFO = "dataset_info.json"
 
 @dataclass(frozen=True)
 class Records:
-    """One split of sharded records; the same to its users as a `pipelines.sets.Set`.
+    """One split of sharded records; the same to its users as a `pipelines.tracks.random_access.Tracks`.
 
     `stored` is what the builder wrote about the split, `order` says which of its sources is which
     of ours, and `blocks` gives the samples of a block by its number.

@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from pipelines.datasets import index
-from pipelines.sets import Set
-from pipelines.wav import SUFFIXES
+from pipelines.tracks import opening as index
+from pipelines.tracks.random_access import Set
+from pipelines.tracks.wav import SUFFIXES
 from xumx_jax.errors import UserError
 
 MIXTURE = "mixture"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import wav
+from pipelines.tracks import wav
 
 
 @dataclass(frozen=True)

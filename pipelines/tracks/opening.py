@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import wav
-from pipelines.sets import Clip, Part, Set
+from pipelines.tracks import wav
+from pipelines.tracks.random_access import Clip, Part, Set
 from xumx_jax.errors import UserError
 
 SHOWN = 3  # reasons in one message

@@ -12,8 +12,8 @@ import soundfile
 from pipelines.datasets import open_data
 from pipelines.datasets.records import open_records
 from pipelines.loader import Loader
-from pipelines.pieces import pieces
-from pipelines.recipe import Recipe
+from pipelines.mixing.recipe import Recipe
+from pipelines.validation import pieces
 from xumx_jax.errors import UserError
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipelines import wav
-from pipelines.sets import Part, Set
+from pipelines.tracks import wav
+from pipelines.tracks.random_access import Part, Set
 from xumx_jax.errors import UserError
 
 RATE = 8000
