@@ -3,7 +3,6 @@
 import hashlib
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,8 +11,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.datasets.cache import PART, check_space, only_writer, unusable
+from pipelines.datasets.cache import check_space, only_writer, unusable
 from pipelines.tracks.musdb_stems import SUFFIX, decoded_bytes, write_stems
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 # Of decoded audio per process: about a second of work, twice what a process takes to start.
@@ -44,8 +44,7 @@ def _place(path: Path, cache: Path) -> Path:
 def _decode_missing(places: dict[Path, Path], cache: Path) -> dict[Path, UserError]:
     from tqdm import tqdm
 
-    for left in cache.glob(f"*{PART}"):  # of a run that was killed
-        shutil.rmtree(left)
+    files.remove_leftovers(cache)
     wanted, failed, size = [], {}, 0
     for path, place in places.items():
         if not place.is_dir():
@@ -103,12 +102,10 @@ def _follow_parent() -> None:
 
 def _decode(path: Path, place: Path) -> UserError | OSError | None:
     """Decode one file, whole or not at all; returns what went wrong."""
-    part = place.parent.with_name(place.parent.name + PART)
     try:
-        (part / place.name).mkdir(parents=True)
-        write_stems(path, part / place.name)
-        part.rename(place.parent)
+        with files.replacing_folder(place.parent) as part:
+            (part / place.name).mkdir()
+            write_stems(path, part / place.name)
     except (UserError, OSError) as error:
         return error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    return None
