@@ -1,30 +1,21 @@
-"""From files to a Set: what belongs together, and what has to be left out and why."""
+"""From a split to random access: what belongs together, and what has to be left out and why."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pipelines.tracks import wav
-from pipelines.tracks.random_access import Clip, Part, Set
+from pipelines.tracks.random_access import Tracks
+from pipelines.tracks.split import Split
+from pipelines.tracks.track import MIXTURE, Clip, Part, Track, whole
 from xumx_jax.errors import UserError
 
 SHOWN = 3  # reasons in one message
 # Stems of one track may differ by this much (coders pad, editors trim): the larger of the two.
 TOLERANCE_SECONDS, TOLERANCE_SHARE = 1.0, 0.01
-
-# Files to add (1) and to subtract (-1).
-Sum = tuple[tuple[Path, int], ...]
-
-
-@dataclass(frozen=True)
-class Track:
-    """The files of one track: one sum per source and, where there is one, the mixture."""
-
-    stems: tuple[Sum, ...]
-    mixture: Sum | None = None
 
 
 def arrange(root, targets: Sequence[str], known: Iterable[str]):
@@ -51,32 +42,6 @@ def arrange(root, targets: Sequence[str], known: Iterable[str]):
     return sources, np.asarray(rows, np.float32)
 
 
-def folder(root) -> Path:
-    """The root as a path. Raises UserError if none was given or it is not a folder."""
-    if not root:
-        raise UserError("no data: give its folder, --config.data.root=FOLDER")
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise UserError(f"{root}: not a folder; wanted the root of a data set")
-    return root
-
-
-def splits(root: Path) -> tuple[Path, Path | None]:
-    """Find the (training, validation) folders of a data set.
-
-    ROOT/train with ROOT/valid, or else ROOT/test, if they exist; without a train folder ROOT itself
-    is the training set and there is no other.
-    """
-    if not (root / "train").is_dir():
-        return root, None
-    return root / "train", next((root / n for n in ("valid", "test") if (root / n).is_dir()), None)
-
-
-def subfolders(root: Path) -> list[str]:
-    """Names of the folders in a folder, hidden ones left out, sorted."""
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] != ".")
-
-
 def listed(value) -> tuple[str, ...]:
     """Names given as a sequence or as one string with commas."""
     if isinstance(value, str):
@@ -89,51 +54,48 @@ def say(line: str) -> None:
     print(f"data: {line}", file=sys.stderr, flush=True)
 
 
-def existing(path: Path) -> Path:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    return path
+def open_tracks(
+    split: Split, targets: Sequence[str], rate: int, channels: int, known: Iterable[str] = ()
+) -> Tracks:
+    """Index the files of a split -> random access to its tracks, sources ordered for a model.
 
-
-def open_set(
-    root: Path,
-    names: Sequence[str],
-    describe: Callable[[str], Track],
-    sources: tuple[str, ...],
-    mixing: np.ndarray,
-    rate: int,
-    channels: int,
-    max_skipped: float = 0.1,
-    hint: str = "folders of stems",
-) -> Set:
-    """Index the tracks of one split -> Set; `describe` tells the files of a track by its name.
-
-    A track is left out if a file of it is missing or damaged, has another rate or other channels,
-    or another length than the others. Raises UserError if there are no tracks or none is left, or
-    if more than the share `max_skipped` was left out.
+    `known` are the sources of another split of the data, which this one has to have as well. A track
+    is left out if a file of it is missing or damaged, has another rate or other channels, or another
+    length than the others. Raises UserError if there are no tracks or none is left, or if more than
+    the share `max_skipped` was left out.
     """
-    if not names:
-        raise UserError(f"{root}: no tracks; wanted {hint}")
+    folder = split.folder
+    if split.clips is not None:
+        sources, mixing = arrange(split.root, targets, split.known)
+        clips = tuple(split.clips[source] for source in sources)
+        return Tracks(
+            folder, split.names, sources, mixing, rate, channels, clips,
+            aligned=False, skipped=split.skipped, identity=split.identity,
+        )  # fmt: skip
+    if not split.tracks:
+        raise UserError(f"{folder}: no tracks; wanted {split.hint}")
+    place = split.root if split.known else folder
+    sources, mixing = arrange(place, targets, known or split.known_for(targets))
     kept, skipped = {}, []
-    for name in names:
+    for track in split.tracks:
         try:
-            kept[name] = _probe_track(describe(name), rate, channels)
+            kept[track.name] = _open_track(track, sources, rate, channels, split.need_mixture)
         except UserError as error:
-            skipped.append((name, str(error)))
-    judge(root, skipped, len(names), max_skipped)
-    stems = tuple(zip(*(stems for stems, _ in kept.values()), strict=True))
+            skipped.append((track.name, str(error)))
+    judge(folder, skipped, len(split.tracks), split.max_skipped)
     mixtures = [mixture for _, mixture in kept.values()]
-    return Set(
-        root=root,
+    return Tracks(
+        root=folder,
         names=tuple(kept),
         sources=sources,
         mixing=mixing,
         rate=rate,
         channels=channels,
-        clips=stems,
+        clips=tuple(zip(*(stems for stems, _ in kept.values()), strict=True)),
         # One track without its mixture and all are summed: scores must mean the same for each.
         mixtures=tuple(mixtures) if all(mixtures) else (),
-        skipped=tuple(skipped),
+        skipped=(*split.skipped, *skipped),
+        identity=split.identity,
     )
 
 
@@ -152,25 +114,58 @@ def judge(root, skipped: Sequence[tuple[str, str]], total: int, max_skipped: flo
     say(f"{root}: {len(skipped)} of {total} tracks left out: {reasons}")
 
 
-def probe(path: Path, rate: int, channels: int) -> wav.File:
-    """Read a header. Raises UserError if the file does not fit the data set."""
-    file = wav.probe(path)
-    if file.rate != rate:
-        raise UserError(f"{path}: sample rate {file.rate} Hz, wanted {rate} Hz")
+def probe(path: Path, rate: int | None, channels: int) -> wav.File:
+    """Read a header. Raises UserError if the file does not fit the data set; no rate: any fits."""
+    return _fitting(wav.probe(path), rate, channels)
+
+
+def open_clips(clips: Sequence[Clip], rate: int | None, channels: int) -> list[Clip]:
+    """Probe those files of a track's clips that have not been, each once.
+
+    Raises UserError if one does not fit.
+    """
+    probed = {}
+
+    def opened(part: Part) -> Part:
+        if not isinstance(part.file, Path):
+            return replace(part, file=_fitting(part.file, rate, channels))
+        if part.file not in probed:
+            probed[part.file] = probe(part.file, rate, channels)
+        return replace(whole(probed[part.file]), sign=part.sign)
+
+    return [tuple(opened(part) for part in clip) for clip in clips]
+
+
+def _fitting(file, rate: int | None, channels: int):
+    if rate is not None and file.rate != rate:
+        raise UserError(f"{file.path}: sample rate {file.rate} Hz, wanted {rate} Hz")
     if file.channels not in (1, channels):
-        raise UserError(f"{path}: {file.channels} channels, wanted {channels} or 1")
+        raise UserError(f"{file.path}: {file.channels} channels, wanted {channels} or 1")
     return file
 
 
-def _probe_track(track: Track, rate: int, channels: int) -> tuple[tuple[Clip, ...], Clip]:
-    sums = [*track.stems, track.mixture or ()]
-    files = {path: probe(path, rate, channels) for parts in sums for path, _ in parts}
-    _check_lengths(list(files.values()), rate)
-    *stems, mixture = (
-        tuple(Part(files[path], sign, 0, files[path].samples) for path, sign in parts)
-        for parts in sums
-    )
+def _open_track(
+    track: Track, sources, rate, channels, need_mixture
+) -> tuple[tuple[Clip, ...], Clip]:
+    """The clips of these sources, and of the mixture: no parts if there is none."""
+    if track.fault:
+        raise UserError(track.fault)
+    if need_mixture and track.mixture is None:
+        raise missing(track, MIXTURE)
+    for source in sources:
+        if source not in track.stems:
+            raise missing(track, source)
+    listed = [*(track.stems[source] for source in sources), track.mixture or ()]
+    *stems, mixture = clips = open_clips(listed, rate, channels)
+    parts = {part.file.path: part.file for clip in clips for part in clip}
+    # Excerpts were cut to what they are; files that nobody has looked at should be of one length.
+    if not parts or any(isinstance(part.file, Path) for clip in listed for part in clip):
+        _check_lengths(list(parts.values()), rate)
     return tuple(stems), mixture
+
+
+def missing(track: Track, source: str) -> UserError:
+    return UserError(f"{track.path / source}.wav: no such file (nor .flac)")
 
 
 def _check_lengths(files: list[wav.File], rate: int) -> None:

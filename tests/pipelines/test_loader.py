@@ -20,7 +20,7 @@ from pipelines.loader import Loader
 from pipelines.mixing.effects import resample, shelving_filter
 from pipelines.mixing.plan import draw
 from pipelines.mixing.recipe import RECIPES, Recipe
-from pipelines.tracks.random_access import Set
+from pipelines.tracks.random_access import Tracks
 from xumx_jax.errors import UserError
 from xumx_jax.training.batches import render
 
@@ -36,7 +36,9 @@ def pools(tracks):
 
 
 def replace_set(tracks, **changes):
-    return Set(**{**{name: getattr(tracks, name) for name in Set.__dataclass_fields__}, **changes})
+    return Tracks(
+        **{**{name: getattr(tracks, name) for name in Tracks.__dataclass_fields__}, **changes}
+    )
 
 
 def batches(tracks, count=None, recipe=RECIPES["demo"], batch=4, samples=SAMPLES, **options):
