@@ -16,6 +16,7 @@ import scored_songs
 import soundfile
 import stem_files
 from scored_songs import RATE, SOURCES
+from shared_files import needs, shared
 
 from pipelines import musdb_stems
 from pipelines.evaluation import command, work
@@ -24,7 +25,7 @@ from xumx_jax.models import build
 from xumx_jax.weights import store
 
 ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT.parent / "shared" / "data" / "musdb18-7-sample"
+SAMPLE = "musdb18-7-sample"
 ARGUMENTS = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
 
 
@@ -530,8 +531,8 @@ def test_a_failed_model_on_one_track(run, songs, tmp_path, monkeypatch):
     assert (status, err) == (1, "evaluate: error: two: RESOURCE_EXHAUSTED: out of memory\n")
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="needs the real clip")
+@needs(SAMPLE)
 def test_the_real_clip(run, tmp_path):
-    status, told, err = run("--model", "demo", "--root", SAMPLE, "--subset", "train")
+    status, told, err = run("--model", "demo", "--root", shared(SAMPLE), "--subset", "train")
     assert status == 0, err
     assert told.startswith("Music Delta - 80s Rock: SDR vocals 4.88, drums 9.47, bass 6.80")

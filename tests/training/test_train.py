@@ -8,12 +8,13 @@ import time
 import pytest
 import songs
 import stem_files
+from shared_files import shared
 
 from xumx_jax.training.monitor.logs import read_metrics
 from xumx_jax.weights import store
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-SAMPLE = songs.ROOT.parent / "shared" / "data" / "musdb18-7-sample"
+SAMPLE = shared("musdb18-7-sample")
 FOUR = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
 
 
