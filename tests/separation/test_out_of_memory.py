@@ -1,4 +1,4 @@
-"""Which errors say that a device has too little memory: a real one, and how other devices say it."""
+"""Which errors say that a device has too little memory: a real one, and other devices' words."""
 
 import jax
 import jax.numpy as jnp
