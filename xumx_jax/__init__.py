@@ -31,14 +31,17 @@ __all__ = [
     "Cancelled",
     "SpleeterWebSeparator",
     "Stems",
+    "__version__",
 ]
 
 
 def __getattr__(name: str):
+    if name == "__version__":
+        return import_module("xumx_jax.versions").own()
     if name not in PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(PUBLIC[name]), name)
 
 
 def __dir__():
-    return sorted([*globals(), *PUBLIC])
+    return sorted({*globals(), *__all__})

@@ -25,6 +25,19 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
+class PrintVersion(argparse.Action):
+    """`--version`: print it and leave; it is looked up only then."""
+
+    def __init__(self, option_strings, dest, **options):
+        super().__init__(option_strings, dest, nargs=0, help="print the version and leave")
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        from xumx_jax.versions import own
+
+        print(f"xumx {own()}")
+        parser.exit()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
@@ -51,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     top = Parser(prog="xumx", description="Music source separation.")
+    top.add_argument("--version", action=PrintVersion)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     separate.add(commands)
     _add_convert(commands)
