@@ -1,4 +1,4 @@
-"""The command line, `xumx`: separate tracks, convert weights, list and download models.
+"""The command line, `xumx`: separate tracks, convert weights, list models, train, evaluate.
 
 Options are checked before anything heavy is imported, so mistakes and `--help` answer at once.
 """
@@ -6,7 +6,7 @@ Options are checked before anything heavy is imported, so mistakes and `--help` 
 import argparse
 import sys
 
-from xumx_jax.commands import doctor, export, models, separate
+from xumx_jax.commands import doctor, export, models, recipes, separate
 from xumx_jax.commands.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -47,7 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
     debug = False
     print_any_name()
     try:
-        options = parser().parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        if given and given[0] in recipes.HELP:
+            return recipes.run(given[0], given[1:])
+        options = parser().parse_args(given)
         debug = options.debug
         return options.run(options)
     except UserError as error:
@@ -71,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     models.add(commands)
     export.add(commands)
     doctor.add(commands)
+    recipes.add(commands)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show where errors come from")
     return top

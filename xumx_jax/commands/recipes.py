@@ -1,0 +1,60 @@
+"""`xumx train` and `xumx evaluate`: train.py and evaluate.py, from wherever this is installed.
+
+Their code is `train.py`, `configs/` and `pipelines/`. They lie beside the package in a checkout, and
+in its folder `recipes` in a wheel: as packages of their own in site-packages they would hide every
+user's own folder `configs`. So their place is put before all others, in these two commands alone.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from xumx_jax.errors import UserError
+
+PACKAGE = Path(__file__).parents[1]
+PLACES = (PACKAGE / "recipes", PACKAGE.parent)  # in a wheel, in a checkout
+# What to install for each, and one of its packages that the core does not bring.
+EXTRAS = {"train": ("train", "optax"), "evaluate": ("eval", "matplotlib")}
+HELP = {
+    "train": "train a model by a recipe",
+    "evaluate": "separate a test set, score and report it",
+}
+
+
+def add(commands) -> None:
+    """Add both commands to the list that `xumx --help` shows; `run` parses what follows them."""
+    for name, text in HELP.items():
+        commands.add_parser(name, help=text, add_help=False)
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """Run `train` or `evaluate` with the arguments that follow it; the exit status.
+
+    Raises UserError where their code or the packages they need are not installed.
+    """
+    place = next((place for place in PLACES if (place / "pipelines" / "evaluation").is_dir()), None)
+    if place is None:
+        raise UserError(
+            f"{name} is not part of this installation; install the wheel, or run it from a clone"
+        )
+    extra, wanted = EXTRAS[name]
+    if importlib.util.find_spec(wanted) is None:
+        raise UserError(f"{name} needs more packages; pip install 'xumx_jax[{extra}]'")
+    if sys.path[:1] != [str(place)]:
+        sys.path.insert(0, str(place))
+    sys.argv[:] = [f"xumx {name}", *arguments]  # for their usage texts
+    return {"train": _train, "evaluate": _evaluate}[name](arguments)
+
+
+def _train(arguments):
+    from train import main
+
+    from xumx_jax.training.distributed import leave
+
+    leave(main(arguments))
+
+
+def _evaluate(arguments):
+    from pipelines.evaluation.command import main
+
+    return main(arguments, prog="xumx evaluate")
