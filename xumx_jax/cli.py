@@ -6,7 +6,7 @@ Options are checked before anything heavy is imported, so mistakes and `--help` 
 import argparse
 import sys
 
-from xumx_jax.commands import doctor, export, models, recipes, separate
+from xumx_jax.commands import doctor, export, models, separate
 from xumx_jax.commands.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -16,6 +16,12 @@ from xumx_jax.commands.console import (
     say_error,
 )
 from xumx_jax.errors import UserError
+
+# Programs with parsers of their own, which `commands.recipes` starts.
+RECIPES = {
+    "train": "train a model by a recipe",
+    "evaluate": "separate a test set, score and report it",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,7 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
     print_any_name()
     try:
         given = sys.argv[1:] if arguments is None else arguments
-        if given and given[0] in recipes.HELP:
+        if given and given[0] in RECIPES:
+            from xumx_jax.commands import recipes
+
             return recipes.run(given[0], given[1:])
         options = parser().parse_args(given)
         debug = options.debug
@@ -74,7 +82,8 @@ def parser() -> argparse.ArgumentParser:
     models.add(commands)
     export.add(commands)
     doctor.add(commands)
-    recipes.add(commands)
+    for name, text in RECIPES.items():
+        commands.add_parser(name, help=text, add_help=False)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show where errors come from")
     return top

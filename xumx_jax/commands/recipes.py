@@ -1,8 +1,9 @@
 """`xumx train` and `xumx evaluate`: train.py and evaluate.py, from wherever this is installed.
 
-Their code is `train.py`, `configs/` and `pipelines/`. They lie beside the package in a checkout, and
-in its folder `recipes` in a wheel: as packages of their own in site-packages they would hide every
-user's own folder `configs`. So their place is put before all others, in these two commands alone.
+Their code is `train.py`, `configs/` and `pipelines/`. It lies beside the package in a checkout, and
+in the package's folder `recipes` in a wheel: `configs` and `pipelines` as packages of their own in
+site-packages would hide folders that users call so. These two commands alone look there for imports,
+before anywhere else.
 """
 
 import importlib.util
@@ -15,16 +16,6 @@ PACKAGE = Path(__file__).parents[1]
 PLACES = (PACKAGE / "recipes", PACKAGE.parent)  # in a wheel, in a checkout
 # What to install for each, and one of its packages that the core does not bring.
 EXTRAS = {"train": ("train", "optax"), "evaluate": ("eval", "matplotlib")}
-HELP = {
-    "train": "train a model by a recipe",
-    "evaluate": "separate a test set, score and report it",
-}
-
-
-def add(commands) -> None:
-    """Add both commands to the list that `xumx --help` shows; `run` parses what follows them."""
-    for name, text in HELP.items():
-        commands.add_parser(name, help=text, add_help=False)
 
 
 def run(name: str, arguments: list[str]) -> int:
@@ -48,7 +39,6 @@ def run(name: str, arguments: list[str]) -> int:
 
 def _train(arguments):
     from train import main
-
     from xumx_jax.training.distributed import leave
 
     leave(main(arguments))
