@@ -97,3 +97,13 @@ def test_the_module_is_the_program():
     command = [sys.executable, "-m", "xumx_jax", "separate", "--nonsense", "x"]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert ran.returncode == 2 and ran.stderr.startswith("xumx: error: ")
+
+
+def test_type_checkers_see_the_public_names():
+    """Those that `__getattr__` finds, `__all__` lists and editors read are the same."""
+    text = Path(xumx_jax.__file__).read_text()
+    block = text.split("if TYPE_CHECKING:")[1].split("\nPUBLIC")[0]
+    imported = re.findall(r"from ([\w.]+) import (.+)", block)
+    found = {name.strip(): module for module, names in imported for name in names.split(",")}
+    assert found == xumx_jax.PUBLIC
+    assert xumx_jax.__all__ == [*xumx_jax.PUBLIC, "__version__"]

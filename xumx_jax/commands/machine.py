@@ -72,7 +72,7 @@ def wanted() -> dict[str, str]:
 
 def memory() -> dict:
     """Bytes of main memory: `total`, `free` for new programs, `limit` of the container."""
-    found = {"total": None, "free": None, "limit": None}
+    found: dict[str, int | None] = {"total": None, "free": None, "limit": None}
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             name, value = line.split(":")
@@ -115,7 +115,7 @@ def about_jax() -> dict:
     try:
         import jax
 
-        kept = {"x64": bool(jax.config.jax_enable_x64), "devices": [], "error": None}
+        kept = {"x64": bool(jax.config.read("jax_enable_x64")), "devices": [], "error": None}
     except Exception as error:
         return {"x64": False, "devices": [], "error": _text(error)}
     try:

@@ -1,5 +1,7 @@
 """Options that several commands share: how a model is applied, and on which device."""
 
+from typing import Any
+
 from xumx_jax.runtime import DEVICES
 
 
@@ -55,7 +57,7 @@ def separator_options(options) -> dict:
     chunk_seconds, overlap = options.chunk_seconds, options.overlap
     if overlap and chunk_seconds is None and options.batch is None:
         chunk_seconds = 60.0
-    made = dict(
+    made: dict[str, Any] = dict(
         niter=options.niter,
         softmask=options.softmask,
         alpha=options.alpha,

@@ -1,14 +1,15 @@
 """`xumx train` and `xumx evaluate`: train.py and evaluate.py, from wherever this is installed.
 
 Their code is `train.py`, `configs/` and `pipelines/`. It lies beside the package in a checkout, and
-in the package's folder `recipes` in a wheel: `configs` and `pipelines` as packages of their own in
-site-packages would hide folders that users call so. These two commands alone look there for imports,
-before anywhere else.
+in the package's folder `recipes` in a wheel: as packages of their own in site-packages, `configs`
+and `pipelines` would hide folders that users call so. These two commands alone look there for
+imports, before anywhere else.
 """
 
 import importlib.util
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from xumx_jax.errors import UserError
 
@@ -34,17 +35,17 @@ def run(name: str, arguments: list[str]) -> int:
     if sys.path[:1] != [str(place)]:
         sys.path.insert(0, str(place))
     sys.argv[:] = [f"xumx {name}", *arguments]  # for their usage texts
-    return {"train": _train, "evaluate": _evaluate}[name](arguments)
+    return _evaluate(arguments) if name == "evaluate" else _train(arguments)
 
 
-def _train(arguments):
+def _train(arguments) -> NoReturn:
     from train import main
     from xumx_jax.training.distributed import leave
 
     leave(main(arguments))
 
 
-def _evaluate(arguments):
+def _evaluate(arguments) -> int:
     from pipelines.evaluation.command import main
 
     return main(arguments, prog="xumx evaluate")
