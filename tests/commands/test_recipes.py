@@ -26,6 +26,7 @@ def program(*arguments, cwd):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train", "evaluate"])
 def test_help_comes_from_the_program_itself(name, tmp_path):
     ran = program(name, "--help", cwd=tmp_path)
@@ -33,6 +34,7 @@ def test_help_comes_from_the_program_itself(name, tmp_path):
     assert ran.stdout.startswith(f"usage: xumx {name} [-h]")
 
 
+@pytest.mark.slow
 def test_a_users_own_folder_configs_does_not_get_in_the_way(tmp_path):
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "__init__.py").write_text("")

@@ -148,6 +148,7 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
     assert run(*options)[0] == 0 and len(separated) == 5
 
 
+@pytest.mark.slow
 def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     options = ["--model", "IRM2", "--root", songs, "--evaldir", tmp_path, "--metrics", "sdr"]
     process = start(*options, TMPDIR=str(tmp_path))
@@ -162,6 +163,7 @@ def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     assert before and all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_no_temporary_files(tmp_path):
     long = scored_songs.make(tmp_path, ["long"], samples=400 * RATE)
     scratch = tmp_path / "scratch"
@@ -531,6 +533,7 @@ def test_a_failed_model_on_one_track(run, songs, tmp_path, monkeypatch):
     assert (status, err) == (1, "evaluate: error: two: RESOURCE_EXHAUSTED: out of memory\n")
 
 
+@pytest.mark.slow
 @needs(SAMPLE)
 def test_the_real_clip(run, tmp_path):
     status, told, err = run("--model", "demo", "--root", shared(SAMPLE), "--subset", "train")

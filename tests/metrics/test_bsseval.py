@@ -282,6 +282,7 @@ def test_generated_song(channels, taps):
     )
 
 
+@pytest.mark.slow
 @needs(CLIP)
 def test_real_clip():
     """Decoded AAC: museval's SIR moves by 10 dB and more with its number of threads."""

@@ -27,6 +27,7 @@ def music(rate, seconds):
     return np.concatenate([once] * times, axis=1)[:, : int(seconds * rate)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("niter", [0, 1])
 def test_borders_are_30_db_below_every_stem(niter):
     module, variables, _ = load_module("demo")
