@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import stem_files
+from shared_files import needs, shared
 
 from pipelines.datasets import musdb, open_data
 from pipelines.datasets.decoded import decode_all
@@ -19,7 +20,7 @@ from xumx_jax.errors import UserError
 TARGETS = ("bass", "drums", "vocals", "other")
 FILES = ("mixture", "drums", "bass", "other", "vocals")
 VALID = "Leaf - Summerghost"  # one of the 14
-PREVIEW = Path(__file__).parents[3] / "shared" / "data" / "musdb18-7-sample"
+PREVIEW = "musdb18-7-sample"
 
 
 @pytest.fixture(scope="module")
@@ -226,17 +227,16 @@ def test_no_tracks(tmp_path):
         opened(tmp_path / "nowhere", tmp_path)
 
 
-if PREVIEW.is_dir():
-
-    def test_the_real_preview_track(tmp_path):
-        train, valid = opened(PREVIEW, tmp_path)
-        assert train.names == ("Music Delta - 80s Rock",) and valid is None
-        assert train.track_lengths == [299880]
-        mix, one = (np.empty((299880, 2), np.float32) for _ in range(2))
-        train.mixture_into(0, 0, mix)
-        left = mix.copy()
-        for source in range(4):
-            train.read_into(source, 0, 0, one)
-            left -= one
-        level, rest = (20 * np.log10(np.sqrt(np.mean(x**2))) for x in (mix, left))
-        assert abs(level + 15.59) < 0.01 and abs(rest - level + 31.58) < 0.05
+@needs(PREVIEW)
+def test_the_real_preview_track(tmp_path):
+    train, valid = opened(shared(PREVIEW), tmp_path)
+    assert train.names == ("Music Delta - 80s Rock",) and valid is None
+    assert train.track_lengths == [299880]
+    mix, one = (np.empty((299880, 2), np.float32) for _ in range(2))
+    train.mixture_into(0, 0, mix)
+    left = mix.copy()
+    for source in range(4):
+        train.read_into(source, 0, 0, one)
+        left -= one
+    level, rest = (20 * np.log10(np.sqrt(np.mean(x**2))) for x in (mix, left))
+    assert abs(level + 15.59) < 0.01 and abs(rest - level + 31.58) < 0.05

@@ -313,6 +313,7 @@ print("end", flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way, status", [("exits", 3), ("raises", 1), ("forgets", 0)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_script_that_ends_amid_batches_ends_promptly(engine, way, status):
