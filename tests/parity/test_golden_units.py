@@ -30,7 +30,7 @@ def test_inverse_of_inconsistent_spectra(path):
     for case in cases(file, "Z"):
         spec = file[f"{case}:Z"]
         n_fft = 2 * (spec.shape[-2] - 1)
-        wave = Stft(n_fft, n_fft // 4).inverse(spec)
+        wave = Stft(n_fft, n_fft // 4).istft(spec)
         wanted = file[f"{case}:scipy"]
         assert wave.shape == wanted.shape
         np.testing.assert_allclose(wave, wanted, rtol=0, atol=1e-6)
@@ -125,7 +125,7 @@ def test_wiener(path):
     form = r"g(\d+):softmask(\d):alpha(\d):niter(\d):residual(\d)"
     runs = [(name, *map(int, m.groups())) for name in file if (m := re.fullmatch(form, name))]
     assert runs
-    run = jax.jit(wiener, static_argnames=("iterations", "softmask", "alpha", "residual"))
+    run = jax.jit(wiener, static_argnames=("niter", "softmask", "alpha", "residual"))
     for name, gain, softmask, alpha, iterations, residual in runs:
         magnitudes = (file["V"] * gain).transpose(3, 2, 1, 0).astype(np.float32)
         mix = (file["X"] * gain).transpose(2, 1, 0).astype(np.complex64)
