@@ -3,8 +3,8 @@
     make bench-accelerator                  (or: python bench/accelerator.py)
     python bench/accelerator.py --quick     tiny models, seconds on a CPU: does it all run?
 
-At most ten minutes: what has not begun after `--minutes` is named and left out. PyTorch needs
-the packages of `bench/parity-*.txt`, and a PyTorch that sees the device; without them ours is
+At most ten minutes: what has not begun after `--minutes` is named and left out. PyTorch's side
+needs the packages of `bench/parity-*.txt`, and a PyTorch that sees the device; without them ours is
 measured alone. Weights and music are random, precision is float32, and every measurement has a
 process of its own, so that memory is its own too. A new family adds a line to ROWS, and to
 `accelerator_torch.MODELS` if there is something to compare it with.

@@ -21,7 +21,7 @@ def model_of(row: Row, quick: bool):
     if row.model == "demo":
         return load_module("demo")[:2]
     module = build(row.model, **row.args, **(row.quick if quick else {}))
-    example = np.zeros((1, module.channels, module.sample_rate), np.float32)
+    example = np.zeros((1, module.channels, module.segment.usual), np.float32)
     shapes = jax.eval_shape(module.init, jax.random.key(0), example)
     draw = np.random.default_rng(0)
 
