@@ -28,7 +28,7 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader bench-evaluate
+.PHONY: help demo test lint docs parity wheel bench-separate bench-train bench-loader bench-evaluate
 .PHONY: bench-live bench-long scores demo-model clean
 
 help: ## this list
@@ -44,6 +44,10 @@ lint: $(VENV)/dev ## check format, style and import rules
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports --no-cache
+
+docs: $(VENV)/docs ## build the documentation below build/docs; dead links fail
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "build/docs/index.html; to search too: $(PY) -m http.server --directory build/docs"
 
 wheel: $(VENV)/core ## build the wheel and separate with it, away from the repository
 	@rm -rf build dist
@@ -81,7 +85,7 @@ SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 MUSDB :=
 SUBSET := test
 
-scores: $(VENV)/songs ## score the bundled model, write it into the README; MUSDB=FOLDER SUBSET=test
+scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=FOLDER SUBSET=test
 	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
 	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
 		--songs songs/test $(ARGS)
@@ -112,6 +116,11 @@ $(VENV)/core: $(LISTS) | $(VENV)/made
 $(VENV)/dev: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
 	@$(PY) $(PINNED) -e '.[train,eval,dev$(also)]'
+	@touch $(VENV)/core $@
+
+$(VENV)/docs: $(LISTS) | $(VENV)/made
+	@echo "installing xumx_jax, training, evaluation and what builds the documentation into $(VENV) ..."
+	@$(PY) $(PINNED) -e '.[train,eval,docs$(also)]'
 	@touch $(VENV)/core $@
 
 $(VENV)/songs: $(LISTS) | $(VENV)/made

@@ -1,0 +1,110 @@
+"""Every command in the documentation is one that the programs take."""
+
+import glob
+import re
+import shlex
+
+import pytest
+from documentation import DOCS, ROOT, docs_module, pages, shell_lines
+
+from configs import command_line
+
+tables = docs_module("tables")
+COMMANDS = ("separate", "convert", "models", "export", "doctor")
+TEXTS = ["README.md", "MODEL_CARD.md", *(f"docs/{page}" for page in pages())]
+# of programs whose parsers are not ours, or are made where they run
+OTHERS = {
+    *("--processes", "--port"),  # xumx_jax.training.launch
+    *("--manual_dir", "--data_dir", "--config"),  # pipelines.records: of tensorflow-datasets
+    *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
+    *("--out", "--model"),  # docs/make_picture.py
+    *("--device", "--batch", "--precision", "--rounds", "--also"),  # bench/
+    "--xla_cpu_multi_thread_eigen",
+}
+
+
+def known_options():
+    made = {"--help", "--debug"} | OTHERS
+    for name in (*COMMANDS, "evaluate", "train"):
+        made |= tables.options_of(tables.parser_of(name))
+    return made
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_options_exist(path):
+    text = (ROOT / path).read_text()
+    text = text.replace("--config.", "--config ").replace("-->", "").replace("<!--", "")
+    found = {name.rstrip("-_") for name in re.findall(r"(?<![\w-])--[a-z][a-z_-]*", text)}
+    assert found <= known_options()
+
+
+def config_overrides():
+    return [
+        (path, found)
+        for path in TEXTS
+        for found in re.findall(r"--config\.([\w.]+)", (ROOT / path).read_text())
+    ]
+
+
+@pytest.mark.parametrize("path, key", config_overrides())
+def test_config_keys_exist(path, key):
+    known = command_line.flatten(command_line.base().to_dict())
+    assert key in known or key in ("KEY", "data.NAME.OPTION"), path
+
+
+def commands():
+    return [(path, line) for path in TEXTS for line in shell_lines((ROOT / path).read_text())]
+
+
+@pytest.mark.parametrize("path, line", commands())
+def test_commands_are_understood(path, line, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words = shlex.split(re.sub(r"\s<\s\S+", "", line))
+    if words[:2] == ["python", "separate.py"]:
+        words = ["xumx", "separate", *words[2:]]
+    if words[0] == "xumx":
+        tables.parser_of(words[1]).parse_args(words[2:])
+    elif words[:2] == ["python", "evaluate.py"]:
+        tables.parser_of("evaluate").parse_args(words[2:])
+    elif "train.py" in words:
+        given, rest = tables.parser_of("train").parse_known_args(
+            words[words.index("train.py") + 1 :]
+        )
+        command_line.override(command_line.read(given.config), rest)
+    elif words[0] == "python":
+        assert words[1] == "-m" or glob.glob(words[1]), line
+    else:
+        assert words[0] in ("make", "pip", "source"), line
+
+
+def test_every_page_is_in_the_navigation():
+    listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text()))
+    assert listed == {*pages(), *docs_module("hooks").ROOT_PAGES}
+
+
+@pytest.mark.parametrize("page", pages())
+def test_first_line_is_the_title(page):
+    assert re.match(r"# \S", (DOCS / page).read_text())
+
+
+def test_every_data_set_has_its_layout():
+    from pipelines.datasets import DATASETS
+
+    layouts = (DOCS / "train" / "data.md").read_text().split("## Layouts")[1].split("##")[0]
+    assert set(re.findall(r"^\| `(\w+)`", layouts, re.M)) == set(DATASETS)
+
+
+def test_every_kind_of_weights_is_listed():
+    from xumx_jax.weights.converters import KINDS
+
+    text = (DOCS / "weights" / "convert.md").read_text()
+    assert set(re.findall(r"^\| `(\w[\w-]*)`", text, re.M)) == set(KINDS)
+
+
+def test_every_name_of_the_zoo_has_its_reason():
+    from xumx_jax.weights import zoo
+
+    for text in (DOCS / "use" / "models.md", ROOT / "README.md"):
+        rows = [line for line in text.read_text().splitlines() if line.startswith("| `")]
+        named = {name for row in rows for name in re.findall(r"`([\w-]+)`", row.split("|")[1])}
+        assert named == set(zoo.names())
