@@ -158,7 +158,7 @@ def public_names() -> str:
     """Every public name of the package, as mkdocstrings is asked for it."""
     import xumx_jax
 
-    return "\n\n".join(f"::: {xumx_jax.PUBLIC[name]}.{name}" for name in xumx_jax.__all__)
+    return "\n\n".join(f"::: {module}.{name}" for name, module in xumx_jax.PUBLIC.items())
 
 
 def code(value) -> str:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -22,17 +23,18 @@ def pages() -> list[str]:
     return sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
-def code_of(page: str) -> str:
-    """All Python of a page, in its order, each line where it stands in the page.
+def code_of(page: str, file: str = "") -> str:
+    """The Python of a page, in its order: that of a file, or all that has no file's name.
 
-    So a traceback names the line of the page.
+    Each line stands where it stands in the page, so a traceback names the line of the page.
     """
+    wanted = f'```python title="{file}"' if file else "```python"
     lines, inside = [], False
     for line in (DOCS / page).read_text().splitlines():
         fence = line.startswith("```")
         lines.append("" if fence or not inside else line)
         if fence:
-            inside = not inside and line.startswith("```python")
+            inside = not inside and line == wanted
     return "\n".join(lines)
 
 
@@ -41,6 +43,17 @@ def run(page: str, names: dict) -> dict:
     names = {"__name__": f"docs_{re.sub(r'[^a-z]', '_', page)}"} | names
     exec(compile(code_of(page), str(DOCS / page), "exec"), names)
     return names
+
+
+def add_modules(page: str, monkeypatch) -> None:
+    """Make modules of the blocks that have a file's name, where that file would be."""
+    for file in re.findall(r'^```python title="([^"]+)"', (DOCS / page).read_text(), re.M):
+        name = file.removesuffix(".py").replace("/", ".")
+        module = ModuleType(name)
+        parent, _, last = name.rpartition(".")
+        monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr(importlib.import_module(parent), last, module, raising=False)
+        exec(compile(code_of(page, file), str(DOCS / page), "exec"), module.__dict__)
 
 
 def shell_lines(text: str) -> list[str]:

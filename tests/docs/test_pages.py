@@ -3,6 +3,7 @@
 import glob
 import re
 import shlex
+from importlib.util import find_spec
 
 import pytest
 from documentation import DOCS, ROOT, docs_module, pages, shell_lines
@@ -21,6 +22,27 @@ OTHERS = {
     *("--device", "--batch", "--precision", "--rounds", "--also"),  # bench/
     "--xla_cpu_multi_thread_eigen",
 }
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_programs_and_files_exist(path):
+    text = (ROOT / path).read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"(?:`|^ +)make ([a-z-]+)", text, re.M)) <= targets
+    scripts = re.findall(r"python ((?:[a-z_]+/)*[a-z_]+\.py)", text)
+    for name in [*scripts, *re.findall(r"\b(?:configs|examples|bench)/[a-z_]+\.[a-z]+", text)]:
+        assert (ROOT / name).is_file(), name
+    for name in re.findall(r"python -m ((?:pipelines|xumx_jax)[a-z_.]*)", text):
+        assert find_spec(name) is not None, name
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_links_lead_somewhere(path):
+    text = re.sub(r"^```.*?^```", "", (ROOT / path).read_text(), flags=re.M | re.S)
+    made = {DOCS / page for page in docs_module("hooks").ROOT_PAGES}
+    for target in re.findall(r"\]\((?!http|#)([^)#\s]+)", text):
+        place = (ROOT / path).parent.joinpath(target).resolve()
+        assert place.is_file() or place in made, target
 
 
 def known_options():
@@ -62,6 +84,8 @@ def test_commands_are_understood(path, line, monkeypatch):
     words = shlex.split(re.sub(r"\s<\s\S+", "", line))
     if words[:2] == ["python", "separate.py"]:
         words = ["xumx", "separate", *words[2:]]
+    if words[:2] in (["xumx", "train"], ["xumx", "evaluate"]):
+        words = ["python", f"{words[1]}.py", *words[2:]]
     if words[0] == "xumx":
         tables.parser_of(words[1]).parse_args(words[2:])
     elif words[:2] == ["python", "evaluate.py"]:
