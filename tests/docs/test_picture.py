@@ -1,5 +1,8 @@
 """The picture of the README is what its command draws."""
 
+import tomllib
+from xml.etree import ElementTree
+
 import numpy as np
 from documentation import DOCS, ROOT, docs_module
 from PIL import Image
@@ -25,3 +28,21 @@ def test_the_picture_is_small_and_shown():
     name = make_picture.OUT.relative_to(ROOT).as_posix()
     assert f"]({name})" in (ROOT / "README.md").read_text()
     assert f"]({name.removeprefix('docs/')})" in (DOCS / "index.md").read_text()
+
+
+def test_the_floors_are_those_that_imports_are_checked_by():
+    make_floors = docs_module("make_floors")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    # else: python docs/make_floors.py
+    assert make_floors.OUT.read_text() == make_floors.draw(make_floors.floors(project))
+
+
+def test_floors_are_drawn_from_the_highest_down():
+    make_floors = docs_module("make_floors")
+    layers = {"type": "layers", "layers": ["__main__", "cli", "evaluation | training"]}
+    contracts = [{"type": "forbidden"}, layers]
+    rooms = make_floors.floors({"tool": {"importlinter": {"contracts": contracts}}})
+    assert rooms == [["cli"], ["evaluation", "training"]]
+    picture = make_floors.draw(rooms)
+    ElementTree.fromstring(picture)
+    assert picture.index(">cli<") < picture.index(">training<")

@@ -1,7 +1,6 @@
 """The recipes of docs/extend: their code is taken from the pages and run."""
 
 from documentation import add_modules, run
-
 from pipelines.mixing import effects
 
 
