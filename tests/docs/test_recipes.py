@@ -2,9 +2,12 @@
 
 import jax
 import numpy as np
+import pytest
+import soundfile
 from documentation import add_modules, run
 
 from xumx_jax import losses, models
+from xumx_jax.errors import UserError
 
 
 def test_model(monkeypatch, tmp_path):
@@ -34,3 +37,31 @@ def test_effect(monkeypatch):
     ((name, drive),) = names["plan"].effects
     assert name == "saturation" and drive.shape == (4, 1)
     assert names["louder"].shape == (1, 2)
+
+
+def test_data_set(monkeypatch, tmp_path):
+    from pipelines import datasets
+
+    monkeypatch.setattr(datasets, "DATASETS", dict(datasets.DATASETS))
+    add_modules("extend/dataset.md", monkeypatch)
+    (tmp_path / "takes").mkdir()
+    rows, ramp = ["split,track,source,file"], np.arange(2000) / 4000
+    for split, track in (("train", "a"), ("train", "b"), ("valid", "c")):
+        for number, source in enumerate(("drums", "vocals")):
+            file = f"takes/{track}{number}.wav"
+            soundfile.write(tmp_path / file, np.stack([ramp, -ramp], 1), 44_100)
+            rows.append(f"{split},{track},{source},{file}")
+    (tmp_path / "tracks.csv").write_text("\n".join(rows))
+
+    names = run("extend/dataset.md", {"root": tmp_path})
+    assert [track.name for track in names["split"].tracks] == ["a", "b"]
+    assert names["train"].names == ("a", "b") and names["valid"].names == ("c",)
+    assert names["train"].sources == ("vocals", "drums")
+    wanted = np.stack([ramp, -ramp], 1)[500:1500]
+    np.testing.assert_allclose(names["excerpt"], wanted, atol=1e-4)
+
+    for text, message in (("track,source,file\n", "no column 'split'"), (None, "no such file")):
+        path = tmp_path / "tracks.csv"
+        path.write_text(text) if text else path.unlink()
+        with pytest.raises(UserError, match=message):
+            datasets.open_data("table", tmp_path, ("vocals",), 44_100, 2, {})
