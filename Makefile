@@ -28,7 +28,7 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint docs parity wheel bench-separate bench-train bench-loader bench-evaluate
+.PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader bench-evaluate
 .PHONY: bench-live bench-long scores demo-model clean
 
 help: ## this list
@@ -44,10 +44,6 @@ lint: $(VENV)/dev ## check format, style and import rules
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports --no-cache
-
-docs: $(VENV)/docs ## build the documentation below build/docs; dead links fail
-	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
-	@echo "build/docs/index.html; to search too: $(PY) -m http.server --directory build/docs"
 
 wheel: $(VENV)/core ## build the wheel and separate with it, away from the repository
 	@rm -rf build dist
@@ -96,6 +92,11 @@ demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; goes
 	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs $(ARGS)
 	@$(PY) -c 'import xumx_jax; xumx_jax.convert("runs/demo/best", "xumx_jax/assets/demo.safetensors", half=True)'
 	@ls -l xumx_jax/assets/demo.safetensors
+
+.PHONY: docs
+docs: $(VENV)/docs ## build the documentation below build/docs; dead links fail
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "build/docs/index.html; to search too: $(PY) -m http.server --directory build/docs"
 
 clean: ## remove environments, builds, caches and separated stems; songs and runs stay
 	rm -rf .venv .venv-* build dist separated *.egg-info

@@ -71,7 +71,8 @@ def config_overrides():
 @pytest.mark.parametrize("path, key", config_overrides())
 def test_config_keys_exist(path, key):
     known = command_line.flatten(command_line.base().to_dict())
-    assert key in known or key in ("KEY", "data.NAME.OPTION"), path
+    made_up = path.startswith("docs/extend/")  # of what the page adds, whose test runs it
+    assert key in known or key.endswith(("KEY", "OPTION")) or made_up, path
 
 
 def commands():

@@ -10,9 +10,24 @@ from xumx_jax import losses, models
 from xumx_jax.errors import UserError
 
 
-def test_model(monkeypatch, tmp_path):
+@pytest.fixture
+def restored():
+    """Registries that are afterwards what they were before."""
+    before = []
+
+    def keep(registry):
+        before.append((registry, dict(registry)))
+
+    yield keep
+    for registry, entries in before:
+        assert len(registry) == len(entries) + 1  # the page's own
+        registry.clear()
+        registry.update(entries)
+
+
+def test_model(monkeypatch, restored, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "MODELS", dict(models.MODELS))
+    restored(models.MODELS)
     add_modules("extend/model.md", monkeypatch)
     mix = 0.1 * np.random.default_rng(0).standard_normal((2, 44_100)).astype(np.float32)
     names = run("extend/model.md", {"mix": mix})
@@ -21,17 +36,17 @@ def test_model(monkeypatch, tmp_path):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(names["gradient"]))
 
 
-def test_loss(monkeypatch):
-    monkeypatch.setattr(losses, "LOSSES", dict(losses.LOSSES))
+def test_loss(monkeypatch, restored):
+    restored(losses.LOSSES)
     add_modules("extend/loss.md", monkeypatch)
     names = run("extend/loss.md", {})
     assert names["parts"] == {"log_magnitude": names["value"]}
 
 
-def test_effect(monkeypatch):
+def test_effect(monkeypatch, restored):
     from pipelines.mixing import effects
 
-    monkeypatch.setattr(effects, "EFFECTS", dict(effects.EFFECTS))
+    restored(effects.EFFECTS)
     add_modules("extend/effect.md", monkeypatch)
     names = run("extend/effect.md", {})
     ((name, drive),) = names["plan"].effects
@@ -39,10 +54,10 @@ def test_effect(monkeypatch):
     assert names["louder"].shape == (1, 2)
 
 
-def test_data_set(monkeypatch, tmp_path):
+def test_data_set(monkeypatch, restored, tmp_path):
     from pipelines import datasets
 
-    monkeypatch.setattr(datasets, "DATASETS", dict(datasets.DATASETS))
+    restored(datasets.DATASETS)
     add_modules("extend/dataset.md", monkeypatch)
     (tmp_path / "takes").mkdir()
     rows, ramp = ["split,track,source,file"], np.arange(2000) / 4000
