@@ -2,7 +2,7 @@
 
 - A line `<!-- table: NAME -->` in a page becomes the table NAME of `tables.py`: options of the
   programs, keys of the configs and rows of the zoo, read from the code that is being documented.
-- Files of the repository's root (`ROOT_PAGES`) become pages.
+- Texts that lie elsewhere in the repository (`ROOT_PAGES`) become pages.
 - A page that would load anything over the network ends the build.
 """
 
@@ -21,6 +21,7 @@ ROOT_PAGES = {
     "contributing.md": "CONTRIBUTING.md",
     "measurements.md": "bench/RESULTS.md",
     "model-card.md": "MODEL_CARD.md",
+    "songs.md": "pipelines/songs/README.md",
 }
 # Attributes that make a browser fetch something, as opposed to links that a reader may follow.
 FETCHED = re.compile(

@@ -102,6 +102,21 @@ def test_commands_are_understood(path, line, monkeypatch):
         assert words[0] in ("make", "pip", "source"), line
 
 
+@pytest.mark.parametrize("page", pages())
+def test_files_that_are_named_exist(page):
+    """Also those of the walks, which are named from xumx_jax/ on."""
+    text = re.sub(r"^```.*?^```", "", (DOCS / page).read_text(), flags=re.M | re.S)
+    new = set(re.findall(r'^```python title="([^"]+)"', (DOCS / page).read_text(), re.M))
+    found = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", text))
+    first = {"xumx_jax", "pipelines", "configs", "bench", "docs", "examples", "tests"}
+    rooms = {path.name for path in (ROOT / "xumx_jax").iterdir()}
+    for name in found - new:
+        if name.split("/")[0] in first:
+            assert (ROOT / name).exists(), name
+        elif name.split("/")[0] in rooms:
+            assert (ROOT / "xumx_jax" / name).exists(), name
+
+
 def test_every_page_is_in_the_navigation():
     listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text()))
     assert listed == {*pages(), *docs_module("hooks").ROOT_PAGES}
