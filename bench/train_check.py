@@ -45,7 +45,7 @@ def ours(folder: Path, stems):
 
     @jax.jit
     def step(params, stems):
-        mix, ref = stems.sum(1), Stems(stems, (module.transform.forward(stems),))
+        mix, ref = stems.sum(1), Stems(stems, module.transform.forward(stems))
 
         def objective(params):
             state = {"params": params, "batch_stats": variables["batch_stats"]}

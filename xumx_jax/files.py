@@ -120,9 +120,9 @@ def flush(path: Path) -> None:
 def locked(path: Path, waiting: Callable[[], object] | None = lambda: None) -> Iterator[None]:
     """Hold a lock that other processes wait for: a file, made if need be, or a folder.
 
-    The system lets go of it when the process dies; the file stays, for removing it would be a race.
-    `waiting()` is called before this process has to wait; None raises BlockingIOError instead. Where
-    there are no locks (Windows, some network drives) nobody waits.
+    The system releases it when the process dies; the file stays, for removing it would be a race.
+    `waiting()` is called before this process has to wait; None raises BlockingIOError instead.
+    Where there are no locks (Windows, some network drives) nobody waits.
     """
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)

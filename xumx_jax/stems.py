@@ -18,9 +18,9 @@ class Stems:
 
     `spec` is a tuple of blocks: one for the STFT. `mask` holds the factors between the mixture's
     spectrum and `spec`, shaped like it, and is empty where there is no mask (the truth, models
-    that work on waveforms). `magnitude` holds the absolute values of `spec` where the model has them
-    for less than `abs` costs, which is most where it is differentiated; else it is empty. Under jit
-    nobody pays for what is not used.
+    that work on waveforms). `magnitude` holds the absolute values of `spec` where the model has
+    them for less than `abs` costs, which is most where it is differentiated; else it is empty.
+    Under jit nobody pays for what is not used.
     """
 
     wave: Array

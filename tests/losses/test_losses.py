@@ -18,7 +18,7 @@ def waves(scale: float = 1.0, sources: int = 3) -> np.ndarray:
 
 
 def stems(wave) -> Stems:
-    return Stems(jnp.asarray(wave), (TRANSFORM.forward(wave),))
+    return Stems(jnp.asarray(wave), TRANSFORM.forward(wave))
 
 
 def test_subsets_are_all_proper_ones():

@@ -94,13 +94,13 @@ def test_transform(path):
         if not config["center"]:
             continue
         transform, wave = Stft(config["n_fft"], config["n_hop"]), file[f"in/{name}"]
-        spec = transform.forward(wave)
+        spec = transform.stft(wave)
         close(path, f"{name}/stft", np.stack([spec.real, spec.imag], axis=-1))
         close(path, f"{name}/mag", jnp.abs(spec))
         close(path, f"{name}/mag_mono", jnp.abs(spec).mean(1, keepdims=True))
         changed = spec * file[f"in/{name}/gain"]
-        close(path, f"{name}/istft_len", transform.inverse(changed, wave.shape[-1]))
-        close(path, f"{name}/istft_nolen", transform.inverse(changed))
+        close(path, f"{name}/istft_len", transform.istft(changed, wave.shape[-1]))
+        close(path, f"{name}/istft_nolen", transform.istft(changed))
 
 
 @golden("torch/umx_misc.npz")

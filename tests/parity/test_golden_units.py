@@ -30,7 +30,7 @@ def test_inverse_of_inconsistent_spectra(path):
     for case in cases(file, "Z"):
         spec = file[f"{case}:Z"]
         n_fft = 2 * (spec.shape[-2] - 1)
-        wave = Stft(n_fft, n_fft // 4).inverse(spec)
+        wave = Stft(n_fft, n_fft // 4).istft(spec)
         wanted = file[f"{case}:scipy"]
         assert wave.shape == wanted.shape
         np.testing.assert_allclose(wave, wanted, rtol=0, atol=1e-6)

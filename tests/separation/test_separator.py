@@ -51,7 +51,7 @@ def test_short_tracks_run_in_stages_too():
 def test_in_stages_wiener_statistics_are_those_of_a_block():
     module, variables = MODEL
     mix = noise(20000)
-    spec = module.transform.forward(mix)
+    spec = module.transform.stft(mix)
     size = jnp.abs(spec)
     magnitudes = module.apply(variables, size[None], method="masks")[0] * size
     end = spec.shape[-1]
@@ -60,7 +60,7 @@ def test_in_stages_wiener_statistics_are_those_of_a_block():
     parts = [
         wiener(magnitudes[..., a:b], spec[..., a:b]) for a, b in zip(edges, edges[1:], strict=False)
     ]
-    wanted = module.transform.inverse(jnp.concatenate(parts, axis=-1), 20000)
+    wanted = module.transform.istft(jnp.concatenate(parts, axis=-1), 20000)
     np.testing.assert_allclose(stack(Separator(*MODEL)(mix, RATE)), wanted, atol=1e-4)
 
 

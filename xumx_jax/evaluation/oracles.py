@@ -157,18 +157,18 @@ def _cut(waves, start: int, stop: int) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=0)
 def _forward(stft: Stft, wave: Array) -> Array:
-    return stft.forward(wave)
+    return stft.stft(wave)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _inverse(stft: Stft, margin: int, spec: Array) -> Array:
     """Turn spectra [..., bin, frame] of a block and its margins into the block, [..., time]."""
-    return stft.inverse(spec)[..., margin : margin + BLOCK]
+    return stft.istft(spec)[..., margin : margin + BLOCK]
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _masked(rule: Callable, alpha: float, mix: Array, references: Array) -> Array:
-    x, y = STFT.forward(mix), STFT.forward(references)
+    x, y = STFT.stft(mix), STFT.stft(references)
     return _inverse(STFT, STFT.hop, rule(jnp.abs(x) ** alpha, jnp.abs(y) ** alpha) * x)
 
 
@@ -188,7 +188,7 @@ def _covariances(references: Array) -> tuple[Array, Array, Array]:
     power of what does not.
     """
     # The frames at both margins, and the one at the block's end, are the neighbours' or incomplete.
-    y = STFT.forward(references)[..., 1 : 1 + BLOCK // STFT.hop]
+    y = STFT.stft(references)[..., 1 : 1 + BLOCK // STFT.hop]
     y = y / jnp.sqrt(_power(y).mean(1, keepdims=True) + QUIET)
     y0, y1 = y[:, 0], y[:, 1]
     left = _power(y0).sum(-1)
@@ -212,7 +212,7 @@ def _merge(left: np.ndarray, tilt: np.ndarray, rest: np.ndarray) -> tuple[np.nda
 
 @jax.jit
 def _wiener(factors: tuple[Array, Array, Array], mix: Array, references: Array) -> Array:
-    x, y = STFT.forward(mix), STFT.forward(references)
+    x, y = STFT.stft(mix), STFT.stft(references)
     u0, u1, w1 = factors
     y0, y1 = y[:, 0], y[:, 1]
     # tr((R + l I)^-1 y y^H) / tr((R + l I)^-1 R), from determinants as in `postfilters.wiener`

@@ -1,12 +1,39 @@
-"""Matrix product whose gradient turns the smaller operand over, never the larger one."""
+"""Matrix products whose gradient transposes the smaller operand, never the larger one."""
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 from jax import Array, lax
 
 PRECISION = lax.Precision.HIGHEST  # no TF32 or bfloat16 passes: the weights were trained in float32
+# What the operands of a matrix product are: float32 exactly, rounded to bfloat16, or float32 at the
+# device's own precision (TF32 on NVIDIA's GPUs, exact on a CPU). Sums are float32 in all.
+DTYPES = ("float32", "bfloat16", "tf32")
+
+
+class Dense(nn.Module):
+    """Multiply [..., feature] by a kernel, after `(x + mean) * scale` if these are given.
+
+    Shift and scale are folded into the kernel: with one pair per source, the input itself need not
+    be copied once a source.
+    """
+
+    features: int
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: Array, mean: Array | None = None, scale: Array | None = None) -> Array:
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        rows = x.reshape(-1, x.shape[-1])
+        if mean is None:
+            y = product(rows, kernel, self.dtype)
+        else:
+            kernel = kernel * scale[:, None]
+            y = product(rows, kernel, self.dtype) + jnp.matmul(mean, kernel, precision=PRECISION)
+        return y.reshape(*x.shape[:-1], -1)
 
 
 def product(x: Array, kernel: Array, dtype: str = "float32") -> Array:
@@ -20,13 +47,18 @@ def product(x: Array, kernel: Array, dtype: str = "float32") -> Array:
     return _product(dtype, x, kernel + jnp.zeros_like(x[..., :1, :1]))
 
 
+def operand(dtype: str) -> str:
+    """What the operands of a product are kept in, for one of DTYPES."""
+    return "float32" if dtype == "tf32" else dtype
+
+
 def contract(subscripts: str, x: Array, y: Array, dtype) -> Array:
-    """Two-operand einsum of operands rounded to `dtype`, summed in float32."""
+    """Two-operand einsum of operands in `dtype`, one of DTYPES, summed in float32."""
     return jnp.einsum(
         subscripts,
-        x.astype(dtype),
-        y.astype(dtype),
-        precision=PRECISION,
+        x.astype(operand(dtype)),
+        y.astype(operand(dtype)),
+        precision=lax.Precision.DEFAULT if dtype == "tf32" else PRECISION,
         preferred_element_type=jnp.float32,
     )
 
@@ -38,7 +70,7 @@ def _product(dtype: str, x: Array, kernel: Array) -> Array:
 
 def _forward(dtype: str, x: Array, kernel: Array):
     # kept as the product reads it, in half the memory if that is bfloat16
-    return _product(dtype, x, kernel), (x.astype(dtype), kernel)
+    return _product(dtype, x, kernel), (x.astype(operand(dtype)), kernel)
 
 
 def _backward(dtype: str, saved, dy: Array):

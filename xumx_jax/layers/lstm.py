@@ -10,9 +10,32 @@ the loop itself reads direction 1 from the end, and leaves the gates where their
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 from jax import Array, lax
 
-from xumx_jax.layers.dense import contract, product
+from xumx_jax.layers.dense import contract, operand, product
+
+
+class Recurrent(nn.Module):
+    """The weights of one LSTM layer of all sources, which run together; see `lstm`."""
+
+    sources: int
+    hidden: int
+    directions: int
+
+    @nn.compact
+    def __call__(self, x: Array, dtype: str = "float32") -> Array:
+        features, hidden, directions = x.shape[-1], self.hidden, self.directions
+        limit = (6 / (features + hidden)) ** 0.5
+
+        def uniform(key, shape):
+            return nn.initializers.uniform(2 * limit)(key, shape) - limit
+
+        lead = self.sources, directions
+        w_ih = self.param("w_ih", uniform, (*lead, features, 4 * hidden))
+        w_hh = self.param("w_hh", uniform, (*lead, hidden, 4 * hidden))
+        bias = self.param("bias", nn.initializers.zeros, (*lead, 4 * hidden))
+        return lstm(x, w_ih, w_hh, bias, dtype)
 
 
 def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array, dtype: str = "float32") -> Array:
@@ -23,13 +46,14 @@ def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array, dtype: str = "float32"
     that of the source, are independent layers run together. Direction 1 reads the frames backwards.
     The states start from zero. Hochreiter and Schmidhuber 1997, with forget gates.
 
-    Matrix products read `dtype`, and what is kept for the gradient is kept in it; cell states,
-    sums, the result and the gradients are float32.
+    Matrix products read `dtype`, one of `layers.dense.DTYPES`, and what is kept for the gradient is
+    kept in it; cell states, sums, the result and the gradients are float32. With "tf32" the
+    recurrence stays float32.
     """
     directions, (frames, batch, _) = w_ih.shape[-3], x.shape[-3:]
     rows = x.reshape(*x.shape[:-3], 1, frames * batch, -1)
     rows = jnp.broadcast_to(rows, (*x.shape[:-3], directions, *rows.shape[-2:]))
-    z = product(rows, w_ih, dtype).astype(dtype)
+    z = product(rows, w_ih, dtype).astype(operand(dtype))
     z = z.reshape(*z.shape[:-2], frames, batch, -1)
     # Under shard_map, adding a zero made from z marks shared weights as this device's own; see
     # `layers.dense`.

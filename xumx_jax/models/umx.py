@@ -14,40 +14,18 @@ from flax import linen as nn
 from jax import Array
 from jax import nn as jnn
 
-from xumx_jax.layers.dense import PRECISION, product
+from xumx_jax.layers.dense import DTYPES, Dense
 from xumx_jax.layers.dropout import dropout
-from xumx_jax.layers.lstm import lstm
+from xumx_jax.layers.lstm import Recurrent
 from xumx_jax.layers.norm import BatchNorm
+from xumx_jax.models.input_statistics import StftStatistics
+from xumx_jax.models.interface import Segment
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import log_bands
 from xumx_jax.transforms.scales import band_of_bin, bandwidth_to_max_bin
 from xumx_jax.transforms.stft import Stft
 
 ACTIVATIONS = ("relu", "softmax")
-DTYPES = ("float32", "bfloat16")
-
-
-class Dense(nn.Module):
-    """Multiply [..., feature] by a kernel, after `(x + mean) * scale` if these are given.
-
-    Shift and scale are folded into the kernel: with one pair per source, the input itself need not
-    be copied once a source.
-    """
-
-    features: int
-    dtype: str
-
-    @nn.compact
-    def __call__(self, x: Array, mean: Array | None = None, scale: Array | None = None) -> Array:
-        shape = (x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
-        rows = x.reshape(-1, x.shape[-1])
-        if mean is None:
-            y = product(rows, kernel, self.dtype)
-        else:
-            kernel = kernel * scale[:, None]
-            y = product(rows, kernel, self.dtype) + jnp.matmul(mean, kernel, precision=PRECISION)
-        return y.reshape(*x.shape[:-1], -1)
 
 
 class Encoder(nn.Module):
@@ -59,7 +37,7 @@ class Encoder(nn.Module):
 
     hidden_size: int
     axis_name: str | None
-    dtype: str
+    dtypes: tuple[str, str]
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
@@ -68,31 +46,8 @@ class Encoder(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (bins,))
         mean, scale = jnp.tile(mean, channels), jnp.tile(scale, channels)
         x = x.reshape(*x.shape[:-2], channels * bins)
-        x = Dense(self.hidden_size, of(self.dtype, train), name="dense")(x, mean, scale)
+        x = Dense(self.hidden_size, self.dtypes[train], name="dense")(x, mean, scale)
         return jnp.tanh(BatchNorm(self.axis_name, name="norm")(x, train))
-
-
-class Recurrent(nn.Module):
-    """The weights of one LSTM layer of all sources, which run together; see `layers.lstm`."""
-
-    sources: int
-    hidden: int
-    directions: int
-    dtype: str
-
-    @nn.compact
-    def __call__(self, x: Array, train: bool) -> Array:
-        features, hidden, directions = x.shape[-1], self.hidden, self.directions
-        limit = (6 / (features + hidden)) ** 0.5
-
-        def uniform(key, shape):
-            return nn.initializers.uniform(2 * limit)(key, shape) - limit
-
-        lead = self.sources, directions
-        w_ih = self.param("w_ih", uniform, (*lead, features, 4 * hidden))
-        w_hh = self.param("w_hh", uniform, (*lead, hidden, 4 * hidden))
-        bias = self.param("bias", nn.initializers.zeros, (*lead, 4 * hidden))
-        return lstm(x, w_ih, w_hh, bias, of(self.dtype, train))
 
 
 class Decoder(nn.Module):
@@ -102,11 +57,11 @@ class Decoder(nn.Module):
     channels: int
     bins: int
     axis_name: str | None
-    dtype: str
+    dtypes: tuple[str, str]
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        dtype = of(self.dtype, train)
+        dtype = self.dtypes[train]
         x = Dense(self.hidden_size, dtype, name="dense_0")(x)
         x = jnn.relu(BatchNorm(self.axis_name, name="norm_0")(x, train))
         x = Dense(self.channels * self.bins, dtype, name="dense_1")(x)
@@ -114,11 +69,6 @@ class Decoder(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (self.bins,))
         mean = self.param("mean", nn.initializers.ones, (self.bins,))
         return x.reshape(*x.shape[:-1], self.channels, self.bins) * scale + mean
-
-
-def of(dtype: str, train: bool) -> str:
-    """What matrix products read: inference is float32 whatever the training was."""
-    return dtype if train else "float32"
 
 
 def per_source(module: type[nn.Module], sources: int):
@@ -146,11 +96,11 @@ class UMX(nn.Module):
     power         of the magnitudes that the network sees and masks
     bands         edges of bands (`transforms.scales.band_edges`) that replace the bins at both ends
     activation    "relu", or "softmax" over the sources and a constant "none of them"
-    filter        whose Wiener filter its original has (`postfilters.POST_FILTERS`); None: norbert's
-                  for X-UMX, else Open-Unmix's
+    filter        of POST_FILTERS; None: that of its original, norbert for X-UMX, else openunmix
     axis_name     of the devices that share a training batch, for batch normalisation
-    dtype         what the matrix products read in training, "float32" or "bfloat16"; parameters and
-                  everything else are float32, and so is all of it when not training
+    dtype         what matrix products read in training, of `layers.dense.DTYPES`; parameters and
+                  everything else are float32
+    compute       what they read otherwise
     """
 
     sources: tuple[str, ...] = ("bass", "drums", "vocals", "other")
@@ -171,10 +121,13 @@ class UMX(nn.Module):
     filter: str | None = None
     axis_name: str | None = None
     dtype: str = "float32"
+    compute: str = "float32"
+    engine = "umx"
 
     def __post_init__(self):
-        if self.dtype not in DTYPES:
-            raise ValueError(f"dtype {self.dtype!r}: wanted one of {DTYPES}")
+        for name in ("dtype", "compute"):
+            if getattr(self, name) not in DTYPES:
+                raise ValueError(f"{name} {getattr(self, name)!r}: wanted one of {DTYPES}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation {self.activation!r}: wanted one of {ACTIVATIONS}")
         super().__post_init__()
@@ -183,31 +136,46 @@ class UMX(nn.Module):
     def transform(self) -> Stft:
         return Stft(self.n_fft, self.hop)
 
-    def valid_length(self, samples: int) -> int:
-        """How many samples `__call__` returns for `samples`: whole hops, as in the original."""
-        return samples // self.hop * self.hop
+    @property
+    def segment(self) -> Segment:
+        """Any length; 6 s is what the originals train with."""
+        return Segment(usual=6 * self.sample_rate, least=self.n_fft, grid=self.hop)
+
+    @property
+    def post_filter(self) -> str:
+        return self.filter or ("norbert" if self.bridge else "openunmix")
+
+    @property
+    def normalization(self) -> str | None:
+        return None if self.bands is None else "band level"
+
+    @property
+    def input_statistics(self) -> StftStatistics:
+        return StftStatistics(self)
 
     def setup(self):
         count = len(self.sources)
         directions = 1 if self.unidirectional else 2
         bins = self.transform.bins if self.bands is None else len(self.bands) - 1
-        self.enc = per_source(Encoder, count)(self.hidden_size, self.axis_name, self.dtype)
+        dtypes = self.compute, self.dtype
+        self.enc = per_source(Encoder, count)(self.hidden_size, self.axis_name, dtypes)
         hidden = self.hidden_size // directions
-        self.lstm = [Recurrent(count, hidden, directions, self.dtype) for _ in range(self.layers)]
+        self.lstm = [Recurrent(count, hidden, directions) for _ in range(self.layers)]
         self.dec = per_source(Decoder, count)(
-            self.hidden_size, self.channels, bins, self.axis_name, self.dtype
+            self.hidden_size, self.channels, bins, self.axis_name, dtypes
         )
 
-    def __call__(self, mix: Array, train: bool = False) -> Stems:
-        """Separate [batch, channel, time] into Stems; `wave` has `valid_length(time)` samples.
+    def __call__(self, mix: Array, train: bool = False, statistics: Array | None = None) -> Stems:
+        """Separate [batch, channel, time] into Stems; `wave` ends with the last whole hop.
 
         With `train`, batch statistics are used and updated ("batch_stats" must be mutable) and a
         "dropout" key is needed unless `dropout` is 0. Sources keep the phase of the mixture.
-        `mask` is the network's own: one value per band where the model has bands.
+        `mask` is the network's own: one value per band where the model has bands. `statistics`, for
+        models with bands, is the level of the whole track; None takes that of the excerpt.
         """
         spec = self.transform.forward_frames(mix, axis=-3)  # [batch, frame, channel, bin]
         magnitudes = jnp.abs(spec)
-        mask = self._network(magnitudes, train)
+        mask = self._network(magnitudes, train, statistics)
         if self.power != 1:
             spec = spec * magnitudes ** (self.power - 1)
         # Computed as [source, batch, frame, channel, bin], as the decoder's product leaves it.
@@ -265,7 +233,7 @@ class UMX(nn.Module):
         for index, layer in enumerate(self.lstm):
             if index and train and self.dropout:
                 x = dropout(self.make_rng("dropout"), x, self.dropout, self.axis_name)
-            x = layer(x, train)
+            x = layer(x, self.dtype if train else self.compute)
         return x.swapaxes(1, 2)
 
     def decode(self, hidden: Array, latent: Array, train: bool = False) -> Array:

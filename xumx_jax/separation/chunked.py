@@ -29,14 +29,14 @@ def separate_chunk(
     `window_frames` at a time. `level` as in the model's `masks`.
     """
     transform = module.transform
-    spec = transform.forward(mix)
+    spec = transform.stft(mix)
     size = jnp.abs(spec)
     heard = {} if level is None else {"level": level}
     masks = module.apply(variables, size[None], method="masks", **heard)[0]
     masks = masks ** (1 / getattr(module, "power", 1))  # of magnitudes, whatever the model masks
     filter = partial(wiener, iterations=niter, **options)
     spec = in_windows(filter, masks * size, spec, window_frames)
-    return transform.inverse(spec, mix.shape[-1])
+    return transform.istft(spec, mix.shape[-1])
 
 
 def in_windows(filter, magnitudes: Array, mix: Array, frames: int | None) -> Array:

@@ -56,7 +56,7 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     stems = render(examples)
     mix = stems.sum(1)
     stems = mixed(stems, this.mixing)
-    ref = Stems(stems, (this.model.transform.forward(stems),))
+    ref = Stems(stems, this.model.transform.forward(stems))
     key = jax.random.fold_in(jax.random.key(this.seed), state.step)
 
     def objective(params):
@@ -130,7 +130,7 @@ def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]
         stems, mix, weight = piece
         stems, mix = mixed(stems[None], this.mixing), mix[None]
         est = this.model.apply(variables, mix)
-        ref = Stems(stems, (this.model.transform.forward(stems),))
+        ref = Stems(stems, this.model.transform.forward(stems))
         value, parts = this.loss(est, ref, mix)
         heard = stems[0, ..., : est.wave.shape[-1]]
         sounding = weight * jnp.any(heard != 0, axis=(1, 2))

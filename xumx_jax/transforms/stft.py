@@ -34,7 +34,16 @@ class Stft:
         """How many frames `samples` samples give."""
         return samples // self.hop + 1
 
-    def forward(self, wave: Array) -> Array:
+    def forward(self, wave: Array) -> tuple[Array]:
+        """Transform [..., time] into one block, as `models.interface.Transform` wants it."""
+        return (self.stft(wave),)
+
+    def inverse(self, blocks: tuple[Array], length: int | None = None) -> Array:
+        """Rebuild one block [..., bin, frame] as [..., time]; as `istft`."""
+        (spec,) = blocks
+        return self.istft(spec, length)
+
+    def stft(self, wave: Array) -> Array:
         """Transform [..., time] into complex64 [..., bin, frame], time // hop + 1 frames.
 
         Any length is defined: a signal shorter than half a window is reflected repeatedly, as
@@ -53,17 +62,17 @@ class Stft:
         pieces = self.cut(padded, frames, self.window(wave.dtype))
         return jnp.fft.rfft(jnp.moveaxis(pieces, -2, axis), axis=-1)
 
-    def inverse(self, spec: Array, length: int | None = None) -> Array:
+    def istft(self, spec: Array, length: int | None = None) -> Array:
         """Rebuild [..., bin, frame] as [..., time] by least squares (window-sum normalised).
 
         `length` None gives hop * (frames - 1) samples, as the original programs do. A given length
-        goes on past that into the last window's tail, so `inverse(forward(x), len(x))` keeps every
+        goes on past that into the last window's tail, so `istft(stft(x), len(x))` keeps every
         sample of x.
         """
         return self.inverse_frames(spec.swapaxes(-1, -2), length)
 
     def inverse_frames(self, spec: Array, length: int | None = None, axis: int = -2) -> Array:
-        """Rebuild [..., frame, bin] as [..., time]; as `inverse`, with the frames at `axis`."""
+        """Rebuild [..., frame, bin] as [..., time]; as `istft`, with the frames at `axis`."""
         frames, half = spec.shape[axis], self.n_fft // 2
         if length is None:
             length = self.hop * (frames - 1)

@@ -1,4 +1,4 @@
-"""Run UMX and X-UMX on a signal as it comes, at the model's rate; `separation.umx.live` is for users.
+"""Run UMX and X-UMX step by step on a signal as it comes; `separation.umx.live` is for users.
 
 With LSTMs that only look back, a frame of the transform needs nothing behind it. The frames are
 those of the whole track, `hops` of them a step, and little is handed from step to step: the states

@@ -1,0 +1,93 @@
+"""Two models of a few lines: they keep the interface and have nothing else in common with UMX.
+
+`ToyWave` works on waveforms alone. `ToyRagged` masks a transform whose blocks have different
+shapes. Neither has batch normalisation, an encoder or a Wiener filter.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import pytest
+from flax import linen as nn
+
+from xumx_jax import models
+from xumx_jax.models.interface import Segment
+from xumx_jax.stems import Stems
+from xumx_jax.transforms.stft import Stft
+
+SOURCES = ("high", "low")
+
+
+class ToyWave(nn.Module):
+    """One convolution."""
+
+    sources: tuple[str, ...] = SOURCES
+    sample_rate: int = 8000
+    channels: int = 2
+    width: int = 9
+    transform = None
+    segment = Segment(usual=1024, least=64, largest=4096, multiple_of=16)
+
+    @nn.compact
+    def __call__(self, mix, train=False):
+        batch, channels, time = mix.shape
+        assert time % 16 == 0 and 64 <= time <= 4096, time
+        x = mix.reshape(batch * channels, time, 1)
+        y = nn.Conv(len(self.sources), (self.width,), name="conv")(x)
+        y = y.reshape(batch, channels, time, -1)
+        return Stems(wave=jnp.moveaxis(y, -1, 1))
+
+
+@dataclass(frozen=True)
+class TwoResolutions:
+    """Long windows and short ones side by side; the inverse is the mean of both."""
+
+    long: Stft = Stft(128, 32)
+    short: Stft = Stft(32, 8)
+
+    def forward(self, wave):
+        return (*self.long.forward(wave), *self.short.forward(wave))
+
+    def inverse(self, blocks, length):
+        long, short = blocks
+        return (self.long.inverse((long,), length) + self.short.inverse((short,), length)) / 2
+
+
+class ToyRagged(nn.Module):
+    """A mask a bin, from one matrix product over the bins of each block."""
+
+    sources: tuple[str, ...] = SOURCES
+    sample_rate: int = 8000
+    channels: int = 2
+    transform = TwoResolutions()
+
+    @property
+    def segment(self):
+        """Powers of two from 128 on: what a multiple cannot say."""
+        return Segment(usual=1024, least=128, next_length=lambda n: 1 << (n - 1).bit_length())
+
+    @nn.compact
+    def __call__(self, mix, train=False):
+        length = mix.shape[-1]
+        assert length >= 128 and length & (length - 1) == 0, length
+        spec, mask = [], []
+        for number, block in enumerate(self.transform.forward(mix)):
+            magnitude = jnp.abs(block).swapaxes(-1, -2)  # [batch, channel, frame, bin]
+            bins, count = magnitude.shape[-1], len(self.sources)
+            x = nn.Dense(count * bins, name=f"dense_{number}")(magnitude)
+            x = nn.sigmoid(x).reshape(*x.shape[:-1], count, bins)
+            x = jnp.moveaxis(x, -2, 1).swapaxes(-1, -2)  # [batch, source, channel, bin, frame]
+            mask.append(x)
+            spec.append(x * block[:, None])
+        wave = self.transform.inverse(tuple(spec), length)
+        return Stems(wave, tuple(spec), tuple(mask))
+
+
+TOYS = {"toy_wave": ToyWave, "toy_ragged": ToyRagged}
+
+
+@pytest.fixture
+def toys(monkeypatch):
+    """MODELS knows the toys."""
+    for name, model in TOYS.items():
+        monkeypatch.setitem(models.MODELS, name, model)

@@ -1,0 +1,172 @@
+"""What a model offers: the attributes that every part of the package asks a linen module for.
+
+There is no base class. A module that has what `Separation` lists can be separated with, streamed,
+exported, converted, trained, fine-tuned, saved, evaluated and put into a bag. What a model can do
+beyond that are the attributes of OPTIONAL, found by name; who lacks one gets its default.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import Array
+
+from xumx_jax.stems import Stems
+
+
+class Transform(Protocol):
+    """A linear transform of waveforms into blocks, with an inverse; hashable.
+
+    `forward` maps [..., time] to a tuple of complex64 blocks [..., bin, frame] (sliCQ: [..., bin,
+    slice, coefficient]), `inverse` maps them back to [..., length].
+    """
+
+    def forward(self, wave: Array) -> tuple[Array, ...]: ...
+
+    def inverse(self, blocks: tuple[Array, ...], length: int) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The lengths of mixtures that a model takes, in samples.
+
+    usual        what it was trained with, or its authors cut tracks into
+    least        a shorter one is followed by silence
+    largest      None: any length
+    multiple_of  lengths are multiples of this
+    next_length  (samples) -> the shortest valid length that holds them, where a multiple is not
+                 enough; None: `multiple_of` says it all
+    grid         chunks that begin at multiples of this are transformed as the whole track is
+    """
+
+    usual: int
+    least: int = 1
+    largest: int | None = None
+    multiple_of: int = 1
+    next_length: Callable[[int], int] | None = None
+    grid: int = 1
+
+    def fit(self, samples: int) -> int:
+        """The shortest valid length that holds so many samples.
+
+        Raises ValueError if there is none.
+        """
+        length = max(samples, self.least)
+        length = -(-length // self.multiple_of) * self.multiple_of
+        if self.next_length is not None:
+            length = self.next_length(length)
+        if self.largest is not None and length > self.largest:
+            raise ValueError(
+                f"{samples} samples do not fit into {self.largest}, the largest length"
+            )
+        return length
+
+    def chunk(self, samples: float) -> int:
+        """A valid length near `samples`, for chunks."""
+        wanted = max(1, round(samples))
+        if self.largest is not None:
+            wanted = min(wanted, self.largest)
+        try:
+            return self.fit(wanted)
+        except ValueError:
+            # the valid length above is too long: the longest that is not
+            return self.fit(next(n for n in range(wanted, 0, -1) if self._fits(n)))
+
+    def _fits(self, samples: int) -> bool:
+        try:
+            return self.fit(samples) > 0
+        except ValueError:
+            return False
+
+
+class InputStatistics(Protocol):
+    """How a model's input is normalised: leaves to be filled from the training mixtures.
+
+    pieces    (mixture [channel, time]) -> iterator of (piece, count): arrays of one shape each,
+              which together give every frame of the whole mixture once
+    features  piece -> tuple of [frame, feature], of which the first `count` frames count; jitted
+    fill      (params, ((mean, deviation), ...), each [feature]) -> params
+    key       what decides the features, as JSON values: statistics are kept under it
+    """
+
+    key: Any
+
+    def pieces(self, mix: np.ndarray) -> Iterator[tuple[np.ndarray, int]]: ...
+
+    def features(self, piece: Array) -> tuple[Array, ...]: ...
+
+    def fill(self, params: dict, moments: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict: ...
+
+
+class Separation(Protocol):
+    """What every entry of MODELS builds: a linen module with these attributes.
+
+    sources      names, in the order of the source axis
+    sample_rate  in hertz
+    channels     of the mixtures that it takes: 1 or 2
+    transform    of its spectra; None for models of waveforms: losses then take waveforms alone
+    segment      the lengths that it takes
+
+    `__call__` separates [batch, channel, time]. `Stems.wave` is as long as the mixture, or ends
+    with the last whole frame where the original does: an engine then inverts `Stems.spec` itself.
+    With `train`, collections other than "params" may be updated, and a "dropout" key is given.
+    """
+
+    sources: tuple[str, ...]
+    sample_rate: int
+    channels: int
+    transform: Transform | None
+    segment: Segment
+
+    def __call__(self, mix: Array, train: bool = False) -> Stems: ...
+
+
+# What a model may offer beyond `Separation`, and what is taken where it does not.
+OPTIONAL: dict[str, Any] = {
+    # key of POST_FILTERS: what its original does with the estimates; None: they are the stems
+    "post_filter": None,
+    # key of ENGINES: what runs it over a track
+    "engine": "chunked",
+    # key of separation.normalization.NORMALIZATIONS: statistics of the whole track that `__call__`
+    # takes as `statistics=`; given None it takes those of its mixture
+    "normalization": None,
+    # an InputStatistics
+    "input_statistics": None,
+    # exponent of the magnitudes that `Stems.spec` has and losses compare
+    "power": 1,
+}
+
+# Fields of a module that training sets, where the module has them: (axis that devices share, what
+# matrix products read).
+TRAINING_FIELDS = ("axis_name", "dtype")
+
+
+def optional(model, name: str) -> Any:
+    """An attribute of OPTIONAL, or its default."""
+    return getattr(model, name, OPTIONAL[name])
+
+
+def fields(make: Callable) -> dict[str, Any]:
+    """{argument: default} of an entry of MODELS, without linen's own."""
+    parameters = inspect.signature(make).parameters.values()
+    return {p.name: p.default for p in parameters if p.name not in ("parent", "name")}
+
+
+def example_mix(model, batch: int = 1) -> jax.ShapeDtypeStruct:
+    """The shape of the shortest mixture that a model takes, [batch, channel, time]."""
+    length = model.segment.fit(model.segment.least)
+    return jax.ShapeDtypeStruct((batch, model.channels, length), jnp.float32)
+
+
+def variable_shapes(model: nn.Module) -> dict:
+    """Shapes of a model's variables as a tree of ShapeDtypeStruct; nothing is computed."""
+
+    def init(key, mix):
+        return model.init(key, mix)
+
+    return jax.eval_shape(init, jax.random.key(0), example_mix(model))
