@@ -9,6 +9,7 @@ Wanted: the package with what training needs (`pip install '.[train]'`).
 import argparse
 import io
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,8 @@ def main(arguments=None) -> None:
     add("--model", default="demo", help="as separate.py --model; default: %(default)s")
     add("--out", type=Path, default=OUT, help="a PNG file; default: the README's picture")
     options = parser.parse_args(arguments)
+    if find_spec("PIL") is None:
+        parser.error("it draws with Pillow, which is not installed; pip install '.[train]'")
     mix, rate = audio.decode(options.track)
     stems = xumx_jax.load(options.model)(mix, rate)
     options.out.write_bytes(png(draw(mix, stems, rate)))

@@ -173,6 +173,9 @@ def table(rows) -> str:
 
 
 def escaped(cell: str) -> str:
-    """A cell in which nothing but code is markup."""
-    parts = cell.replace("|", "\\|").split("`")
-    return "`".join(p if i % 2 else p.replace("<", "&lt;") for i, p in enumerate(parts))
+    """A cell in which nothing but code is markup; code may hold a bar, which ends a cell."""
+    made = []
+    for number, part in enumerate(cell.split("`")):
+        part = part.replace("<", "&lt;").replace("|", "&#124;")
+        made.append(f"<code>{part}</code>" if number % 2 else part)
+    return "".join(made)
