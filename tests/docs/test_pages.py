@@ -148,3 +148,8 @@ def test_every_name_of_the_zoo_has_its_reason():
         rows = [line for line in text.read_text().splitlines() if line.startswith("| `")]
         named = {name for row in rows for name in re.findall(r"`([\w-]+)`", row.split("|")[1])}
         assert named == set(zoo.names())
+
+
+def test_the_glossary_is_in_order():
+    words = re.findall(r"^\*\*(.+?)\.\*\*", (DOCS / "glossary.md").read_text(), re.M)
+    assert len(words) > 60 and words == sorted(set(words), key=str.lower)
