@@ -11,7 +11,7 @@ Scores: MODEL_CARD.md. `:tiny` runs in seconds and learns little.
 from dataclasses import asdict, replace
 
 from configs.common import base, variant_of
-from pipelines.recipe import RECIPES
+from pipelines.mixing.recipe import RECIPES
 from xumx_jax.transforms.scales import band_edges
 
 

@@ -8,9 +8,10 @@ import pytest
 import scored_songs
 from scored_songs import RATE
 
-from pipelines import wav
 from pipelines.evaluation import scoring
 from pipelines.evaluation.waves import Waves
+from pipelines.tracks import wav
+from pipelines.tracks.track import whole
 from xumx_jax.errors import UserError
 
 SAMPLES = 2 * RATE + 100
@@ -33,7 +34,7 @@ def song(tmp_path_factory):
         waves["accompaniment"] = waves["drums"] + waves["bass"]
         for name, wave in waves.items():
             scored_songs.write(folder / kind / f"{name}.wav", wave[:, None], subtype="FLOAT")
-        files = [[wav.probe(folder / kind / f"{name}.wav")] for name in TARGETS]
+        files = [[whole(wav.probe(folder / kind / f"{name}.wav"))] for name in TARGETS]
         sides.append(Waves(files, 1, SAMPLES))
     return sides
 
