@@ -32,7 +32,7 @@ COLOURS = (
 def floors(project: dict) -> list[list[str]]:
     """The rooms of each floor, the highest first, from the contents of pyproject.toml."""
     contracts = project["tool"]["importlinter"]["contracts"]
-    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    (layers,) = (c["layers"] for c in contracts if c.get("containers") == ["xumx_jax"])
     rooms = [[room.strip() for room in layer.split("|")] for layer in layers]
     return [floor for floor in rooms if floor != ["__main__"]]
 

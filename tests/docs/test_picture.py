@@ -39,8 +39,8 @@ def test_the_floors_are_those_that_imports_are_checked_by():
 
 def test_floors_are_drawn_from_the_highest_down():
     make_floors = docs_module("make_floors")
-    layers = {"type": "layers", "layers": ["__main__", "cli", "evaluation | training"]}
-    contracts = [{"type": "forbidden"}, layers]
+    layers = {"containers": ["xumx_jax"], "layers": ["__main__", "cli", "evaluation | training"]}
+    contracts = [{"containers": ["pipelines"], "layers": ["tracks"]}, {}, layers]
     rooms = make_floors.floors({"tool": {"importlinter": {"contracts": contracts}}})
     assert rooms == [["cli"], ["evaluation", "training"]]
     picture = make_floors.draw(rooms)
