@@ -16,6 +16,7 @@ import scored_songs
 import soundfile
 import stem_files
 from scored_songs import RATE, SOURCES
+from shared_files import needs, shared
 
 from pipelines.evaluation import command, work
 from pipelines.tracks import musdb_stems
@@ -24,7 +25,7 @@ from xumx_jax.models import build
 from xumx_jax.weights import store
 
 ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT.parent / "shared" / "data" / "musdb18-7-sample"
+SAMPLE = "musdb18-7-sample"
 ARGUMENTS = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
 
 
@@ -147,6 +148,7 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
     assert run(*options)[0] == 0 and len(separated) == 5
 
 
+@pytest.mark.slow
 def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     options = ["--model", "IRM2", "--root", songs, "--evaldir", tmp_path, "--metrics", "sdr"]
     process = start(*options, TMPDIR=str(tmp_path))
@@ -161,6 +163,7 @@ def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     assert before and all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_no_temporary_files(tmp_path):
     long = scored_songs.make(tmp_path, ["long"], samples=400 * RATE)
     scratch = tmp_path / "scratch"
@@ -530,8 +533,9 @@ def test_a_failed_model_on_one_track(run, songs, tmp_path, monkeypatch):
     assert (status, err) == (1, "evaluate: error: two: RESOURCE_EXHAUSTED: out of memory\n")
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="needs the real clip")
+@pytest.mark.slow
+@needs(SAMPLE)
 def test_the_real_clip(run, tmp_path):
-    status, told, err = run("--model", "demo", "--root", SAMPLE, "--subset", "train")
+    status, told, err = run("--model", "demo", "--root", shared(SAMPLE), "--subset", "train")
     assert status == 0, err
     assert told.startswith("Music Delta - 80s Rock: SDR vocals 4.88, drums 9.47, bass 6.80")

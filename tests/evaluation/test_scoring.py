@@ -89,7 +89,7 @@ def test_accompaniment_without_vocals_is_a_target_like_any_other():
 def silent(song, tmp_path):
     """`silent(rows) -> references` of which these are silent."""
     scored_songs.write(tmp_path / "silence.wav", np.zeros((SAMPLES, 1)))
-    nothing = [wav.probe(tmp_path / "silence.wav")]
+    nothing = [whole(wav.probe(tmp_path / "silence.wav"))]
 
     def make(*rows):
         sums = [nothing if row in rows else files for row, files in enumerate(song[0].sums)]

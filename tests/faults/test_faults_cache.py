@@ -158,10 +158,11 @@ def start(code, tmp_path, **more):
     )
 
 
+@pytest.mark.slow
 def test_row_27_one_download_for_two_processes(server, tmp_path):
     server.seconds = 2
     code = (
-        "from dataclasses import replace; from xumx_jax import zoo; "
+        "from dataclasses import replace; from xumx_jax.weights import zoo; "
         "from xumx_jax.weights.published import File\n"
         f"file = File({server.url!r}, 'sha256:{server.sha}')\n"
         f"zoo.PUBLISHED[{NAME!r}] = replace(zoo.PUBLISHED[{NAME!r}], files={{'': file}})\n"
@@ -181,6 +182,7 @@ def test_row_27_one_download_for_two_processes(server, tmp_path):
     assert cached(tmp_path) == ["x-umx.h5", "x-umx.safetensors"]
 
 
+@pytest.mark.slow
 def test_row_27_compiled_code(tmp_path):
     """What another process has half written, or left so, is compiled again."""
     code = (

@@ -110,6 +110,7 @@ def test_options_reach_the_separator(model):
     assert (made.post["softmask"], made.post["alpha"], made.post["niter"]) == (True, 1.5, 1)
 
 
+@pytest.mark.slow
 def test_works_in_a_process_that_the_application_forks(model, track, tmp_path):
     out = tmp_path / "mix.flac"
     subprocess.run(

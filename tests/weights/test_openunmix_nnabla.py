@@ -133,9 +133,9 @@ def test_its_filter_is_norberts_however_it_is_stored(tmp_path):
     load.convert(folder, tmp_path / "umx.safetensors")
     module, variables, _ = load.load_module(tmp_path / "umx.safetensors")
     usual = {"epsilon", "difference"}  # of Open-Unmix in PyTorch
-    assert not usual & set(Separator(module, variables).post)
+    assert not usual & set(Separator(module, variables).wiener_options)
     plain = module.clone(filter=None)
-    assert usual <= set(Separator(plain, variables).post)
+    assert usual <= set(Separator(plain, variables).wiener_options)
 
 
 def test_other_files_are_refused_by_name(tmp_path):

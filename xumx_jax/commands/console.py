@@ -36,7 +36,8 @@ def print_any_name():
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it anyway
+        # as stderr has it anyway
+        sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def say_error(error: BaseException, debug: bool = False, prefix: str = ""):

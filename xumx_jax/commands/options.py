@@ -1,5 +1,7 @@
 """Options that several commands share: how a model is applied, and on which device."""
 
+from typing import Any
+
 from xumx_jax.runtime import DEVICES
 
 
@@ -53,7 +55,7 @@ def separator_options(options) -> dict:
     """What was given, as arguments of a Separator. Raises UserError on what makes no sense."""
     from xumx_jax.separation.options import check_options
 
-    made = dict(
+    made: dict[str, Any] = dict(
         niter=options.niter,
         softmask=options.softmask,
         alpha=options.alpha,
