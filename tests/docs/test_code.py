@@ -12,6 +12,8 @@ from documentation import run
 import xumx_jax
 from xumx_jax.weights import store
 
+pytestmark = pytest.mark.slow
+
 SMALL = dict(hidden_size=8, n_fft=512, hop=128, layers=1)
 RATE = 44_100
 

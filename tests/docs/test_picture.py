@@ -4,12 +4,14 @@ import tomllib
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 from documentation import DOCS, ROOT, docs_module
 from PIL import Image
 
 make_picture = docs_module("make_picture")
 
 
+@pytest.mark.slow
 def test_the_picture_is_what_the_command_draws(tmp_path, capsys):
     make_picture.main(["--out", str(tmp_path / "a.png")])
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'a.png'}: ")

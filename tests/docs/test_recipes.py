@@ -9,6 +9,8 @@ from documentation import add_modules, run
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def restored():

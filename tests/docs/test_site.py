@@ -8,6 +8,7 @@ import pytest
 from documentation import ROOT, docs_module
 
 pytest.importorskip("mkdocs", reason="wanted: pip install '.[docs]'")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
