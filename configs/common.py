@@ -8,7 +8,7 @@ from dataclasses import asdict
 from ml_collections import ConfigDict, config_dict
 
 from pipelines.datasets import DATASETS, options_of
-from pipelines.recipe import Recipe
+from pipelines.mixing.recipe import Recipe
 from xumx_jax.errors import UserError
 from xumx_jax.losses import LOSSES
 

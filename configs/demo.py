@@ -11,7 +11,7 @@ and twice the transform, so the weights are used at 44.1 kHz as they are (`expor
 from dataclasses import asdict, replace
 
 from configs.common import base, variant_of
-from pipelines.recipe import RECIPES
+from pipelines.mixing.recipe import RECIPES
 from xumx_jax.transforms.scales import band_edges
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import wav
 from pipelines.datasets import stems_folder
 from pipelines.evaluation.song import Song
 from pipelines.evaluation.tracks import ACCOMPANIMENT
 from pipelines.evaluation.waves import Waves
+from pipelines.tracks import wav
 from xumx_jax import audio, files
 from xumx_jax.errors import UserError
 from xumx_jax.weights import store

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from pipelines import wav
-from pipelines.datasets import index, stems_folder
+from pipelines.datasets import stems_folder
 from pipelines.evaluation.tracks import MIXTURE, Data, Track
 from pipelines.evaluation.waves import Waves
-from pipelines.musdb_stems import STREAMS, stem_blocks
+from pipelines.tracks import opening as index
+from pipelines.tracks import wav
+from pipelines.tracks.musdb_stems import STREAMS, stem_blocks
 from xumx_jax.errors import UserError
 
 CHANNELS = 2

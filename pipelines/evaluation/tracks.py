@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipelines.datasets import index, stems_folder
-from pipelines.musdb_stems import STREAMS, SUFFIX
+from pipelines.datasets import stems_folder
+from pipelines.tracks import opening as index
+from pipelines.tracks.musdb_stems import STREAMS, SUFFIX
 from xumx_jax.errors import UserError
 from xumx_jax.weights import store
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines import wav
+from pipelines.tracks import wav
 
 BLOCK_SECONDS = 10.0
 

@@ -17,8 +17,8 @@ import soundfile
 import stem_files
 from scored_songs import RATE, SOURCES
 
-from pipelines import musdb_stems
 from pipelines.evaluation import command, work
+from pipelines.tracks import musdb_stems
 from xumx_jax.evaluation.scores import TrackScores
 from xumx_jax.models import build
 from xumx_jax.weights import store

@@ -8,9 +8,9 @@ import pytest
 import scored_songs
 from scored_songs import RATE
 
-from pipelines import wav
 from pipelines.evaluation import scoring
 from pipelines.evaluation.waves import Waves
+from pipelines.tracks import wav
 from xumx_jax.errors import UserError
 
 SAMPLES = 2 * RATE + 100

@@ -8,7 +8,7 @@ import stem_files
 
 from pipelines.evaluation import tracks
 from pipelines.evaluation.song import decode, opened
-from pipelines.musdb_stems import STREAMS, read_stems
+from pipelines.tracks.musdb_stems import STREAMS, read_stems
 from xumx_jax.errors import UserError
 
 

@@ -5,8 +5,8 @@ import pytest
 import scored_songs
 import soundfile
 
-from pipelines import wav
 from pipelines.evaluation import waves
+from pipelines.tracks import wav
 
 SAMPLES = 1000
 

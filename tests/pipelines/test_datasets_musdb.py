@@ -134,7 +134,7 @@ def test_two_at_once_decode_each_file_once(stems, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "write_stems", lambda p, f: (written.append(p), write(p, f)))
     paths = sorted((stems / "train").iterdir())
     cache = tmp_path / "c"
-    (cache / "0123.part" / "left over").mkdir(parents=True)
+    (cache / ".0123.part" / "left over").mkdir(parents=True)
     threads = [threading.Thread(target=decode_all, args=(paths, cache)) for _ in range(3)]
     for thread in threads:
         thread.start()

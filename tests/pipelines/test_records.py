@@ -10,11 +10,15 @@ import pytest
 import soundfile
 
 from pipelines.datasets import open_data
-from pipelines.datasets.records import open_records
 from pipelines.loader import Loader
-from pipelines.pieces import pieces
-from pipelines.recipe import Recipe
+from pipelines.mixing.recipe import Recipe
+from pipelines.validation import pieces
 from xumx_jax.errors import UserError
+
+
+def open_records(root, targets, rate, channels):
+    return open_data("records", root, targets, rate, channels, {})
+
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("bass", "drums", "other", "vocals")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import cache_folder
 from xumx_jax.weights import converters, download, store
@@ -92,7 +93,7 @@ def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> 
     info = {
         **model.info,
         "url": " ".join(file.url for file in published.files.values()),
-        "sha256": [download.digest_of(place, "sha256") for place in places.values()],
+        "sha256": [files.digest(place) for place in places.values()],
         "licence": published.licence,
         "score": published.score,
     }

@@ -6,7 +6,7 @@ import threading
 import jax.numpy as jnp
 import numpy as np
 
-from pipelines.memory import Recycler
+from pipelines.batch_memory import Recycler
 
 
 def address(array):

@@ -1,32 +1,18 @@
-"""A data set as the loader sees it: clips of sources, read at any position from many threads."""
+"""A split as the loader sees it: clips of sources, read at any position from many threads."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from pipelines import wav
+from pipelines.tracks.track import Clip, Part, length
 
 
 @dataclass(frozen=True)
-class Part:
-    """`samples` of a file from sample `start` on, added (sign 1) or subtracted (-1)."""
-
-    file: wav.File
-    sign: int
-    start: int
-    samples: int
-
-
-# The sum of its parts; without any it is silence.
-Clip = tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class Set:
-    """Random access to the tracks of a data set. `pipelines/datasets` opens them.
+class Tracks:
+    """Random access to the tracks of a split. `pipelines.datasets` opens them.
 
     names     of the tracks (not aligned: of the first source's clips)
     sources   of the data: first those that the model knows, in its order, then the others
@@ -35,6 +21,7 @@ class Set:
     mixtures  [track], empty where the data has no mixture of its own: then it is the sum
     aligned   track t of every source is the same piece of music
     skipped   (name, why) of what could not be used
+    identity  what identifies the data, where it is not names, sizes and times of files
     """
 
     root: Path
@@ -46,7 +33,8 @@ class Set:
     clips: tuple[tuple[Clip, ...], ...]
     mixtures: tuple[Clip, ...] = ()
     aligned: bool = True
-    skipped: tuple[tuple[str, str], ...] = field(default=())
+    skipped: tuple[tuple[str, str], ...] = ()
+    identity: str = ""
 
     @cached_property
     def counts(self) -> list[int]:
@@ -63,13 +51,13 @@ class Set:
         """Samples of each mixture: those of its longest stem, or of its shortest if not aligned."""
         if not self.aligned:
             tracks = range(max(self.counts))
-            return [min(_length(clip) for clip in self._beside(track)) for track in tracks]
+            return [min(length(clip) for clip in self._beside(track)) for track in tracks]
         rows = [*self.clips, self.mixtures] if self.mixtures else self.clips
-        return [max(map(_length, clips)) for clips in zip(*rows, strict=True)]
+        return [max(map(length, clips)) for clips in zip(*rows, strict=True)]
 
     def length(self, source: int, track: int) -> int:
         """Samples to choose excerpts from: the whole track where stems belong together."""
-        return self.track_lengths[track] if self.aligned else _length(self.clips[source][track])
+        return self.track_lengths[track] if self.aligned else length(self.clips[source][track])
 
     def read_into(self, source: int, track: int, start: int, out: np.ndarray) -> None:
         """Fill `out` [time, channel] from sample `start` on, with silence beyond the end.
@@ -95,20 +83,14 @@ class Set:
 
     @cached_property
     def _digest(self) -> str:
+        if self.identity:
+            return hashlib.sha256(f"{self.identity} {self.sources}".encode()).hexdigest()
         state = hashlib.sha256()
         state.update(repr((self.rate, self.channels, self.sources, self.aligned)).encode())
         for row in (*self.clips, self.mixtures):
             for clip in row:
-                # Two names are what identifies a file: the data may move, or lie in a cache.
-                state.update(
-                    repr(
-                        [
-                            (p.file.path.parts[-2:], p.file.size, p.file.changed)
-                            + (p.sign, p.start, p.samples)
-                            for p in clip
-                        ]
-                    ).encode()
-                )
+                parts = [(*p.file.identity, p.sign, p.start, p.samples) for p in clip]
+                state.update(repr(parts).encode())
         return state.hexdigest()
 
     def fingerprint(self) -> str:
@@ -116,12 +98,8 @@ class Set:
         return self._digest
 
 
-def _length(clip: Clip) -> int:
-    return max((part.samples for part in clip), default=0)
-
-
 def _is_integer(clip: Clip) -> bool:
-    return not clip or (len(clip) == 1 and clip[0].sign == 1 and clip[0].file.offset is not None)
+    return not clip or (len(clip) == 1 and clip[0].sign == 1 and clip[0].file.integer)
 
 
 def _fill(clip: Clip, start: int, out: np.ndarray) -> None:
@@ -139,5 +117,5 @@ def _fill(clip: Clip, start: int, out: np.ndarray) -> None:
 
 def _fill_part(part: Part, start: int, out: np.ndarray) -> None:
     count = max(0, min(len(out), part.samples - start))
-    wav.read_into(part.file, part.start + start, out[:count])
+    part.file.read_into(part.start + start, out[:count])
     out[count:] = 0

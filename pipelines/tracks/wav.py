@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 SUFFIXES = (".wav", ".flac")
@@ -37,6 +38,42 @@ class File:
     size: int
     changed: int
 
+    @property
+    def integer(self) -> bool:
+        """Whether it can be read as the int16 that lies in it."""
+        return self.offset is not None
+
+    @property
+    def identity(self) -> tuple:
+        """What tells it from other files: two names, for the data may move, or lie in a cache."""
+        return self.path.parts[-2:], self.size, self.changed
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        return files.digest(self.path)
+
+    def read_into(self, start: int, out: np.ndarray) -> None:
+        """Fill `out` [time, channel] from sample `start` on; all of it must lie within the file.
+
+        `out` is C-contiguous: int16 for `integer` files only, or float32 at full scale 1. A mono
+        file goes to every channel. Raises UserError if the file is no longer what was probed.
+        """
+        if not len(out):
+            return
+        if out.dtype == np.float32 and self.offset is not None:
+            integers = np.empty((len(out), self.channels), np.int16)
+            _read_pcm16(self, start, integers)
+            np.multiply(integers, np.float32(1 / FULL_SCALE), out=out)
+            return
+        fill = _read_pcm16 if out.dtype == np.int16 else _decode
+        if out.shape[1] == self.channels:
+            fill(self, start, out)
+        else:
+            mono = np.empty((len(out), self.channels), out.dtype)
+            fill(self, start, mono)
+            out[:] = mono
+
 
 def probe(path) -> File:
     """Read a file's header. Raises UserError if it is not audio or shorter than it says."""
@@ -57,28 +94,6 @@ def probe(path) -> File:
     except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be read as audio ({_line(error)})") from error
     return File(path, *found, status.st_size, status.st_mtime_ns)
-
-
-def read_into(file: File, start: int, out: np.ndarray) -> None:
-    """Fill `out` [time, channel] from sample `start` on; all of it must lie within the file.
-
-    `out` is C-contiguous: int16 for files with an `offset` only, or float32 at full scale 1. A mono
-    file goes to every channel. Raises UserError if the file is no longer what was probed.
-    """
-    if not len(out):
-        return
-    if out.dtype == np.float32 and file.offset is not None:
-        integers = np.empty((len(out), file.channels), np.int16)
-        _read_pcm16(file, start, integers)
-        np.multiply(integers, np.float32(1 / FULL_SCALE), out=out)
-        return
-    fill = _read_pcm16 if out.dtype == np.int16 else _decode
-    if out.shape[1] == file.channels:
-        fill(file, start, out)
-    else:
-        mono = np.empty((len(out), file.channels), out.dtype)
-        fill(file, start, mono)
-        out[:] = mono
 
 
 def _riff(path, file, size) -> tuple[int, int, int, int] | None:

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from track_folders import LENGTHS, SOURCES, excerpt, opened, write
 
-from pipelines.pieces import cut, pieces
+from pipelines.validation import cut, pieces
 
 
 def joined(found):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipelines import wav
-from pipelines.sets import Part, Set
+from pipelines.tracks import wav
+from pipelines.tracks.random_access import Tracks
+from pipelines.tracks.track import Part
 from xumx_jax.errors import UserError
 
 RATE = 8000
@@ -37,7 +38,7 @@ def clip(*paths, sign=1):
 def make(root, clips, sources=("bass", "drums"), **more):
     names = tuple(f"song{track}" for track in range(len(clips[0])))
     mixing = np.eye(len(sources), dtype=np.float32)
-    return Set(root, names, sources, mixing, RATE, 2, clips, **more)
+    return Tracks(root, names, sources, mixing, RATE, 2, clips, **more)
 
 
 def read(data, source, track, start, samples, dtype=np.float32):
