@@ -14,6 +14,7 @@ from xumx_jax.commands.console import (
     print_any_name,
     say,
     say_error,
+    shown_log,
 )
 from xumx_jax.errors import UserError
 
@@ -36,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parser().parse_args(arguments)
         debug = options.debug
-        return options.run(options)
+        with shown_log():
+            return options.run(options)
     except UserError as error:
         say_error(error, debug)
         return USER_ERROR
