@@ -106,3 +106,37 @@ def choose_device(device: str) -> None:
         f"--device {device}: JAX finds no {device.upper()} here{reason}; "
         f"wanted --device auto{extra}"
     )
+
+
+def devices(device: str = "auto") -> tuple:
+    """JAX's devices of a kind, one of DEVICES, in this process; "auto" is JAX's own choice.
+
+    Raises UserError if there are none.
+    """
+    import jax
+
+    if device not in DEVICES:
+        raise UserError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
+    if device == "auto":
+        return tuple(jax.local_devices())
+    reasons = []
+    for backend in {"gpu": ("cuda", "rocm")}.get(device, (device,)):
+        try:
+            return tuple(jax.local_devices(backend=backend))
+        except (RuntimeError, AssertionError) as error:
+            reasons += str(error).splitlines()[:1]
+    raise UserError(f"device {device!r}: JAX finds none here ({'; '.join(reasons)}); wanted auto")
+
+
+_started: list[int] = []
+
+
+def check_not_forked() -> None:
+    """Raise UserError in a process that was forked after JAX had computed: it would hang."""
+    if not _started:
+        _started.append(os.getpid())
+    elif _started[0] != os.getpid():
+        raise UserError(
+            "this process was forked after JAX had started, where JAX hangs; start it with "
+            "multiprocessing's spawn, or separate before the fork"
+        )

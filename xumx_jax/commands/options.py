@@ -113,7 +113,8 @@ def add_separation(group) -> None:
         "--overlap",
         type=float,
         metavar="R",
-        help="what chunks share with their neighbours, 0 <= R < 1; default: 0.25",
+        help="what chunks share with their neighbours, 0 <= R < 1, beside --chunk-seconds or "
+        "--batch; default: 0.25",
     )
     option(
         "--batch",
@@ -127,17 +128,14 @@ def separator_options(options) -> dict:
     """What was given, as arguments of a Separator. Raises UserError on what makes no sense."""
     from xumx_jax.separation.options import check_options
 
-    chunk_seconds, overlap = options.chunk_seconds, options.overlap
-    if overlap and chunk_seconds is None and options.batch is None:
-        chunk_seconds = 60.0
     made = dict(
         niter=options.niter,
         softmask=options.softmask,
         alpha=options.alpha,
         logit=options.logit,
         wiener_frames=options.wiener_frames,
-        chunk_seconds=chunk_seconds,
-        overlap=0.25 if overlap is None else overlap,
+        chunk_seconds=options.chunk_seconds,
+        overlap=options.overlap,
         batch=options.batch,
         shifts=options.shifts,
         seed=options.seed,

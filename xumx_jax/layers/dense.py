@@ -63,6 +63,16 @@ def contract(subscripts: str, x: Array, y: Array, dtype) -> Array:
     )
 
 
+def matmul(x: Array, y: Array, dtype: str = "float32") -> Array:
+    """`jnp.matmul` of operands in `dtype`, one of DTYPES, summed in float32."""
+    return jnp.matmul(
+        x.astype(operand(dtype)),
+        y.astype(operand(dtype)),
+        precision=lax.Precision.DEFAULT if dtype == "tf32" else PRECISION,
+        preferred_element_type=jnp.float32,
+    )
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _product(dtype: str, x: Array, kernel: Array) -> Array:
     return contract("...ri,...io->...ro", x, kernel, dtype)

@@ -57,8 +57,8 @@ class Ensemble:
         ]
         for block in streams.mean_of(stems, self.weights):
             yield dict(zip(self.sources, block, strict=True))
-        if tidy.taken:  # of none the members tell
-            tidy.tell()
+        if tidy.samples:  # of none the members tell
+            tidy.warn()
 
     def _stacked(self, stream):
         for block in stream:

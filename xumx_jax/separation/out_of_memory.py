@@ -13,7 +13,7 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, JaxRuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
-def tell(what: str) -> None:
+def warn(what: str) -> None:
     """Warn that a smaller step is taken; `what` says which."""
     warn(f"the device has too little memory: going on with {what}")
 
@@ -29,5 +29,5 @@ def fall_back_to_cpu(devices, allowed: bool, least: str):
             f"the device has too little memory even for {least}; wanted a device with more, or the "
             "CPU (--device cpu)"
         )
-    tell(f"{least} on the CPU")
+    warn(f"{least} on the CPU")
     return cpu

@@ -1,13 +1,10 @@
 """Weights of other programs -> our variables. A kind of weights is a name map in KINDS."""
 
 import re
-from functools import partial
-
-import jax
-import jax.numpy as jnp
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
+from xumx_jax.models.interface import variable_shapes
 from xumx_jax.weights.converters import openunmix, rules, umx
 from xumx_jax.weights.converters.readers import Weights
 from xumx_jax.weights.store import Loaded
@@ -64,8 +61,7 @@ def strip(tensors: dict, anchor: str) -> dict:
 def shapes(model: str, arguments: dict) -> dict:
     """Shapes of the variables of a model, as a tree of ShapeDtypeStruct; nothing is computed."""
     module = build(model, **arguments)
-    mix = jax.ShapeDtypeStruct((1, module.channels, 2 * module.n_fft), jnp.float32)
     try:
-        return jax.eval_shape(partial(module.init, train=False), jax.random.key(0), mix)
+        return variable_shapes(module)
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"sizes that make no model: {arguments}") from error
