@@ -49,8 +49,8 @@ DATASETS = {
     "records": open_records,
 }
 
-# Options that may change from one start of a run to the next: they do not change what is read.
-FREE_OPTIONS = {"musdb": ("cache",), "generated": ("cache", "processes")}
+# Options that may change from one start of a run to the next: training reads the same.
+FREE_OPTIONS = {"musdb": ("cache",), "generated": ("cache", "processes", "test_songs")}
 
 # How examples are mixed where a recipe leaves it open: as the data set is meant.
 RECIPES = {

@@ -27,6 +27,8 @@ def open_musdb(
     `valid_tracks` are the names of the tracks held out of train/: "musdb" for the 14 of the musdb
     package, "" for none. Without a root the preview of 7 s per track is downloaded into the cache.
     """
+    if request.split not in folders.SUBSETS:
+        return None
     cache = cache_folder(cache)
     details = musdb_index()
     if not root:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from pipelines.evaluation import estimates, protocol, scoring, systems, tracks
+from pipelines import datasets
+from pipelines.evaluation import estimates, protocol, scoring, systems
+from pipelines.evaluation.data import choose, find, open_dataset
 from pipelines.evaluation.work import Work
+from pipelines.tracks.split import Split
 from xumx_jax import metrics
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.report import write_report
@@ -22,10 +25,10 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
     names = [options.model, *names] if options.model else names
     if not (names or options.estimates):
         return None, published
-    if not options.root:
+    if not (options.root or options.dataset):
         raise UserError(f"no data to evaluate {', '.join(names)} on; wanted --root")
-    data = tracks.find(options.root, options.subset, options.is_wav)
-    chosen = tracks.choose(data, options.track, options.limit)
+    data = _data(options)
+    chosen = choose(data, options.track, options.limit)
     for target in options.targets:
         if target not in data.targets:
             raise UserError(f"unknown target {target!r}; {data.root} has {', '.join(data.targets)}")
@@ -45,6 +48,16 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
     folders = {label: evaldir / path for label, path in inner.items()}
     outdirs = {label: outdir / path for label, path in inner.items()} if outdir else {}
     return Work(data, chosen, made, wanted, folders, outdirs, options.overwrite), published
+
+
+def _data(options) -> Split:
+    """The tracks to evaluate on: of a data set that was named, or else as they are found."""
+    if not options.dataset:
+        return find(options.root, options.subset, options.is_wav)
+    given = datasets.parse_options(options.dataset, options.dataset_option)
+    if options.is_wav:
+        given["is_wav"] = True
+    return open_dataset(options.dataset, options.root, options.subset, options.targets, given)
 
 
 def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str]]:
@@ -134,7 +147,7 @@ def _check_pairs(made, wanted: scoring.Settings) -> None:
             )
 
 
-def _check_outdir(outdir: Path, data: tracks.Data, made) -> None:
+def _check_outdir(outdir: Path, data: Split, made) -> None:
     """Raises UserError if there are no estimates to write, or they would replace the tracks."""
     if all(system.separate is None for system in made):
         raise UserError("--outdir has no use without a model; the estimates stay where they are")

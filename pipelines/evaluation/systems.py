@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.datasets import stems_folder
 from pipelines.evaluation import estimates
 from pipelines.evaluation.song import Song
-from pipelines.evaluation.tracks import ACCOMPANIMENT, VOCALS, Data, Track, in_order
+from pipelines.tracks import folders
+from pipelines.tracks.split import Split
+from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Track, in_order
+from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.weights import store
 
@@ -38,11 +40,11 @@ class System:
     separate: Separate | None = None
     folder: Path | None = None
 
-    def place(self, data: Data, track: Track) -> Path:
+    def place(self, data: Split, track: Track) -> Path:
         """Where a track's estimates lie, of a system that has them."""
         return estimates.place(self.folder, data.subset, track.name)
 
-    def digest_of(self, data: Data, track: Track) -> str:
+    def digest_of(self, data: Split, track: Track) -> str:
         """SHA-256 of what makes a track's estimates, which may be the estimates themselves.
 
         Raises UserError naming those that are missing.
@@ -54,7 +56,7 @@ class System:
         )
         state = hashlib.sha256()
         for target, paths in found.items():
-            state.update(f"{target} {[store.digest(path) for path in paths]}\n".encode())
+            state.update(f"{target} {[files.digest(path) for path in paths]}\n".encode())
         return state.hexdigest()
 
 
@@ -77,14 +79,14 @@ def label_of(name: str) -> tuple[str, str]:
     return stem or path.resolve().name, name
 
 
-def oracle(label: str, name: str, data: Data, targets: Sequence[str]) -> System:
+def oracle(label: str, name: str, data: Split, targets: Sequence[str]) -> System:
     """An oracle, told the true sources, or a baseline."""
     from xumx_jax.evaluation.oracles import ORACLES
 
     function = ORACLES[name]
 
     def separate(song, progress):
-        sources = tuple(song.files)
+        sources = tuple(song.stems)
         found = function(song.mix(), song.waves(sources), song.rate, sources)
         return dict(zip(sources, np.asarray(found), strict=True))
 
@@ -92,7 +94,7 @@ def oracle(label: str, name: str, data: Data, targets: Sequence[str]) -> System:
     return System(label, name, {}, chosen, f"oracle {name}", separate)
 
 
-def model(label: str, name: str, data: Data, targets: Sequence[str], options: dict) -> System:
+def model(label: str, name: str, data: Split, targets: Sequence[str], options: dict) -> System:
     """A model of the zoo or of a path, loaded. Raises UserError with one line."""
     from flax.traverse_util import flatten_dict
 
@@ -125,7 +127,7 @@ def model(label: str, name: str, data: Data, targets: Sequence[str], options: di
     return System(label, name, options, _chosen(targets, known, own, name), digest, separate)
 
 
-def folder(label: str, path: Path, data: Data, tracks, targets: Sequence[str]) -> System:
+def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) -> System:
     """Estimates that another program has left: PATH/<subset>/<track>/<target>.wav."""
     path = path.expanduser()
     if not path.is_dir():
@@ -134,7 +136,7 @@ def folder(label: str, path: Path, data: Data, tracks, targets: Sequence[str]) -
         target
         for track in tracks
         for target in data.targets
-        if stems_folder.find_stem(estimates.place(path, data.subset, track.name), target)
+        if folders.find_stem(estimates.place(path, data.subset, track.name), target)
     }
     if not found:
         raise UserError(

@@ -59,10 +59,10 @@ def open_tracks(
 ) -> Tracks:
     """Index the files of a split -> random access to its tracks, sources ordered for a model.
 
-    `known` are the sources of another split of the data, which this one has to have as well. A track
-    is left out if a file of it is missing or damaged, has another rate or other channels, or another
-    length than the others. Raises UserError if there are no tracks or none is left, or if more than
-    the share `max_skipped` was left out.
+    `known` are the sources of another split of the data, which this one has to have as well. A
+    track is left out if a file of it is missing or damaged, has another rate or other channels, or
+    another length than the others. Raises UserError if there are no tracks or none is left, or if
+    more than the share `max_skipped` was left out.
     """
     folder = split.folder
     if split.clips is not None:
@@ -144,10 +144,8 @@ def _fitting(file, rate: int | None, channels: int):
     return file
 
 
-def _open_track(
-    track: Track, sources, rate, channels, need_mixture
-) -> tuple[tuple[Clip, ...], Clip]:
-    """The clips of these sources, and of the mixture: no parts if there is none."""
+def _open_track(track: Track, sources, rate, channels, need_mixture):
+    """(clips of these sources, clip of the mixture), that without parts if there is none."""
     if track.fault:
         raise UserError(track.fault)
     if need_mixture and track.mixture is None:

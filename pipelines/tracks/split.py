@@ -41,7 +41,7 @@ class Request:
         return root
 
     def folder(self, root: Path) -> Path | None:
-        """The folder of the split, None if there is none. In evaluation raises UserError instead."""
+        """The folder of the split; if there is none, None to train, UserError to evaluate."""
         if self.training:
             return folders.split_for_training(root, self.split)
         return folders.split_for_evaluation(root, self.split)

@@ -18,8 +18,8 @@ ORDER = ("vocals", "drums", "bass", "other")  # of columns; what else there is c
 class Part:
     """`samples` of a file from sample `start` on, added (sign 1) or subtracted (-1).
 
-    `file` is a `wav.File`, or what reads like one. A path stands for the whole of a file that nobody
-    has looked at yet; `samples` is not known then.
+    `file` is a `wav.File`, or what reads like one. A path stands for the whole of a file that has
+    not been probed yet; `samples` is not known then.
     """
 
     file: Any
@@ -80,9 +80,11 @@ class Track:
         """SHA-256 of its music, by which other music of the same name is told: 1 s per GB."""
         if self.files:
             return files.digest_of_all((file.name, file) for file in self.files)
-        digest_of = cache(
-            lambda file: files.digest(file) if isinstance(file, Path) else file.digest
-        )
+
+        @cache
+        def digest_of(file) -> str:
+            return files.digest(file) if isinstance(file, Path) else file.digest
+
         state = hashlib.sha256()
         for name, clip in (*self.stems.items(), (MIXTURE, self.mixture or ())):
             for part in clip:

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import scored_songs
 
-from pipelines.evaluation import systems, tracks
+from pipelines.evaluation import systems
+from pipelines.evaluation.data import find
 from pipelines.evaluation.song import opened
 from xumx_jax.errors import UserError
 
 
 @pytest.fixture
 def data(tmp_path):
-    return tracks.find(scored_songs.make(tmp_path / "songs", ["one"], samples=500), "test")
+    return find(scored_songs.make(tmp_path / "songs", ["one"], samples=500), "test")
 
 
 @pytest.mark.parametrize(

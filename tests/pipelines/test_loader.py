@@ -36,9 +36,8 @@ def pools(tracks):
 
 
 def replace_set(tracks, **changes):
-    return Tracks(
-        **{**{name: getattr(tracks, name) for name in Tracks.__dataclass_fields__}, **changes}
-    )
+    fields = {name: getattr(tracks, name) for name in Tracks.__dataclass_fields__}
+    return Tracks(**{**fields, **changes})
 
 
 def batches(tracks, count=None, recipe=RECIPES["demo"], batch=4, samples=SAMPLES, **options):
