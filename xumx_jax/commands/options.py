@@ -41,24 +41,22 @@ def _parse(text):
 
 
 def load(given, options: dict):
-    """Load what `parse` found -> (Separator or Ensemble, what is known of each model).
+    """Load what `parse_models` found -> (separator, what is known of each model).
 
     `options` are the Separator's. Raises UserError.
     """
-    from xumx_jax.separation.separator import Separator
-    from xumx_jax.weights.load import load_module
+    from xumx_jax.separation.bag import separator_of
+    from xumx_jax.weights.bag import joined
+    from xumx_jax.weights.load import load_bag
 
-    members, infos = [], []
-    for name, weight in given:
-        module, variables, info = load_module(name)
-        members.append((Separator(module, variables, **options), weight))
-        infos.append({**info, "name": name, "weight": weight})
-    if len(members) == 1:
-        return members[0][0], infos
-
-    from xumx_jax.separation.bag import Ensemble
-
-    return Ensemble(members), infos
+    bags = [load_bag(name) for name, _ in given]
+    infos = []
+    for (name, weight), bag in zip(given, bags, strict=True):
+        first = bag.members[0]
+        more = {"model": first.name, "args": first.args, "name": name, "weight": weight}
+        infos.append({**first.info, **more})
+    whole = joined(bags, [weight for _, weight in given])
+    return separator_of(whole, **options), infos
 
 
 def describe(infos) -> tuple[str, str]:

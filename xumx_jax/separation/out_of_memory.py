@@ -3,7 +3,8 @@
 import jax
 from jax.errors import JaxRuntimeError
 
-from xumx_jax.errors import UserError, warn
+from xumx_jax import errors
+from xumx_jax.errors import UserError
 
 _SIGNS = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
 
@@ -15,7 +16,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def warn(what: str) -> None:
     """Warn that a smaller step is taken; `what` says which."""
-    warn(f"the device has too little memory: going on with {what}")
+    errors.warn(f"the device has too little memory: going on with {what}")
 
 
 def fall_back_to_cpu(devices, allowed: bool, least: str):
