@@ -124,16 +124,20 @@ def locked(path: Path, waiting: Callable[[], object] | None = lambda: None) -> I
     `waiting()` is called before this process has to wait; None raises BlockingIOError instead.
     Where there are no locks (Windows, some network drives) nobody waits.
     """
+    number = None
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     else:
-        number = os.open(path, os.O_RDONLY)
+        with suppress(OSError):  # of a folder that may be written and not read; Windows
+            number = os.open(path, os.O_RDONLY)
     try:
-        _acquire(number, waiting)
+        if number is not None:
+            _acquire(number, waiting)
         yield
     finally:
-        os.close(number)
+        if number is not None:
+            os.close(number)
 
 
 def _acquire(number, waiting) -> None:

@@ -6,7 +6,7 @@ SHA-256 is written beside it after the first download (`<file>.sha256`, as `sha2
 and the file has to have it from then on.
 """
 
-import sys
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
@@ -16,6 +16,7 @@ from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.weights.published import File
 
+LOG = logging.getLogger(__name__)
 ATTEMPTS, PAUSE_SECONDS = 4, 1.0  # where the connection breaks off, and before each but the first
 DIGITS = {"sha1": 40, "sha256": 64}
 PIN, PART = "sha256", ".part"
@@ -23,11 +24,7 @@ PIN, PART = "sha256", ".part"
 
 def only_writer(lock: Path):
     """Hold a lock file: other processes that want it wait here, and then find the work done."""
-    return files.locked(lock, lambda: say(f"{lock.parent}: waiting for another process"))
-
-
-def say(line: str) -> None:
-    print(f"xumx: {line}", file=sys.stderr)
+    return files.locked(lock, lambda: LOG.warning("%s: waiting for another process", lock.parent))
 
 
 def get(
@@ -105,9 +102,10 @@ def pin(file: File, place: Path) -> None:
     found = files.digest(place, PIN)
     pin_of(place).write_text(f"{found}  {place.name}\n")
     if not file.digest:
-        say(
-            f"nobody has published a digest of {file.name}: its SHA-256, {found}, was written to "
-            f"{pin_of(place)} and is checked from now on"
+        LOG.warning(
+            "nobody has published a digest of %s: its SHA-256, %s, was written to %s and is "
+            "checked from now on",
+            *(file.name, found, pin_of(place)),
         )
 
 

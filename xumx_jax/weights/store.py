@@ -9,9 +9,9 @@ Orbax is slow to import and only folders need it, so it is imported where it is 
 
 import hashlib
 import json
+import logging
 import os
 import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ PARTIAL, OLD = ".partial-", ".old"  # what is being written, what is being repla
 
 
 @dataclass(frozen=True)
-class Loaded:
+class Member:
     """A model as stored: `build(name, **args)` makes the module, `variables` are numpy arrays."""
 
     name: str
@@ -249,7 +249,7 @@ def newest(workdir: str | Path) -> Path:
             verify(path)
             return path
         except CheckpointError as error:
-            print(f"xumx: skipped a damaged checkpoint: {error}", file=sys.stderr)
+            logging.getLogger(__name__).warning("skipped a damaged checkpoint: %s", error)
     raise CheckpointError(f"{steps}: no complete checkpoint in it")
 
 
@@ -275,7 +275,7 @@ def save_model(
     safetensors.write(path, variables, description, half)
 
 
-def load_model(path: str | Path) -> Loaded:
+def load_model(path: str | Path) -> Member:
     """Read a model: an Orbax folder, a training folder (its newest checkpoint), or `.safetensors`.
 
     `info["export"]` overrides arguments of the model, for those that training kept out of it.
@@ -295,4 +295,4 @@ def load_model(path: str | Path) -> Loaded:
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its description names no model") from error
     args = {key: tuple(v) if isinstance(v, list) else v for key, v in args.items()}
-    return Loaded(name, args, variables, info)
+    return Member(name, args, variables, info)

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from xumx_jax import runtime
-from xumx_jax.commands import weighted
+from xumx_jax.commands import options
 from xumx_jax.errors import UserError
 
 
@@ -26,18 +26,18 @@ from xumx_jax.errors import UserError
 def test_names_paths_and_weights(tmp_path, monkeypatch, given, found):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there:2").touch()
-    assert weighted.parse(given) == found
+    assert options.parse_models(given) == found
 
 
 @pytest.mark.parametrize("text", ["umx:0", "umx:-1", "umx:1e999"])
 def test_weights_that_make_no_sense(text):
     with pytest.raises(UserError, match=f"--model {text}: the weight is .*; wanted a positive"):
-        weighted.parse([text])
+        options.parse_models([text])
 
 
 def test_a_line_about_models_and_device():
     infos = [{"name": None, "path": "/x/umxl.pth", "weight": 1.0, "licence": "CC BY-NC-SA 4.0"}]
-    line, where = weighted.describe(infos)
+    line, where = options.describe(infos)
     assert line == f"model /x/umxl.pth, licence: CC BY-NC-SA 4.0; device {where}"
     assert where == f"{jax.local_device_count()} x cpu"
 
