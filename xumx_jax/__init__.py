@@ -11,11 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
-    from xumx_jax.errors import Cancelled
+    from xumx_jax.audio import AudioStream
+    from xumx_jax.errors import Cancelled, UserError
     from xumx_jax.models import build
-    from xumx_jax.separation.bag import Ensemble
+    from xumx_jax.separation.bag import BagSeparator, load
     from xumx_jax.separation.export import export, load_exported
-    from xumx_jax.separation.separator import Separator, load
+    from xumx_jax.separation.file import SeparatedFile, separate_file
+    from xumx_jax.separation.separator import Separator
     from xumx_jax.spleeter_web import SpleeterWebSeparator
     from xumx_jax.stems import Stems
     from xumx_jax.weights.load import convert

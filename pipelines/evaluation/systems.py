@@ -14,7 +14,7 @@ from pipelines.tracks.split import Split
 from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Track, in_order
 from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.weights import store
+from xumx_jax.weights import pointer
 
 # (song, progress) -> {source: [channel, time]}
 Separate = Callable[[Song, Callable[[float], None]], dict[str, np.ndarray]]
@@ -105,8 +105,8 @@ def model(label: str, name: str, data: Split, targets: Sequence[str], options: d
     module, variables, info = load_module(name)
     separator = Separator(module, variables, **options)
     path = Path(info["path"])
-    if path.is_file():
-        digest = store.digest(path)
+    if path.is_file() and not pointer.is_pointer(path):
+        digest = files.digest(path)
     else:
         digest = safetensors.tensors_digest(flatten_dict(variables, sep="/"))
     own = set(module.sources)

@@ -107,7 +107,11 @@ def test_options_reach_the_separator(model):
     assert made.wiener_options["niter"] == 0 and len(made.shifts) == 2
     soft = xumx_jax.SpleeterWebSeparator(True, 256, True, 1.5, 1, model=model)
     made = spleeter_web.prepared(model, True, tuple(soft.options.items()))
-    assert (made.wiener_options["softmask"], made.wiener_options["alpha"], made.wiener_options["niter"]) == (True, 1.5, 1)
+    assert (
+        made.wiener_options["softmask"],
+        made.wiener_options["alpha"],
+        made.wiener_options["niter"],
+    ) == (True, 1.5, 1)
 
 
 @pytest.mark.slow

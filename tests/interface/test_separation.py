@@ -11,8 +11,9 @@ from toy_models import TOYS, toys  # noqa: F401
 from xumx_jax.errors import UserError
 from xumx_jax.models import MODELS, build
 from xumx_jax.models.interface import OPTIONAL, Segment, example_mix, optional, variable_shapes
+from xumx_jax.separation.bag import load
 from xumx_jax.separation.export import export, load_exported
-from xumx_jax.separation.separator import Separator, load
+from xumx_jax.separation.separator import Separator
 from xumx_jax.weights import store
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "toys")
