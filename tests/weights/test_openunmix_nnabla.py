@@ -135,7 +135,7 @@ def test_its_filter_is_norberts_however_it_is_stored(tmp_path):
     usual = {"epsilon", "difference"}  # of Open-Unmix in PyTorch
     assert not usual & set(Separator(module, variables).wiener_options)
     plain = module.clone(filter=None)
-    assert usual <= set(Separator(plain, variables).post)
+    assert usual <= set(Separator(plain, variables).wiener_options)
 
 
 def test_other_files_are_refused_by_name(tmp_path):
