@@ -8,6 +8,21 @@ Names are imported on first use, so that `import xumx_jax` costs nothing.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
+    from xumx_jax.audio import AudioStream
+    from xumx_jax.errors import Cancelled, UserError
+    from xumx_jax.models import build
+    from xumx_jax.separation.bag import BagSeparator, load
+    from xumx_jax.separation.export import export, load_exported
+    from xumx_jax.separation.file import SeparatedFile, separate_file
+    from xumx_jax.separation.separator import Separator
+    from xumx_jax.spleeter_web import SpleeterWebSeparator
+    from xumx_jax.stems import Stems
+    from xumx_jax.weights.load import convert
+
+    __version__: str
 
 PUBLIC = {
     "build": "xumx_jax.models",
@@ -40,14 +55,17 @@ __all__ = [
     "Cancelled",
     "SpleeterWebSeparator",
     "Stems",
+    "__version__",
 ]
 
 
 def __getattr__(name: str):
+    if name == "__version__":
+        return import_module("xumx_jax.versions").own()
     if name not in PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(PUBLIC[name]), name)
 
 
 def __dir__():
-    return sorted([*globals(), *PUBLIC])
+    return sorted({*globals(), *__all__})

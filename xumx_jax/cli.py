@@ -1,4 +1,4 @@
-"""The command line, `xumx`: separate tracks, convert weights, list and download models.
+"""The command line, `xumx`: separate tracks, convert weights, list models, train, evaluate.
 
 Options are checked before anything heavy is imported, so mistakes and `--help` answer at once.
 """
@@ -19,12 +19,31 @@ from xumx_jax.commands.console import (
 from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
 
+# Programs with parsers of their own, which `commands.recipes` starts.
+RECIPES = {
+    "train": "train a model by a recipe",
+    "evaluate": "separate a test set, score and report it",
+}
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, like all others of this program."""
 
     def error(self, message):
         raise UserError(f"{message} (see {self.prog} --help)")
+
+
+class PrintVersion(argparse.Action):
+    """`--version`: print it and leave; it is looked up only then."""
+
+    def __init__(self, option_strings, dest, **options):
+        super().__init__(option_strings, dest, nargs=0, help="print the version and leave")
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        from xumx_jax.versions import own
+
+        print(f"xumx {own()}")
+        parser.exit()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
     debug = False
     print_any_name()
     try:
-        options = parser().parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        if given and given[0] in RECIPES:
+            from xumx_jax.commands import recipes
+
+            return recipes.run(given[0], given[1:])
+        options = parser().parse_args(given)
         debug = options.debug
         with shown_log():
             return options.run(options)
@@ -54,12 +78,15 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     top = Parser(prog="xumx", description="Music source separation.")
+    top.add_argument("--version", action=PrintVersion)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     separate.add(commands)
     _add_convert(commands)
     models.add(commands)
     export.add(commands)
     doctor.add(commands)
+    for name, text in RECIPES.items():
+        commands.add_parser(name, help=text, add_help=False)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show where errors come from")
     return top

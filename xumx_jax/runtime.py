@@ -26,7 +26,7 @@ DEVICES = ("auto", *PLATFORMS)
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cache_folder() -> Path:
@@ -60,7 +60,7 @@ def cache_compiled_code() -> None:
 
     prevent_fft_deadlock()
     if (
-        jax.config.jax_compilation_cache_dir is None
+        jax.config.jax_compilation_cache_dir is None  # pyright: ignore[reportAttributeAccessIssue]
         and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ
     ):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
@@ -91,7 +91,7 @@ def choose_device(device: str) -> None:
         return
     import jax
 
-    before, reasons = jax.config.jax_platforms, []
+    before, reasons = jax.config.jax_platforms, []  # pyright: ignore[reportAttributeAccessIssue]
     for platforms in PLATFORMS[device]:
         jax.config.update("jax_platforms", platforms)
         try:

@@ -1,8 +1,11 @@
 """Folders of stems: ROOT/{train,valid,test}/<track>/<source>.wav or .flac."""
 
+from dataclasses import replace
+
 from pipelines.tracks import folders
 from pipelines.tracks.opening import listed
 from pipelines.tracks.split import Request, Split
+from pipelines.tracks.track import Track
 from pipelines.tracks.wav import SUFFIXES
 
 
@@ -20,11 +23,20 @@ def open_folder(root, request: Request, *, sources=(), max_skipped: float = 0.1)
     tracks = folders.tracks_in(folder)
     if not tracks and request.split != "train":
         return None
+    chosen = listed(sources)
+    if chosen and not request.training:
+        tracks = tuple(_with_sources(track, chosen) for track in tracks)
     wanted = (", ".join(f"{t}{suffix}" for t in request.targets) for suffix in SUFFIXES)
     return Split(
-        root, folder, request.split, kind_of(tracks), tracks, listed(sources),
+        root, folder, request.split, kind_of(tracks), tracks, chosen,
         max_skipped=max_skipped, hint=f"folders with {' or '.join(wanted)} in them",
     )  # fmt: skip
+
+
+def _with_sources(track: Track, sources) -> Track:
+    """A track of these sources alone, and known by them: its mixture may be their sum."""
+    stems = {name: clip for name, clip in track.stems.items() if name in sources}
+    return replace(track, stems=stems, files=())
 
 
 def kind_of(tracks) -> str:

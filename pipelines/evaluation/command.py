@@ -18,11 +18,11 @@ FAILED, TERMINATED = 1, 128 + signal.SIGTERM
 METRICS = ("v4", "sdr", "usdr", "si-sdr")
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, prog: str = "evaluate.py") -> int:
     """Evaluate; the exit status: 0, 1 (some tracks failed), 2 (the user's error), 130 (^C)."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        options = parser().parse_args(arguments)
+        options = parser(prog).parse_args(arguments)
         with shown_log():
             return run(options)
     except UserError as error:
@@ -42,10 +42,10 @@ def _terminate(number, frame):
     raise SystemExit(TERMINATED)  # so that temporary files are removed on the way out
 
 
-def parser() -> Parser:
+def parser(prog: str = "evaluate.py") -> Parser:
     """Build the parser."""
     made = Parser(
-        prog="evaluate.py",
+        prog=prog,
         description="Separate the tracks of a test set, score them by museval's protocol "
         "(BSSEval v4) and report: per track EVALDIR/<subset>/<track>.json, together "
         "EVALDIR/scores.{json,csv,md} and EVALDIR/boxplots/. What is there already is not done "

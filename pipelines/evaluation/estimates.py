@@ -36,10 +36,9 @@ def save(folder: Path, stems: Mapping[str, np.ndarray], rate: int, origin: dict 
         raise UserError(f"{folder}: estimates cannot be written: the disk is full") from error
     if origin is None:
         return
-    digests = {}
     for path in paths:
         files.flush(path)
-        digests[path.name] = files.digest(path)
+    digests = {path.name: files.digest(path) for path in paths}
     files.write(note, json.dumps({**origin, "files": digests}, indent=1))
 
 

@@ -56,6 +56,8 @@ def _data(options) -> Split:
     if not options.dataset:
         return find(options.root, options.subset, options.is_wav)
     given = datasets.parse_options(options.dataset, options.dataset_option)
+    if "max_skipped" in given:
+        raise UserError("max_skipped is for training; here tracks that cannot be used are named")
     if options.is_wav:
         given["is_wav"] = True
     return open_dataset(options.dataset, options.root, options.subset, options.targets, given)

@@ -1,7 +1,6 @@
 """What scores were made by, and whether those of an earlier run may stay."""
 
 import dataclasses
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from pipelines.tracks.split import Split
 from pipelines.tracks.track import Track
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores
+from xumx_jax.versions import own
 
-ROOT = Path(__file__).parents[2]
 AGGREGATION = "median over frames, then median over tracks"
 VERSIONS = ("program", "jax")
 SHA256 = 64  # digits
@@ -36,7 +35,7 @@ def describe(system: System, data: Split, track: Track, wanted: Settings) -> dic
         "precision": wanted.precision if wanted.full else "float64",
         "aggregation": AGGREGATION,
         **origin(system, data, track),
-        "program": f"xumx_jax {_version()}",
+        "program": f"xumx_jax {own()}",
         "jax": jax.__version__,
     }
 
@@ -153,8 +152,3 @@ def _stale(path: Path, why: str) -> UserError:
 def _brief(value) -> str:
     text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _version() -> str:
-    """Of this source tree, which is what runs, whatever may be installed."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

@@ -15,6 +15,7 @@ from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Track, in_order
 from xumx_jax import files
 from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
+from xumx_jax.weights import pointer
 
 # (song, progress) -> {source: [channel, time]}
 Separate = Callable[[Song, Callable[[float], None]], dict[str, np.ndarray]]
@@ -152,7 +153,7 @@ def _digest(bag) -> str:
     found = []
     for member in bag.members:
         path = Path(member.info["path"])
-        if path.is_file():
+        if path.is_file() and not pointer.is_pointer(path):
             found.append(files.digest(path))
         else:
             found.append(safetensors.tensors_digest(flatten_dict(member.variables, sep="/")))

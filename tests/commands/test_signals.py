@@ -50,6 +50,7 @@ def interrupt_second(monkeypatch, phase, number):
     monkeypatch.setattr(place, name, interrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", STATUS)
 @pytest.mark.parametrize("phase", PHASES)
 def test_nothing_unfinished_is_left(run_separate, monkeypatch, tmp_path, phase, number):
@@ -86,6 +87,7 @@ def test_a_signal_that_is_ignored_stays_so():
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.slow
 def test_the_program_itself(tiny_model, tmp_path):
     """Many tracks, several at once, ended from outside when the first are done."""
     names = [f"{number}.wav" for number in range(400)]

@@ -16,15 +16,17 @@ import scored_songs
 import soundfile
 import stem_files
 from scored_songs import RATE, SOURCES
+from shared_files import needs, shared
 
 from pipelines.evaluation import command, work
 from pipelines.tracks import musdb_stems
+from xumx_jax import files
 from xumx_jax.evaluation.scores import TrackScores
 from xumx_jax.models import build
 from xumx_jax.weights import store
 
 ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT.parent / "shared" / "data" / "musdb18-7-sample"
+SAMPLE = "musdb18-7-sample"
 ARGUMENTS = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
 
 
@@ -105,7 +107,7 @@ def test_a_model_with_everything(quick_compile, run, songs, model, tmp_path):
     )
     protocol = found.protocol
     assert protocol["metrics"] == ["SDR", "ISR", "SIR", "SAR"] and protocol["model"] == "tiny"
-    assert protocol["digest"] == store.digest(model)
+    assert protocol["digest"] == files.digest(model)
     assert protocol["options"]["niter"] == 1 and protocol["filter_length"] == 512
     assert protocol["data"]["kind"] == "wav" and protocol["data"]["subset"] == "test"
     assert "median over frames" in protocol["aggregation"] and protocol["precision"] == "float64"
@@ -147,6 +149,7 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
     assert run(*options)[0] == 0 and len(separated) == 5
 
 
+@pytest.mark.slow
 def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     options = ["--model", "IRM2", "--root", songs, "--evaldir", tmp_path, "--metrics", "sdr"]
     process = start(*options, TMPDIR=str(tmp_path))
@@ -161,6 +164,7 @@ def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     assert before and all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_no_temporary_files(tmp_path):
     long = scored_songs.make(tmp_path, ["long"], samples=400 * RATE)
     scratch = tmp_path / "scratch"
@@ -189,7 +193,7 @@ def test_estimates_that_are_not_the_models_are_made_again(run, songs, model, tmp
     run("--model", other, *options, evaldir=tmp_path / "other")
     assert not np.array_equal(soundfile.read(kept)[0], right)
     origin = json.loads((out / "test" / "one" / "origin.json").read_text())
-    assert origin["digest"] == store.digest(other)
+    assert origin["digest"] == files.digest(other)
 
 
 def test_estimates_of_another_program_are_not_replaced(run, songs, tmp_path):
@@ -530,8 +534,9 @@ def test_a_failed_model_on_one_track(run, songs, tmp_path, monkeypatch):
     assert (status, err) == (1, "evaluate: error: two: RESOURCE_EXHAUSTED: out of memory\n")
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="needs the real clip")
+@pytest.mark.slow
+@needs(SAMPLE)
 def test_the_real_clip(run, tmp_path):
-    status, told, err = run("--model", "demo", "--root", SAMPLE, "--subset", "train")
+    status, told, err = run("--model", "demo", "--root", shared(SAMPLE), "--subset", "train")
     assert status == 0, err
     assert told.startswith("Music Delta - 80s Rock: SDR vocals 4.88, drums 9.47, bass 6.80")

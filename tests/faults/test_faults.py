@@ -192,6 +192,7 @@ def test_row_12_no_samples_in_any_format(run, format):
     assert stem("bass", "none").shape == stem("vocals", "none").shape == (2, 0)
 
 
+@pytest.mark.slow
 def test_row_13_short_tracks(run):
     lengths = (1, 2, 31, 127, 128, 129)  # the window has 128 samples, its hop 32
     for length in lengths:

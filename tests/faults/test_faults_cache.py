@@ -164,6 +164,7 @@ def start(code, tmp_path, **more):
     )
 
 
+@pytest.mark.slow
 def test_row_27_one_download_for_two_processes(server, tmp_path):
     server.seconds = 2
     code = (
@@ -189,6 +190,7 @@ def test_row_27_one_download_for_two_processes(server, tmp_path):
     assert cached(tmp_path) == ["x-umx.h5", "x-umx.safetensors"]
 
 
+@pytest.mark.slow
 def test_row_27_compiled_code(tmp_path):
     """What another process has half written, or left so, is compiled again."""
     code = (

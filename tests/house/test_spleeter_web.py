@@ -107,9 +107,14 @@ def test_options_reach_the_separator(model):
     assert made.wiener_options["niter"] == 0 and len(made.shifts) == 2
     soft = xumx_jax.SpleeterWebSeparator(True, 256, True, 1.5, 1, model=model)
     made = spleeter_web.prepared(model, True, tuple(soft.options.items()))
-    assert (made.wiener_options["softmask"], made.wiener_options["alpha"], made.wiener_options["niter"]) == (True, 1.5, 1)
+    assert (
+        made.wiener_options["softmask"],
+        made.wiener_options["alpha"],
+        made.wiener_options["niter"],
+    ) == (True, 1.5, 1)
 
 
+@pytest.mark.slow
 def test_works_in_a_process_that_the_application_forks(model, track, tmp_path):
     out = tmp_path / "mix.flac"
     subprocess.run(

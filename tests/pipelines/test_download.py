@@ -94,6 +94,16 @@ def test_a_damaged_archive_is_not_kept(server, tmp_path):
     assert server.asked == [0, 0, 0]
 
 
+def test_what_a_killed_process_had_unpacked_is_removed(server, tmp_path):
+    left = tmp_path / "cache" / ".data.17-0123abcd.part" / "train"
+    other = tmp_path / "cache" / ".weights.17-0123abcd.part"
+    left.mkdir(parents=True)
+    other.write_text("another writer's")
+    assert fetch(server, tmp_path).is_dir()
+    names = sorted(path.name for path in (tmp_path / "cache").iterdir())
+    assert names == [".lock", other.name, "data"]
+
+
 @pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "..\\evil.txt"])
 def test_nothing_is_written_outside(server, tmp_path, name):
     server.body = archive(**{"fine.txt": b"", name: b"evil"})

@@ -167,6 +167,18 @@ def test_a_track_is_known_by_what_adds_up_to_its_sources(roots):
     assert tracks[0].digest == Track("y", Path("y"), {"bass": (parts[0],)}).digest
 
 
+def test_sources_that_are_named_are_all_that_a_folder_has(roots):
+    def data(**options):
+        return open_dataset("folder", roots("folder"), "test", (), options)
+
+    chosen = data(sources="vocals,bass")
+    assert chosen.sources == ("vocals", "bass") and len(data().sources) == 4
+    assert chosen.tracks[0].digest != data().tracks[0].digest
+    with opened(chosen.tracks[0], chosen) as song:
+        both = song.waves(["vocals", "bass"])[:, :, :]
+        np.testing.assert_allclose(song.mix(), both.sum(0), atol=1e-7)
+
+
 def test_the_one_target_is_called_as_asked_for_or_as_its_file(roots):
     options = {"input_file": "bass.wav", "output_file": "vocals.wav"}
     assert open_dataset("aligned", roots("aligned"), "test", (), options).sources == (
@@ -188,6 +200,10 @@ def test_the_one_target_is_called_as_asked_for_or_as_its_file(roots):
         (["--dataset", "musdb", "--dataset-option", "is_wav"], "is_wav: wanted KEY=VALUE"),
         (["--dataset", "musdb", "--dataset-option", "is_wav=1"], "got '1', wanted bool"),
         (["--dataset", "folder", "--dataset-option", "max_skipped=x"], "got 'x', wanted float"),
+        (
+            ["--dataset", "folder", "--dataset-option", "max_skipped=1"],
+            "max_skipped is for training",
+        ),
         (["--dataset-option", "is_wav=true"], "--dataset-option is_wav=true: wanted --dataset"),
         (["--dataset", "folder", "--is-wav"], "--is-wav is for MUSDB18; the data set is 'folder'"),
         (["--dataset", "aligned"], "wants the option input_file (--dataset-option input_file)"),

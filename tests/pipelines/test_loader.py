@@ -87,6 +87,21 @@ def test_effects_of_the_host_are_what_the_recipe_says(tracks):
         np.testing.assert_array_equal(rendered[source], wave)
 
 
+def test_effects_of_a_list_are_applied_in_their_order(tracks):
+    listed = (("shelving_filter", {"probability": 1.0}), ("resample", {"probability": 1.0}))
+    recipe = Recipe(effects=listed, gain=(1.0, 1.0), swap=0.0)
+    example = Loader(tracks, recipe, 5, 1, SAMPLES).examples([3]).stems[0]
+    plan = draw(recipe, 5, 3, [3] * 3)
+    (_, shelves), (_, ratios) = plan.effects
+    for source in range(3):
+        needed = resample.input_samples(SAMPLES, ratios[source])
+        start = int(plan.start[source] * (max(0, LENGTHS[plan.track[source]] - needed) + 1))
+        wave = excerpt(tracks, source, plan.track[source], start, needed)
+        wave = shelving_filter.apply(wave, shelves[source], RATE, needed)
+        wave = resample.apply(wave, ratios[source], RATE, SAMPLES)
+        np.testing.assert_array_equal(example[source], wave.T)
+
+
 def test_files_that_are_not_16_bit_come_as_float32(tracks, tmp_path):
     write(tmp_path, subtype="FLOAT")
     examples = batches(opened(tmp_path), 1, Recipe())[0]
@@ -298,6 +313,7 @@ print("end", flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way, status", [("exits", 3), ("raises", 1), ("forgets", 0)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_script_that_ends_amid_batches_ends_promptly(engine, way, status):

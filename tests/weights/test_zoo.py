@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 from foreign import SIZES, asteroid, nnabla, openunmix, write_h5, write_pth
-from golden_files import HERE
+from golden_files import HERE, golden
 
 from xumx_jax import cli, runtime
 from xumx_jax.errors import UserError
@@ -257,11 +257,9 @@ def test_the_readme_has_the_same_scores():
         assert found == pytest.approx(wanted + [model.mean] * bool(wanted), abs=0.00501), name
 
 
-def test_addresses_are_those_on_record():
-    record = HERE.parent.parent / "shared" / "golden" / "torch" / "layouts" / "urls.json"
-    if not record.is_file():
-        return
-    wanted = json.loads(record.read_text())
+@golden("torch/layouts/urls.json")
+def test_addresses_are_those_on_record(path):
+    wanted = json.loads(path.read_text())
     for name, files in wanted["openunmix"].items():
         ours = published.PUBLISHED[name].members[0].files
         found = {t: {"url": f.url, "sha256_prefix": f.digest[7:]} for t, f in ours.items()}

@@ -43,7 +43,8 @@ def print_any_name():
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it anyway
+        # as stderr has it anyway
+        sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
@@ -69,8 +70,11 @@ class LogLines(logging.Handler):
 
 @contextmanager
 def shown_log():
-    """Within this, what the library logs is printed; other handlers see it too."""
+    """Within this, what the library logs is printed, once; other handlers see it too."""
     logger, lines = logging.getLogger("xumx_jax"), LogLines(logging.INFO)
+    if any(isinstance(other, LogLines) for other in logger.handlers):  # one command within another
+        yield
+        return
     before = logger.level
     logger.addHandler(lines)
     logger.setLevel(min(before or logging.INFO, logging.INFO))

@@ -3,6 +3,7 @@
 import os
 import re
 from math import isfinite
+from typing import Any
 
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import DEVICES
@@ -127,7 +128,7 @@ def separator_options(options) -> dict:
     """What was given, as arguments of a Separator. Raises UserError on what makes no sense."""
     from xumx_jax.separation.options import check_options
 
-    made = dict(
+    made: dict[str, Any] = dict(
         niter=options.niter,
         softmask=options.softmask,
         alpha=options.alpha,

@@ -18,6 +18,9 @@ Complex numbers are pairs of real arrays inside, which the compiler vectorises, 
 taken at a time, all iterations at once, so that intermediate results stay in a core's cache.
 """
 
+import operator
+from functools import reduce
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -31,6 +34,7 @@ TINY = 1e-36  # keeps 0 / 0 at 0
 BLOCK_BINS = 128
 
 Pair = tuple[Array, Array]  # real and imaginary part
+Channels = tuple[Pair, ...]  # one pair for each of one or two
 
 
 def wiener(
@@ -136,7 +140,7 @@ def expectation_maximization(
     return _refine(spec, mix, 1, epsilon, frame_axis), v, r
 
 
-def _refine(spec, mix, niter, epsilon, frame_axis, gain=1.0) -> Array:
+def _refine(spec, mix, niter, epsilon, frame_axis, gain: float | Array = 1.0) -> Array:
     """Iterations of EM from `spec` [source, channel, bin, frame], both scaled by 1 / `gain`."""
     step = _stereo_step if mix.shape[0] == 2 else _mono_step
     spec, mix = spec / gain, mix / gain
@@ -182,10 +186,10 @@ def _each(function, *pairs: Pair) -> Pair:
 
 def _sum(values: Array) -> Array:
     """Add up sources; written out, the compiler fuses it with what surrounds it."""
-    return sum(values[j] for j in range(len(values)))
+    return reduce(operator.add, (values[j] for j in range(len(values))))
 
 
-def _mono_step(y: tuple[Pair], x: tuple[Pair], epsilon: float, frame_axis: int) -> tuple[Pair]:
+def _mono_step(y: Channels, x: Channels, epsilon: float, frame_axis: int) -> Channels:
     """One iteration on one channel: y [source, bin, frame], x [bin, frame]."""
     v = _power(y[0])
     total = v.sum(frame_axis, keepdims=True)
@@ -194,9 +198,7 @@ def _mono_step(y: tuple[Pair], x: tuple[Pair], epsilon: float, frame_axis: int) 
     return (_each(lambda part: share * part, x[0]),)
 
 
-def _stereo_step(
-    y: tuple[Pair, Pair], x: tuple[Pair, Pair], epsilon: float, frame_axis: int
-) -> tuple[Pair, Pair]:
+def _stereo_step(y: Channels, x: Channels, epsilon: float, frame_axis: int) -> Channels:
     """One iteration on two channels: y [source, bin, frame] each, mixture x [bin, frame]."""
 
     def over_frames(values):
@@ -218,9 +220,9 @@ def _stereo_step(
 def filter_stereo(
     v: Array,
     factors: tuple[Array, Pair, Array],
-    x: tuple[Pair, Pair],
+    x: Channels,
     regulariser: float = REGULARISER,
-) -> tuple[Pair, Pair]:
+) -> Channels:
     """Divide a mixture x [bin, frame], two channels, among sources: [source, bin, frame] each.
 
     `v` [source, bin, frame] are variances, `factors` u0 (real), u1, w1 (real) of the spatial

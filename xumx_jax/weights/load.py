@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
-from xumx_jax.weights import bag, converters, safetensors, store, zoo
+from xumx_jax.weights import bag, converters, pointer, safetensors, store, zoo
 from xumx_jax.weights.bag import Bag, Weight
 from xumx_jax.weights.converters import openunmix, readers
 
@@ -41,7 +41,11 @@ def load_weights(path: str | Path, kind: str | None = None) -> Bag:
         return bag.load(path)
     if openunmix.is_folder(path):
         return converters.convert_all(openunmix.read(path), kind)
-    if path.is_dir() or (path.suffix == ".safetensors" and safetensors.is_ours(path)):
+    if (
+        path.is_dir()
+        or pointer.is_pointer(path)
+        or (path.suffix == ".safetensors" and safetensors.is_ours(path))
+    ):
         return bag.bag([store.load_model(path)])
     return converters.convert_all(openunmix.read(path), kind)
 

@@ -10,6 +10,7 @@ from xumx_jax import files
 from xumx_jax.commands.console import say_error
 from xumx_jax.errors import UserError
 from xumx_jax.versions import installed
+from xumx_jax.weights import pointer
 
 PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "av")
 STATES = ("done", "skipped", "failed", "interrupted")
@@ -77,7 +78,7 @@ def _model(info) -> dict:
         "name": info["name"],
         "weight": info["weight"],
         "path": str(path),
-        "sha256": files.digest_of_path(path),
+        "sha256": files.digest_of_path(pointer.follow(path)),
         **known,
     }
 

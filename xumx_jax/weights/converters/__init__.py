@@ -42,8 +42,8 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
             known.rules(arguments),
             tensors,
             shapes(known.model, arguments),
-            known.spelled or arguments["sources"],
-            arguments["layers"],
+            known.spelled or build(known.model, **arguments).sources,
+            arguments.get("layers", 0),  # rules may be written once a layer
             known.ignore,
         )
     except UserError as error:
