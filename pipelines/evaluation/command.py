@@ -11,6 +11,7 @@ from pipelines.evaluation.messages import say, show_warning
 from xumx_jax import files
 from xumx_jax.cli import INTERRUPTED, USER_ERROR, Parser
 from xumx_jax.commands import options as common
+from xumx_jax.commands.console import shown_log
 from xumx_jax.errors import UserError
 
 FAILED, TERMINATED = 1, 128 + signal.SIGTERM
@@ -21,7 +22,9 @@ def main(arguments: list[str] | None = None, prog: str = "evaluate.py") -> int:
     """Evaluate; the exit status: 0, 1 (some tracks failed), 2 (the user's error), 130 (^C)."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return run(parser(prog).parse_args(arguments))
+        options = parser(prog).parse_args(arguments)
+        with shown_log():
+            return run(options)
     except UserError as error:
         say("error", error)
         return USER_ERROR
@@ -49,11 +52,7 @@ def parser(prog: str = "evaluate.py") -> Parser:
         "again.",
     )
     add = made.add_argument
-    add(
-        "--model",
-        metavar="NAME|PATH|ORACLE",
-        help="as `xumx separate --model`, or an oracle or baseline; LABEL=... names it",
-    )
+    common.add_model(made, False, ". Or an oracle or a baseline; LABEL=... names it")
     add(
         "--estimates",
         metavar="FOLDER",

@@ -13,6 +13,7 @@ from pipelines.tracks import folders
 from pipelines.tracks.split import Split
 from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Track, in_order
 from xumx_jax import files
+from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
 from xumx_jax.weights import pointer
 
@@ -94,22 +95,38 @@ def oracle(label: str, name: str, data: Split, targets: Sequence[str]) -> System
     return System(label, name, {}, chosen, f"oracle {name}", separate)
 
 
-def model(label: str, name: str, data: Split, targets: Sequence[str], options: dict) -> System:
-    """A model of the zoo or of a path, loaded. Raises UserError with one line."""
-    from flax.traverse_util import flatten_dict
+def asked(texts: Sequence[str]) -> tuple[str, str, list[tuple[str, float]]]:
+    """What `--model` was given, once or several times -> (label, name, [(name or path, weight)]).
 
-    from xumx_jax.separation.separator import Separator
-    from xumx_jax.weights import safetensors
-    from xumx_jax.weights.load import load_module
+    The label is the first that is given, else the names with "+" between them. Raises UserError.
+    """
+    split = [label_of(text) for text in texts]
+    labels = [label for (label, rest), text in zip(split, texts, strict=True) if rest != text]
+    given = [rest for _, rest in split]
+    models = parse_models(given)
+    for name, _ in models:
+        if len(models) > 1 and is_oracle(name):
+            raise UserError(f"{name}: only models are averaged; wanted it with --compare")
+    usual = "+".join(label_of(name)[0] for name, _ in models)
+    return labels[0] if labels else usual, " ".join(given), models
 
-    module, variables, info = load_module(name)
-    separator = Separator(module, variables, **options)
-    path = Path(info["path"])
-    if path.is_file() and not pointer.is_pointer(path):
-        digest = files.digest(path)
-    else:
-        digest = safetensors.tensors_digest(flatten_dict(variables, sep="/"))
-    own = set(module.sources)
+
+def model(
+    label: str,
+    name: str,
+    models: Sequence[tuple[str, float]],
+    data: Split,
+    targets: Sequence[str],
+    options: dict,
+) -> System:
+    """A model of the zoo or of a path, or several, loaded. Raises UserError with one line."""
+    from xumx_jax.separation.bag import separator_of
+    from xumx_jax.weights.load import load_bag
+
+    bag = load_bag(models)
+    separator = separator_of(bag, **options)
+    digest = _digest(bag)
+    own = set(bag.sources)
     known = (set(separator.sources) | ({ACCOMPANIMENT} if VOCALS in own else set())) & set(
         data.targets
     )
@@ -125,6 +142,24 @@ def model(label: str, name: str, data: Split, targets: Sequence[str], options: d
         return separator(song.mix(), song.rate, lambda fraction, eta: progress(fraction))
 
     return System(label, name, options, _chosen(targets, known, own, name), digest, separate)
+
+
+def _digest(bag) -> str:
+    """SHA-256 of the weights of all members, and of what they count where there are several."""
+    from flax.traverse_util import flatten_dict
+
+    from xumx_jax.weights import safetensors
+
+    found = []
+    for member in bag.members:
+        path = Path(member.info["path"])
+        if path.is_file() and not pointer.is_pointer(path):
+            found.append(files.digest(path))
+        else:
+            found.append(safetensors.tensors_digest(flatten_dict(member.variables, sep="/")))
+    if len(found) == 1:
+        return found[0]
+    return files.digest_of_value({"members": found, "weights": bag.weights.tolist()})
 
 
 def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) -> System:

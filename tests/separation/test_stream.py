@@ -79,7 +79,11 @@ def test_blocks_of_one_stream_have_the_same_channels():
 
 @pytest.mark.parametrize(
     "options",
-    [STAGED, {"residual": True, "wiener_frames": 60}, {"post_filter": "openunmix", "wiener_frames": 9}],
+    [
+        STAGED,
+        {"residual": True, "wiener_frames": 60},
+        {"post_filter": "openunmix", "wiener_frames": 9},
+    ],
 )
 def test_segments_equal_the_whole_track(options):
     mix = noise(60000)

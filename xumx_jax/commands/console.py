@@ -70,8 +70,11 @@ class LogLines(logging.Handler):
 
 @contextmanager
 def shown_log():
-    """Within this, what the library logs is printed; other handlers see it too."""
+    """Within this, what the library logs is printed, once; other handlers see it too."""
     logger, lines = logging.getLogger("xumx_jax"), LogLines(logging.INFO)
+    if any(isinstance(other, LogLines) for other in logger.handlers):  # one command within another
+        yield
+        return
     before = logger.level
     logger.addHandler(lines)
     logger.setLevel(min(before or logging.INFO, logging.INFO))

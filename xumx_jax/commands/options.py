@@ -11,15 +11,16 @@ from xumx_jax.runtime import DEVICES
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
 
 
-def add_model(group, more: str = "") -> None:
+def add_model(group, default: bool = True, more: str = "") -> None:
     """Add `--model` to a parser or a group of one; `more` goes behind its help."""
+    usual = "default: x-umx, or demo where that cannot be had. " if default else ""
     group.add_argument(
         "--model",
         action="append",
         metavar="NAME|PATH[:W]",
         help="a name of `xumx models` (downloaded once), demo (bundled), or a path: .safetensors, "
-        ".h5, .pth or a folder; default: x-umx, or demo where that cannot be had. Given several "
-        "times, the models' stems are averaged, with weights if there are any: a:0.7" + more,
+        f".h5, .pth or a folder; {usual}Given several times, the models' stems are averaged, with "
+        f"weights if there are any: a:0.7{more}",
     )
 
 

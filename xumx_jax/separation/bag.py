@@ -5,6 +5,7 @@ from itertools import tee
 
 import numpy as np
 
+from xumx_jax import runtime
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import optional
@@ -99,6 +100,7 @@ def separator_of(bag: Bag, **options):
     `options` are the Separator's, of every member. A member with one source is separated with its
     mask alone (niter 0), unless `residual` gives its Wiener filter something to weigh it against.
     """
+    runtime.check_not_forked()
     if len(bag.members) == 1:
         return _separator(bag.only, options)
     if options.get(RESIDUAL) and not np.allclose(bag.weights, bag.weights[:, :1]):
@@ -139,6 +141,7 @@ def load(models: Models = None, **options):
     Returns a `Separator`, or for several models a `BagSeparator`, which has the same methods but
     `live`; `options` are the Separator's. Raises UserError with one line.
     """
+    runtime.check_not_forked()
     bag = load_bag(models)
     separator = separator_of(bag, **options)
     if isinstance(separator, Separator):
