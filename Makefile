@@ -95,7 +95,7 @@ SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 MUSDB :=
 SUBSET := test
 
-scores: $(VENV)/songs ## score the bundled model, write it into the README; MUSDB=FOLDER SUBSET=test
+scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=FOLDER SUBSET=test
 	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
 	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
 		--songs songs/test $(ARGS)
@@ -106,6 +106,11 @@ demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; goes
 	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs $(ARGS)
 	@$(PY) -c 'import xumx_jax; xumx_jax.convert("runs/demo/best", "xumx_jax/assets/demo.safetensors", half=True)'
 	@ls -l xumx_jax/assets/demo.safetensors
+
+.PHONY: docs
+docs: $(VENV)/docs ## build the documentation below build/docs; dead links fail
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "build/docs/index.html; to search too: $(PY) -m http.server --directory build/docs"
 
 clean: ## remove environments, builds, caches and separated stems; songs and runs stay
 	rm -rf .venv .venv-* build dist separated *.egg-info
@@ -126,6 +131,11 @@ $(VENV)/core: $(LISTS) | $(VENV)/made
 $(VENV)/dev: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
 	@$(PY) $(PINNED) -e '.[train,eval,dev$(also)]'
+	@touch $(VENV)/core $@
+
+$(VENV)/docs: $(LISTS) | $(VENV)/made
+	@echo "installing xumx_jax, training, evaluation and what builds the documentation into $(VENV) ..."
+	@$(PY) $(PINNED) -e '.[train,eval,docs$(also)]'
 	@touch $(VENV)/core $@
 
 $(VENV)/songs: $(LISTS) | $(VENV)/made

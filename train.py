@@ -18,6 +18,7 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from configs.command_line import override, read
+from configs.common import defaults
 from xumx_jax.errors import UserError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -59,7 +60,8 @@ def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
 
 def mixing_of(config: ConfigDict, data: str):
     """The recipe that examples are mixed by: the config's, then the data set's, then X-UMX's."""
-    from pipelines import datasets, recipe
+    from pipelines import datasets
+    from pipelines.mixing import recipe
 
     given = {key: value for key, value in config.recipe.items() if value is not None}
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
@@ -71,9 +73,10 @@ def open_data(config: ConfigDict):
     import jax
     import numpy as np
 
-    from pipelines import datasets, loader, pieces
+    from pipelines import datasets, loader, validation
     from xumx_jax import models
     from xumx_jax.training.batches import Data
+    from xumx_jax.training.config_checks import samples_of
 
     model = models.build(config.model.name, **config.model.args.to_dict())
     name, train = config.data.name, config.train
@@ -87,8 +90,9 @@ def open_data(config: ConfigDict):
         train.valid_seconds or train.seconds,
     )  # fmt: skip
     hosts = {"process_index": jax.process_index(), "process_count": jax.process_count()}
-    samples = round(train.seconds * model.sample_rate)
-    valid_samples = round(train.valid_seconds * model.sample_rate)
+    samples, valid_samples = (
+        samples_of(model, seconds) for seconds in (train.seconds, train.valid_seconds)
+    )
 
     def train_batches(first: int):
         return loader.Loader(
@@ -99,7 +103,7 @@ def open_data(config: ConfigDict):
     def valid_pieces():
         if held_out is None:
             return iter(())
-        return pieces.pieces(held_out, valid_samples, jax.device_count(), **hosts)
+        return validation.pieces(held_out, valid_samples, jax.device_count(), **hosts)
 
     def mixes():
         for track, length in enumerate(tracks.track_lengths):
@@ -141,7 +145,7 @@ def main(arguments: list[str]) -> int:
     try:
         config, workdir, cluster = parse(arguments)
         distributed.connect(cluster)
-        outcome = run(config, workdir, open_data(config))
+        outcome = run(config, workdir, open_data(config), defaults=defaults(config.model.name))
     except UserError as error:
         print(f"train: error: {error}", file=sys.stderr)
         return 2

@@ -39,12 +39,14 @@ def adapter(module, variables, stems, loss="multi_domain", **options):
     this = step.Step(module, losses.build(loss, **options), adam, optax.constant_schedule(RATE))
     over = step.mesh(jax.devices()[:1])
     # each its own: the state is donated, and no buffer can be given twice
-    counters = {name: jnp.zeros((), jnp.int32) for name in ("step", "skipped", "in_row")}
-    variables = jax.tree.map(jnp.asarray, variables)
+    variables = jax.tree.map(jnp.asarray, dict(variables))
+    params = variables.pop("params")
     now = state.State(
-        **counters,
-        **variables,
-        opt_state=adam.init(variables["params"]),
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        collections=variables,
+        counters={name: jnp.zeros((), jnp.int32) for name in ("skipped", "in_row")},
+        opt_state=adam.init(params),
         plateau=Plateau(80, 0.3, 10).init(),
         average=None,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from configs.common import base
+from configs.common import arguments, base
 from xumx_jax.errors import UserError
 from xumx_jax.training.config_checks import flatten
 
@@ -39,23 +39,20 @@ def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
     Raises UserError for anything else, for an unknown key, with the nearest one, and for a value of
     another type.
     """
-    words, known = list(arguments), flatten(config.to_dict())
-    optional = {
-        key for key, value in flatten(base().to_dict()).items() if value is None
-    } | MAY_BE_NONE
-    while words:
-        word = words.pop(0)
-        if not word.startswith("--config."):
-            raise UserError(f"unknown argument {word!r}; wanted --config.KEY=VALUE")
-        key, equals, text = word.removeprefix("--config.").partition("=")
+    given = pairs(arguments)
+    for key, text in given:
+        if key == "model.name" and text is not None:
+            take_model(config, text)
+    known = flatten(config.to_dict())
+    defaults = flatten(base(config.model.name).to_dict())
+    optional = {key for key, value in defaults.items() if value is None} | MAY_BE_NONE
+    for key, text in given:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1, 0.5)
             hint = f"; did you mean config.{near[0]}?" if near else ""
             raise UserError(f"unknown key config.{key}{hint}")
-        if not equals:
-            if not words:
-                raise UserError(f"config.{key}: no value given")
-            text = words.pop(0)
+        if text is None:
+            raise UserError(f"config.{key}: no value given")
         *path, last = key.split(".")
         place = config
         for name in path:
@@ -69,6 +66,41 @@ def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
             kind = place.get_type(last).__name__
             raise UserError(f"config.{key}: got {text!r}, wanted {kind}") from error
     return config
+
+
+def pairs(arguments: list[str]) -> list[tuple[str, str | None]]:
+    """[(key, value as written)], None for a last key without a value.
+
+    Raises UserError for a word that is neither.
+    """
+    words, found = list(arguments), []
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--config."):
+            raise UserError(f"unknown argument {word!r}; wanted --config.KEY=VALUE")
+        key, equals, text = word.removeprefix("--config.").partition("=")
+        if not equals:
+            text = words.pop(0) if words else None
+        found.append((key, text))
+    return found
+
+
+def take_model(config: ConfigDict, name: str) -> None:
+    """Give a config another model's arguments.
+
+    What the recipe had changed of the arguments that both have stays changed; what is a default of
+    its own model's becomes the other's.
+    """
+    before, args = arguments(config.model.name).to_dict(), arguments(name)
+
+    def fits(key, value) -> bool:
+        return key in args and isinstance(value, args.get_type(key))
+
+    for key, value in config.model.args.to_dict().items():
+        if value != before.get(key) and fits(key, value):
+            args[key] = value
+    config.export = {key: value for key, value in config.export.items() if fits(key, value)}
+    config.model.name, config.model.args = name, args
 
 
 def literal(text: str, kind: type):

@@ -3,41 +3,46 @@
 Every value can be given on the command line: `--config.train.batch_size=8`. None means "not used".
 """
 
+import inspect
 from dataclasses import asdict
+from types import NoneType, UnionType
+from typing import get_args, get_origin
 
 from ml_collections import ConfigDict, config_dict
 
 from pipelines.datasets import DATASETS, options_of
-from pipelines.recipe import Recipe
+from pipelines.mixing.recipe import Recipe
 from xumx_jax.errors import UserError
 from xumx_jax.losses import LOSSES
+from xumx_jax.training.config_checks import arguments_of, flatten
+from xumx_jax.training.identity import Defaults
+
+# Of data sets.
+FREE_OPTIONS = {"musdb": ("cache",), "generated": ("cache", "processes")}
+# Options that say where, how long and how fast a run goes and what is seen of it, but not what its
+# weights become: they may change between one start and the next. An option that is added here and
+# is of that kind is named here too; those of data sets are named beside them.
+FREE = (
+    "quiet", "log",
+    "train.epochs", "train.patience", "train.keep", "train.save_steps", "train.save_minutes",
+    "train.max_bad_steps", "train.weights",
+    "data.root", "data.workers", "data.engine",
+    *(f"data.{name}.{option}" for name, options in FREE_OPTIONS.items() for option in options),
+)  # fmt: skip
 
 
-def base() -> ConfigDict:
-    """The published X-UMX on MUSDB18: its options and defaults."""
+def base(model: str = "xumx") -> ConfigDict:
+    """The options of every run and their defaults, which are those of the published X-UMX."""
     config = ConfigDict()
     config.quiet = False  # print errors only, no table and no progress bar
 
-    config.model = ConfigDict({"name": "xumx"})  # "xumx" or "umx" (no averages between sources)
-    config.model.args = ConfigDict(
-        {
-            "sources": ("bass", "drums", "vocals", "other"),  # the targets
-            "sample_rate": 44100,
-            "n_fft": 4096,
-            "hop": 1024,
-            "channels": 2,  # 1: the network sees the channels' mean
-            "hidden_size": 512,
-            "layers": 3,
-            "bandwidth_hz": 16000.0,  # what the network sees; its masks cover everything
-            "unidirectional": False,
-            "dropout": 0.4,
-        }
-    )
+    config.model = ConfigDict({"name": model})  # a key of xumx_jax.models.MODELS
+    config.model.args = arguments(model)  # explained there
     config.export = ConfigDict()  # model arguments to replace when the weights are used to separate
 
     config.loss = ConfigDict({"name": "multi_domain"})  # a key of xumx_jax.losses.LOSSES
-    for name, (_, options) in LOSSES.items():  # explained there
-        config.loss[name] = ConfigDict(options)
+    for name, loss in LOSSES.items():  # explained there
+        config.loss[name] = ConfigDict(loss.options)
     config.loss.segment_sdr.bands = config_dict.placeholder(tuple)
 
     config.optimizer = ConfigDict(
@@ -101,11 +106,34 @@ def base() -> ConfigDict:
     return config
 
 
+def arguments(model: str) -> ConfigDict:
+    """The arguments of a model and their defaults. Raises UserError for an unknown one."""
+    made = ConfigDict()
+    for name, argument in arguments_of(model).items():
+        default = None if argument.default is argument.empty else argument.default
+        # what is None to begin with takes values of the type that it is annotated with
+        made[name] = config_dict.placeholder(kind_of(argument)) if default is None else default
+    return made
+
+
+def kind_of(argument: inspect.Parameter) -> type:
+    """The type of an argument's values: of `tuple[int, ...] | None` tuple."""
+    kinds = get_args(argument.annotation) if isinstance(argument.annotation, UnionType) else ()
+    kind = next((kind for kind in kinds if kind is not NoneType), argument.annotation)
+    return get_origin(kind) or kind
+
+
+def defaults(model: str) -> Defaults:
+    """Of every option, and which of them may change while a run goes on."""
+    return Defaults(flatten(base(model).to_dict()), FREE)
+
+
 def tiny(config: ConfigDict) -> ConfigDict:
     """Shrink a recipe to seconds on a CPU: to see that everything works, not to learn much."""
-    config.model.args.hidden_size = 16
-    if "bands" not in config.model.args:  # bands are edges of bins, and stay
-        config.model.args.n_fft, config.model.args.hop = 1024, 256
+    args = config.model.args
+    args.hidden_size = 16
+    if args.bands is None:  # bands are edges of bins, and stay
+        args.n_fft, args.hop = 1024, 256
     config.train.update({"epochs": 2, "steps_per_epoch": 4, "batch_size": 4, "seconds": 1.0})
     config.train.valid_seconds = 2.0
     config.optimizer.warmup_steps = 0

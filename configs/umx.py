@@ -15,8 +15,7 @@ from configs.common import base, variant_of
 
 
 def get_config(variant: str = ""):
-    config = base()
-    config.model.name = "umx"
+    config = base("umx")
     config.loss.name = "mse"
     config.loss.mse.combinations = False
     config.optimizer.name = "adam"  # PyTorch's

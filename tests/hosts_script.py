@@ -11,7 +11,6 @@ os.environ["XLA_FLAGS"] = os.environ.get("DEVICES_FLAG", "")
 import runs  # noqa: E402
 
 from xumx_jax.training import distributed  # noqa: E402
-from xumx_jax.training.loop import run  # noqa: E402
 
 distributed.connect()
 
@@ -35,5 +34,5 @@ if sys.argv[2:] == ["endless"]:
     config.train.update({"epochs": 10**6, "save_steps": None, "keep": 2})
 if sys.argv[2:] == ["failing"] and jax.process_index() == 1:
     distributed.leave(7)
-outcome = run(config, sys.argv[1], data)
+outcome = runs.run(config, sys.argv[1], data)
 print("ended", jax.process_index(), jax.device_count(), outcome.signal, flush=True)

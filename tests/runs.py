@@ -1,14 +1,18 @@
 """A data set in memory and a config of a tiny network, for the tests of training."""
 
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from configs import xumx
+from configs.common import defaults
+from xumx_jax.training import loop
 from xumx_jax.training.batches import Data, Examples, Pieces
 
 RATE = 8000
+run = partial(loop.run, defaults=defaults("xumx"))
 TINY = {
     "sample_rate": RATE, "hidden_size": 8, "n_fft": 64, "hop": 16, "dropout": 0.4, "layers": 2,
     "bandwidth_hz": 4000.0,

@@ -14,7 +14,9 @@ from xumx_jax.commands.console import (
     print_any_name,
     say,
     say_error,
+    shown_log,
 )
+from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
 
 # Programs with parsers of their own, which `commands.recipes` starts.
@@ -60,7 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
             return recipes.run(given[0], given[1:])
         options = parser().parse_args(given)
         debug = options.debug
-        return options.run(options)
+        with shown_log():
+            return options.run(options)
     except UserError as error:
         say_error(error, debug)
         return USER_ERROR
@@ -94,9 +97,10 @@ def _add_convert(commands):
         "convert",
         help="convert weights to this program's format",
         description="Convert weights of this or another program to a checkpoint folder, or to one "
-        "file if OUT ends in .safetensors.",
+        "file if OUT ends in .safetensors. Several models become one folder, with the weights that "
+        "their stems are averaged with.",
     )
-    command.add_argument("source", metavar="IN", help="as separate --model")
+    command.add_argument("source", nargs="+", metavar="IN[:W]", help="as separate --model")
     command.add_argument("target", metavar="OUT")
     command.add_argument("--kind", metavar="K", help="whose weights; default: found out")
     command.set_defaults(run=convert)
@@ -104,11 +108,16 @@ def _add_convert(commands):
 
 def convert(options) -> int:
     """`xumx convert`."""
+    models = parse_models(options.source)
+    if len(models) > 1 and options.kind:
+        raise UserError(f"--kind {options.kind} is for one model; wanted those converted before")
+
     from xumx_jax.weights.load import convert
 
-    loaded = convert(options.source, options.target, options.kind)
-    sources = ", ".join(loaded.args.get("sources", ()))
-    print(f"{options.target}: {loaded.name}" + (f" ({sources})" if sources else ""))
+    given = models[0][0] if len(models) == 1 else models
+    written = convert(given, options.target, options.kind)
+    names = ", ".join(dict.fromkeys(member.name for member in written.members))
+    print(f"{options.target}: {names} ({', '.join(written.sources)})")
     return 0
 
 

@@ -117,35 +117,47 @@ def flush(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, waiting: Callable[[], object] | None = lambda: None) -> Iterator[None]:
+def locked(
+    path: Path, waiting: Callable[[], object] | None = lambda: None, shared: bool = False
+) -> Iterator[None]:
     """Hold a lock that other processes wait for: a file, made if need be, or a folder.
 
     The system releases it when the process dies; the file stays, for removing it would be a race.
     `waiting()` is called before this process has to wait; None raises BlockingIOError instead.
-    Where there are no locks (Windows, some network drives) nobody waits.
+    With `shared`, others may hold it so too, and nothing is made: FileNotFoundError. Where there
+    are no locks (Windows, some network drives) nobody waits.
     """
-    if not path.is_dir():
+    number = None
+    if not (shared or path.is_dir()):
         path.parent.mkdir(parents=True, exist_ok=True)
         number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     else:
-        number = os.open(path, os.O_RDONLY)
+        try:
+            number = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise
+        except OSError:  # of a folder that may be written and not read; Windows
+            pass
     try:
-        _acquire(number, waiting)
+        if number is not None:
+            _acquire(number, waiting, shared)
         yield
     finally:
-        os.close(number)
+        if number is not None:
+            os.close(number)
 
 
-def _acquire(number, waiting) -> None:
+def _acquire(number, waiting, shared) -> None:
     try:
         import fcntl
 
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(number, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         if waiting is None:
             raise
         waiting()
-        fcntl.flock(number, fcntl.LOCK_EX)
+        fcntl.flock(number, kind)
     except (ImportError, OSError):
         pass
 

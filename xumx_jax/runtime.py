@@ -128,15 +128,25 @@ def devices(device: str = "auto") -> tuple:
     raise UserError(f"device {device!r}: JAX finds none here ({'; '.join(reasons)}); wanted auto")
 
 
-_started: list[int] = []
+_forked_after_start: list[bool] = []
+
+
+def _look_after_fork() -> None:
+    """Take note, in a new child, that JAX had devices before it was forked."""
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    # not by a function of JAX's, which may wait for a lock that a thread of the parent holds
+    if getattr(bridge, "_backends", None):
+        _forked_after_start.append(True)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_look_after_fork)
 
 
 def check_not_forked() -> None:
-    """Raise UserError in a process that was forked after JAX had computed: it would hang."""
-    if not _started:
-        _started.append(os.getpid())
-    elif _started[0] != os.getpid():
+    """Raise UserError in a process that was forked after JAX had started: it would hang."""
+    if _forked_after_start:
         raise UserError(
-            "this process was forked after JAX had started, where JAX hangs; start it with "
-            "multiprocessing's spawn, or separate before the fork"
+            "this process was forked after JAX had started, where JAX hangs; wanted one that "
+            'starts anew (multiprocessing.get_context("spawn")), or a fork before JAX is used'
         )

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import wav
-from pipelines.datasets import stems_folder
 from pipelines.evaluation.song import Song
-from pipelines.evaluation.tracks import ACCOMPANIMENT
 from pipelines.evaluation.waves import Waves
+from pipelines.tracks import folders, wav
+from pipelines.tracks.track import ACCOMPANIMENT, whole
 from xumx_jax import audio, files
 from xumx_jax.errors import UserError
-from xumx_jax.weights import store
 
 ORIGIN = "origin.json"
 
@@ -38,7 +36,9 @@ def save(folder: Path, stems: Mapping[str, np.ndarray], rate: int, origin: dict 
         raise UserError(f"{folder}: estimates cannot be written: the disk is full") from error
     if origin is None:
         return
-    digests = {path.name: store.digest(path, flush=True) for path in paths}
+    for path in paths:
+        files.flush(path)
+    digests = {path.name: files.digest(path) for path in paths}
     files.write(note, json.dumps({**origin, "files": digests}, indent=1))
 
 
@@ -73,7 +73,7 @@ def belong(folder: Path, targets: Sequence[str], origin: dict, look_inside: bool
         path = folder / name
         if name not in digests or not path.is_file():
             return False
-        if look_inside and store.digest(path) != digests[name]:
+        if look_inside and files.digest(path) != digests[name]:
             return False
     return True
 
@@ -91,9 +91,9 @@ def find(folder: Path, targets: Sequence[str], parts) -> dict[str, list[Path]]:
     """
     found, missing = {}, []
     for target in targets:
-        own = stems_folder.find_stem(folder, target)
+        own = folders.find_stem(folder, target)
         names = parts(target) if target == ACCOMPANIMENT and own is None else (target,)
-        paths = {name: stems_folder.find_stem(folder, name) for name in names}
+        paths = {name: folders.find_stem(folder, name) for name in names}
         missing += [name for name, path in paths.items() if path is None]
         found[target] = list(paths.values())
     if missing:
@@ -131,5 +131,5 @@ def open_waves(found: Mapping[str, Sequence[Path]], song: Song) -> tuple[Waves, 
                 )
             if file.channels < song.channels:
                 notes.append(f"{file.path.name} is mono, the track is not; it went to both sides")
-        sums.append(opened)
+        sums.append([whole(file) for file in opened])
     return Waves(sums, song.channels, song.samples, song.check), notes

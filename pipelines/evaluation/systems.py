@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.datasets import stems_folder
 from pipelines.evaluation import estimates
 from pipelines.evaluation.song import Song
-from pipelines.evaluation.tracks import ACCOMPANIMENT, VOCALS, Data, Track, in_order
+from pipelines.tracks import folders
+from pipelines.tracks.split import Split
+from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Track, in_order
+from xumx_jax import files
+from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
-from xumx_jax.weights import store
+from xumx_jax.weights import pointer
 
 # (song, progress) -> {source: [channel, time]}
 Separate = Callable[[Song, Callable[[float], None]], dict[str, np.ndarray]]
@@ -38,11 +41,11 @@ class System:
     separate: Separate | None = None
     folder: Path | None = None
 
-    def place(self, data: Data, track: Track) -> Path:
+    def place(self, data: Split, track: Track) -> Path:
         """Where a track's estimates lie, of a system that has them."""
         return estimates.place(self.folder, data.subset, track.name)
 
-    def digest_of(self, data: Data, track: Track) -> str:
+    def digest_of(self, data: Split, track: Track) -> str:
         """SHA-256 of what makes a track's estimates, which may be the estimates themselves.
 
         Raises UserError naming those that are missing.
@@ -54,7 +57,7 @@ class System:
         )
         state = hashlib.sha256()
         for target, paths in found.items():
-            state.update(f"{target} {[store.digest(path) for path in paths]}\n".encode())
+            state.update(f"{target} {[files.digest(path) for path in paths]}\n".encode())
         return state.hexdigest()
 
 
@@ -77,14 +80,14 @@ def label_of(name: str) -> tuple[str, str]:
     return stem or path.resolve().name, name
 
 
-def oracle(label: str, name: str, data: Data, targets: Sequence[str]) -> System:
+def oracle(label: str, name: str, data: Split, targets: Sequence[str]) -> System:
     """An oracle, told the true sources, or a baseline."""
     from xumx_jax.evaluation.oracles import ORACLES
 
     function = ORACLES[name]
 
     def separate(song, progress):
-        sources = tuple(song.files)
+        sources = tuple(song.stems)
         found = function(song.mix(), song.waves(sources), song.rate, sources)
         return dict(zip(sources, np.asarray(found), strict=True))
 
@@ -92,22 +95,38 @@ def oracle(label: str, name: str, data: Data, targets: Sequence[str]) -> System:
     return System(label, name, {}, chosen, f"oracle {name}", separate)
 
 
-def model(label: str, name: str, data: Data, targets: Sequence[str], options: dict) -> System:
-    """A model of the zoo or of a path, loaded. Raises UserError with one line."""
-    from flax.traverse_util import flatten_dict
+def asked(texts: Sequence[str]) -> tuple[str, str, list[tuple[str, float]]]:
+    """What `--model` was given, once or several times -> (label, name, [(name or path, weight)]).
 
-    from xumx_jax.separation.separator import Separator
-    from xumx_jax.weights import safetensors
-    from xumx_jax.weights.load import load_module
+    The label is the first that is given, else the names with "+" between them. Raises UserError.
+    """
+    split = [label_of(text) for text in texts]
+    labels = [label for (label, rest), text in zip(split, texts, strict=True) if rest != text]
+    given = [rest for _, rest in split]
+    models = parse_models(given)
+    for name, _ in models:
+        if len(models) > 1 and is_oracle(name):
+            raise UserError(f"{name}: only models are averaged; wanted it with --compare")
+    usual = "+".join(label_of(name)[0] for name, _ in models)
+    return labels[0] if labels else usual, " ".join(given), models
 
-    module, variables, info = load_module(name)
-    separator = Separator(module, variables, **options)
-    path = Path(info["path"])
-    if path.is_file():
-        digest = store.digest(path)
-    else:
-        digest = safetensors.tensors_digest(flatten_dict(variables, sep="/"))
-    own = set(module.sources)
+
+def model(
+    label: str,
+    name: str,
+    models: Sequence[tuple[str, float]],
+    data: Split,
+    targets: Sequence[str],
+    options: dict,
+) -> System:
+    """A model of the zoo or of a path, or several, loaded. Raises UserError with one line."""
+    from xumx_jax.separation.bag import separator_of
+    from xumx_jax.weights.load import load_bag
+
+    bag = load_bag(models)
+    separator = separator_of(bag, **options)
+    digest = _digest(bag)
+    own = set(bag.sources)
     known = (set(separator.sources) | ({ACCOMPANIMENT} if VOCALS in own else set())) & set(
         data.targets
     )
@@ -125,7 +144,25 @@ def model(label: str, name: str, data: Data, targets: Sequence[str], options: di
     return System(label, name, options, _chosen(targets, known, own, name), digest, separate)
 
 
-def folder(label: str, path: Path, data: Data, tracks, targets: Sequence[str]) -> System:
+def _digest(bag) -> str:
+    """SHA-256 of the weights of all members, and of what they count where there are several."""
+    from flax.traverse_util import flatten_dict
+
+    from xumx_jax.weights import safetensors
+
+    found = []
+    for member in bag.members:
+        path = Path(member.info["path"])
+        if path.is_file() and not pointer.is_pointer(path):
+            found.append(files.digest(path))
+        else:
+            found.append(safetensors.tensors_digest(flatten_dict(member.variables, sep="/")))
+    if len(found) == 1:
+        return found[0]
+    return files.digest_of_value({"members": found, "weights": bag.weights.tolist()})
+
+
+def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) -> System:
     """Estimates that another program has left: PATH/<subset>/<track>/<target>.wav."""
     path = path.expanduser()
     if not path.is_dir():
@@ -134,7 +171,7 @@ def folder(label: str, path: Path, data: Data, tracks, targets: Sequence[str]) -
         target
         for track in tracks
         for target in data.targets
-        if stems_folder.find_stem(estimates.place(path, data.subset, track.name), target)
+        if folders.find_stem(estimates.place(path, data.subset, track.name), target)
     }
     if not found:
         raise UserError(

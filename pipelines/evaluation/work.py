@@ -12,8 +12,9 @@ from pipelines.evaluation.messages import at, say
 from pipelines.evaluation.scoring import Settings, score
 from pipelines.evaluation.song import Song, opened
 from pipelines.evaluation.systems import System, stems_of
-from pipelines.evaluation.tracks import Data, Track
 from pipelines.evaluation.waves import Stopped
+from pipelines.tracks.split import Split
+from pipelines.tracks.track import Track
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores, median
 
@@ -25,7 +26,7 @@ FAILURES = (ValueError, OSError, RuntimeError, MemoryError)
 class Work:
     """One run. `folders` say where each system's scores go, `outdirs` where its estimates stay."""
 
-    data: Data
+    data: Split
     tracks: Sequence[Track]
     systems: Sequence[System]
     wanted: Settings

@@ -7,7 +7,8 @@ import pytest
 import scored_songs
 import soundfile
 
-from pipelines.evaluation import estimates, tracks
+from pipelines.evaluation import estimates
+from pipelines.evaluation.data import find
 from pipelines.evaluation.song import opened
 from xumx_jax.errors import UserError
 
@@ -83,7 +84,7 @@ def test_files_of_targets(tmp_path):
 def test_mono_estimates_of_a_stereo_song(tmp_path):
     root = scored_songs.make(tmp_path, ["one"], samples=500)
     path = scored_songs.write(tmp_path / "bass.wav", scored_songs.noise(0, 500, 1))
-    data = tracks.find(root, "test")
+    data = find(root, "test")
     with opened(data.tracks[0], data) as song:
         waves, notes = estimates.open_waves({"bass": [path]}, song)
         assert waves.shape == (1, 2, 500)

@@ -18,8 +18,9 @@ import stem_files
 from scored_songs import RATE, SOURCES
 from shared_files import needs, shared
 
-from pipelines import musdb_stems
 from pipelines.evaluation import command, work
+from pipelines.tracks import musdb_stems
+from xumx_jax import files
 from xumx_jax.evaluation.scores import TrackScores
 from xumx_jax.models import build
 from xumx_jax.weights import store
@@ -107,7 +108,7 @@ def test_a_model_with_everything(quick_compile, run, songs, model, tmp_path):
     )
     protocol = found.protocol
     assert protocol["metrics"] == ["SDR", "ISR", "SIR", "SAR"] and protocol["model"] == "tiny"
-    assert protocol["digest"] == store.digest(model)
+    assert protocol["digest"] == files.digest(model)
     assert protocol["options"]["niter"] == 1 and protocol["filter_length"] == 512
     assert protocol["data"]["kind"] == "wav" and protocol["data"]["subset"] == "test"
     assert "median over frames" in protocol["aggregation"] and protocol["precision"] == "float64"
@@ -195,7 +196,7 @@ def test_estimates_that_are_not_the_models_are_made_again(run, songs, model, tmp
     run("--model", other, *options, evaldir=tmp_path / "other")
     assert not np.array_equal(soundfile.read(kept)[0], right)
     origin = json.loads((out / "test" / "one" / "origin.json").read_text())
-    assert origin["digest"] == store.digest(other)
+    assert origin["digest"] == files.digest(other)
 
 
 def test_estimates_of_another_program_are_not_replaced(run, songs, tmp_path):

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import scored_songs
 
-from pipelines.evaluation import systems, tracks
+from pipelines.evaluation import systems
+from pipelines.evaluation.data import find
 from pipelines.evaluation.song import opened
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 
 @pytest.fixture
 def data(tmp_path):
-    return tracks.find(scored_songs.make(tmp_path / "songs", ["one"], samples=500), "test")
+    return find(scored_songs.make(tmp_path / "songs", ["one"], samples=500), "test")
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,51 @@ def data(tmp_path):
 )
 def test_labels(name, label, rest):
     assert systems.label_of(name) == (label, rest)
+
+
+@pytest.mark.parametrize(
+    ("given", "label", "name", "models"),
+    [
+        (["demo"], "demo", "demo", [("demo", 1)]),
+        (["demo:0.7"], "demo", "demo:0.7", [("demo", 0.7)]),
+        (["ours=runs/a/best:2"], "ours", "runs/a/best:2", [("runs/a/best", 2)]),
+        (
+            ["umx:0.7", "x-umx:0.3"],
+            "umx+x-umx",
+            "umx:0.7 x-umx:0.3",
+            [("umx", 0.7), ("x-umx", 0.3)],
+        ),
+        (["both=umx", "x-umx"], "both", "umx x-umx", [("umx", 1), ("x-umx", 1)]),
+    ],
+)
+def test_models_with_weights_and_labels(given, label, name, models):
+    assert systems.asked(given) == (label, name, models)
+
+
+def test_models_that_cannot_be_averaged():
+    with pytest.raises(UserError, match="IRM1: only models are averaged; wanted it with --compare"):
+        systems.asked(["demo", "IRM1"])
+    with pytest.raises(UserError, match="--model demo:0: the weight is 0"):
+        systems.asked(["demo:0"])
+
+
+def test_several_models_are_one_system(data, tiny_model, tmp_path):
+    """Its digest is of all weights: those of the files, and those that they count with."""
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(tiny_model.read_bytes())
+
+    def made(*models):
+        return systems.model("it", "it", models, data, (), {"niter": 0})
+
+    one, both = made((str(tiny_model), 1.0)), made((str(tiny_model), 1.0), (str(other), 3.0))
+    assert one.digest == files.digest(tiny_model) != both.digest
+    assert made((str(other), 2.0)).digest == one.digest
+    assert made((str(tiny_model), 1.0), (str(other), 1.0)).digest != both.digest
+    assert both.targets == scored_songs.SOURCES
+    with opened(data.tracks[0], data) as song:
+        first, mean = (system.separate(song, lambda far: None) for system in (one, both))
+        for name in first:  # of a model with itself
+            np.testing.assert_allclose(mean[name], first[name], atol=1e-6)
 
 
 def with_stems(data, targets, *sources):

@@ -153,7 +153,7 @@ FAULTS = {
         "a device that is not there",
         "a clear message; the CPU only if auto",
         "commands/test_batch.py::test_a_device_that_is_not_there "
-        "commands/test_weighted.py::test_only_auto_may_fall_back",
+        "commands/test_options.py::test_only_auto_may_fall_back",
     ),
     31: (
         "clock, locale, umask",

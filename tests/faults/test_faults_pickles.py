@@ -14,6 +14,7 @@ from refused import convert
 
 from xumx_jax import cli
 from xumx_jax.errors import UserError
+from xumx_jax.files import digest, digest_of_value
 from xumx_jax.weights import store
 from xumx_jax.weights.converters import readers
 
@@ -129,9 +130,9 @@ def test_row_23_pickles_elsewhere(tmp_path, capsys):
         ) else None  # fmt: skip
         if manifest:
             kept = (folder / store.MANIFEST).read_text()
-            manifest["files"][path.relative_to(folder).as_posix()] = store.digest(path)
-            body = {name: manifest[name] for name in ("description", "files")}
-            manifest["sha256"] = store.text_digest(body)
+            manifest["files"][path.relative_to(folder).as_posix()] = digest(path)
+            body = {name: value for name, value in manifest.items() if name != "sha256"}
+            manifest["sha256"] = digest_of_value(body)
             (folder / store.MANIFEST).write_text(json.dumps(manifest))
         status = cli.main(["convert", str(folder), str(tmp_path / "out.safetensors")])
         said = capsys.readouterr().err

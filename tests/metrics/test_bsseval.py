@@ -286,7 +286,7 @@ def test_generated_song(channels, taps):
 @needs(CLIP)
 def test_real_clip():
     """Decoded AAC: museval's SIR moves by 10 dB and more with its number of threads."""
-    from pipelines.musdb_stems import read_stems
+    from pipelines.tracks.musdb_stems import read_stems
 
     stems, rate = read_stems(next(shared(CLIP).glob("*.stem.mp4")))
     mixture = stems.pop("mixture").astype(float)[:, : 3 * rate]

@@ -13,7 +13,7 @@ from xumx_jax import losses, models
 from xumx_jax.layers.lstm import lstm
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.training import optimizer
-from xumx_jax.training.statistics import apply_moments, moments
+from xumx_jax.training.statistics import moments
 from xumx_jax.transforms.scales import bandwidth_to_max_bin
 from xumx_jax.transforms.stft import Stft
 from xumx_jax.weights.converters.umx import nnabla_input, nnabla_recurrent
@@ -108,12 +108,13 @@ def test_input_statistics(path):
     tracks = [file[name].T for name in file if name.startswith("track")]
     arguments = {"n_fft": 2 * (bins - 1), "hop": (bins - 1) // 2, "hidden_size": 2}
     full = models.build("xumx", max_bin=bins, **arguments)
-    mean, deviation = moments(full, tracks)
+    ((mean, deviation),) = moments(full.input_statistics, tracks)
     np.testing.assert_allclose(mean, file["mean"], rtol=3e-6)
     np.testing.assert_allclose(deviation, file["std"], rtol=3e-6)
     used = len(file["input_mean_param"])
     shape = SimpleNamespace(shape=(4, used))
-    params = apply_moments({"enc": {"mean": shape, "scale": shape}}, mean[:used], deviation[:used])
+    params = {"enc": {"mean": shape, "scale": shape}}
+    params = full.input_statistics.fill(params, [(mean[:used], deviation[:used])])
     np.testing.assert_allclose(params["enc"]["mean"][2], file["input_mean_param"], rtol=3e-6)
     np.testing.assert_allclose(params["enc"]["scale"][0], file["input_scale_param"], rtol=3e-6)
 

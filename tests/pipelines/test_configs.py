@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from flax import linen as nn
 
 import train
 from configs import demo, umx, xumx
 from configs.command_line import override, read
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
+from xumx_jax.models import interface
 from xumx_jax.training.config_checks import flatten
 
 CONFIGS = {"xumx": xumx, "umx": umx, "demo": demo}
@@ -53,6 +55,9 @@ def test_published_defaults():
         "sources": ("bass", "drums", "vocals", "other"), "sample_rate": 44100, "n_fft": 4096,
         "hop": 1024, "channels": 2, "hidden_size": 512, "layers": 3, "bandwidth_hz": 16000.0,
         "unidirectional": False, "dropout": 0.4,
+        # what the published model does not have
+        "max_bin": None, "power": 1, "bands": None, "activation": "relu", "bridge": True,
+        "filter": None,
     }  # fmt: skip
     assert umx.get_config().train.patience == 140
 
@@ -105,6 +110,17 @@ def test_aligned_data_are_mixed_as_they_are_unless_a_recipe_says_so():
     assert train.mixing_of(demo.get_config(), "folder").same_song == 0.7
 
 
+def test_effects_are_listed_by_name():
+    words = ["--config.recipe.effects=(('resample', {'probability': 0.25}),)"]
+    config = override(xumx.get_config(), words)
+    assert train.mixing_of(config, "musdb").effects == (("resample", {"probability": 0.25}),)
+    kept = json.loads(json.dumps(config.to_dict()))["recipe"]["effects"]
+    config.recipe.effects = tuple(kept)  # as it comes out of a checkpoint
+    assert not train.mixing_of(config, "musdb").as_filed
+    with pytest.raises(UserError, match="unknown effect 'echo'; known: resample, shelving_filter"):
+        train.mixing_of(override(config, ["--config.recipe.effects=(('echo', {}),)"]), "musdb")
+
+
 def test_files(tmp_path):
     assert read("configs/xumx.py:tiny").train.epochs == 2
     with pytest.raises(UserError, match="no such file; wanted --config"):
@@ -118,3 +134,48 @@ def test_keys_are_as_they_are_written():
     assert {"quiet", "train.seed", "optimizer.plateau.factor"} <= set(
         flatten(xumx.get_config().to_dict())
     )
+
+
+@pytest.fixture
+def other_model(monkeypatch):
+    """A model whose arguments have little in common with UMX's."""
+
+    class Other(nn.Module):
+        sources: tuple[str, ...] = ("high", "low")
+        sample_rate: int = 8000
+        hop: str = "none"
+        widths: tuple[tuple[int, ...], ...] = ((1, 2), (3,))
+        depth: int | None = None
+        transform = None
+        channels = 2
+        segment = interface.Segment(usual=1)
+
+    monkeypatch.setitem(models.MODELS, "other", Other)
+
+
+def test_another_model_brings_its_own_arguments(other_model):
+    """Those of the recipe that it has stay changed, where they are of its type."""
+    words = ["--config.model.args.depth=3", "--config.model.name=other"]
+    config = override(demo.get_config("tiny"), words)
+    assert config.model.to_dict() == {
+        "name": "other",
+        "args": {
+            "sources": ("high", "low"), "sample_rate": 22050, "hop": "none",
+            "widths": ((1, 2), (3,)), "depth": 3,
+        },
+    }  # fmt: skip
+    assert config.export.to_dict() == {"sample_rate": 44100}
+    config = override(
+        config, ["--config.model.args.widths=((4,),)", "--config.model.args.depth=None"]
+    )
+    assert config.model.args.widths == ((4,),) and config.model.args.depth is None
+    assert override(xumx.get_config(), ["--config.model.name=umx"]).model.args.bridge is False
+
+
+def test_arguments_of_another_model_are_unknown(other_model):
+    words = ["--config.model.name=other", "--config.model.args.hidden_size=3"]
+    with pytest.raises(UserError, match="unknown key config.model.args.hidden_size") as error:
+        override(xumx.get_config(), words)
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="unknown model 'nothing'; known: xumx, umx"):
+        override(xumx.get_config(), ["--config.model.name=nothing"])

@@ -14,6 +14,7 @@ from shared_files import needs, shared
 
 from pipelines.datasets import musdb, open_data
 from pipelines.datasets.decoded import decode_all
+from pipelines.evaluation.data import find, open_dataset
 from xumx_jax.errors import UserError
 
 TARGETS = ("bass", "drums", "vocals", "other")
@@ -135,7 +136,7 @@ def test_two_at_once_decode_each_file_once(stems, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "write_stems", lambda p, f: (written.append(p), write(p, f)))
     paths = sorted((stems / "train").iterdir())
     cache = tmp_path / "c"
-    (cache / "0123.part" / "left over").mkdir(parents=True)
+    (cache / ".0123.part" / "left over").mkdir(parents=True)
     threads = [threading.Thread(target=decode_all, args=(paths, cache)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -199,6 +200,24 @@ def test_other_validation_tracks(tmp_path):
     assert train.names == ("B",) and valid.names == ("A", "C")
     with pytest.raises(UserError, match="no track 'D' to validate on"):
         opened(root, tmp_path, valid_tracks=("A", "D"))
+
+
+def test_evaluation_takes_each_split_as_it_lies(stems, song, tmp_path):
+    """The 14 tracks validate and are not trained on; nothing is decoded before it is opened."""
+    (stems / "test").mkdir()
+    shutil.copy(song, stems / "test" / "C.stem.mp4")
+    options = {"cache": str(tmp_path / "c")}
+    for split, names in (("train", ["A", "B"]), ("valid", [VALID]), ("test", ["C"])):
+        data = open_dataset("musdb", stems, split, (), options)
+        assert (data.kind, [track.name for track in data.tracks]) == ("stems", names)
+        assert data.tracks[0].files == (stems / ("test" if names == ["C"] else "train")
+                                        / f"{names[0]}.stem.mp4",)  # fmt: skip
+    assert data.tracks[0].digest == find(stems, "test").tracks[0].digest
+    assert not (tmp_path / "c").exists()
+    with pytest.raises(UserError, match="'musdb' has no split 'valid'"):
+        open_dataset("musdb", stems, "valid", (), {**options, "valid_tracks": ""})
+    with pytest.raises(UserError, match="MUSDB18: data set 'musdb' has no split 'train'"):
+        open_dataset("musdb", stems, "train", (), {**options, "valid_tracks": f"A,B,{VALID}"})
 
 
 def test_no_tracks(tmp_path):

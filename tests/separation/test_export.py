@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xumx_jax
-from xumx_jax import cli
+from xumx_jax import cli, files
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.separation.separator import Separator
@@ -102,7 +102,7 @@ def test_command_writes_a_folder_that_describes_itself(model, tmp_path, capsys):
     assert about["weights"]["licence"] == "CC BY 4.0"
     assert "jax" in about["versions"] and "/home/me" not in json.dumps(about)
     for name, file in about["files"].items():
-        assert file["sha256"] == store.digest(out / name)
+        assert file["sha256"] == files.digest(out / name)
         assert file["bytes"] == (out / name).stat().st_size
     before = about["files"]["model.jax_export"]["sha256"]
     # again, over it: nothing of the old one stays, nothing temporary either

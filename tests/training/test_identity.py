@@ -1,60 +1,100 @@
-"""A mask of ones rebuilds the input to 1e-6, whichever way it takes through a Separator."""
+"""When a run may go on with another config: what it uses has to be the same, and nothing else."""
 
-import jax
-import numpy as np
+import copy
+
 import pytest
-from tiny_models import cut, stack, tiny
+import runs
 
-from xumx_jax.separation.separator import Separator
+from configs import common
+from xumx_jax.training.identity import Defaults, differences
 
-PUBLISHED = dict(n_fft=4096, hop=1024, sample_rate=44100, bandwidth_hz=16000.0)
-
-
-def ones(**arguments):
-    """A model whose decoder gives 1 for every bin, whatever it hears."""
-    module, variables = tiny(**arguments)
-
-    def flatten(path, leaf):
-        names = [part.key for part in path]
-        if "dec" not in names:
-            return leaf
-        offset = names[-1] == "mean" and names[0] == "params"
-        return (
-            np.ones_like(leaf) if offset or names[-1] in ("scale", "var") else np.zeros_like(leaf)
-        )
-
-    return module, jax.tree_util.tree_map_with_path(flatten, variables)
+DEFAULTS = common.defaults("xumx")
 
 
-def loud(time, seed=0):
-    """Full-scale [2, time]: clicks, noise, and a silent stretch."""
-    mix = np.random.default_rng(seed).uniform(-1, 1, (2, time)).astype(np.float32)
-    mix[:, time // 3 : time // 2] = 0
-    mix[0, :: max(1, time // 7)] = 1
-    return mix
+def changed(**values) -> dict:
+    """A config with values at "a.b" replaced, "absent" ones left out; as a checkpoint keeps it."""
+    made = copy.deepcopy(runs.config().to_dict())
+    for key, value in values.items():
+        *path, last = key.split(".")
+        place = made
+        for name in path:
+            place = place.setdefault(name, {})
+        if value == "absent":
+            place.pop(last)
+        else:
+            place[last] = value
+    return made
 
 
-WAYS = {
-    "whole": {},
-    "segments": {"chunk_seconds": 1.5, "overlap": 0.25},
-    "chunks": {"chunk_seconds": 0.9, "batch": 3},
-    "chunks that butt": {"chunk_seconds": 0.9, "overlap": 0},
-    "shifts": {"shifts": 2},
-}
+def lines(theirs: dict, ours: dict | None = None, defaults=DEFAULTS) -> list[str]:
+    return differences(changed(**theirs), changed(**(ours or {})), defaults)
 
 
 @pytest.mark.parametrize(
-    ("way", "arguments"),
-    [*((way, PUBLISHED) for way in WAYS), ("whole", {"n_fft": 512, "hop": 64, "channels": 1})],
+    "theirs",
+    [
+        {"loss.mse": "absent"},  # a loss that is not chosen
+        {"loss.segment_sdr.frames": 44, "loss.retired": {"sharpness": 3}},
+        {"loss.multi_domain.combinations": "absent"},  # as it was before there was
+        {"data.records": "absent", "data.generated.engine": "sampled"},
+        {"model.args.activation": "absent", "model.args.bridge": "absent"},
+        {"recipe.swap": "absent", "train.average": "absent", "optimizer.accumulate": "absent"},
+        {"train.epochs": 7, "train.keep": 5, "quiet": True, "log.pictures_every": 3},
+        {"data.root": "elsewhere", "data.workers": 9, "train.weights": "x-umx"},
+        {"model.args.sources": ["bass", "drums", "vocals", "other"]},  # as JSON has it
+    ],
 )
-def test_a_mask_of_ones_rebuilds_the_mixture(way, arguments):
-    separator = Separator(*ones(**arguments), niter=0, **WAYS[way])
-    rate = separator.rate
-    for seconds in (0.02, 1.9, 14.0) if way == "segments" else (0.02, 2.9):
-        mix = loud(int(seconds * rate))
-        stems = stack(separator(mix, rate))
-        assert stems.shape == (4, *mix.shape)
-        assert np.abs(stems - mix).max() <= 1e-6
-        blocks = cut(mix, (1, 700, 30011))
-        streamed = np.concatenate([stack(b) for b in separator.stream(blocks, rate)], axis=-1)
-        assert np.abs(streamed - mix).max() <= 1e-6
+def test_what_a_run_does_not_use_may_differ(theirs):
+    chosen = {"data.name": "folder"}
+    assert lines(theirs | chosen, chosen) == []
+    assert lines(chosen, chosen | {k: v for k, v in theirs.items() if v != "absent"}) == []
+
+
+@pytest.mark.parametrize(
+    "theirs, ours, wanted",
+    [
+        ({"loss.multi_domain.mcoef": 1.0}, {}, "loss.multi_domain.mcoef was 1.0, now 10.0"),
+        ({"loss.name": "mse"}, {}, "loss.name was 'mse', now 'multi_domain'"),
+        ({"loss.multi_domain.trim": "absent"}, {"loss.multi_domain.trim": 3}, "was 200, now 3"),
+        ({"data.name": "musdb"}, {"data.name": "records"}, "data.name was 'musdb', now 'records'"),
+        ({"model.args.dropout": 0.1}, {}, "model.args.dropout was 0.1, now 0.4"),
+        ({"model.args.power": "absent"}, {"model.args.power": 2}, "args.power was 1, now 2"),
+        ({"recipe.swap": 0.1}, {}, "recipe.swap was 0.1, now None"),
+        ({"export": {"hop": 3}}, {}, "export.hop was 3, now None"),
+        ({"augment": [["speed", {}]]}, {}, "augment was [['speed', {}]], now None"),
+        ({}, {"augment": [["speed", {}]]}, "augment was None, now [['speed', {}]]"),
+        ({"train.batch_size": "absent"}, {}, "train.batch_size was 16, now 4"),
+    ],
+)
+def test_what_it_uses_may_not(theirs, ours, wanted):
+    (line,) = lines(theirs, ours)
+    assert wanted in line
+
+
+def test_options_of_the_data_set_that_is_used():
+    chosen = {"data.name": "musdb"}
+    assert lines(chosen | {"data.musdb.is_wav": True}, chosen) == [
+        "data.musdb.is_wav was True, now None"
+    ]
+    assert lines(chosen | {"data.musdb.cache": "elsewhere"}, chosen) == []
+    assert lines({"data.musdb.is_wav": True}) != []  # auto: it may be the one
+
+
+def test_the_rate_of_a_schedule_follows_the_epochs():
+    cosine = {"optimizer.schedule": "cosine"}
+    (line,) = lines(cosine | {"train.epochs": 7}, cosine)
+    assert line == "train.epochs was 7, now 3"
+
+
+def test_an_augmentation_of_its_default_is_none():
+    """A part that configs of before do not have at all."""
+    grown = Defaults(DEFAULTS.values | {"augment": ()}, DEFAULTS.free)
+    assert lines({}, {"augment": ()}, grown) == []
+    assert lines({}, {"augment": (("speed", {}),)}, grown) == [
+        "augment was [], now [['speed', {}]]"
+    ]
+
+
+def test_free_options_are_options():
+    for name in common.FREE:
+        assert any(key == name or key.startswith(f"{name}.") for key in DEFAULTS.values), name

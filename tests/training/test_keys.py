@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import runs
 import songs
+from runs import run
 
 import train
 from configs import xumx
 from configs.command_line import override
 from xumx_jax.errors import UserError
 from xumx_jax.training.config_checks import flatten
-from xumx_jax.training.loop import run
 from xumx_jax.training.monitor.logs import read_metrics
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "own_cache")
@@ -43,6 +43,8 @@ CURVE = {
     "model.name": "umx", "model.args.n_fft": "128", "model.args.hop": "32",
     "model.args.channels": "1", "model.args.hidden_size": "4", "model.args.layers": "1",
     "model.args.bandwidth_hz": "2000", "model.args.unidirectional": "True",
+    "model.args.max_bin": "8", "model.args.bridge": "False", "model.args.power": "2",
+    "model.args.bands": "(0,1,2,4,8,16,33)", "model.args.activation": "softmax",
     "loss.name": "weighted_sdr", "loss.multi_domain.mcoef": "1.0",
     "loss.multi_domain.combinations": "False", "loss.multi_domain.trim": "100",
     "loss.multi_domain.power": "2",
@@ -74,6 +76,7 @@ CURVE_WITH = {
 ELSEWHERE = {
     "data.name", "data.root", "data.workers", "data.engine", "quiet", "train.weights",
     "train.max_bad_steps", "model.args.sample_rate",
+    "model.args.filter",  # what separates with the weights applies it
 }  # fmt: skip
 
 

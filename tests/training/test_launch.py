@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import pytest
 import runs
+from runs import run
 
 from xumx_jax.training import launch, step
-from xumx_jax.training.loop import run
 from xumx_jax.training.monitor.logs import read_metrics
 from xumx_jax.weights import store
 

@@ -13,12 +13,12 @@ import jax
 import numpy as np
 import pytest
 import runs
+from runs import run
 
 from xumx_jax import models
 from xumx_jax.errors import CheckpointError, UserError
 from xumx_jax.training import checkpointing
-from xumx_jax.training.loop import run
-from xumx_jax.weights import store
+from xumx_jax.weights import pointer, store
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile", "own_cache")]
 
@@ -180,7 +180,7 @@ def test_bad_batches_are_skipped_and_counted(tmp_path):
     outcome = run(runs.config(epochs=1), tmp_path, runs.data(spoil=spoiled(1, 1)), lines.append)
     assert any("step 2 skipped" in line for line in lines)
     assert np.isfinite(outcome.row["train"]) and np.isfinite(outcome.row["valid"])
-    assert arrays(store.newest(tmp_path))["optimizer"]["skipped"] == 1
+    assert arrays(store.newest(tmp_path))["optimizer"]["counters"]["skipped"] == 1
 
 
 def test_too_many_bad_batches_end_the_run_with_the_last_good_state(tmp_path):
@@ -220,7 +220,7 @@ def test_the_plateau_lowers_the_rate(tmp_path):
 
 def test_without_validation_the_training_loss_decides(tmp_path):
     outcome = run(runs.config(epochs=1), tmp_path, runs.data(valid=False), quiet)
-    assert "valid" not in outcome.row and (tmp_path / "best").is_dir()
+    assert "valid" not in outcome.row and pointer.is_pointer(tmp_path / "best")
 
 
 def test_batches_that_cannot_be_are_refused(tmp_path):
@@ -243,11 +243,10 @@ def test_no_room_for_a_checkpoint(whole, tmp_path, monkeypatch):
 FULL = """
     import resource, signal, sys
     import runs
-    from xumx_jax.training.loop import run
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # any longer file fails half-way
     try:
-        run(runs.config(average=0.9, epochs=4), sys.argv[1], runs.data(), print)
+        runs.run(runs.config(average=0.9, epochs=4), sys.argv[1], runs.data(), print)
     except ValueError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 """
@@ -268,12 +267,12 @@ def test_a_disk_that_fills_while_saving_keeps_what_was_there(whole, tmp_path, se
     assert len(ours) == 1 and "cannot be written" in ours[0]
     assert steps(tmp_path / "run") == [4, 6]
     check_equal(tmp_path / "run", whole[0])
-    assert not list(tmp_path.rglob("*.partial-*"))
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_what_a_killed_process_left_is_cleared_up(tmp_path):
     """Half a checkpoint is removed; a best that was moved aside comes back."""
-    (tmp_path / "checkpoints" / ".00000002.partial-77").mkdir(parents=True)
+    (tmp_path / "checkpoints" / ".00000002.77-a.part").mkdir(parents=True)
     (tmp_path / ".best.old").mkdir()
     (tmp_path / ".best.old" / "file").write_text("kept")
     with checkpointing.locked(tmp_path):

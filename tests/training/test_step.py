@@ -13,7 +13,7 @@ from xumx_jax import losses, models
 from xumx_jax.training import optimizer, state, step
 from xumx_jax.training.batches import Examples, Pieces, render
 from xumx_jax.training.schedule import Plateau
-from xumx_jax.training.statistics import apply_moments, moments
+from xumx_jax.training.statistics import moments
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -65,7 +65,8 @@ def test_overfits_one_batch():
     this, batch = PLAIN, runs.examples()
     now = fresh(this)
     mix = np.asarray(render(batch).sum(1))
-    now = now.replace(params=apply_moments(now.params, *moments(this.model, mix)))
+    statistics = this.model.input_statistics
+    now = now.replace(params=statistics.fill(now.params, moments(statistics, mix)))
     _, seen = advance(this, now, [batch] * 200)
     assert seen[-1]["loss"] < 0.2 * seen[0]["loss"]
 
@@ -81,7 +82,7 @@ def gradients(devices: int, compile_with=step.train_step):
     over = step.mesh(jax.devices()[:devices])
     compiled = compile_with(this, over)
     now, values = compiled(step.replicate(fresh(this), over), step.shard(runs.examples(), over))
-    return jax.device_get((now.opt_state, now.batch_stats, values))
+    return jax.device_get((now.opt_state, now.collections, values))
 
 
 def with_pmap(this, over):
@@ -131,18 +132,19 @@ def test_a_bad_batch_changes_nothing_but_the_counters(devices):
     before, _ = advance(this, fresh(this, True), [good], devices)
     after, seen = advance(this, before, [bad, bad], devices)
     assert np.isnan(seen[0]["loss"]) and [s["in_row"] for s in seen] == [1, 2]
-    assert (after.step, after.skipped, after.in_row) == (3, 2, 2)
-    for name in ("params", "batch_stats", "opt_state", "average"):
+    assert after.step == 3 and after.counters == {"skipped": 2, "in_row": 2}
+    for name in ("params", "collections", "opt_state", "average"):
         jax.tree.map(np.testing.assert_array_equal, getattr(after, name), getattr(before, name))
     final, seen = advance(this, after, [good], devices)
-    assert np.isfinite(seen[0]["loss"]) and (final.step, final.skipped, final.in_row) == (4, 2, 0)
+    assert np.isfinite(seen[0]["loss"]) and final.step == 4
+    assert final.counters == {"skipped": 2, "in_row": 0}
 
 
 def test_a_rate_that_is_not_finite_moves_nothing():
     this = prepare(schedule=lambda done: jnp.nan)
     before = jax.device_get(fresh(this))
     after, seen = advance(this, before, [runs.examples()])
-    assert np.isfinite(seen[0]["loss"]) and after.skipped == 1
+    assert np.isfinite(seen[0]["loss"]) and after.counters["skipped"] == 1
     jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
 
 

@@ -13,8 +13,9 @@ import optax
 import pytest
 from jax.sharding import SingleDeviceSharding
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.weights import store
+from xumx_jax.weights import formats, safetensors, store
 from xumx_jax.weights.store import CheckpointError
 
 VARIABLES = {
@@ -149,7 +150,7 @@ def training_folder(tmp_path):
 def test_newest_passes_over_damaged_checkpoints_loudly(tmp_path, capsys):
     steps = training_folder(tmp_path) / "checkpoints"
     (steps / "notes").mkdir()
-    (steps / ".000012.partial-1").mkdir()
+    (steps / ".000012.1-a.part").mkdir()
     assert store.newest(tmp_path).name == "000010"
     assert capsys.readouterr().err == ""
     (steps / "000010" / "model" / "_METADATA").write_text("{}")
@@ -237,3 +238,74 @@ def test_manifest_is_plain_json(folder):
     manifest = json.loads((folder / "checkpoint.json").read_text())
     assert manifest["description"] == {"epoch": 3}
     assert all(len(sha256) == 64 for sha256 in manifest["files"].values())
+
+
+def with_format(path: Path, number) -> None:
+    """Rewrite what a checkpoint or a `.safetensors` says of its format; None: nothing."""
+    if path.is_dir():
+        manifest = json.loads((path / store.MANIFEST).read_text())
+        body = {k: v for k, v in manifest.items() if k not in ("sha256", "format")}
+        body |= {} if number is None else {"format": number}
+        manifest = {**body, "sha256": files.digest_of_value(body)}
+        (path / store.MANIFEST).write_text(json.dumps(manifest))
+        return
+    from safetensors.numpy import load_file, save_file
+
+    description = json.loads(safetensors.metadata(path)["xumx_jax"])
+    assert description.pop("format") == formats.FORMAT
+    description |= {} if number is None else {"format": number}
+    save_file(load_file(path), path, {"xumx_jax": json.dumps(description)})
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_formats_before_are_read_and_later_ones_refused_in_one_line(tmp_path, target):
+    path = tmp_path / target
+    store.save_model(path, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
+    for number in (None, 0, formats.FORMAT):
+        with_format(path, formats.FORMAT)
+        with_format(path, number)
+        loaded = store.load_model(path)
+        assert (loaded.name, loaded.args, loaded.info) == ("xumx", ARGS, {"licence": "MIT"})
+        if number != formats.FORMAT:
+            store.save_model(path, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
+    for number, wanted in ((99, f"has format 99, .* reads up to {formats.FORMAT}"), ("x", "'x'")):
+        store.save_model(path, "xumx", ARGS, VARIABLES)
+        with_format(path, number)
+        with pytest.raises(CheckpointError, match=wanted) as error:
+            store.load_model(path)
+        assert target in str(error.value) and "\n" not in str(error.value)
+
+
+def test_every_format_before_has_a_migration():
+    assert list(formats.MIGRATIONS) == list(range(formats.FORMAT))
+
+
+def test_nested_arguments_come_back_as_tuples(tmp_path):
+    args = {"bands": ((0, 4), (4, (6, 9))), "widths": [[1], []]}
+    store.save_model(tmp_path / "m.safetensors", "x", args, VARIABLES)
+    found = store.load_model(tmp_path / "m.safetensors").args
+    assert found == {"bands": ((0, 4), (4, (6, 9))), "widths": ((1,), ())}
+
+
+def test_all_of_a_checkpoint_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    flushed, real = [], files.flush
+
+    def flush(path):
+        flushed.append(path)
+        assert (tmp_path / "c").exists() == (path == tmp_path)
+        real(path)
+
+    monkeypatch.setattr(files, "flush", flush)
+    store.write(tmp_path / "c", {"model": VARIABLES}, {})
+    written = [path.relative_to(tmp_path / "c") for path in (tmp_path / "c").rglob("*")]
+    assert len(written) > 8 and flushed[-1] == tmp_path
+    for path in written:
+        assert any(str(one).endswith(str(path)) for one in flushed), path
+
+
+def test_fsync_is_what_flushing_is(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("os.fsync", lambda number: seen.append(os.fstat(number).st_ino))
+    (tmp_path / "file").write_text("x")
+    files.flush(tmp_path / "file")
+    assert seen == [(tmp_path / "file").stat().st_ino]

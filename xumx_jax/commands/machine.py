@@ -187,7 +187,7 @@ def about_cache() -> dict:
     """The cache: sizes in bytes, and of each model there "intact" or what is wrong with it."""
     try:
         from xumx_jax import runtime
-        from xumx_jax.weights import safetensors, zoo
+        from xumx_jax.weights import bag, safetensors, zoo
 
         found = about_place(folder := runtime.cache_folder())
         places = {name: zoo.cached(name) for name in zoo.PUBLISHED} | {zoo.DEMO: zoo.DEMO_FILE}
@@ -197,10 +197,10 @@ def about_cache() -> dict:
     found |= {"size": size_of(folder), "compiled": str(compiled), "models": {}}
     found["compiled_size"] = size_of(compiled)
     for name, path in places.items():
-        if not path.is_file():
+        if not path.exists():
             continue
         try:
-            safetensors.read(path)
+            bag.load(path) if path.is_dir() else safetensors.read(path)
             found["models"][name] = "intact"
         except Exception as error:
             found["models"][name] = _text(error)

@@ -1,8 +1,81 @@
-"""Options that several commands share: how a model is applied, and on which device."""
+"""Options that several commands share: which models, how they are applied, on which device."""
 
+import os
+import re
+from math import isfinite
 from typing import Any
 
+from xumx_jax.errors import UserError
 from xumx_jax.runtime import DEVICES
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
+
+
+def add_model(group, default: bool = True, more: str = "") -> None:
+    """Add `--model` to a parser or a group of one; `more` goes behind its help."""
+    usual = "default: x-umx, or demo where that cannot be had. " if default else ""
+    group.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME|PATH[:W]",
+        help="a name of `xumx models` (downloaded once), demo (bundled), or a path: .safetensors, "
+        f".h5, .pth or a folder; {usual}Given several times, the models' stems are averaged, with "
+        f"weights if there are any: a:0.7{more}",
+    )
+
+
+def parse_models(given) -> list[tuple[str | None, float]]:
+    """What was given -> (name or path, weight) each; nothing is the default model.
+
+    What exists as a path is one, colon or not. Raises UserError on a weight that is not positive.
+    """
+    return [_parse(text) for text in given] if given else [(None, 1.0)]
+
+
+def _parse(text):
+    name, colon, tail = text.rpartition(":")
+    if not (colon and name and _NUMBER.fullmatch(tail)) or os.path.exists(text):
+        return text, 1.0
+    weight = float(tail)
+    if not (isfinite(weight) and weight > 0):
+        raise UserError(f"--model {text}: the weight is {tail}; wanted a positive number")
+    return name, weight
+
+
+def load(given, options: dict):
+    """Load what `parse_models` found -> (separator, what is known of each model).
+
+    `options` are the Separator's. Raises UserError.
+    """
+    from xumx_jax.separation.bag import separator_of
+    from xumx_jax.weights.bag import joined
+    from xumx_jax.weights.load import load_bag
+
+    bags = [load_bag(name) for name, _ in given]
+    infos = []
+    for (name, weight), bag in zip(given, bags, strict=True):
+        first = bag.members[0]
+        more = {"model": first.name, "args": first.args, "name": name, "weight": weight}
+        infos.append({**first.info, **more})
+    whole = joined(bags, [weight for _, weight in given])
+    return separator_of(whole, **options), infos
+
+
+def describe(infos) -> tuple[str, str]:
+    """One line about models and device, and the device."""
+    import jax
+
+    several = len(infos) > 1
+    models = [
+        f"{info['name'] or info['path']}"
+        + (f" x {info['weight']:g}" if several else "")
+        + (f", licence: {info['licence']}" if info.get("licence") else "")
+        for info in infos
+    ]
+    devices = jax.local_devices()
+    count = f"{len(devices)} x " if len(devices) > 1 else ""
+    device = f"{count}{devices[0].device_kind}"
+    return f"model{'s' * several} {'; '.join(models)}; device {device}", device
 
 
 def add_separation(group) -> None:

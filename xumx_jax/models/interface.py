@@ -137,6 +137,9 @@ OPTIONAL: dict[str, Any] = {
     "normalization": None,
     # an InputStatistics
     "input_statistics": None,
+    # where every array of the model has its axis of sources, if each has one: fine-tuning then
+    # matches sources by name
+    "source_axis": None,
     # exponent of the magnitudes that `Stems.spec` has and losses compare
     "power": 1,
 }
@@ -144,6 +147,8 @@ OPTIONAL: dict[str, Any] = {
 # Fields of a module that training sets, where the module has them: (axis that devices share, what
 # matrix products read).
 TRAINING_FIELDS = ("axis_name", "dtype")
+# The same of separating: what matrix products read.
+SEPARATING_FIELDS = ("compute",)
 
 
 def optional(model, name: str) -> Any:

@@ -123,6 +123,7 @@ class UMX(nn.Module):
     dtype: str = "float32"
     compute: str = "float32"
     engine = "umx"
+    source_axis = 0
 
     def __post_init__(self):
         for name in ("dtype", "compute"):

@@ -10,7 +10,6 @@ Wiener filter: each for itself, as a `Separator` with `overlap` 0 does.
 
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,11 +22,12 @@ from flax.traverse_util import flatten_dict
 from jax import export as jax_export
 
 from xumx_jax.errors import UserError
+from xumx_jax.files import digest, replacing_folder
 from xumx_jax.separation.chunk_runner import separate_chunk
 from xumx_jax.separation.options import check_options
 from xumx_jax.separation.separator import Separator
 from xumx_jax.versions import installed
-from xumx_jax.weights import safetensors, store
+from xumx_jax.weights import safetensors
 from xumx_jax.weights.load import load_module
 
 FORMAT = "xumx_jax export 1"
@@ -122,22 +122,17 @@ def check_place(target: Path):
 
 def write(target: Path, files: dict[str, bytes], about: dict) -> dict:
     """Write the files and what is said about them beside their place, then rename."""
-    place = target.resolve()
-    partial_ = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        partial_.mkdir(parents=True)
-        for name, content in files.items():
-            (partial_ / name).write_bytes(content)
-        about["files"] = {
-            name: {"bytes": len(content), "sha256": store.digest(partial_ / name)}
-            for name, content in files.items()
-        }
-        (partial_ / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-        store.replace(partial_, place)
+        with replacing_folder(target.resolve()) as partial_:
+            for name, content in files.items():
+                (partial_ / name).write_bytes(content)
+            about["files"] = {
+                name: {"bytes": len(content), "sha256": digest(partial_ / name)}
+                for name, content in files.items()
+            }
+            (partial_ / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
     except OSError as error:
         raise UserError(f"{target}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial_, ignore_errors=True)
     return about
 
 
@@ -183,7 +178,7 @@ def load_exported(folder: str | Path) -> Exported:
     path = folder / FOR_JAX
     try:
         content = path.read_bytes()
-        if store.digest(path) != about["files"][FOR_JAX]["sha256"]:
+        if digest(path) != about["files"][FOR_JAX]["sha256"]:
             raise UserError(f"{path}: damaged, it does not have the digest that {ABOUT} tells")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,10 +1,8 @@
 """Make any mixture one that a model can take: finite, and of one or two channels."""
 
-import warnings
-
 import numpy as np
 
-from xumx_jax.errors import UserError
+from xumx_jax.errors import UserError, warn
 
 
 def finite(block: np.ndarray) -> tuple[np.ndarray, int]:
@@ -36,10 +34,9 @@ class InputBlocks:
                     f"a block has {block.shape[0]} channels; wanted {self._width}, as the first"
                 )
             if self._width is None and block.shape[0] > 2:
-                warnings.warn(
+                warn(
                     f"the mixture has {block.shape[0]} channels: the front pair (the first two) is "
-                    "separated into stereo stems",
-                    stacklevel=2,
+                    "separated into stereo stems"
                 )
             self._width = block.shape[0]
             self.channels = min(2, self._width)
@@ -52,8 +49,6 @@ class InputBlocks:
     def warn(self):
         """Warn about what was odd."""
         if not self.samples:
-            warnings.warn("the mixture has no samples: the stems are empty", stacklevel=2)
+            warn("the mixture has no samples: the stems are empty")
         if self.bad:
-            warnings.warn(
-                f"{self.bad} samples are NaN or infinite and were replaced by 0", stacklevel=2
-            )
+            warn(f"{self.bad} samples are NaN or infinite and were replaced by 0")

@@ -15,7 +15,6 @@ from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.options import EngineOptions, check_options, whole_rate
 from xumx_jax.separation.progress import CALLBACK, Progress
 from xumx_jax.separation.umx.live import Live
-from xumx_jax.weights.load import load_module
 
 OVERLAP = 0.25  # of chunks
 SHIFT_SECONDS = 0.5  # the largest
@@ -241,15 +240,9 @@ def _resampled(blocks, rate, target):
         yield stream.finish()
 
 
-def load(name_or_path=None, **options) -> Separator:
-    """Return a `Separator` for a name of the zoo or a path; `options` are the Separator's."""
-    module, variables, info = load_module(name_or_path)
-    separator = Separator(module, variables, **options)
-    separator._origin = info["path"]
-    return separator
-
-
 def _loaded(origin, given):
+    from xumx_jax.separation.bag import load  # which makes Separators
+
     return load(origin, **given)
 
 

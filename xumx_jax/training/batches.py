@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xumx_jax.models.interface import Segment
+
 
 class Examples(NamedTuple):
     """A training batch as it lies in files, with what is still to be done to it.
@@ -58,6 +60,29 @@ class Data(NamedTuple):
     outline: str
     mixing: np.ndarray | None = None
     example: Callable[[], tuple[np.ndarray, np.ndarray] | None] = lambda: None
+
+
+def filled(batch, segment: Segment):
+    """A batch of Examples or Pieces, followed by silence up to a length that the model takes.
+
+    Only whole tracks are ever filled: examples of a given length have been read as long as that.
+    """
+    examples = isinstance(batch, Examples)
+    axis = -2 if examples else -1
+    length = segment.fit(batch.stems.shape[axis])
+    if length == batch.stems.shape[axis]:
+        return batch
+    if examples:
+        return batch._replace(stems=with_silence(batch.stems, length, axis))
+    stems, mix = (with_silence(wave, length) for wave in (batch.stems, batch.mix))
+    return batch._replace(stems=stems, mix=mix)
+
+
+def with_silence(wave: np.ndarray, length: int, axis: int = -1) -> np.ndarray:
+    """Follow samples along `axis` with zeros up to `length`."""
+    edges = [(0, 0)] * wave.ndim
+    edges[axis] = (0, length - wave.shape[axis])
+    return np.pad(wave, edges)
 
 
 def render(examples: Examples) -> Array:

@@ -1,35 +1,29 @@
 """A run's checkpoints: what is in them, when they fit a config, and who may write them.
 
-`checkpoints/<step>` holds two Orbax items, `model` (what separating restores: params and
-batch_stats, averaged if the run averages) and `optimizer` (all else of the state), and in its
-description `TrainingProgress`, the config and what it was trained on. `best` holds the model alone.
+`checkpoints/<step>` holds two Orbax items, `model` (what separating restores: params and other
+collections, averaged if the run averages) and `optimizer` (all else of the state), and in its
+description `TrainingProgress`, the config and what it was trained on. `best` is a pointer to
+`best-<step>`, which holds the model alone.
 Nothing else is needed to go on exactly: data and dropout are functions of seed and step.
 """
 
 import contextlib
 import dataclasses
-import fcntl
-import json
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from xumx_jax import files
 from xumx_jax.errors import CheckpointError, UserError
-from xumx_jax.training.config_checks import flatten
+from xumx_jax.training.identity import Defaults, differences
 from xumx_jax.training.state import State
 from xumx_jax.versions import installed
-from xumx_jax.weights import store
+from xumx_jax.weights import pointer, store
 
-# What may change between one start and the next; the rest made the weights what they are.
-FREE = (
-    "train.epochs", "train.patience", "train.keep", "train.save_steps", "train.save_minutes",
-    "train.max_bad_steps", "train.weights", "data.root", "data.workers", "data.engine",
-    "data.musdb.cache", "data.generated.cache", "data.generated.processes",
-    "log", "quiet",
-)  # fmt: skip
+BEST = "best"  # of a workdir
 
 
 @dataclasses.dataclass
@@ -60,38 +54,51 @@ class TrainingProgress:
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
     """Keep other runs out of a workdir, and clear up after one that was killed in it."""
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        file = (workdir / ".lock").open("w")
-    except OSError as error:
-        raise UserError(f"{workdir}: cannot be used as a workdir ({error.strerror})") from error
-    with file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however
-        except OSError as error:
+            stack.enter_context(files.locked(workdir / ".lock", waiting=None))
+        except BlockingIOError as error:
             raise UserError(f"{workdir}: another run is using it") from error
+        except OSError as error:
+            why = error.strerror
+            raise UserError(f"{workdir}: cannot be used as a workdir ({why})") from error
         for folder in (workdir, workdir / store.STEPS):
-            store.tidy(folder)
+            files.remove_leftovers(folder)
+        pointer.recover(workdir / BEST)
         yield
 
 
 def items(state: State) -> dict:
     """Sort a state into the items of a checkpoint."""
-    model = state.variables()
-    rest = {
-        field.name: getattr(state, field.name)
-        for field in dataclasses.fields(state)
-        if field.name != "average"
-    }
+    rest = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+    del rest["average"]
     if state.average is None:  # then the model is the weights themselves
-        del rest["params"], rest["batch_stats"]
-    return {"model": model, "optimizer": rest}
+        del rest["params"], rest["collections"]
+    return {"model": state.variables(), "optimizer": rest}
+
+
+def state_of(found: dict, fresh: Callable[[], State], folder: Path) -> State:
+    """Make a state of a checkpoint's items; `fresh()` is one that this run would begin with.
+
+    A field of State that the checkpoint lacks, because it is younger, takes its fresh value.
+    """
+    wanted = items(jax.eval_shape(fresh))
+    known = {name: tree for name, tree in wanted["optimizer"].items() if name in found["optimizer"]}
+    rest = store.fit(found["optimizer"], known, folder / "optimizer")
+    if set(known) < set(wanted["optimizer"]):
+        rest = items(jax.device_get(jax.jit(fresh)()))["optimizer"] | rest
+    model = store.fit(found["model"], wanted["model"], folder / "model")
+    if "params" in wanted["optimizer"]:
+        return State(**rest, average=model)
+    params = model.pop("params")
+    return State(**rest, params=params, collections=model, average=None)
 
 
 def save(workdir: Path, state: State, progress: TrainingProgress, about: dict, keep: int) -> None:
     """Write `checkpoints/<step>`, then remove all but the newest `keep`.
 
-    Checkpoints of later steps are damaged, else the run had gone on from them: they go first.
+    Checkpoints of later steps are damaged, else the run had gone on from them: they go first. One
+    that a process is loading just now goes next time.
     """
     step = int(state.step)
     folder = workdir / store.STEPS / f"{step:08d}"
@@ -100,16 +107,21 @@ def save(workdir: Path, state: State, progress: TrainingProgress, about: dict, k
     kept = [path for path in steps if int(path.name) <= step][-keep:]
     for path in steps:
         if path not in kept:
-            shutil.rmtree(path, ignore_errors=True)
+            pointer.remove_unread(path)
 
 
 def save_best(
     workdir: Path, state: State, progress: TrainingProgress, about: dict, value: float
 ) -> None:
-    """Write `best`."""
-    description = describe(about, int(state.step), progress)
+    """Let `best` name this moment's model."""
+    step = int(state.step)
+    description = describe(about, step, progress)
     description["info"]["value"] = value
-    store.write(workdir / "best", {"model": state.variables()}, description)
+
+    def write(folder: Path) -> None:
+        store.write(folder, {"model": state.variables()}, description)
+
+    pointer.point(workdir / BEST, step, write)
 
 
 def describe(about: dict, step: int, progress: TrainingProgress) -> dict:
@@ -134,11 +146,13 @@ def about(config: ConfigDict, fingerprint: str) -> dict:
     return {"name": config.model.name, "args": args, "info": info}
 
 
-def restore(workdir: Path, shapes: State, config: ConfigDict) -> tuple[State, dict] | None:
+def restore(
+    workdir: Path, fresh: Callable[[], State], config: ConfigDict, defaults: Defaults
+) -> tuple[State, dict] | None:
     """The newest good checkpoint's state and `info`; None in a workdir that never had one.
 
-    Raises CheckpointError where there are only damaged ones, and UserError where it was made by
-    another config.
+    `fresh()` is the state that this run would begin with. Raises CheckpointError where there are
+    only damaged ones, and UserError where it was made by another config.
     """
     steps = workdir / store.STEPS
     if not any(path.name.isdigit() for path in steps.glob("[0-9]*")):
@@ -147,28 +161,10 @@ def restore(workdir: Path, shapes: State, config: ConfigDict) -> tuple[State, di
     info = store.describe(folder)["info"]
     if "progress" not in info:
         raise CheckpointError(f"{folder}: not a checkpoint of training")
-    if lines := differences(info["config"], config.to_dict()):
+    if lines := differences(info["config"], config.to_dict(), defaults):
         raise UserError(
             f"{folder}: was made by another config; give it another --workdir, or make these "
             f"equal: {'; '.join(lines)}"
         )
-    wanted = items(shapes)
-    found = {name: store.read(folder, name, tree, False) for name, tree in wanted.items()}
-    rest = found["optimizer"]
-    average = None if shapes.average is None else found["model"]
-    model = found["model"] if average is None else {}
-    return State(**rest, **model, average=average), info
-
-
-def differences(theirs: dict, ours: dict) -> list[str]:
-    """Name the keys of two configs that differ, but for FREE ones: "key: theirs, now ours"."""
-    theirs, ours = flatten(theirs), flatten(json.loads(json.dumps(ours)))  # tuples become lists
-    bound = {"train.epochs"} if ours["optimizer.schedule"] != "constant" else set()
-    lines = []
-    for key in sorted({*theirs, *ours}):
-        free = any(key == name or key.startswith(f"{name}.") for name in FREE)
-        if free and key not in bound:
-            continue
-        if theirs.get(key) != ours.get(key):
-            lines.append(f"{key} was {theirs.get(key)!r}, now {ours.get(key)!r}")
-    return lines
+    found = {name: store.read(folder, name, check=False) for name in ("model", "optimizer")}
+    return state_of(found, fresh, folder), info

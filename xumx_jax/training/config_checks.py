@@ -1,11 +1,14 @@
 """What the values of a config may be, beyond their types, and the names of its keys."""
 
+import inspect
+
 from ml_collections import ConfigDict
 
+from xumx_jax import losses, models
 from xumx_jax.errors import UserError
+from xumx_jax.models import interface
 
 LOWEST = {
-    "model.args.sample_rate": 1, "model.args.hidden_size": 1, "model.args.layers": 1,
     "train.epochs": 1, "train.patience": 1, "train.batch_size": 1, "train.seconds": 0,
     "train.examples_per_track": 1, "train.steps_per_epoch": 1, "train.valid_seconds": 0,
     "train.save_minutes": 0, "train.save_steps": 1, "train.keep": 1, "train.max_bad_steps": 1,
@@ -13,9 +16,9 @@ LOWEST = {
     "optimizer.warmup_steps": 0, "optimizer.per_batch": 1, "optimizer.plateau.patience": 0,
     "optimizer.plateau.cooldown": 0, "log.scalars_every": 1, "log.pictures_every": 0,
 }  # fmt: skip
-ABOVE_ZERO = ("model.args.bandwidth_hz", "optimizer.clip")
-BELOW_ONE = ("model.args.dropout", "train.average")
 COMPUTE = ("float32", "bfloat16")
+# Arguments that mean the same in every model that has them.
+LOWEST_ARGUMENT = {"sample_rate": 1, "hidden_size": 1, "layers": 1}
 
 
 def check(config: ConfigDict) -> None:
@@ -25,34 +28,115 @@ def check(config: ConfigDict) -> None:
         # a learning rate that is not a number passes: it ends the run, as the data's NaN would
         if value is not None and value < lowest:
             raise wrong(config, key, f"{lowest} or more")
-    for key in ABOVE_ZERO:
-        value = value_of(config, key)
-        if value is not None and not value > 0:
-            raise wrong(config, key, "more than 0")
-    for key in BELOW_ONE:
-        if not 0 <= value_of(config, key) < 1:
-            raise wrong(config, key, "0 to below 1")
+    if config.optimizer.clip is not None and not config.optimizer.clip > 0:
+        raise wrong(config, "optimizer.clip", "more than 0")
+    if not 0 <= config.train.average < 1:
+        raise wrong(config, "train.average", "0 to below 1")
     if not 0 <= config.train.seed < 2**63:
         raise wrong(config, "train.seed", "0 to below 2**63")
     if config.train.compute not in COMPUTE:
         raise wrong(config, "train.compute", " or ".join(COMPUTE))
-    check_model(config)
+    check_arguments(config)
+    model = build(config)
+    check_lengths(config, model)
 
 
-def check_model(config: ConfigDict) -> None:
-    """The same for what the network is made of, where one value depends on another."""
+def check_arguments(config: ConfigDict) -> None:
+    """The same for what the network is made of, of the arguments that it has."""
     args = config.model.args
-    named = all(isinstance(source, str) and source for source in args.sources)
-    if not args.sources or not named or len(set(args.sources)) < len(args.sources):
-        raise wrong(config, "model.args.sources", "at least one name, each once")
-    if args.channels not in (1, 2):
+    for name, lowest in LOWEST_ARGUMENT.items():
+        if name in args and args[name] < lowest:
+            raise wrong(config, f"model.args.{name}", f"{lowest} or more")
+    if args.get("bandwidth_hz") is not None and not args.bandwidth_hz > 0:
+        raise wrong(config, "model.args.bandwidth_hz", "more than 0")
+    if "dropout" in args and not 0 <= args.dropout < 1:
+        raise wrong(config, "model.args.dropout", "0 to below 1")
+    if "sources" in args:
+        named = all(isinstance(source, str) and source for source in args.sources)
+        if not args.sources or not named or len(set(args.sources)) < len(args.sources):
+            raise wrong(config, "model.args.sources", "at least one name, each once")
+    if "channels" in args and args.channels not in (1, 2):
         raise wrong(config, "model.args.channels", "1 or 2")
-    if args.hidden_size % 2 and not args.unidirectional:
+    if "unidirectional" in args and args.hidden_size % 2 and not args.unidirectional:
         raise wrong(config, "model.args.hidden_size", "an even number, half for each direction")
-    if args.n_fft < 2 or args.n_fft % 2:
+    if "n_fft" in args and (args.n_fft < 2 or args.n_fft % 2):
         raise wrong(config, "model.args.n_fft", "an even number, 2 or more")
-    if not 1 <= args.hop <= args.n_fft // 2:
+    if {"n_fft", "hop"} <= set(args) and not 1 <= args.hop <= args.n_fft // 2:
         raise wrong(config, "model.args.hop", f"1 to {args.n_fft // 2}, half of n_fft")
+
+
+def build(config: ConfigDict, **more):
+    """The model that a config names, `more` arguments given beside the config's.
+
+    Raises UserError where its own checks refuse the arguments.
+    """
+    name = config.model.name
+    if name not in models.MODELS:
+        return models.build(name)  # which says so
+    try:
+        model = models.build(name, **config.model.args.to_dict(), **more)
+        model.segment.fit(model.segment.least)
+        _ = model.transform
+        return model
+    except ValueError as error:
+        raise UserError(f"config.model.args: {error}") from error
+
+
+def check_lengths(config: ConfigDict, model) -> None:
+    """Raise UserError where the model cannot be trained with such examples or products."""
+    largest = model.segment.largest
+    for key in ("train.seconds", "train.valid_seconds"):
+        seconds = value_of(config, key)
+        try:
+            if seconds or largest is None:
+                samples_of(model, seconds)
+                continue
+        except ValueError:
+            pass
+        whole = "" if seconds else " (whole tracks)"
+        raise UserError(
+            f"config.{key} is {seconds!r}{whole}, wanted more than 0 and at most "
+            f"{largest / model.sample_rate:g}: model {config.model.name!r} takes no longer mixtures"
+        )
+    has_dtype = "dtype" in interface.fields(models.MODELS[config.model.name])
+    if config.train.compute != "float32" and not has_dtype:
+        raise UserError(
+            f"config.train.compute is {config.train.compute!r}, and model {config.model.name!r} "
+            f"computes in float32 alone"
+        )
+
+
+def samples_of(model, seconds: float) -> int:
+    """The length of examples of so many seconds that the model takes; 0: whole tracks.
+
+    Raises ValueError where they are too long.
+    """
+    samples = round(seconds * model.sample_rate)
+    return model.segment.fit(samples) if samples > 0 else 0
+
+
+def check_loss(config: ConfigDict, model) -> None:
+    """Raise UserError unless a config's loss can be computed of what its model gives."""
+    name = config.loss.name
+    losses.check(name, config.model.name, model, **options_of(config.loss, name))
+
+
+def options_of(part: ConfigDict, name: str) -> dict:
+    """The options of the loss or data set `name`; none where it has no place in the config."""
+    return part[name].to_dict() if name in part else {}
+
+
+def arguments_of(model: str) -> dict[str, inspect.Parameter]:
+    """The arguments of an entry of MODELS that a config gives, with defaults and annotations.
+
+    Raises UserError for an unknown model.
+    """
+    if model not in models.MODELS:
+        models.build(model)  # which says so
+    apart = (*interface.TRAINING_FIELDS, *interface.SEPARATING_FIELDS)
+    names = set(interface.fields(models.MODELS[model])) - set(apart)
+    found = inspect.signature(models.MODELS[model]).parameters
+    return {name: parameter for name, parameter in found.items() if name in names}
 
 
 def value_of(config: ConfigDict, key: str):

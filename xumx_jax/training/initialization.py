@@ -4,54 +4,98 @@ import json
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
 from xumx_jax import runtime
 from xumx_jax.errors import UserError
+from xumx_jax.models import interface
 from xumx_jax.training import distributed, state
-from xumx_jax.training.statistics import apply_moments, cached_moments
+from xumx_jax.training.statistics import cached_moments
 from xumx_jax.weights import load
 
 
-def begin(
-    shapes: state.State, fresh: Callable, model, data, weights: str | None, log
-) -> state.State:
-    """The first state of a run; `fresh()` draws it from the seed, `shapes` is what it draws.
+def begin(fresh: Callable, model, data, weights: str | None, log) -> state.State:
+    """The first state of a run; `fresh()` draws it from the seed.
 
     With `weights`, a name or path of whatever `separate.py --model` takes, their statistics are
-    kept as well, as in Open-Unmix's fine-tuning; else those of the training mixes are taken.
+    kept as well, as in Open-Unmix's fine-tuning; else those of the training mixes are taken, where
+    the model has a place for them.
     """
     now = jax.jit(fresh)()
+    variables = jax.device_get(now.trained())
+    statistics = interface.optional(model, "input_statistics")
     if weights:
-        variables = None
         if distributed.first():
-            variables = adopted(weights, model, jax.device_get(now.variables()), log)
-        shape_of = {"params": shapes.params, "batch_stats": shapes.batch_stats}
-        blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shape_of)
-        variables = distributed.share(blank if variables is None else variables)
-        now = now.replace(**variables)
-    else:
-        bins = shapes.params["enc"]["mean"].shape[-1]
-        found = (np.zeros(bins), np.zeros(bins))
-        if distributed.first():
-            log(f"input statistics of {data.tracks} tracks ...")
-            folder = runtime.cache_folder() / "statistics"
-            *found, cached = cached_moments(model, data.mixes, data.fingerprint, folder)
-            if cached:
-                log(f"input statistics: as kept in {folder}")
-        now = now.replace(params=apply_moments(now.params, *distributed.share(tuple(found))))
+            variables = adopted(weights, model, variables, log)
+    elif statistics is None:
+        return now
+    elif distributed.first():
+        log(f"input statistics of {data.tracks} tracks ...")
+        folder = runtime.cache_folder() / "statistics"
+        found, cached = cached_moments(statistics, data.mixes, data.fingerprint, folder)
+        if cached:
+            log(f"input statistics: as kept in {folder}")
+        params = jax.device_get(statistics.fill(variables["params"], found))
+        variables = variables | {"params": params}
+    variables = distributed.share(variables)
+    params = variables.pop("params")
+    now = now.replace(params=params, collections=variables)
     return now if now.average is None else state.with_average(now)
 
 
 def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> dict:
-    """Fit somebody's weights to `model`: {"params", "batch_stats"}, like `variables`.
+    """Fit somebody's weights to `model`: a tree like `variables`.
 
-    Sources are matched by name. One that the weights do not know begins as a copy of their "other",
-    or else of their first: a trained network is a better start for a new stem than a random one.
+    Where the model's arrays have an axis of sources, these are matched by name, and one that the
+    weights do not know begins as a copy of their "other", or else of their first: a trained network
+    is a better start for a new stem than a random one. Else the sources have to be the same.
     """
     theirs, found, info = load.load_module(weights)
+    check_arguments(model, theirs, info)
+    axis = interface.optional(model, "source_axis")
+    rows = rows_of(model.sources, theirs.sources, info["path"], log) if axis is not None else None
+    if axis is None and tuple(theirs.sources) != tuple(model.sources):
+        raise UserError(
+            f"{info['path']}: separates {', '.join(theirs.sources)}; its weights do not lie apart "
+            f"by source, so config.model.args.sources has to be {tuple(theirs.sources)!r}"
+        )
+
+    def pick(path, ours, value):
+        picked = np.asarray(value)
+        if rows is not None:
+            picked = np.take(picked, rows, axis)
+        if picked.shape != ours.shape:
+            raise UserError(
+                f"{info['path']}: {jax.tree_util.keystr(path)} is {picked.shape}, "
+                f"wanted {ours.shape}"
+            )
+        return np.asarray(picked, ours.dtype)
+
+    try:
+        return jax.tree_util.tree_map_with_path(pick, variables, {k: found[k] for k in variables})
+    except (KeyError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{info['path']}: does not fit the config: has other arrays") from error
+
+
+def rows_of(sources, known, path, log: Callable) -> list[int]:
+    """For each of our sources the place of theirs that it begins as."""
+    spare, rows = known.index("other") if "other" in known else 0, []
+    for source in sources:
+        if source in known:
+            rows.append(known.index(source))
+        else:
+            rows.append(spare)
+            log(f"{source}: begins as a copy of {known[spare]} in {path}")
+    return rows
+
+
+def check_arguments(model: nn.Module, theirs: nn.Module, info: dict) -> None:
+    """Raise UserError unless weights of `theirs` mean the same in `model`."""
+    if type(theirs) is not type(model):
+        raise UserError(f"{info['path']}: does not fit the config: is a model {info['model']!r}")
     wanted, got = arguments(model), arguments(theirs)
     moved = info.get("export", {})  # changed when they are loaded to separate
     different = [
@@ -61,31 +105,11 @@ def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> d
     ]
     if different:
         raise UserError(f"{info['path']}: does not fit the config: {'; '.join(different)}")
-    spare = theirs.sources.index("other") if "other" in theirs.sources else 0
-    rows = []
-    for source in model.sources:
-        if source in theirs.sources:
-            rows.append(theirs.sources.index(source))
-        else:
-            rows.append(spare)
-            log(f"{source}: begins as a copy of {theirs.sources[spare]} in {info['path']}")
-
-    def pick(path, ours, value):
-        # [source, ...]
-        picked = np.asarray(value)[np.asarray(rows)]
-        if picked.shape != ours.shape:
-            raise UserError(
-                f"{info['path']}: {jax.tree_util.keystr(path)} is {picked.shape}, "
-                f"wanted {ours.shape}"
-            )
-        return jnp.asarray(picked, ours.dtype)
-
-    parts = {name: variables[name] for name in ("params", "batch_stats")}
-    return jax.tree_util.tree_map_with_path(pick, parts, {name: found[name] for name in parts})
 
 
 def arguments(model: nn.Module) -> dict:
     """What a model's weights mean, but for its sources' names and what their shapes show anyway."""
-    free = {"parent", "name", "sources", "axis_name", "dropout", "dtype", "max_bin", "bandwidth_hz"}
+    free = {"parent", "name", "sources", "dropout", "max_bin", "bandwidth_hz", "filter", "compute"}
+    free |= set(interface.TRAINING_FIELDS)
     names = set(type(model).__dataclass_fields__) - free
     return json.loads(json.dumps({name: getattr(model, name) for name in names}))

@@ -1,13 +1,12 @@
 """The training loop: restore or begin, then epoch by epoch train, validate, print, save.
 
-Data come from outside (`examples.Data`), so the loop neither knows nor imports an input pipeline.
+Data come from outside (`batches.Data`), so the loop neither knows nor imports an input pipeline.
 """
 
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from xumx_jax import losses, models
+from xumx_jax import losses
 from xumx_jax.errors import UserError
+from xumx_jax.models import MODELS
+from xumx_jax.models.interface import TRAINING_FIELDS, example_mix, fields
 from xumx_jax.training import checkpointing, distributed, optimizer, state, step
-from xumx_jax.training.batches import Data, Examples
-from xumx_jax.training.config_checks import check
+from xumx_jax.training.batches import Data, Examples, filled, with_silence
+from xumx_jax.training.config_checks import build, check, check_loss, options_of
+from xumx_jax.training.identity import Defaults
 from xumx_jax.training.initialization import begin
 from xumx_jax.training.monitor.monitor import Monitor
 from xumx_jax.training.schedule import Plateau, early_stopping, out_of_patience
+
+NONE = Defaults()
 
 
 class Outcome(NamedTuple):
@@ -37,26 +41,30 @@ class Stopped(Exception):
     """Leaves the loop after a signal; everything is saved."""
 
 
-def run(config: ConfigDict, workdir: str | Path, data: Data, log: Callable = print) -> Outcome:
+def run(
+    config: ConfigDict, workdir: str | Path, data: Data, log: Callable = print, defaults=NONE
+) -> Outcome:
     """Train as `config` says until its last epoch, or patience ends.
 
-    A workdir with checkpoints goes on after the newest good one. SIGTERM and SIGINT save and end
-    it. Raises UserError where config, data and checkpoints do not fit, and when too many steps in a
-    row had no finite loss; what was saved stays, and is good.
+    `defaults` are those of the config's options, and say which of these may change. A workdir with
+    checkpoints goes on after the newest good one. SIGTERM and SIGINT save and end it. Raises
+    UserError where config, data and checkpoints do not fit, and when too many steps in a row had no
+    finite loss; what was saved stays, and is good.
     """
     log = log if distributed.first() and not config.quiet else lambda *_: None
     workdir = Path(workdir)
     with checkpointing.locked(workdir) if distributed.first() else nullcontext():
-        return Run(config, workdir, data, log).run()
+        return Run(config, workdir, data, log, defaults).run()
 
 
 class Run:
     """One run: what stays the same (config, model, compiled steps) and what moves on."""
 
-    def __init__(self, config: ConfigDict, workdir: Path, data: Data, log: Callable):
+    def __init__(self, config: ConfigDict, workdir: Path, data: Data, log: Callable, defaults):
         check(config)
         train, options = config.train, config.optimizer
         self.config, self.workdir, self.data, self.log = config, workdir, data, log
+        self.defaults = defaults
         if train.batch_size % jax.device_count():
             raise UserError(
                 f"batch_size {train.batch_size} does not divide among {jax.device_count()} devices"
@@ -76,10 +84,12 @@ class Run:
             self.steps_per_epoch * train.epochs // options.accumulate,
             options.warmup_steps,
         )
-        build = partial(models.build, config.model.name, **config.model.args.to_dict())
+        model, known = build(config), fields(MODELS[config.model.name])
+        check_loss(config, model)
+        wanted = zip(TRAINING_FIELDS, (step.AXIS, train.compute), strict=True)
         self.step = step.Step(
-            model=build(axis_name=step.AXIS, dtype=train.compute),
-            loss=losses.build(config.loss.name, **config.loss.get(config.loss.name, {})),
+            model=build(config, **{name: value for name, value in wanted if name in known}),
+            loss=losses.build(config.loss.name, **options_of(config.loss, config.loss.name)),
             optimizer=optimizer.build(
                 options.name, options.weight_decay * scale, options.clip, options.accumulate
             ),
@@ -92,7 +102,7 @@ class Run:
         self.over = step.mesh()
         self.train_step = step.train_step(self.step, self.over)
         self.eval_step = step.eval_step(self.step, self.over)
-        self.separate = jax.jit(build().apply)
+        self.separate = jax.jit(model.apply)
         plateau = options.plateau
         self.plateau = Plateau(plateau.patience, plateau.factor, plateau.cooldown)
         self.about = checkpointing.about(config, data.fingerprint)
@@ -125,10 +135,9 @@ class Run:
         return Outcome(row)
 
     def restore_or_begin(self) -> None:
-        shapes = jax.eval_shape(self.fresh)
         self.progress, now = checkpointing.TrainingProgress(), None
         if distributed.first():
-            found = checkpointing.restore(self.workdir, shapes, self.config)
+            found = checkpointing.restore(self.workdir, self.fresh, self.config, self.defaults)
             if found is not None:
                 now, info = found
                 self.progress = checkpointing.TrainingProgress(**info["progress"])
@@ -139,11 +148,11 @@ class Run:
         if known is None:
             if (self.workdir / "metrics.jsonl").exists():
                 self.log(f"{self.workdir}: no checkpoint to go on from; beginning again")
-            self.now = begin(
-                shapes, self.fresh, self.step.model, self.data, self.config.train.weights, self.log
-            )
+            weights = self.config.train.weights
+            self.now = begin(self.fresh, self.step.model, self.data, weights, self.log)
         else:
             self.progress = checkpointing.TrainingProgress(**known)
+            shapes = jax.eval_shape(self.fresh)
             blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
             self.now = distributed.share(blank if now is None else now)
         patience = self.config.train.patience
@@ -153,8 +162,8 @@ class Run:
 
     def fresh(self) -> state.State:
         """A state with weights drawn from the seed."""
-        model = self.step.model
-        mix = jnp.zeros((1, model.channels, 2 * model.n_fft))
+        model, mix = self.step.model, example_mix(self.step.model)
+        mix = jnp.zeros(mix.shape, mix.dtype)
         key = jax.random.key(self.config.train.seed)
         average = self.config.train.average > 0
         return state.init(model, self.step.optimizer, key, mix, self.plateau.init(), average)
@@ -169,7 +178,7 @@ class Run:
                 self.settle(waiting)
                 self.save_and_stop()
             began = time.monotonic()
-            examples = next(batches)
+            examples = filled(next(batches), self.step.model.segment)
             waited = time.monotonic() - began
             self.now, values = self.train_step(self.now, step.shard(examples, self.over))
             self.at += 1
@@ -227,8 +236,9 @@ class Run:
         self.early = self.early.update(value)
         plateau = self.plateau.update(jax.device_get(self.now.plateau), value)
         self.now = self.now.replace(plateau=step.replicate(plateau, self.over))
-        counters = jax.device_get((self.now.step, self.now.skipped))
-        row |= {"lr": float(step.learning_rate(*counters, plateau, self.step))}
+        done, counters = jax.device_get((self.now.step, self.now.counters))
+        rate = step.learning_rate(done, counters["skipped"], plateau, self.step)
+        row |= {"lr": float(rate)}
         self.watch.epoch(row)
         self.progress = checkpointing.TrainingProgress(
             epoch, float(self.early.best_metric), self.early.patience_count
@@ -248,7 +258,8 @@ class Run:
         for pieces in self.data.valid():
             if jax.process_count() == 1 and self.stop.asked(self.at):
                 self.save_and_stop()
-            values = jax.device_get(self.eval_step(variables, step.shard(pieces, self.over)))
+            pieces = step.shard(filled(pieces, self.step.model.segment), self.over)
+            values = jax.device_get(self.eval_step(variables, pieces))
             sums = {key: sums.get(key, 0.0) + np.float64(value) for key, value in values.items()}
         if not sums:
             return {}
@@ -283,6 +294,8 @@ class Run:
             return
         stems, mix = example
         truth = np.asarray(step.mixed(stems[None], self.data.mixing))[0]
-        wave = np.asarray(self.separate(now.variables(), mix[None]).wave)[0]
-        rate = self.step.model.sample_rate
-        self.watch.pictures(self.at, mix, truth[..., : wave.shape[-1]], wave, rate)
+        segment, rate = self.step.model.segment, self.step.model.sample_rate
+        mix = mix[:, : segment.chunk(mix.shape[-1])]  # less only where that is too long
+        length = segment.fit(mix.shape[-1])
+        wave = self.separate(now.variables(), with_silence(mix, length)[None]).wave
+        self.watch.pictures(self.at, mix, truth, np.asarray(wave)[0], rate)

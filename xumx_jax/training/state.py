@@ -12,49 +12,53 @@ from jax import Array
 
 @struct.dataclass
 class State:
-    """`step` counts batches; `skipped` those that changed nothing, `in_row` the last ones of these.
+    """What a run is at one moment, as a tree of arrays.
 
-    `average` follows params and batch_stats slowly, or is None where no average is kept. `plateau`
-    changes between epochs; its `scale` is a factor on the learning rate.
+    step         batches so far
+    collections  what the model has beside "params": its running statistics, or nothing
+    average      {"params", **collections} that follow slowly; None where no average is kept
+    plateau      changes between epochs; its `scale` is a factor on the learning rate
+    counters     "skipped": batches that changed nothing, "in_row": the last ones of these
     """
 
     step: Array
     params: dict
-    batch_stats: dict
+    collections: dict
     opt_state: optax.OptState
     average: dict | None
     plateau: Any
-    skipped: Array
-    in_row: Array
+    counters: dict[str, Array]
 
     def variables(self) -> dict:
         """What gets evaluated and published: the average, where there is one."""
         if self.average is not None:
             return self.average
-        return {"params": self.params, "batch_stats": self.batch_stats}
+        return self.trained()
+
+    def trained(self) -> dict:
+        """The model's variables as the last step left them."""
+        return {"params": self.params, **self.collections}
 
 
 def init(
     model: nn.Module, optimizer: optax.GradientTransformation, key, mix, plateau, average=True
 ) -> State:
     """Initialise for mixtures like `mix` [batch, channel, time]."""
-    variables = model.init(key, mix)
-    params, batch_stats = variables["params"], variables["batch_stats"]
+    collections = dict(model.init(key, mix))
+    params = collections.pop("params")
     zero = jnp.zeros((), jnp.int32)
     state = State(
         step=zero,
         params=params,
-        batch_stats=batch_stats,
+        collections=collections,
         opt_state=optimizer.init(params),
         average=None,
         plateau=plateau,
-        skipped=zero,
-        in_row=zero,
+        counters={"skipped": zero, "in_row": zero},
     )
     return with_average(state) if average else state
 
 
 def with_average(state: State) -> State:
     """Let the average begin at the weights as they are."""
-    now = {"params": state.params, "batch_stats": state.batch_stats}
-    return state.replace(average=jax.tree.map(jnp.copy, now))
+    return state.replace(average=jax.tree.map(jnp.copy, state.trained()))

@@ -56,40 +56,40 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     stems = render(examples)
     mix = stems.sum(1)
     stems = mixed(stems, this.mixing)
-    ref = Stems(stems, this.model.transform.forward(stems))
+    ref = reference(this.model, stems)
     key = jax.random.fold_in(jax.random.key(this.seed), state.step)
 
     def objective(params):
         est, updates = this.model.apply(
-            {"params": params, "batch_stats": state.batch_stats},
+            {"params": params, **state.collections},
             mix,
             train=True,
-            mutable=["batch_stats"],
+            mutable=list(state.collections),
             rngs={"dropout": key},
         )
         value, parts = this.loss(est, ref, mix)
-        return value, (parts, updates["batch_stats"])
+        return value, (parts, dict(updates))
 
     # shard_map hands over gradients of replicated parameters already summed, pmap does not. Adding
     # a zero made from this replica's data makes the parameters its own in both, so that one pmean
     # is right in both.
     zero = jnp.zeros_like(stems[0, 0, 0, 0])
     own = jax.tree.map(lambda p: p + zero, state.params)
-    (value, (parts, batch_stats)), grads = jax.value_and_grad(objective, has_aux=True)(own)
+    (value, (parts, collections)), grads = jax.value_and_grad(objective, has_aux=True)(own)
     grads, value, parts = lax.pmean((grads, value, parts), AXIS)
 
-    rate = learning_rate(state.step, state.skipped, state.plateau, this)
+    counters = state.counters
+    rate = learning_rate(state.step, counters["skipped"], state.plateau, this)
     norm = optax.tree.norm(grads)
     good = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(rate)
-    tried = updated(state, grads, batch_stats, rate, this)
+    tried = updated(state, grads, collections, rate, this)
     now = jax.tree.map(partial(jnp.where, good), tried, state)
-    now = now.replace(
-        step=state.step + 1,
-        skipped=state.skipped + ~good,
-        in_row=jnp.where(good, 0, state.in_row + 1),
-    )
-    counts = {"skipped": now.skipped, "in_row": now.in_row}
-    return now, {"loss": value} | parts | {"lr": rate, "gradient_norm": norm} | counts
+    counters = {
+        "skipped": counters["skipped"] + ~good,
+        "in_row": jnp.where(good, 0, counters["in_row"] + 1),
+    }
+    now = now.replace(step=state.step + 1, counters=counters)
+    return now, {"loss": value} | parts | {"lr": rate, "gradient_norm": norm} | counters
 
 
 def learning_rate(steps: Array, skipped: Array, plateau, this: Step) -> Array:
@@ -97,7 +97,7 @@ def learning_rate(steps: Array, skipped: Array, plateau, this: Step) -> Array:
     return this.schedule((steps - skipped) // this.accumulate) * plateau.scale
 
 
-def updated(state: State, grads, batch_stats, rate: Array, this: Step) -> State:
+def updated(state: State, grads, collections: dict, rate: Array, this: Step) -> State:
     """Follow the gradients."""
     directions, opt_state = this.optimizer.update(grads, state.opt_state, state.params)
     params = jax.tree.map(lambda p, d: p - rate * d, state.params, directions)
@@ -105,11 +105,17 @@ def updated(state: State, grads, batch_stats, rate: Array, this: Step) -> State:
     if average is not None:
         # starts as a plain mean, so that its first value is soon forgotten
         weight = jnp.maximum(1 - this.decay, 1 / (state.step + 1))
-        now = {"params": params, "batch_stats": batch_stats}
-        average = optax.incremental_update(now, average, weight)
+        average = optax.incremental_update({"params": params, **collections}, average, weight)
     return state.replace(
-        params=params, batch_stats=batch_stats, opt_state=opt_state, average=average
+        params=params, collections=collections, opt_state=opt_state, average=average
     )
+
+
+def reference(model: nn.Module, stems: Array) -> Stems:
+    """The true stems [batch, source, channel, time] as losses compare them with a model's."""
+    if model.transform is None:
+        return Stems(stems)
+    return Stems(stems, model.transform.forward(stems))
 
 
 def mixed(stems: Array, mixing: np.ndarray | None) -> Array:
@@ -130,7 +136,7 @@ def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]
         stems, mix, weight = piece
         stems, mix = mixed(stems[None], this.mixing), mix[None]
         est = this.model.apply(variables, mix)
-        ref = Stems(stems, this.model.transform.forward(stems))
+        ref = reference(this.model, stems)
         value, parts = this.loss(est, ref, mix)
         heard = stems[0, ..., : est.wave.shape[-1]]
         sounding = weight * jnp.any(heard != 0, axis=(1, 2))

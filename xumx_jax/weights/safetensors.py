@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
-from secrets import token_hex
 
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from xumx_jax import files
 from xumx_jax.errors import CheckpointError, UserError
+from xumx_jax.weights.formats import FORMAT, migrated
 
 HALF_LIMIT = float(np.finfo(np.float16).max)
 
@@ -28,15 +28,10 @@ def write(path: Path, variables: dict, description: dict, half: bool = False) ->
                 raise UserError(f"{path}: {name} holds values above {HALF_LIMIT:g}, half's largest")
             tensor = tensor.astype(np.float16)
         stored[name] = tensor
-    description = {**description, "sha256": tensors_digest(stored)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{token_hex(4)}")
-    try:
+    description = {**description, "format": FORMAT, "sha256": tensors_digest(stored)}
+    with files.replacing(path) as partial:
         # not save_file: that makes files which only their owner can read
         partial.write_bytes(save(stored, {"xumx_jax": json.dumps(description)}))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def tensors_digest(tensors: dict[str, np.ndarray]) -> str:
@@ -79,4 +74,5 @@ def read(path: Path) -> tuple[dict, dict]:
         name: tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
         for name, tensor in tensors.items()
     }
-    return description, unflatten_dict(variables, sep="/")
+    number = description.pop("format", 0)
+    return migrated(path, number, "description", description), unflatten_dict(variables, sep="/")

@@ -7,11 +7,9 @@ description names the model and the arguments that rebuild it.
 Orbax is slow to import and only folders need it, so it is imported where it is used.
 """
 
-import hashlib
 import json
-import os
+import logging
 import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,34 +17,24 @@ from typing import Any
 import jax
 import numpy as np
 
+from xumx_jax import files
 from xumx_jax.errors import CheckpointError, UserError
-from xumx_jax.weights import safetensors
+from xumx_jax.models import frozen
+from xumx_jax.weights import pointer, safetensors
+from xumx_jax.weights.formats import FORMAT, migrated
 
 MANIFEST = "checkpoint.json"
 STEPS = "checkpoints"  # in a training folder: checkpoints, each named by its step
-PARTIAL, OLD = ".partial-", ".old"  # what is being written, what is being replaced
 
 
 @dataclass(frozen=True)
-class Loaded:
+class Member:
     """A model as stored: `build(name, **args)` makes the module, `variables` are numpy arrays."""
 
     name: str
     args: dict[str, Any]
     variables: dict
     info: dict[str, Any] = field(default_factory=dict)
-
-
-def digest(path: Path, flush: bool = False) -> str:
-    """SHA-256 of a file; with `flush`, the file has reached the disk afterwards."""
-    with path.open("rb") as file:
-        if flush:
-            os.fsync(file.fileno())
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def text_digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
@@ -58,27 +46,21 @@ def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
     """
     folder = Path(folder).resolve()
     items = jax.device_get(items)
-    partial = folder.with_name(f".{folder.name}{PARTIAL}{os.getpid()}")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        room_for(items, partial)
-        with saver() as checkpointer:
-            for name, tree in items.items():
-                checkpointer.save(partial / name, tree)
-        files = {
-            path.relative_to(partial).as_posix(): digest(path, flush=True)
-            for path in sorted(partial.rglob("*"))
-            if path.is_file()
-        }
-        body = json.loads(json.dumps({"description": description, "files": files}))
-        manifest = {**body, "sha256": text_digest(body)}
-        path = partial / MANIFEST
-        path.write_text(json.dumps(manifest, indent=1) + "\n")
-        digest(path, flush=True)
-        for place in [*partial.rglob("*/"), partial]:
-            flush_folder(place)
-        replace(partial, folder)
+        with files.replacing_folder(folder) as partial:
+            room_for(items, partial)
+            with saver() as checkpointer:
+                for name, tree in items.items():
+                    checkpointer.save(partial / name, tree)
+            digests = {
+                path.relative_to(partial).as_posix(): files.digest(path)
+                for path in sorted(partial.rglob("*"))
+                if path.is_file()
+            }
+            body = {"format": FORMAT, "description": description, "files": digests}
+            body = json.loads(json.dumps(body))  # as it will be read
+            manifest = {**body, "sha256": files.digest_of_value(body)}
+            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written ({error.strerror or error})") from error
     except CheckpointError:
@@ -86,8 +68,6 @@ def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
     except (ValueError, RuntimeError) as error:  # as tensorstore reports what the system refused
         first = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{folder}: cannot be written ({first})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def saver():
@@ -113,42 +93,6 @@ def room_for(items: dict[str, Any], folder: Path) -> None:
         )
 
 
-def replace(new: Path, place: Path) -> None:
-    """Rename a folder to `place`; what was there is removed once it has left."""
-    old = place.with_name(f".{place.name}{OLD}")
-    if place.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        place.rename(old)
-    try:
-        new.rename(place)
-    except OSError:
-        if old.exists():
-            old.rename(place)
-        raise
-    flush_folder(place.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def flush_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
-def tidy(folder: Path) -> None:
-    """Undo what a killed process left in a folder of checkpoints; nobody may be writing there."""
-    for path in folder.glob(f".*{PARTIAL}*"):
-        shutil.rmtree(path, ignore_errors=True)
-    for old in folder.glob(f".*{OLD}"):
-        place = old.with_name(old.name[1 : -len(OLD)])
-        if place.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:  # killed between the two renames
-            old.rename(place)
-
-
 def manifest_of(folder: Path) -> dict:
     """Read and check the manifest of a checkpoint."""
     path = folder / MANIFEST
@@ -156,8 +100,9 @@ def manifest_of(folder: Path) -> dict:
         raise CheckpointError(f"{folder}: not a checkpoint, no {MANIFEST} in it")
     try:
         manifest = json.loads(path.read_text())
-        body = {"description": manifest["description"], "files": manifest["files"]}
-        intact = manifest["sha256"] == text_digest(body)
+        body = {key: value for key, value in manifest.items() if key != "sha256"}
+        intact = manifest["sha256"] == files.digest_of_value(body)
+        intact = intact and {"description", "files"} <= set(body)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, KeyError, TypeError):
@@ -177,7 +122,7 @@ def verify(folder: Path, under: str = "") -> dict:
         if not path.is_file():
             raise CheckpointError(f"{path}: missing from the checkpoint")
         try:
-            found = digest(path)
+            found = files.digest(path)
         except OSError as error:  # a bad sector
             raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
         if found != wanted:
@@ -187,7 +132,9 @@ def verify(folder: Path, under: str = "") -> dict:
 
 def describe(folder: str | Path) -> dict:
     """Return the description that a checkpoint was written with."""
-    return manifest_of(Path(folder))["description"]
+    folder = pointer.follow(Path(folder))
+    manifest = manifest_of(folder)
+    return migrated(folder, manifest.get("format", 0), "description", manifest["description"])
 
 
 def read(folder: str | Path, item: str, template: Any = None, check: bool = True) -> Any:
@@ -200,30 +147,36 @@ def read(folder: str | Path, item: str, template: Any = None, check: bool = True
     """
     import orbax.checkpoint as ocp
 
-    folder = Path(folder).resolve()
-    files = (verify(folder, f"{item}/") if check else manifest_of(folder))["files"]
-    if not any(name.startswith(f"{item}/") for name in files):
-        items = sorted({name.split("/")[0] for name in files})
+    folder = pointer.follow(Path(folder)).resolve()
+    manifest = verify(folder, f"{item}/") if check else manifest_of(folder)
+    if not any(name.startswith(f"{item}/") for name in manifest["files"]):
+        items = sorted({name.split("/")[0] for name in manifest["files"]})
         raise CheckpointError(f"{folder}: no item {item!r}, only {', '.join(items)}")
     with saver() as checkpointer:
-        tree = template
-        if template is None:
-            tree = checkpointer.metadata(folder / item).item_metadata.tree
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+        stored = checkpointer.metadata(folder / item).item_metadata.tree
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), stored)
         try:
             found = checkpointer.restore(
-                folder / item, args=ocp.args.PyTreeRestore(template, restore_args=as_numpy)
+                folder / item, args=ocp.args.PyTreeRestore(stored, restore_args=as_numpy)
             )
         except (ValueError, KeyError, TypeError) as error:
             first = str(error).strip().splitlines()[0]
             raise CheckpointError(f"{folder / item}: does not fit ({first})") from error
+    found = migrated(folder, manifest.get("format", 0), item, found)
     return found if template is None else fit(found, template, folder / item)
 
 
 def fit(found: Any, template: Any, path: Path) -> Any:
-    """Check every array against the template's and place it likewise."""
+    """Put arrays into a template's containers, each checked and placed as the template's is.
 
-    def one(key, value, wanted):
+    They are matched by the names on their way: a checkpoint has dicts and lists for all containers.
+    """
+    theirs = {names(key): leaf for key, leaf in jax.tree_util.tree_leaves_with_path(found)}
+
+    def one(key, wanted):
+        value = theirs.pop(names(key), None)
+        if value is None:
+            raise CheckpointError(f"{path}: does not fit (no {jax.tree_util.keystr(key)} in it)")
         shape, dtype = np.shape(wanted), np.dtype(getattr(wanted, "dtype", type(wanted)))
         if value.shape != shape or value.dtype != dtype:
             raise CheckpointError(
@@ -233,7 +186,15 @@ def fit(found: Any, template: Any, path: Path) -> Any:
         sharding = getattr(wanted, "sharding", None)
         return value if sharding is None else jax.device_put(value, sharding)
 
-    return jax.tree_util.tree_map_with_path(one, found, template)
+    fitted = jax.tree_util.tree_map_with_path(one, template)
+    if theirs:
+        raise CheckpointError(f"{path}: does not fit ({'/'.join(next(iter(theirs)))} is too many)")
+    return fitted
+
+
+def names(path: tuple) -> tuple[str, ...]:
+    """The way to a leaf, whatever its containers are: dicts, tuples, named tuples, dataclasses."""
+    return tuple(jax.tree_util.keystr((step,), simple=True) for step in path)
 
 
 def newest(workdir: str | Path) -> Path:
@@ -246,10 +207,13 @@ def newest(workdir: str | Path) -> Path:
     found = [path for path in steps.glob("[0-9]*") if path.is_dir() and path.name.isdigit()]
     for path in sorted(found, key=lambda path: int(path.name), reverse=True):
         try:
-            verify(path)
+            with files.locked(path, shared=True):
+                verify(path)
             return path
+        except FileNotFoundError:  # removed by the run that writes here
+            continue
         except CheckpointError as error:
-            print(f"xumx: skipped a damaged checkpoint: {error}", file=sys.stderr)
+            logging.getLogger(__name__).warning("skipped a damaged checkpoint: %s", error)
     raise CheckpointError(f"{steps}: no complete checkpoint in it")
 
 
@@ -275,16 +239,15 @@ def save_model(
     safetensors.write(path, variables, description, half)
 
 
-def load_model(path: str | Path) -> Loaded:
-    """Read a model: an Orbax folder, a training folder (its newest checkpoint), or `.safetensors`.
+def load_model(path: str | Path) -> Member:
+    """Read a model: an Orbax folder or a pointer to one, a training folder, or `.safetensors`.
 
     `info["export"]` overrides arguments of the model, for those that training kept out of it.
     """
     path = Path(path)
-    if path.is_dir():
-        if not (path / MANIFEST).is_file() and (path / STEPS).is_dir():
-            path = newest(path)
-        description, variables = describe(path), read(path, "model")
+    if path.is_dir() or pointer.is_pointer(path):
+        with pointer.reading(lambda: checkpoint_of(path)) as folder:
+            description, variables = describe(folder), read(folder, "model")
     elif path.is_file():
         description, variables = safetensors.read(path)
     else:
@@ -294,5 +257,11 @@ def load_model(path: str | Path) -> Loaded:
         args = {**description["args"], **info.get("export", {})}
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its description names no model") from error
-    args = {key: tuple(v) if isinstance(v, list) else v for key, v in args.items()}
-    return Loaded(name, args, variables, info)
+    return Member(name, frozen(args), variables, info)
+
+
+def checkpoint_of(path: Path) -> Path:
+    """The folder that is meant: of a training folder the newest, of a pointer what it names."""
+    if not (path / MANIFEST).is_file() and (path / STEPS).is_dir():
+        return newest(path)
+    return pointer.follow(path)

@@ -1,16 +1,16 @@
 """The report of a batch as JSON: what was used, and what became of each track."""
 
-import hashlib
 import json
-import os
 import platform
 import sys
 from collections import Counter
 from pathlib import Path
 
 from xumx_jax import files
+from xumx_jax.commands.console import say_error
 from xumx_jax.errors import UserError
 from xumx_jax.versions import installed
+from xumx_jax.weights import pointer
 
 PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "av")
 STATES = ("done", "skipped", "failed", "interrupted")
@@ -78,26 +78,26 @@ def _model(info) -> dict:
         "name": info["name"],
         "weight": info["weight"],
         "path": str(path),
-        "sha256": digest(path),
+        "sha256": files.digest_of_path(pointer.follow(path)),
         **known,
     }
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of its files' names and digests."""
-    from xumx_jax.weights import store  # which brings Orbax along
-
-    if path.is_file():
-        return store.digest(path)
-    whole = hashlib.sha256()
-    for folder, folders, names in os.walk(path):
-        folders.sort()
-        for name in sorted(names):
-            file = Path(folder, name)
-            whole.update(f"{file.relative_to(path).as_posix()} {store.digest(file)}\n".encode())
-    return whole.hexdigest()
 
 
 def _versions() -> dict[str, str]:
     here = {"python": platform.python_version(), "platform": sys.platform}
     return here | installed(PACKAGES)
+
+
+def failed(report: Report, entry: dict, error: BaseException, debug: bool):
+    """Tell in one line of a track that failed, or of an input that gave none, and report it."""
+    label = entry["input"]
+    report.add({**entry, "status": "failed", "error": " ".join(str(error).split())})
+    say_error(error, debug, f"{label}: " if label else "")
+
+
+def relabelled(error, track):
+    """The same error, with what the user called the file in place of a temporary name."""
+    if isinstance(error, UserError):
+        text = str(error).replace(str(track.path), track.label)
+        return UserError(text).with_traceback(error.__traceback__)
+    return error

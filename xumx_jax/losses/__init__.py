@@ -1,0 +1,126 @@
+"""Training losses: functions of estimated stems, true stems and the mixture's waveform.
+
+`build(name, **options)` returns `loss(est, ref, mix) -> (value, parts)`, where `est` and `ref` are
+`Stems` (`ref.spec` holds the model's transform of the true sources), `mix` is
+[batch, channel, time] and `parts` names the terms for the log, scalars or [source]. Spectra are
+compared block by block. Combination losses look at every proper subset of the sources, which has
+the sources' networks share what they know (Sawata et al. 2021).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from xumx_jax.errors import UserError
+from xumx_jax.losses.combination import subsets
+from xumx_jax.losses.magnitude import combination_mse, mse
+from xumx_jax.losses.multi_domain import multi_domain
+from xumx_jax.losses.segment_sdr import segment_sdr
+from xumx_jax.losses.waveform import sdr, weighted_sdr
+from xumx_jax.stems import Stems
+
+__all__ = ["LOSSES", "Loss", "build", "check", "combination_mse", "subsets", "weighted_sdr"]
+
+
+class Loss(NamedTuple):
+    """A row of LOSSES.
+
+    function  (est, ref, mix, **options) -> (value, parts)
+    options   and their defaults
+    needs     the fields of `Stems` that a model has to give
+    """
+
+    function: Callable
+    options: dict[str, Any]
+    needs: tuple[str, ...]
+
+
+LOSSES = {
+    "mse": Loss(mse, {"combinations": True, "power": 1}, ("spec",)),
+    "weighted_sdr": Loss(sdr, {"combinations": True, "trim": 200}, ("wave",)),
+    "multi_domain": Loss(
+        multi_domain,
+        {"mcoef": 10.0, "combinations": True, "trim": 200, "power": 1},
+        ("spec", "wave"),
+    ),
+    "segment_sdr": Loss(
+        segment_sdr,
+        {"bands": None, "frames": 43, "share": 0.05, "floor": 1e-3},
+        ("mask", "spec"),
+    ),
+}
+# What a loss compares, and why a model does not have it.
+MISSING = {
+    "spec": ("spectra", "works on waveforms"),
+    "mask": ("masks", "gives none"),
+}
+
+
+def build(name: str, **options):
+    """Make the loss called `name`, a key of LOSSES, with its defaults replaced by `options`.
+
+    mcoef         weight of the time-domain term
+    combinations  over all proper subsets of the sources, else over each source alone
+    trim          samples left out at both ends of waveforms, as NNabla's X-UMX does
+    power         of the true magnitudes, equal to the model's
+    bands         the model's band edges, or those of each of its blocks
+    frames        per segment; share, floor: see `segment_sdr`
+
+    Raises UserError on an unknown name or option.
+    """
+    if name not in LOSSES:
+        raise UserError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
+    function, defaults, _ = LOSSES[name]
+    if unknown := set(options) - set(defaults):
+        raise UserError(f"loss {name!r} has no option {', '.join(sorted(unknown))}")
+    if "bands" in defaults and options.get("bands") is None:
+        raise UserError(f"loss {name!r} wants the band edges of the model as option bands")
+    return partial(function, **(defaults | options))
+
+
+def check(name: str, model_name: str, model, **options) -> None:
+    """Raise UserError, one line, unless the loss can be computed of what the model gives.
+
+    Only shapes are computed, and only for losses that look into a model.
+    """
+    loss = build(name, **options)
+    if missing := _missing(name, model):
+        what, why = MISSING[missing]
+        fitting = [other for other in LOSSES if not _missing(other, model)]
+        raise UserError(
+            f"loss {name!r} compares {what}, and model {model_name!r} {why}; "
+            f"wanted one of {', '.join(fitting)}"
+        )
+    if "mask" not in LOSSES[name].needs:
+        return
+    est, mix = _estimate(model)
+    truth = jax.ShapeDtypeStruct((*est.wave.shape[:-1], mix.shape[-1]), jnp.float32)
+    ref = jax.eval_shape(lambda wave: Stems(wave, model.transform.forward(wave)), truth)
+    try:
+        jax.eval_shape(loss, est, ref, mix)
+    except (TypeError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"loss {name!r} does not fit model {model_name!r}: {first}") from error
+
+
+def _missing(name: str, model) -> str | None:
+    """The first field that a loss needs and a model does not give."""
+    needs = LOSSES[name].needs
+    if "spec" in needs and model.transform is None:
+        return "spec"
+    if "mask" in needs and not _estimate(model)[0].mask:
+        return "mask"
+    return None
+
+
+def _estimate(model):
+    """Shapes of what a model makes of a mixture, and of that, [batch, channel, time]."""
+    segment = model.segment
+    length = segment.fit(segment.usual)
+    mix = jax.ShapeDtypeStruct((1, model.channels, length), jnp.float32)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    est, _ = jax.eval_shape(model.init_with_output, key, mix)
+    return est, mix

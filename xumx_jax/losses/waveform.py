@@ -1,0 +1,62 @@
+"""Losses that compare waveforms."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from xumx_jax.errors import UserError
+from xumx_jax.losses.combination import groups_of
+from xumx_jax.stems import Stems
+
+EPSILON = 1e-10
+
+
+def weighted_sdr(est: Array, ref: Array, mix: Array, groups: np.ndarray) -> Array:
+    """1 + mean over groups, batch and channels of the weighted SDR loss; 0 is perfect, silence 1.
+
+    `est`, `ref` [batch, source, channel, time] and `mix` [batch, channel, time] of one length. Per
+    group, minus the cosine between estimate and truth and minus that between what they leave of the
+    mixture, weighted by the truth's share of the energy (Choi et al. 2019, there for one source).
+
+    What a group leaves of the mixture is the sum of the other sources and of what all sources
+    leave: so every energy is a quadratic form in these, and one matrix of their products serves all
+    groups. Small remainders are summed from small signals, not got by subtraction.
+    """
+    rest_est = mix - est.sum(1)
+    rest_ref = mix - ref.sum(1)
+    signals = jnp.concatenate([est, rest_est[:, None], ref, rest_ref[:, None]], axis=1)
+    products = jnp.einsum("bict,bjct->bcij", signals, signals, precision=lax.Precision.HIGHEST)
+
+    # [group, 2 * (source + 1)]: which signals sum to the estimate, the truth, and their remainders
+    count = groups.shape[1]
+    inside = np.pad(groups, [(0, 0), (0, 1)])
+    outside = np.pad(1 - groups, [(0, 0), (0, 1)], constant_values=1)
+    before, after = [(0, 0), (0, count + 1)], [(0, 0), (count + 1, 0)]
+
+    def inner(a, b):
+        return jnp.einsum("gi,bcij,gj->gbc", a, products, b, precision=lax.Precision.HIGHEST)
+
+    def cosine(a, b):
+        length = jnp.sqrt(inner(a, a) + EPSILON) * jnp.sqrt(inner(b, b) + EPSILON)
+        return inner(a, b) / (length + EPSILON)
+
+    est_in, est_out = np.pad(inside, before), np.pad(outside, before)
+    ref_in, ref_out = np.pad(inside, after), np.pad(outside, after)
+    signal, noise = inner(ref_in, ref_in), inner(ref_out, ref_out)
+    alpha = signal / (signal + noise + EPSILON)
+    return 1 - (alpha * cosine(est_in, ref_in) + (1 - alpha) * cosine(est_out, ref_out)).mean()
+
+
+def sdr(est: Stems, ref: Stems, mix: Array, *, combinations: bool, trim: int):
+    """`weighted_sdr` of waveforms, without `trim` samples at both ends.
+
+    As far as the estimate goes, which may be shorter than the truth. Raises UserError where
+    nothing is left.
+    """
+    # The estimate ends with its last whole hop; the originals then leave out both ends of all.
+    first, last = trim, est.wave.shape[-1] - trim
+    if first >= last:
+        raise UserError(f"weighted_sdr: {last + trim} samples leave nothing after trimming {trim}")
+    waves = [wave[..., first:last] for wave in (est.wave, ref.wave, mix)]
+    value = weighted_sdr(*waves, groups_of(est, combinations))
+    return value, {"sdr": value}
