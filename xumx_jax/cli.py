@@ -115,7 +115,7 @@ def convert(options) -> int:
     from xumx_jax.weights.load import convert
 
     given = models[0][0] if len(models) == 1 else models
-    written = convert(given, options.target, options.kind)
+    written = convert(given, options.target, options.kind)  # pyright: ignore[reportArgumentType]
     names = ", ".join(dict.fromkeys(member.name for member in written.members))
     print(f"{options.target}: {names} ({', '.join(written.sources)})")
     return 0
