@@ -152,7 +152,7 @@ def _check_pairs(made, wanted: scoring.Settings) -> None:
 
 def _check_outdir(outdir: Path, data: Split, made) -> None:
     """Raises UserError if there are no estimates to write, or they would replace the tracks."""
-    if all(system.separate is None for system in made):
+    if all(system.write is None for system in made):
         raise UserError("--outdir has no use without a model; the estimates stay where they are")
     for track in data.tracks:
         if (outdir / data.subset / track.name).resolve() == track.path.resolve():

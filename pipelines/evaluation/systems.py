@@ -1,24 +1,27 @@
 """What can be evaluated: models, oracles and baselines, another program's estimates."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipelines.evaluation import estimates
+from pipelines.evaluation.messages import show_warning
 from pipelines.evaluation.song import Song
 from pipelines.tracks import folders
 from pipelines.tracks.split import Split
 from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Track, in_order
-from xumx_jax import files
+from xumx_jax import audio, files
+from xumx_jax.audio import AudioStream
 from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
+from xumx_jax.separation.selection import make
 from xumx_jax.weights import pointer
 
-# (song, progress) -> {source: [channel, time]}
-Separate = Callable[[Song, Callable[[float], None]], dict[str, np.ndarray]]
+# (song, {target: file}, check) -> None: write float32 WAV files; `check` may raise, to stop
+Write = Callable[[Song, dict[str, Path], Callable[[], None]], None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class System:
     options   what it was applied with
     targets   that it is scored on
     digest    SHA-256 of its weights; empty for estimates that are there already
-    separate  None for those, which lie in `folder`
+    write     makes the estimates of a song; None for those, which lie in `folder`
     """
 
     label: str
@@ -38,7 +41,7 @@ class System:
     options: dict
     targets: tuple[str, ...]
     digest: str = ""
-    separate: Separate | None = None
+    write: Write | None = None
     folder: Path | None = None
 
     def place(self, data: Split, track: Track) -> Path:
@@ -50,7 +53,7 @@ class System:
 
         Raises UserError naming those that are missing.
         """
-        if self.separate is not None:
+        if self.write is not None:
             return self.digest
         found = estimates.find(
             self.place(data, track), self.targets, lambda target: data.parts(track, target)
@@ -86,13 +89,15 @@ def oracle(label: str, name: str, data: Split, targets: Sequence[str]) -> System
 
     function = ORACLES[name]
 
-    def separate(song, progress):
+    def write(song, paths, check):
         sources = tuple(song.stems)
         found = function(song.mix(), song.waves(sources), song.rate, sources)
-        return dict(zip(sources, np.asarray(found), strict=True))
+        stems = dict(zip(sources, np.asarray(found), strict=True))
+        made = make(sums(paths, sources), stems, song.mix())
+        audio.encode_all({paths[name]: wave for name, wave in made.items()}, song.rate, bits="32f")
 
     chosen = _chosen(targets, data.targets, data.sources, data.root)
-    return System(label, name, {}, chosen, f"oracle {name}", separate)
+    return System(label, name, {}, chosen, f"oracle {name}", write)
 
 
 def asked(texts: Sequence[str]) -> tuple[str, str, list[tuple[str, float]]]:
@@ -121,6 +126,7 @@ def model(
 ) -> System:
     """A model of the zoo or of a path, or several, loaded. Raises UserError with one line."""
     from xumx_jax.separation.bag import separator_of
+    from xumx_jax.separation.file import separate_file
     from xumx_jax.weights.load import load_bag
 
     bag = load_bag(models)
@@ -138,10 +144,20 @@ def model(
             f"wanted tracks with {', '.join(in_order(own))}{fewer}"
         )
 
-    def separate(song, progress):
-        return separator(song.mix(), song.rate, lambda fraction, eta: progress(fraction))
+    def write(song, paths, check):
+        mix = song.mix()
+        separate_file(
+            separator,
+            AudioStream(song.rate, len(mix), mix.shape[1], iter([mix])),
+            paths,
+            aggregate=sums(paths, separator.sources),
+            bits="32f",
+            label=song.track.name,
+            on_progress=lambda fraction, eta: check(),
+            on_warning=show_warning,
+        )
 
-    return System(label, name, options, _chosen(targets, known, own, name), digest, separate)
+    return System(label, name, options, _chosen(targets, known, own, name), digest, write)
 
 
 def _digest(bag) -> str:
@@ -182,17 +198,22 @@ def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) 
     return System(label, str(path), {}, _chosen(targets, known, found, path), folder=path)
 
 
-def stems_of(system: System, song: Song, progress) -> dict[str, np.ndarray]:
-    """Separate a song -> {target: [channel, time]}.
+def sums(targets: Iterable[str], sources: Sequence[str]) -> dict[str, dict[str | None, int]]:
+    """What each target is made of -> {target: {source: factor}}, where None is the mixture.
 
-    An accompaniment that the system has not is the sum of its stems but vocals or, of a system that
+    An accompaniment that a system has not is the sum of its stems but vocals or, of a system that
     has vocals alone, what they leave of the mixture.
     """
-    stems = system.separate(song, progress)
-    if ACCOMPANIMENT in system.targets and ACCOMPANIMENT not in stems:
-        others = [wave for name, wave in stems.items() if name != VOCALS]
-        stems[ACCOMPANIMENT] = sum(others) if others else song.mix() - stems[VOCALS]
-    return {target: stems[target] for target in system.targets}
+    made: dict[str, dict[str | None, int]] = {}
+    for target in targets:
+        others = [name for name in sources if name != VOCALS]
+        if target in sources or target != ACCOMPANIMENT:
+            made[target] = {target: 1}
+        elif others:
+            made[target] = dict.fromkeys(others, 1)
+        else:
+            made[target] = {None: 1, VOCALS: -1}
+    return made
 
 
 def _chosen(targets: Sequence[str], known, default, who) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ def save(path, **arguments):
 
 
 def test_use_python(mix):
+    save("runs/xumx/best")
     written = []
     names = run("use/python.md", {"mix": mix, "write": written.append})
     assert names["rate"] == RATE and names["mix"].shape == mix.shape

@@ -137,8 +137,8 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
     assert not (tmp_path / "scores" / "scores.md").exists()
 
     separated = []
-    original = work.stems_of
-    monkeypatch.setattr(work, "stems_of", lambda *a: separated.append(1) or original(*a))
+    original = work.Work._separate
+    monkeypatch.setattr(work.Work, "_separate", lambda *a: separated.append(1) or original(*a))
     before = (tmp_path / "scores" / "test" / "one.json").stat().st_mtime_ns
     status, told, _ = run(*options)
     assert status == 0 and "1 of 3 tracks are scored already" in told
@@ -531,14 +531,14 @@ def test_bad_options_are_one_line(run, songs, tmp_path, arguments, says):
 
 
 def test_a_failed_model_on_one_track(run, songs, tmp_path, monkeypatch):
-    original = work.stems_of
+    original = work.Work._separate
 
-    def failing(system, song, progress):
+    def failing(self, system, song, paths):
         if song.track.name == "two":
             raise RuntimeError("RESOURCE_EXHAUSTED: out of\nmemory")
-        return original(system, song, progress)
+        return original(self, system, song, paths)
 
-    monkeypatch.setattr(work, "stems_of", failing)
+    monkeypatch.setattr(work.Work, "_separate", failing)
     status, _, err = run("--model", "mixture", "--root", songs)
     assert (status, err) == (1, "evaluate: error: two: RESOURCE_EXHAUSTED: out of memory\n")
 

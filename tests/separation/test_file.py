@@ -1,7 +1,6 @@
 """One function for a file: what it reads, writes, tells and gives back, and how it is stopped."""
 
 import io
-import sys
 import threading
 from fractions import Fraction
 from importlib import import_module
@@ -10,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from opened_files import Opened
 
 from xumx_jax import AudioStream, Cancelled, UserError, audio, separate_file
 from xumx_jax.errors import collected
@@ -235,30 +235,8 @@ def test_what_makes_no_sense_is_one_line(tmp_path, more, says):
     assert says in str(caught.value) and "\n" not in str(caught.value) and not names(tmp_path)
 
 
-class Opened:
-    """Counts how often a file is opened, by Python or by a library that is given its name."""
-
-    def __init__(self, path, monkeypatch):
-        self.path, self.count, self.on = str(path), 0, True
-        sys.addaudithook(self._hear)
-        for place, name in ((av, "open"), (soundfile, "SoundFile")):
-            monkeypatch.setattr(place, name, self._counted(getattr(place, name)))
-
-    def _hear(self, event, arguments):
-        if self.on and event == "open" and str(arguments[0]) == self.path:
-            self.count += 1
-
-    def _counted(self, function):
-        def counted(first, *arguments, **more):
-            named = first.decode() if isinstance(first, bytes) else first
-            self.count += str(named) == self.path
-            return function(first, *arguments, **more)
-
-        return counted
-
-
 @pytest.mark.parametrize("format", ["wav", "flac", "mp3", "m4a", "ogg", "opus", "mkv"])
-def test_a_file_is_opened_once(tmp_path, monkeypatch, format):
+def test_a_file_is_opened_once(tmp_path, format):
     path = tmp_path / f"song.{format}"
     if format == "mkv":
         with av.open(str(path), "w") as container:
@@ -270,9 +248,8 @@ def test_a_file_is_opened_once(tmp_path, monkeypatch, format):
     else:
         tags = audio.Tags({"title": "A"})
         audio.encode(path, noise(48000), 48000, format, tags=tags)
-    opened = Opened(path, monkeypatch)
-    done = separate_file(Halves(), path, tmp_path / "out", stems="a")
-    opened.on = False
+    with Opened(path) as opened:
+        done = separate_file(Halves(), path, tmp_path / "out", stems="a")
     assert opened.count == 1 and done.samples >= 500
     kept = audio.read_tags(done.paths["a"]).text
     assert kept == ({} if format == "mkv" else {"title": "A (song) (a)"})

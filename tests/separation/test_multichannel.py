@@ -31,8 +31,8 @@ def test_pairs_of_channels_are_put_together():
     stems = list(
         multichannel.stream(
             separator,
-            iter([whole[:, :400], whole[:, 400:]]),
             5,
+            iter([whole[:, :400], whole[:, 400:]]),
             8000,
             1000,
             lambda *x: told.append(x),

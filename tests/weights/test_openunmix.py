@@ -9,7 +9,7 @@ from foreign import openunmix, write_pth
 
 from xumx_jax import cli
 from xumx_jax.errors import UserError
-from xumx_jax.weights import load
+from xumx_jax.weights import converters, load
 from xumx_jax.weights.converters import KINDS, detect
 from xumx_jax.weights.converters import openunmix as converter
 
@@ -155,7 +155,7 @@ def test_any_missing_or_wrong_tensor_is_named(tmp_path, change):
         info = {"targets": ("vocals",), "settings": {"sample_rate": 44100, "hop": 4}}
         weights = converter.Weights(tmp_path / "vocals.pth", tensors, info)
         with pytest.raises(UserError) as caught:
-            load.converters.convert(weights)
+            converters.convert(weights)
         said = str(caught.value)
         assert said.startswith(f"{tmp_path}/vocals.pth: as openunmix-target: ") and "\n" not in said
         # the first of two vectors that alone tell a size is believed, and the rest does not fit it

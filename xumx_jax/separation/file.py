@@ -274,12 +274,11 @@ def _separated(separator, mixture, tick, lock, check):
     first = next(blocks, None)
     if first is None:
         return
-    stream = multichannel.stream(
-        separator,
-        _after(first, blocks),
-        mixture.channels,
-        *(mixture.rate, mixture.expected or None, tick),
-    )
+    arguments = (_after(first, blocks), mixture.rate, mixture.expected or None, tick)
+    if mixture.channels > 2:
+        stream = multichannel.stream(separator, mixture.channels, *arguments)
+    else:
+        stream = separator.stream(*arguments)
     try:
         while True:
             with held(lock, check):
@@ -288,7 +287,8 @@ def _separated(separator, mixture, tick, lock, check):
                 return
             yield stems
     finally:
-        multichannel.close(stream)
+        if hasattr(stream, "close"):
+            stream.close()
 
 
 def _after(first, rest):

@@ -10,9 +10,8 @@ from flax import linen as nn
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
-from xumx_jax.weights import bag, converters, pointer, safetensors, store, zoo
+from xumx_jax.weights import bag, pointer, safetensors, store, zoo
 from xumx_jax.weights.bag import Bag, Weight
-from xumx_jax.weights.converters import openunmix, readers
 
 Name = str | Path | None
 Models = Name | Mapping[str, Weight] | Sequence[Name | tuple[Name, Weight]]
@@ -25,6 +24,8 @@ def resolve(name_or_path: Name) -> Path:
     path = Path(name_or_path)
     if os.path.exists(path):  # unlike path.exists(), no error where a name is too long
         return path
+    from xumx_jax.weights.converters import readers
+
     if path.suffix in readers.SUFFIXES or len(path.parts) > 1:
         raise UserError(f"{path}: no such file or folder; {readers.WANTED}")
     return zoo.find(str(name_or_path))
@@ -39,13 +40,13 @@ def load_weights(path: str | Path, kind: str | None = None) -> Bag:
     path = Path(path)
     if bag.is_bag(path):
         return bag.load(path)
-    if openunmix.is_folder(path):
-        return converters.convert_all(openunmix.read(path), kind)
-    if (
-        path.is_dir()
-        or pointer.is_pointer(path)
-        or (path.suffix == ".safetensors" and safetensors.is_ours(path))
-    ):
+    if path.suffix == ".safetensors" and path.is_file() and safetensors.is_ours(path):
+        return bag.bag([store.load_model(path)])
+    # only for other programs' weights
+    from xumx_jax.weights import converters
+    from xumx_jax.weights.converters import openunmix
+
+    if not openunmix.is_folder(path) and (path.is_dir() or pointer.is_pointer(path)):
         return bag.bag([store.load_model(path)])
     return converters.convert_all(openunmix.read(path), kind)
 
@@ -109,6 +110,8 @@ def convert(
     Several models, as `load_bag` takes them, become the folder of a bag. `half` stores float16
     (`.safetensors` only). Returns what was written.
     """
+    from xumx_jax.weights.converters import readers
+
     target = Path(target)
     if target.suffix in readers.SUFFIXES and target.suffix != ".safetensors":
         raise UserError(f"{target}: can't write {target.suffix}; wanted a folder or .safetensors")

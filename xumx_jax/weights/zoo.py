@@ -9,9 +9,8 @@ from urllib.request import urlopen
 from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import cache_folder
-from xumx_jax.weights import converters, download, store
+from xumx_jax.weights import store
 from xumx_jax.weights.bag import joined, save
-from xumx_jax.weights.converters import openunmix
 from xumx_jax.weights.published import PUBLISHED
 
 LOG = logging.getLogger(__name__)
@@ -66,6 +65,8 @@ def fetch(
     ours = cached(name, cache)
     if ours.exists():
         return ours
+    from xumx_jax.weights import download  # only where something is to be fetched
+
     try:
         with download.only_writer(ours.with_name(f".{name}.lock")):
             if not ours.exists():  # another process may have made it meanwhile
@@ -77,6 +78,9 @@ def fetch(
 
 def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> None:
     """Download and convert a published model, or several, to `ours`."""
+    from xumx_jax.weights import converters, download
+    from xumx_jax.weights.converters import openunmix
+
     published = PUBLISHED[name]
     several = sum(len(member.files) for member in published.members) > 1
     folder = ours.with_suffix("") if several else ours.parent

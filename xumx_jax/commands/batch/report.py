@@ -9,7 +9,6 @@ from pathlib import Path
 from xumx_jax import files
 from xumx_jax.commands.console import say_error
 from xumx_jax.errors import UserError
-from xumx_jax.versions import installed
 from xumx_jax.weights import pointer
 
 PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "av")
@@ -27,7 +26,9 @@ class Report:
         if self.path:
             _check_place(self.path)
         self._entries, self._order = [], {track.label: at for at, track in enumerate(tracks)}
-        self.head = {"status": None, "options": options, "versions": _versions()}
+        self.head = {"status": None, "options": options}
+        if self.path:
+            self.head["versions"] = _versions()
         self.write()
 
     def models(self, infos, device):
@@ -84,6 +85,8 @@ def _model(info) -> dict:
 
 
 def _versions() -> dict[str, str]:
+    from xumx_jax.versions import installed
+
     here = {"python": platform.python_version(), "platform": sys.platform}
     return here | installed(PACKAGES)
 
