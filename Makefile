@@ -28,32 +28,43 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo test lint parity wheel bench-separate bench-train bench-loader bench-evaluate
-.PHONY: bench-live bench-long scores demo-model clean
+.PHONY: help demo quick test coverage lint parity wheel release bench-accelerator bench-separate
+.PHONY: bench-train bench-loader bench-evaluate bench-live bench-long scores demo-model clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/core ## separate the bundled clip with the bundled model
 	@$(PY) separate.py xumx_jax/assets/demo.flac --model demo --out separated
 
+quick: $(VENV)/dev ## run the tests that are not marked slow: under 3 minutes on two cores
+	@$(PY) -m pytest -q -n $(JOBS) -m 'not slow' $(ARGS)
+
 test: $(VENV)/dev ## run the tests; ARGS="-k wiener" chooses
 	@$(PY) -m pytest -q -n $(JOBS) $(ARGS)
 
-lint: $(VENV)/dev ## check format, style and import rules
+# Python 3.12 counts lines at almost no cost, 3.11 at some; hence a target of its own.
+coverage: $(VENV)/dev ## run the tests and print which lines none of them ran
+	@COVERAGE_CORE=$$($(PY) -c 'import sys; print("ctrace" if sys.version_info < (3, 12) else "sysmon")') \
+		$(PY) -m pytest -q -n $(JOBS) --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+lint: $(VENV)/dev ## check format, style, import rules and types
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports --no-cache
+	@$(VENV)/bin/basedpyright --pythonpath $(PY)
 
-wheel: $(VENV)/core ## build the wheel and separate with it, away from the repository
+wheel: $(VENV)/dev ## build the wheel; separate, train and evaluate with it, away from the repository
 	@rm -rf build dist
 	@$(PY) -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
 	@$(PY) -m pip --disable-pip-version-check install --quiet --no-deps --target build/wheel dist/*.whl
 	@rm -rf build/lib build/bdist.*
-	@cd build && export PYTHONPATH="$$PWD/wheel" \
-	&& ../$(PY) -c 'import sys, xumx_jax; sys.exit("build/wheel" not in xumx_jax.__file__)' \
-	&& wheel/bin/xumx separate wheel/xumx_jax/data/demo.flac --model demo --out separated
+	@mkdir build/away
+	@cd build/away && PYTHONPATH="$$PWD/../wheel" $(abspath $(PY)) ../../.ci/installed.py train
 	@ls -l dist/*.whl
+
+release: ## build and check what is uploaded by hand; see RELEASING.md
+	@$(find_python); PYTHON=$$python .ci/release
 
 parity: $(TORCH)/done ## compare with PyTorch, random full-size weights through both
 	@$(TORCH)/bin/python bench/parity.py $(ARGS)
@@ -63,6 +74,9 @@ bench-separate: $(TORCH)/done ## time separation against PyTorch
 
 bench-train: $(TORCH)/done ## time a training step against PyTorch
 	@$(TORCH)/bin/python bench/train.py $(ARGS)
+
+bench-accelerator: $(VENV)/dev ## time every model on whatever device there is; ARGS=--quick tries it out
+	@$(PY) bench/accelerator.py $(ARGS)
 
 bench-loader: $(TORCH)/done ## time the training input against Open-Unmix's
 	@$(TORCH)/bin/python bench/loader.py $(ARGS)
@@ -81,7 +95,7 @@ SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 MUSDB :=
 SUBSET := test
 
-scores: $(VENV)/songs ## score the bundled model, write it into the README; MUSDB=FOLDER SUBSET=test
+scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=FOLDER SUBSET=test
 	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
 	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
 		--songs songs/test $(ARGS)
@@ -93,9 +107,14 @@ demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; goes
 	@$(PY) -c 'import xumx_jax; xumx_jax.convert("runs/demo/best", "xumx_jax/assets/demo.safetensors", half=True)'
 	@ls -l xumx_jax/assets/demo.safetensors
 
+.PHONY: docs
+docs: $(VENV)/docs ## build the documentation below build/docs; dead links fail
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "build/docs/index.html; to search too: $(PY) -m http.server --directory build/docs"
+
 clean: ## remove environments, builds, caches and separated stems; songs and runs stay
 	rm -rf .venv .venv-* build dist separated *.egg-info
-	rm -rf .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	rm -rf .pytest_cache .hypothesis .ruff_cache .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. Each stamp stands for what was installed, and is renewed with the lists it came from.
@@ -112,6 +131,11 @@ $(VENV)/core: $(LISTS) | $(VENV)/made
 $(VENV)/dev: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
 	@$(PY) $(PINNED) -e '.[train,eval,dev$(also)]'
+	@touch $(VENV)/core $@
+
+$(VENV)/docs: $(LISTS) | $(VENV)/made
+	@echo "installing xumx_jax, training, evaluation and what builds the documentation into $(VENV) ..."
+	@$(PY) $(PINNED) -e '.[train,eval,docs$(also)]'
 	@touch $(VENV)/core $@
 
 $(VENV)/songs: $(LISTS) | $(VENV)/made

@@ -60,7 +60,8 @@ def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
 
 def mixing_of(config: ConfigDict, data: str):
     """The recipe that examples are mixed by: the config's, then the data set's, then X-UMX's."""
-    from pipelines import datasets, recipe
+    from pipelines import datasets
+    from pipelines.mixing import recipe
 
     given = {key: value for key, value in config.recipe.items() if value is not None}
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
@@ -72,7 +73,7 @@ def open_data(config: ConfigDict):
     import jax
     import numpy as np
 
-    from pipelines import datasets, loader, pieces
+    from pipelines import datasets, loader, validation
     from xumx_jax import models
     from xumx_jax.training.batches import Data
     from xumx_jax.training.config_checks import samples_of
@@ -102,7 +103,7 @@ def open_data(config: ConfigDict):
     def valid_pieces():
         if held_out is None:
             return iter(())
-        return pieces.pieces(held_out, valid_samples, jax.device_count(), **hosts)
+        return validation.pieces(held_out, valid_samples, jax.device_count(), **hosts)
 
     def mixes():
         for track, length in enumerate(tracks.track_lengths):

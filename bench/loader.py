@@ -96,7 +96,8 @@ def compare(root: Path, batches: int = 16) -> int:
     import jax
 
     from pipelines.loader import Loader
-    from pipelines.recipe import Recipe, draw
+    from pipelines.mixing.plan import draw
+    from pipelines.mixing.recipe import Recipe
     from xumx_jax.training.batches import render
 
     tracks, unpack, equal = open_tracks(root), jax.jit(render), 0

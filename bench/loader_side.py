@@ -33,7 +33,7 @@ def ours(root: Path, batches: int, engine: str, way: str):
     import jax.numpy as jnp
 
     from pipelines.loader import Loader
-    from pipelines.recipe import Recipe
+    from pipelines.mixing.recipe import Recipe
     from xumx_jax.training.batches import render
 
     # The result before last gives its memory: a device that trains has its memory, and need not

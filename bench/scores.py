@@ -1,4 +1,4 @@
-"""Score the bundled model beside baselines and an oracle, and write the tables into the README.
+"""Score the bundled model beside baselines and an oracle, and write the tables into its card.
 
     make scores            MUSDB=FOLDER SUBSET=test ARGS=--overwrite
     python bench/scores.py --musdb MUSDB18 --subset test --songs songs/test
@@ -6,7 +6,7 @@
 Real music is a MUSDB18 folder, or without one its preview of 7 s per track, which is downloaded;
 beside it stand generated songs that training did not see. All of it goes through `evaluate.py`,
 whose score files, report and box plots stay below the workdir: scores that are there already are
-not made again. The tables go between the markers of README.md and MODEL_CARD.md, and to stdout.
+not made again. The tables go between the markers of MODEL_CARD.md, and to stdout.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pipelines.evaluation import command  # noqa: E402
 from xumx_jax import files  # noqa: E402
 from xumx_jax.errors import UserError  # noqa: E402
 
-FILES = (ROOT / "README.md", ROOT / "MODEL_CARD.md")
+FILES = (ROOT / "MODEL_CARD.md",)
 BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"
 MODEL = "demo"
 SOURCES = ("vocals", "drums", "bass", "other")

@@ -138,7 +138,7 @@ def compare_filtered(folder: Path, ours: np.ndarray, theirs: np.ndarray) -> tupl
 
     wave, rate = soundfile.read(folder / "mix.wav", dtype="float32")
     module, variables, _ = load_module(folder / "weights.safetensors")
-    same = Separator(module, variables, filter="openunmix")(wave.T, rate)
+    same = Separator(module, variables, post_filter="openunmix")(wave.T, rate)
     same, usual = (below(x, theirs) for x in (np.stack([same[name] for name in NAMES]), ours))
     print(f"niter 1 with Open-Unmix' rules: difference {same:.1f} dB below each of their stems;")
     print(f"with ours, the default: {usual:.1f} dB")

@@ -11,15 +11,23 @@ from configs.common import arguments, base
 from xumx_jax.errors import UserError
 from xumx_jax.training.config_checks import flatten
 
+OURS = Path(__file__).parent
 MAY_BE_NONE = {"optimizer.plateau.patience"}  # beside those that are None to begin with
 
 
 def read(name: str) -> ConfigDict:
-    """The config of "FILE.py" or "FILE.py:VARIANT". Raises UserError if there is none."""
+    """The config of "FILE.py", or of one of ours by name, with or without ":VARIANT" behind it.
+
+    Ours are found as "xumx", "xumx.py" or "configs/xumx.py" from any folder. Raises UserError if
+    there is none.
+    """
     file, _, variant = name.partition(":")
-    if not Path(file).is_file():
+    path = Path(file)
+    if not path.is_file() and path.parent in (Path(), Path("configs")):
+        path = OURS / f"{path.stem}.py"
+    if not path.is_file():
         raise UserError(f"{file}: no such file; wanted --config configs/NAME.py")
-    made = runpy.run_path(file).get("get_config")
+    made = runpy.run_path(str(path)).get("get_config")
     if made is None:
         raise UserError(f"{file}: no function get_config in it")
     return made(variant)

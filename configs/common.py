@@ -11,7 +11,7 @@ from typing import get_args, get_origin
 from ml_collections import ConfigDict, config_dict
 
 from pipelines.datasets import DATASETS, options_of
-from pipelines.recipe import Recipe
+from pipelines.mixing.recipe import Recipe
 from xumx_jax.errors import UserError
 from xumx_jax.losses import LOSSES
 from xumx_jax.training.config_checks import arguments_of, flatten

@@ -4,14 +4,14 @@
     python train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs
 
 Trained at 22.05 kHz, where a step costs half; its bands lie at the same bins with twice the rate
-and twice the transform, so the weights are used at 44.1 kHz as they are (`export`). Scores: README.
-`:tiny` runs in seconds and learns little.
+and twice the transform, so the weights are used at 44.1 kHz as they are (`export`).
+Scores: MODEL_CARD.md. `:tiny` runs in seconds and learns little.
 """
 
 from dataclasses import asdict, replace
 
 from configs.common import base, variant_of
-from pipelines.recipe import RECIPES
+from pipelines.mixing.recipe import RECIPES
 from xumx_jax.transforms.scales import band_edges
 
 

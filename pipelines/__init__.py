@@ -1,0 +1,14 @@
+"""What training and evaluation read: from files on disk to batches and to opened tracks.
+
+mixing/        what one training example is made of, and what is done to it on the host
+tracks/        what a track is, and how its samples are read at any position
+datasets/      data sets by name: which tracks their splits have
+loader, engines, batch_memory   training batches, made in the background
+validation     the same pieces of the same tracks every time
+evaluation/    what `evaluate.py` does
+records/       writes a data set as sharded records
+songs/         makes songs where there are none
+
+What happens on a device (unpacking, augmentations inside the step, losses, scores) is in
+`xumx_jax`, which knows nothing of this package.
+"""

@@ -1,4 +1,4 @@
-"""Batches for training, from any `pipelines.sets.Set`.
+"""Batches for training, from any `pipelines.tracks.random_access.Tracks`.
 
 Example i of a seed is always the same, whatever the number of workers or hosts and whichever the
 engine, so training resumes at step n by asking for the examples from n * batch on.
@@ -14,10 +14,11 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from pipelines import augment
+from pipelines.batch_memory import Recycler
 from pipelines.engines import ENGINES
-from pipelines.memory import Recycler
-from pipelines.recipe import Draw, Recipe, draw
+from pipelines.mixing import effects
+from pipelines.mixing.plan import Draw, draw
+from pipelines.mixing.recipe import Recipe
 from xumx_jax.errors import UserError
 from xumx_jax.training.batches import Examples
 
@@ -129,23 +130,26 @@ def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
     if plan.gain[source] == 0:
         out[...] = 0
         return
-    track, ratio, shelves = int(plan.track[source]), plan.ratio[source], plan.shelves[source]
-    needed = augment.input_samples(len(out), ratio)
-    starts = max(0, tracks.length(source, track) - needed) + 1
+    track, chain = int(plan.track[source]), effects.chain_of(plan.effects, source)
+    lengths = effects.lengths_of(chain, len(out))
+    starts = max(0, tracks.length(source, track) - lengths[0]) + 1
     start = int(plan.start[source] * starts)
-    if ratio == 1 and not shelves.any():
+    if not chain:
         tracks.read_into(source, track, start, out)
         return
-    frames = np.empty((needed, tracks.channels), np.float32)
+    frames = np.empty((lengths[0], tracks.channels), np.float32)
     tracks.read_into(source, track, start, frames)
-    wave = augment.resample(frames.T, ratio, len(out))
-    out[...] = augment.shelve(wave, tracks.rate, shelves).T
+    out[...] = effects.apply(chain, frames.T, tracks.rate, lengths).T
 
 
 def _bucket(tracks, plans: Sequence[Draw]) -> int:
     """How many samples hold the longest of these whole songs, in whole buckets."""
     bucket = BUCKET_SECONDS * tracks.rate
-    longest = max(tracks.track_lengths[int(plan.track[0])] / plan.ratio[0] for plan in plans)
+    longest = max(
+        tracks.track_lengths[int(plan.track[0])]
+        / effects.speed_of(effects.chain_of(plan.effects, 0))
+        for plan in plans
+    )
     return max(1, math.ceil(longest / bucket)) * bucket
 
 

@@ -1,4 +1,4 @@
-"""The command line, `xumx`: separate tracks, convert weights, list and download models.
+"""The command line, `xumx`: separate tracks, convert weights, list models, train, evaluate.
 
 Options are checked before anything heavy is imported, so mistakes and `--help` answer at once.
 """
@@ -14,8 +14,16 @@ from xumx_jax.commands.console import (
     print_any_name,
     say,
     say_error,
+    shown_log,
 )
+from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
+
+# Programs with parsers of their own, which `commands.recipes` starts.
+RECIPES = {
+    "train": "train a model by a recipe",
+    "evaluate": "separate a test set, score and report it",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,6 +31,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         raise UserError(f"{message} (see {self.prog} --help)")
+
+
+class PrintVersion(argparse.Action):
+    """`--version`: print it and leave; it is looked up only then."""
+
+    def __init__(self, option_strings, dest, **options):
+        super().__init__(option_strings, dest, nargs=0, help="print the version and leave")
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        from xumx_jax.versions import own
+
+        print(f"xumx {own()}")
+        parser.exit()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,9 +55,15 @@ def main(arguments: list[str] | None = None) -> int:
     debug = False
     print_any_name()
     try:
-        options = parser().parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        if given and given[0] in RECIPES:
+            from xumx_jax.commands import recipes
+
+            return recipes.run(given[0], given[1:])
+        options = parser().parse_args(given)
         debug = options.debug
-        return options.run(options)
+        with shown_log():
+            return options.run(options)
     except UserError as error:
         say_error(error, debug)
         return USER_ERROR
@@ -51,12 +78,15 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     top = Parser(prog="xumx", description="Music source separation.")
+    top.add_argument("--version", action=PrintVersion)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     separate.add(commands)
     _add_convert(commands)
     models.add(commands)
     export.add(commands)
     doctor.add(commands)
+    for name, text in RECIPES.items():
+        commands.add_parser(name, help=text, add_help=False)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show where errors come from")
     return top
@@ -67,9 +97,10 @@ def _add_convert(commands):
         "convert",
         help="convert weights to this program's format",
         description="Convert weights of this or another program to a checkpoint folder, or to one "
-        "file if OUT ends in .safetensors.",
+        "file if OUT ends in .safetensors. Several models become one folder, with the weights that "
+        "their stems are averaged with.",
     )
-    command.add_argument("source", metavar="IN", help="as separate --model")
+    command.add_argument("source", nargs="+", metavar="IN[:W]", help="as separate --model")
     command.add_argument("target", metavar="OUT")
     command.add_argument("--kind", metavar="K", help="whose weights; default: found out")
     command.set_defaults(run=convert)
@@ -77,11 +108,16 @@ def _add_convert(commands):
 
 def convert(options) -> int:
     """`xumx convert`."""
+    models = parse_models(options.source)
+    if len(models) > 1 and options.kind:
+        raise UserError(f"--kind {options.kind} is for one model; wanted those converted before")
+
     from xumx_jax.weights.load import convert
 
-    loaded = convert(options.source, options.target, options.kind)
-    sources = ", ".join(loaded.args.get("sources", ()))
-    print(f"{options.target}: {loaded.name}" + (f" ({sources})" if sources else ""))
+    given = str(models[0][0]) if len(models) == 1 else models
+    written = convert(given, options.target, options.kind)
+    names = ", ".join(dict.fromkeys(member.name for member in written.members))
+    print(f"{options.target}: {names} ({', '.join(written.sources)})")
     return 0
 
 

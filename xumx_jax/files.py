@@ -127,16 +127,24 @@ def locked(
     With `shared`, others may hold it so too, and nothing is made: FileNotFoundError. Where there
     are no locks (Windows, some network drives) nobody waits.
     """
+    number = None
     if not (shared or path.is_dir()):
         path.parent.mkdir(parents=True, exist_ok=True)
         number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     else:
-        number = os.open(path, os.O_RDONLY)
+        try:
+            number = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise
+        except OSError:  # of a folder that may be written and not read; Windows
+            pass
     try:
-        _acquire(number, waiting, shared)
+        if number is not None:
+            _acquire(number, waiting, shared)
         yield
     finally:
-        os.close(number)
+        if number is not None:
+            os.close(number)
 
 
 def _acquire(number, waiting, shared) -> None:

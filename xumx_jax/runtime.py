@@ -26,7 +26,7 @@ DEVICES = ("auto", *PLATFORMS)
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cache_folder() -> Path:
@@ -60,7 +60,7 @@ def cache_compiled_code() -> None:
 
     prevent_fft_deadlock()
     if (
-        jax.config.jax_compilation_cache_dir is None
+        jax.config.jax_compilation_cache_dir is None  # pyright: ignore[reportAttributeAccessIssue]
         and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ
     ):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
@@ -91,7 +91,7 @@ def choose_device(device: str) -> None:
         return
     import jax
 
-    before, reasons = jax.config.jax_platforms, []
+    before, reasons = jax.config.jax_platforms, []  # pyright: ignore[reportAttributeAccessIssue]
     for platforms in PLATFORMS[device]:
         jax.config.update("jax_platforms", platforms)
         try:
@@ -106,3 +106,47 @@ def choose_device(device: str) -> None:
         f"--device {device}: JAX finds no {device.upper()} here{reason}; "
         f"wanted --device auto{extra}"
     )
+
+
+def devices(device: str = "auto") -> tuple:
+    """JAX's devices of a kind, one of DEVICES, in this process; "auto" is JAX's own choice.
+
+    Raises UserError if there are none.
+    """
+    import jax
+
+    if device not in DEVICES:
+        raise UserError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
+    if device == "auto":
+        return tuple(jax.local_devices())
+    reasons = []
+    for backend in {"gpu": ("cuda", "rocm")}.get(device, (device,)):
+        try:
+            return tuple(jax.local_devices(backend=backend))
+        except (RuntimeError, AssertionError) as error:
+            reasons += str(error).splitlines()[:1]
+    raise UserError(f"device {device!r}: JAX finds none here ({'; '.join(reasons)}); wanted auto")
+
+
+_forked_after_start: list[bool] = []
+
+
+def _look_after_fork() -> None:
+    """Take note, in a new child, that JAX had devices before it was forked."""
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    # not by a function of JAX's, which may wait for a lock that a thread of the parent holds
+    if getattr(bridge, "_backends", None):
+        _forked_after_start.append(True)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_look_after_fork)
+
+
+def check_not_forked() -> None:
+    """Raise UserError in a process that was forked after JAX had started: it would hang."""
+    if _forked_after_start:
+        raise UserError(
+            "this process was forked after JAX had started, where JAX hangs; wanted one that "
+            'starts anew (multiprocessing.get_context("spawn")), or a fork before JAX is used'
+        )

@@ -19,6 +19,7 @@ from urllib.request import urlopen
 from xumx_jax.errors import UserError
 from xumx_jax.separation.options import check_options
 
+MIX = "mix"  # what the sum of parts is called
 # {output_format: (format, bits, bitrate)} that are not a bitrate of mp3 in kbit/s
 LOSSLESS = {0: ("wav", "16", None), 1: ("flac", "16", None)}
 
@@ -70,50 +71,40 @@ class SpleeterWebSeparator:
         wanted = [name for name in parts if not isinstance(parts, Mapping) or parts[name]]
         if not wanted:
             raise UserError("no part is to be kept; wanted at least one")
-
-        def paths(sources):
-            if missing := [name for name in wanted if name not in sources]:
-                known = ", ".join(sources)
-                raise UserError(f"unknown part {', '.join(missing)}; the model has {known}")
-            return {"mix": Path(output_path)}
-
-        def mix(stems):
-            return {"mix": sum(stems[name] for name in wanted)}
-
-        self._separate(input_path, paths, mix)
+        self._separate(input_path, {MIX: Path(output_path)}, wanted)
 
     def separate_into_parts(self, input_path, output_path) -> None:
         """Write every part of a track as `<part>.<wav|flac|mp3>` into the folder `output_path`."""
-        folder = Path(output_path)
-        self._separate(
-            input_path,
-            lambda sources: {name: folder / f"{name}.{self.format}" for name in sources},
-            lambda stems: stems,
-        )
+        self._separate(input_path, Path(output_path))
 
-    def _separate(self, input_path, paths, make):
-        """Separate block by block; `paths(sources)` are written, of what `make(stems)` gives."""
+    def _separate(self, input_path, out, wanted=None):
+        """Separate into `out`: every part, or the sum of those that are wanted."""
         from xumx_jax import audio
+        from xumx_jax.separation.file import separate_file
 
-        with local_file(input_path) as path, audio.open_blocks(path) as blocks:
+        with local_file(input_path) as path:
+            audio.check_file(path)  # before a model is loaded
             separator = prepared(self.model, self.cpu_separation, tuple(self.options.items()))
-            writer = audio.StemWriter(
-                paths(separator.sources),
-                *(blocks.rate, min(blocks.channels, 2)),
+            missing = [name for name in wanted or () if name not in separator.sources]
+            if missing:
+                known = ", ".join(separator.sources)
+                raise UserError(f"unknown part {', '.join(missing)}; the model has {known}")
+            separate_file(
+                separator,
+                path,
+                out,
+                aggregate=None if wanted is None else {MIX: wanted},
                 format=self.format,
                 bits=self.bits,
                 bitrate=self.bitrate,
             )
-            with writer:
-                for stems in separator.stream(blocks, blocks.rate, blocks.frames):
-                    writer.write(make(stems))
 
 
 @lru_cache(maxsize=1)
 def prepared(model, cpu: bool, options: tuple):
     """The Separator of a process, kept from one track to the next."""
     from xumx_jax import runtime
-    from xumx_jax.separation.separator import load
+    from xumx_jax.separation.bag import load
 
     runtime.cache_compiled_code()
     runtime.choose_device("cpu" if cpu else "auto")

@@ -1,23 +1,43 @@
-"""Data sets by name. Each opens as (training Set, validation Set or None)."""
+"""Data sets by name: which tracks their splits train, valid and test have.
 
+A data set is a function in a file of its own and a line in `DATASETS`; training and evaluation know
+it then. The function is
+
+    open_xxx(root, request, *, option=default, ...) -> Split | None
+
+`root` is what the user gave, "" if nothing; `request` says which split is wanted and what for
+(`pipelines.tracks.split.Request`). It returns the split's tracks, each with the files, or parts of
+files, that add up to its sources, and None where the data have no such split. It opens no audio,
+unless it has to know how long files are; what does not fit is found by those who read. It raises
+UserError for a root that holds no such data. Options have plain values as defaults, from which
+follow their types; they appear as `--config.data.NAME.OPTION` and as `--dataset-option`.
+
+What is not needed by all has a dictionary here: options that do not change what is read
+(`FREE_OPTIONS`), how examples are to be mixed (`RECIPES`) and counted (`EXAMPLES`).
+
+What is not here: how a track is read (`pipelines.tracks`), and what is made of excerpts
+(`pipelines.mixing`).
+"""
+
+import ast
 import difflib
 import inspect
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from pipelines.datasets import decoded
 from pipelines.datasets.generated import open_generated
 from pipelines.datasets.musdb import is_musdb, open_musdb
-from pipelines.datasets.openunmix import (
-    open_aligned,
-    open_sourcefolder,
-    open_trackfolder_fix,
-    open_trackfolder_var,
-)
+from pipelines.datasets.openunmix import open_aligned, open_trackfolder_fix, open_trackfolder_var
 from pipelines.datasets.records import open_records
+from pipelines.datasets.sourcefolder import open_sourcefolder
 from pipelines.datasets.stems_folder import open_folder
-from pipelines.sets import Set
+from pipelines.tracks import opening
+from pipelines.tracks.random_access import Tracks
+from pipelines.tracks.split import Request, Split
 from xumx_jax.errors import UserError
 
-# open_xxx(root, targets, rate, channels, **options); `targets` are the model's sources.
 DATASETS = {
     "folder": open_folder,
     "musdb": open_musdb,
@@ -28,6 +48,9 @@ DATASETS = {
     "generated": open_generated,
     "records": open_records,
 }
+
+# Options that may change from one start of a run to the next: training reads the same.
+FREE_OPTIONS = {"musdb": ("cache",), "generated": ("cache", "processes", "test_songs")}
 
 # How examples are mixed where a recipe leaves it open: as the data set is meant.
 RECIPES = {
@@ -43,27 +66,76 @@ EXAMPLES = {"sourcefolder": 1000}
 def options_of(name: str) -> dict:
     """The options of a data set and their defaults. Raises UserError for an unknown name."""
     parameters = inspect.signature(_opener(name)).parameters.values()
-    return {
-        p.name: p.default
-        for p in parameters
-        if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
-    }
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def parse_options(name: str, words: Sequence[str]) -> dict:
+    """Options of a data set as they are typed: ["max_skipped=0.5"] -> {"max_skipped": 0.5}.
+
+    Raises UserError for what is not KEY=VALUE, for an unknown key and for a value of another type.
+    """
+    found, known = {}, options_of(name)
+    for word in words:
+        option, equals, text = word.partition("=")
+        if not equals:
+            raise UserError(f"--dataset-option {word}: wanted KEY=VALUE")
+        _check_option(name, option, known)
+        default = known[option]
+        kind = bool if default is None else type(default)
+        try:
+            found[option] = _value(text, kind)
+        except (ValueError, SyntaxError) as error:
+            raise UserError(
+                f"--dataset-option {option}: got {text!r}, wanted {kind.__name__}"
+            ) from error
+    return found
+
+
+def open_split(name: str, root, request: Request, options: dict) -> Split | None:
+    """The tracks of one split of a data set; None if it has no such split.
+
+    Raises UserError for a name or an option that is not known, and as the data set does.
+    """
+    opener, known = _opener(name), options_of(name)
+    for option in options:
+        _check_option(name, option, known)
+    return opener(root, request, **options)
+
+
+def open_tracks(
+    name: str, splits: Sequence[str], root, targets, rate: int, channels: int, options: dict,
+    seconds: float = 10.0,
+) -> list[Tracks | None]:  # fmt: skip
+    """Random access to several splits of a data set, all with the sources of the first.
+
+    `targets`, `rate` and `channels` are the model's. Mixes that are drawn rather than found are
+    `seconds` long. Raises UserError as `open_split` and `opening.open_tracks` do.
+    """
+    request = Request("", tuple(targets), int(rate), channels, seconds)
+    found = [open_split(name, root, replace(request, split=split), options) for split in splits]
+    opened, known = [], ()
+    for split in decoded.unpack(found):
+        if split is None:
+            opened.append(None)
+            continue
+        tracks = opening.open_tracks(split, request.targets, request.rate, channels, known)
+        opened.append(tracks)
+        known = known or tracks.sources
+    return opened
 
 
 def open_data(
     name: str, root, targets, rate: int, channels: int, options: dict, valid_seconds: float = 10.0
-) -> tuple[Set, Set | None]:
-    """Open a data set by name. Raises UserError for a name or an option that it does not know.
+) -> tuple[Tracks, Tracks | None]:
+    """Open a data set to train and, where it has something for that, to validate on.
 
-    Where validation is drawn rather than found, its mixes are `valid_seconds` long.
+    Raises UserError as `open_tracks` does, and if there is nothing to train on.
     """
-    opener, known = _opener(name), options_of(name)
-    for option in options:
-        if option not in known:
-            raise UserError(f"data set {name!r} has no option {option!r}{_nearest(option, known)}")
-    if "valid_seconds" in inspect.signature(opener).parameters:
-        options = {**options, "valid_seconds": valid_seconds}
-    return opener(root, tuple(targets), int(rate), channels, **options)
+    splits = ("train", "valid")
+    train, valid = open_tracks(name, splits, root, targets, rate, channels, options, valid_seconds)
+    if train is None:
+        raise UserError(f"{root}: data set {name!r} has no split 'train' there")
+    return train, valid
 
 
 def guess(root: str) -> str:
@@ -75,6 +147,25 @@ def _opener(name: str):
     if name not in DATASETS:
         raise UserError(f"unknown data set {name!r}{_nearest(name, DATASETS)}")
     return DATASETS[name]
+
+
+def _check_option(name: str, option: str, known) -> None:
+    if option not in known:
+        raise UserError(f"data set {name!r} has no option {option!r}{_nearest(option, known)}")
+
+
+def _value(text: str, kind: type):
+    """A word as what it stands for; names with commas stay one string."""
+    if kind in (str, tuple):
+        return text
+    if kind is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    value = ast.literal_eval(text)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(text)
+    return value
 
 
 def _nearest(word: str, known) -> str:

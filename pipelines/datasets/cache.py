@@ -1,38 +1,30 @@
-"""The cache folder of data: whole entries only, one writer at a time, no surprise about space."""
+"""The cache folder of data: one writer at a time, no surprise about space."""
 
-import fcntl
 import shutil
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from xumx_jax import files, runtime
 from xumx_jax.errors import UserError
-
-PART = ".part"  # at the end of what is not complete yet
 
 
 def cache_folder(chosen="") -> Path:
     """The folder given, else the one that weights are cached in."""
-    if chosen:
-        return Path(chosen).expanduser()
-    from xumx_jax import runtime
-
-    return runtime.cache_folder()
+    return Path(chosen).expanduser() if chosen else runtime.cache_folder()
 
 
 @contextmanager
-def only_writer(folder: Path):
+def only_writer(folder: Path) -> Iterator[None]:
     """Make a folder and hold its lock: a second process waits here, then finds the work done.
 
-    The system lets go of the lock when a process dies. Raises UserError if the folder cannot be
-    written to.
+    Raises UserError if the folder cannot be written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "w")
-    except OSError as error:
-        raise unusable(folder, error) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(files.locked(folder / ".lock"))
+        except OSError as error:
+            raise unusable(folder, error) from error
         yield
 
 

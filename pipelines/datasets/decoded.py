@@ -3,21 +3,53 @@
 import hashlib
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from pipelines.datasets.cache import PART, check_space, only_writer, unusable
-from pipelines.musdb_stems import SUFFIX, decoded_bytes, write_stems
+from pipelines.datasets.cache import check_space, only_writer, unusable
+from pipelines.tracks.folders import track_of
+from pipelines.tracks.musdb_stems import SUFFIX, decoded_bytes, write_stems
+from pipelines.tracks.split import Split
+from pipelines.tracks.track import Track
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 # Of decoded audio per process: about a second of work, twice what a process takes to start.
 SHARE_BYTES = 80_000_000
+
+
+def unpack(splits: Sequence[Split | None]) -> list[Split | None]:
+    """The same splits, with the STEMS among their tracks decoded: folders of 16-bit WAV.
+
+    Tracks that cannot be decoded say so. Raises UserError as `decode_all` does.
+    """
+    wanted = {
+        split.cache: [] for split in splits if split and any(track.packed for track in split.tracks)
+    }
+    for split in splits:
+        if split and split.cache in wanted:
+            wanted[split.cache] += [track.path for track in split.tracks if track.packed]
+    places, faults = {}, {}
+    for cache, paths in wanted.items():
+        decoded, failed = decode_all(sorted(set(paths)), cache)
+        places |= decoded
+        faults |= failed
+
+    def unpacked(track: Track) -> Track:
+        if track.path in faults:
+            return replace(track, fault=str(faults[track.path]))
+        return track_of(places[track.path], track.name) if track.packed else track
+
+    return [
+        split and replace(split, tracks=tuple(unpacked(track) for track in split.tracks))
+        for split in splits
+    ]
 
 
 def decode_all(paths: list[Path], cache: Path) -> tuple[dict[Path, Path], dict[Path, UserError]]:
@@ -44,8 +76,7 @@ def _place(path: Path, cache: Path) -> Path:
 def _decode_missing(places: dict[Path, Path], cache: Path) -> dict[Path, UserError]:
     from tqdm import tqdm
 
-    for left in cache.glob(f"*{PART}"):  # of a run that was killed
-        shutil.rmtree(left)
+    files.remove_leftovers(cache)
     wanted, failed, size = [], {}, 0
     for path, place in places.items():
         if not place.is_dir():
@@ -103,12 +134,10 @@ def _follow_parent() -> None:
 
 def _decode(path: Path, place: Path) -> UserError | OSError | None:
     """Decode one file, whole or not at all; returns what went wrong."""
-    part = place.parent.with_name(place.parent.name + PART)
     try:
-        (part / place.name).mkdir(parents=True)
-        write_stems(path, part / place.name)
-        part.rename(place.parent)
+        with files.replacing_folder(place.parent) as part:
+            (part / place.name).mkdir()
+            write_stems(path, part / place.name)
     except (UserError, OSError) as error:
         return error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    return None

@@ -5,48 +5,54 @@ import sys
 from pathlib import Path
 
 import pipelines
-from pipelines.datasets import stems_folder
 from pipelines.datasets.cache import cache_folder, check_space, only_writer
-from pipelines.sets import Set
+from pipelines.tracks.folders import track_of
+from pipelines.tracks.split import Request, Split
 from xumx_jax.errors import UserError
 
 SOURCES = ("vocals", "drums", "bass", "other")
-VALID_SEED = 100_000  # as pipelines/songs/README.md shares out the seeds
+# As pipelines/songs/README.md shares out the seeds.
+VALID_SEED, TEST_SEED = 100_000, 300_000
+RATE = 44_100  # where nobody asks for another
 
 
 def open_generated(
-    root, targets, rate: int, channels: int, *,
-    songs: int = 48, valid_songs: int = 6, seed: int = 0, seconds: float = 30.0,
-    engine: str = "plain", processes: int = 2, cache: str = "", max_skipped: float = 0.1,
-) -> tuple[Set, Set | None]:  # fmt: skip
-    """Make `songs` + `valid_songs` songs, those that are not there yet, and open them.
+    root, request: Request, *,
+    songs: int = 48, valid_songs: int = 6, test_songs: int = 6, seed: int = 0,
+    seconds: float = 30.0, engine: str = "plain", processes: int = 2, cache: str = "",
+    max_skipped: float = 0.1,
+) -> Split | None:  # fmt: skip
+    """Make `songs`, `valid_songs` or `test_songs` songs, those that are not there yet.
 
-    They go to ROOT/{train,valid}, without a root to a folder of the `cache`. `seed` numbers the
-    first song; validation songs are the same for every seed. `engine` is plain, sampled or auto.
+    They go to ROOT/{train,valid,test}, without a root to a folder of the `cache`. `seed` numbers
+    the first song; songs to validate and to test on are the same for every seed. `engine` is plain,
+    sampled or auto.
     """
-    if songs < 1 or valid_songs < 0 or seed < 0 or seed + songs > VALID_SEED:
+    counts = {"train": songs, "valid": valid_songs, "test": test_songs}
+    if songs < 1 or min(counts.values()) < 0 or seed < 0 or seed + songs > VALID_SEED:
         raise UserError(
-            f"data set 'generated': songs {songs}, valid_songs {valid_songs}, seed {seed}; wanted "
-            f"at least 1, 0, 0, and songs + seed up to {VALID_SEED}"
+            f"data set 'generated': songs {songs}, valid_songs {valid_songs}, test_songs "
+            f"{test_songs}, seed {seed}; wanted at least 1, 0, 0, 0, and songs + seed up to "
+            f"{VALID_SEED}"
         )
+    rate = request.rate or RATE
     if root:
         root = Path(root).expanduser()
     else:
         root = cache_folder(cache) / "songs" / f"{engine}-{rate}Hz-{seconds:g}s"
-
-    def opened(split: str, first: int, count: int) -> Set:
-        folder, names = root / split, [f"song_{first + n:06d}" for n in range(count)]
-        if not all((folder / name).is_dir() for name in names):
-            with only_writer(folder):
-                size = len(SOURCES) * 4 * count * round(seconds * rate)
-                check_space(folder, size, f"generating {count} songs")
-                _generate(folder, first, count, rate, seconds, engine, processes)
-        return stems_folder.open_tracks(
-            folder, names, targets, rate, channels, sources=SOURCES, max_skipped=max_skipped
-        )
-
-    train = opened("train", seed, songs)
-    return train, opened("valid", VALID_SEED, valid_songs) if valid_songs else None
+    count = counts.get(request.split, 0)
+    if not count:
+        return None
+    folder = root / request.split
+    first = {"train": seed, "valid": VALID_SEED, "test": TEST_SEED}[request.split]
+    names = [f"song_{first + n:06d}" for n in range(count)]
+    if not all((folder / name).is_dir() for name in names):
+        with only_writer(folder):
+            size = len(SOURCES) * 4 * count * round(seconds * rate)
+            check_space(folder, size, f"generating {count} songs")
+            _generate(folder, first, count, rate, seconds, engine, processes)
+    tracks = tuple(track_of(folder / name) for name in names)
+    return Split(root, folder, request.split, "generated", tracks, SOURCES, max_skipped=max_skipped)
 
 
 def _generate(folder, first, count, rate, seconds, engine, processes) -> None:

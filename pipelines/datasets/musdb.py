@@ -3,12 +3,14 @@
 import importlib.util
 from pathlib import Path
 
-from pipelines.datasets import index, stems_folder
 from pipelines.datasets.cache import cache_folder
-from pipelines.datasets.decoded import decode_all
 from pipelines.datasets.download import fetch_archive
-from pipelines.musdb_stems import SUFFIX
-from pipelines.sets import Set
+from pipelines.datasets.stems_folder import kind_of
+from pipelines.tracks import folders
+from pipelines.tracks.musdb_stems import STREAMS, SUFFIX
+from pipelines.tracks.opening import listed, say
+from pipelines.tracks.split import Request, Split
+from pipelines.tracks.track import Track
 from xumx_jax.errors import UserError
 
 OFFICIAL = "musdb"
@@ -16,50 +18,72 @@ HINT = f"train/*{SUFFIX} or train/<track>/{{mixture,drums,bass,other,vocals}}.wa
 
 
 def open_musdb(
-    root, targets, rate: int, channels: int, *,
+    root, request: Request, *,
     is_wav: bool | None = None, valid_tracks=OFFICIAL, cache: str = "", max_skipped: float = 0.1,
-) -> tuple[Set, Set | None]:  # fmt: skip
+) -> Split | None:  # fmt: skip
     """Open MUSDB18 (ROOT/train/*.stem.mp4) or MUSDB18-HQ (ROOT/train/<track>/<source>.wav).
 
-    `is_wav` says which; None looks. STEMS are decoded into the `cache` folder first. `valid_tracks`
-    are the names of the tracks held out of train/: "musdb" for the 14 of the musdb package, "" for
-    none. Without a root the preview of 7 s per track is downloaded into the cache.
+    `is_wav` says which; None looks. To train, STEMS are decoded into the `cache` folder first.
+    `valid_tracks` are the names of the tracks held out of train/: "musdb" for the 14 of the musdb
+    package, "" for none. Without a root the preview of 7 s per track is downloaded into the cache.
     """
+    if request.split not in folders.SUBSETS:
+        return None
     cache = cache_folder(cache)
     details = musdb_index()
     if not root:
         root = fetch_archive(details["sample-url"], cache / "musdb18-7", "MUSDB18 preview")
-    root = index.folder(root)
-    names, describe = _tracks(root / "train", is_wav, cache / "decoded")
-    if not names:
+    root = request.root(root)
+    folder = root / ("test" if request.split == "test" else "train")
+    kind, tracks = list_tracks(folder, is_wav)
+    if request.split == "train" and not tracks:
         raise UserError(f"{root}: no tracks; wanted {HINT}")
+    if request.split != "test":
+        tracks = _share(root, request, details, tracks, valid_tracks)
+    if not tracks:
+        return None
+    return Split(
+        root, folder, request.split, kind, tuple(tracks), tuple(details["sources"]),
+        need_mixture=True, max_skipped=max_skipped, cache=cache / "decoded",
+    )  # fmt: skip
 
+
+def list_tracks(folder: Path, is_wav: bool | None) -> tuple[str, tuple[Track, ...]]:
+    """What lies in a folder: ("stems", tracks of .stem.mp4), or what folders of stems are.
+
+    `is_wav` True takes folders alone, False STEMS alone; None takes STEMS where there are any,
+    beside which a folder is a stray one.
+    """
+    paths = [] if is_wav else sorted(folder.glob(f"*{SUFFIX}"))
+    if not paths and is_wav is not False:
+        tracks = folders.tracks_in(folder)
+        return kind_of(tracks), tracks
+    streams = dict.fromkeys(STREAMS[1:], ())
+    return "stems", tuple(
+        Track(path.name.removesuffix(SUFFIX), path, streams, files=(path,)) for path in paths
+    )
+
+
+def _share(root, request: Request, details: dict, tracks, valid_tracks) -> list[Track]:
+    """Those of the tracks in train/ that belong to the split that is wanted."""
+    names = {track.name for track in tracks}
     official = valid_tracks == OFFICIAL
-    held_out = set(details["validation_tracks"] if official else index.listed(valid_tracks))
-    if not official and held_out - set(names):
-        raise UserError(f"{root}: no track {sorted(held_out - set(names))[0]!r} to validate on")
-    train = [name for name in names if name not in held_out]
-    valid = [name for name in names if name in held_out]
-    if not train:
+    held_out = set(details["validation_tracks"] if official else listed(valid_tracks))
+    if not official and held_out - names:
+        raise UserError(f"{root}: no track {sorted(held_out - names)[0]!r} to validate on")
+    train = [track for track in tracks if track.name not in held_out]
+    valid = [track for track in tracks if track.name in held_out]
+    if request.split == "train" and request.training and not train:
         raise UserError(
             f"{root}: all {len(names)} tracks belong to the validation split; "
-            "--config.data.musdb.valid_tracks= (none) trains on them"
+            f"{request.option('musdb', 'valid_tracks')}= (none) trains on them"
         )
-    if held_out and not valid:
-        index.say(
+    if request.split == "valid" and request.training and held_out and not valid:
+        say(
             f"{root}: none of the {len(held_out)} validation tracks is there; "
             "training goes without validation"
         )
-    known = list(details["sources"])
-    sources, mixing = index.arrange(root, targets, known)
-
-    def opened(names):
-        return index.open_set(
-            root / "train", names, lambda name: describe(name, sources), sources, mixing,
-            rate, channels, max_skipped,
-        )  # fmt: skip
-
-    return opened(train), opened(valid) if valid else None
+    return train if request.split == "train" else valid
 
 
 def is_musdb(root: Path) -> bool:
@@ -82,26 +106,3 @@ def musdb_index() -> dict:
         return yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{path}: not the index of musdb ({error})") from error
-
-
-def _tracks(folder: Path, is_wav: bool | None, cache: Path):
-    """Names in train/, and what finds the files of a name for given sources."""
-    stems = {p.name.removesuffix(SUFFIX): p for p in sorted(folder.glob(f"*{SUFFIX}"))}
-    folders = index.subfolders(folder) if folder.is_dir() else []
-    if is_wav is None:
-        is_wav = not stems  # beside them, a folder is a stray one
-    if is_wav:
-        places, failed = {name: folder / name for name in folders}, {}
-    else:
-        decoded, bad = decode_all(list(stems.values()), cache)
-        places = {name: decoded.get(path) for name, path in stems.items()}
-        failed = {name: bad[path] for name, path in stems.items() if path in bad}
-
-    def describe(name: str, sources) -> index.Track:
-        if name in failed:
-            raise failed[name]
-        mixture = stems_folder.stem_file(places[name], stems_folder.MIXTURE)
-        files = (stems_folder.stem_file(places[name], source) for source in sources)
-        return index.Track(tuple(((path, 1),) for path in files), ((mixture, 1),))
-
-    return list(places), describe

@@ -1,206 +1,146 @@
-"""The folder data sets of Open-Unmix that have one target: all else is the source "rest"."""
+"""Open-Unmix's data sets of track folders that have one target: all else is the source "rest"."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from pipelines.datasets import index
-from pipelines.datasets.stems_folder import MIXTURE, audio_files
-from pipelines.sets import Part, Set
-from pipelines.wav import SUFFIXES
+from pipelines.tracks import folders
+from pipelines.tracks.opening import listed
+from pipelines.tracks.split import Request, Split
+from pipelines.tracks.track import ACCOMPANIMENT, MIXTURE, Clip, Part, Track
 from xumx_jax.errors import UserError
 
 REST = "rest"
 
 
 def open_aligned(
-    root, targets, rate: int, channels: int, *,
+    root, request: Request, *,
     input_file: str = "", output_file: str = "", max_skipped: float = 0.1,
-) -> tuple[Set, Set | None]:  # fmt: skip
-    """Open ROOT/{train,valid}/<track>/{input_file, output_file}.
+) -> Split | None:  # fmt: skip
+    """Open ROOT/<split>/<track>/{input_file, output_file}.
 
     The target is the output, "rest" what the input has beside it (their difference).
     """
-    _wanted("aligned", input_file=input_file, output_file=output_file)
-    target = one_target("aligned", targets)
+    wanted("aligned", request, input_file=input_file, output_file=output_file)
+    target = one_target("aligned", request, output_file)
 
-    def describe(folder: Path) -> index.Track:
-        mix, truth = (index.existing(folder / name) for name in (input_file, output_file))
-        return index.Track((((truth, 1),), ((mix, 1), (truth, -1))), ((mix, 1),))
+    def stems(folder: Path) -> dict[str, Clip]:
+        mix, truth = folder / input_file, folder / output_file
+        return {target: (Part(truth),), REST: (Part(mix), Part(truth, -1))}
 
     hint = f"folders with {input_file} and {output_file} in them"
-    return _both(root, targets, (target, REST), describe, rate, channels, max_skipped, hint)
+    return _open(
+        "aligned", root, request, (target, REST), stems, max_skipped, hint,
+        lambda folder: (Part(folder / input_file),),
+    )  # fmt: skip
 
 
 def open_trackfolder_fix(
-    root, targets, rate: int, channels: int, *,
+    root, request: Request, *,
     target_file: str = "", interferer_files=(), max_skipped: float = 0.1,
-) -> tuple[Set, Set | None]:  # fmt: skip
-    """Open ROOT/{train,valid}/<track>/ with the same files in each: target and interferers.
+) -> Split | None:  # fmt: skip
+    """Open ROOT/<split>/<track>/ with the same files in each: target and interferers.
 
     A model of one target gets `target_file`, whatever it is called; one of several finds its
     targets among the files by their names without suffix.
     """
-    interferers = index.listed(interferer_files)
-    _wanted("trackfolder_fix", target_file=target_file, interferer_files=interferers)
-    files = {_name_of(target_file, targets): target_file}
-    for name in interferers:
-        if Path(name).stem in files:
-            raise UserError(f"trackfolder_fix: {name}: two files of one name")
-        files[Path(name).stem] = name
+    name = "trackfolder_fix"
+    interferers = listed(interferer_files)
+    wanted(name, request, target_file=target_file, interferer_files=interferers)
+    files = {name_of(target_file, request): target_file}
+    for file in interferers:
+        if Path(file).stem in files:
+            raise UserError(f"{name}: {file}: two files of one name")
+        files[Path(file).stem] = file
 
-    def describe(folder: Path) -> index.Track:
-        return index.Track(tuple(((index.existing(folder / files[s]), 1),) for s in sources))
+    def stems(folder: Path) -> dict[str, Clip]:
+        return {source: (Part(folder / file),) for source, file in files.items()}
 
-    sources, _ = index.arrange(root, targets, files)
     hint = f"folders with {', '.join(files.values())} in them"
-    return _both(root, targets, tuple(files), describe, rate, channels, max_skipped, hint)
+    return _open(name, root, request, tuple(files), stems, max_skipped, hint)
 
 
 def open_trackfolder_var(
-    root, targets, rate: int, channels: int, *,
+    root, request: Request, *,
     target_file: str = "", ext: str = ".wav", silence_missing: bool = False,
     max_skipped: float = 0.1,
-) -> tuple[Set, Set | None]:  # fmt: skip
-    """Open ROOT/{train,valid}/<track>/ with a target file and any number of others.
+) -> Split | None:  # fmt: skip
+    """Open ROOT/<split>/<track>/ with a target file and any number of others.
 
     "rest" is the sum of all other files that end in `ext`, but for one called mixture. A track
     without the target is left out, or its target is silent if `silence_missing`.
     """
-    _wanted("trackfolder_var", target_file=target_file)
-    target = one_target("trackfolder_var", targets)
+    wanted("trackfolder_var", request, target_file=target_file)
+    target = one_target("trackfolder_var", request, target_file)
 
-    def describe(folder: Path) -> index.Track:
+    def stems(folder: Path) -> dict[str, Clip]:
         path = folder / target_file
-        truth = () if silence_missing and not path.is_file() else ((index.existing(path), 1),)
-        others = [
-            other
+        others = tuple(
+            Part(other)
             for other in sorted(folder.glob(f"*{ext}"))
             if other.name != target_file and other.stem != MIXTURE and other.name[0] != "."
-        ]
+        )
+        if not (silence_missing or path.is_file()):
+            raise UserError(f"{path}: no such file")
         if not others:
             raise UserError(f"{folder}: no *{ext} beside {target_file}")
-        return index.Track((truth, tuple((other, 1) for other in others)))
+        return {target: (Part(path),) if path.is_file() else (), REST: others}
 
     hint = f"folders with {target_file} and other *{ext} in them"
-    return _both(root, targets, (target, REST), describe, rate, channels, max_skipped, hint)
+    return _open("trackfolder_var", root, request, (target, REST), stems, max_skipped, hint)
 
 
-def open_sourcefolder(
-    root, targets, rate: int, channels: int, *,
-    valid_seconds: float, target_dir: str = "", interferer_dirs=(), ext: str = "",
-    valid_examples: int = 100, max_skipped: float = 0.1,
-) -> tuple[Set, Set | None]:  # fmt: skip
-    """Open ROOT/{train,valid}/<source>/*.wav or *.flac: sources that do not belong together.
+def one_target(name: str, request: Request, file: str) -> str:
+    """What the target's file is called: as the one target (beside "rest") of the model.
 
-    A model of one target gets the files of `target_dir`, whatever it is called; otherwise targets
-    are folders. `interferer_dirs` are by default all other folders. Validation is `valid_examples`
-    mixes of `valid_seconds`, drawn once and for all from ROOT/valid. `ext` restricts the files to
-    one suffix.
+    In evaluation without such a target it has the file's name. Raises UserError for another model.
     """
-    root = index.folder(root)
-    train, valid = index.splits(root)
-    if target_dir:
-        folders = {_name_of(target_dir, targets): target_dir}
-    else:
-        folders = {target: target for target in targets if (train / target).is_dir()}
-    others = index.listed(interferer_dirs) or index.subfolders(train)
-    folders |= {name: name for name in others if name not in folders.values()}
-    sources, mixing = index.arrange(train, targets, folders)
-    clips, skipped = _source_clips(train, folders, sources, ext, rate, channels, max_skipped)
-    opened = Set(
-        root=train,
-        names=tuple(part.file.path.stem for (part,) in clips[0]),
-        sources=sources,
-        mixing=mixing,
-        rate=rate,
-        channels=channels,
-        clips=clips,
-        aligned=False,
-        skipped=skipped,
-    )
-    if valid is None or not valid_examples:
-        return opened, None
-    clips, skipped = _source_clips(valid, folders, sources, ext, rate, channels, max_skipped)
-    drawn = _fixed_mixes(clips, valid_examples, round(valid_seconds * rate))
-    names = tuple(f"mix{number:04d}" for number in range(valid_examples))
-    return opened, Set(
-        valid, names, sources, mixing, rate, channels, drawn, aligned=True, skipped=skipped
-    )
-
-
-def _source_clips(root, folders, sources, ext, rate, channels, max_skipped):
-    """All clips of each source, [source][file], and what was left out."""
-    rows, skipped, total = [], [], 0
-    for source in sources:
-        place = root / folders[source]
-        if not place.is_dir():
-            raise UserError(f"{place}: no such folder; wanted audio files of {source}")
-        paths, row = [p for p in audio_files(place) if not ext or p.name.endswith(ext)], []
-        for path in paths:
-            try:
-                file = index.probe(path, rate, channels)
-                if not file.samples:
-                    raise UserError(f"{path}: holds no samples")
-                row.append((Part(file, 1, 0, file.samples),))
-            except UserError as error:
-                skipped.append((f"{folders[source]}/{path.name}", str(error)))
-        if not row:
-            why = f"; {skipped[-1][1]}" if paths else ""
-            raise UserError(f"{place}: no usable *{ext or ' or *'.join(SUFFIXES)}{why}")
-        rows.append(tuple(row))
-        total += len(paths)
-    index.judge(root, skipped, total, max_skipped)
-    return tuple(rows), tuple(skipped)
-
-
-def _fixed_mixes(clips, count: int, samples: int):
-    """One excerpt per source and mix, [source][mix], at random places that never change."""
-    rows = []
-    for source, files in enumerate(clips):
-        row = []
-        for number in range(count):
-            place = np.random.Generator(np.random.Philox(key=[source, number])).random(2)
-            (part,) = files[int(place[0] * len(files))]
-            start = int(place[1] * (max(0, part.samples - samples) + 1))
-            row.append((Part(part.file, 1, start, min(samples, part.samples)),))
-        rows.append(tuple(row))
-    return tuple(rows)
-
-
-def one_target(name: str, targets) -> str:
-    """The target of a model that has one (beside "rest"). Raises UserError for any other model."""
-    own = [target for target in targets if target != REST]
-    if len(own) != 1:
+    own = _own(request)
+    if request.training and len(own) != 1:
         raise UserError(
-            f"data set {name!r} has one target and the rest; the model has {', '.join(targets)}"
+            f"data set {name!r} has one target and the rest; the model has "
+            f"{', '.join(request.targets)}"
         )
-    return own[0]
+    return name_of(file, request)
 
 
-def _name_of(file: str, targets) -> str:
-    own = [target for target in targets if target != REST]
+def name_of(file: str, request: Request) -> str:
+    """As the one target of the model, or else as the file is called."""
+    own = _own(request)
     return own[0] if len(own) == 1 else Path(file).stem
 
 
-def _wanted(name: str, **options) -> None:
+def wanted(name: str, request: Request, **options) -> None:
+    """Raise UserError for the first of these options of a data set that was not given."""
     for option, value in options.items():
         if not value:
             raise UserError(
-                f"data set {name!r} wants the option {option} (--config.data.{name}.{option})"
+                f"data set {name!r} wants the option {option} ({request.option(name, option)})"
             )
 
 
-def _both(root, targets, known, describe, rate, channels, max_skipped, hint):
-    """Open both splits of a root whose tracks are folders."""
-    root = index.folder(root)
-    sources, mixing = index.arrange(root, targets, known)
+def _own(request: Request) -> list[str]:
+    sums = {REST} if request.training else {REST, ACCOMPANIMENT}
+    return [target for target in request.targets if target not in sums]
 
-    def opened(place: Path) -> Set:
-        return index.open_set(
-            place, index.subfolders(place), lambda name: describe(place / name), sources, mixing,
-            rate, channels, max_skipped, hint,
-        )  # fmt: skip
 
-    train, valid = index.splits(root)
-    return opened(train), opened(valid) if valid else None
+def _open(
+    name: str, root, request: Request, known: tuple[str, ...],
+    stems: Callable[[Path], dict[str, Clip]], max_skipped: float, hint: str,
+    mixture: Callable[[Path], Clip | None] = lambda folder: None,
+) -> Split | None:  # fmt: skip
+    """List a split whose tracks are folders; `stems` tells the clips in one, or what is wrong."""
+    root = request.root(root)
+    place = request.folder(root)
+    if place is None:
+        return None
+
+    def track(folder: Path) -> Track:
+        try:
+            return Track(folder.name, folder, stems(folder), mixture(folder))
+        except UserError as error:
+            return Track(folder.name, folder, {}, fault=str(error))
+
+    tracks = tuple(track(place / folder) for folder in folders.subfolders(place))
+    return Split(
+        root, place, request.split, name, tracks, known, max_skipped=max_skipped, hint=hint
+    )

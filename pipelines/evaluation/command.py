@@ -8,19 +8,23 @@ from math import isfinite
 from pathlib import Path
 
 from pipelines.evaluation.messages import say, show_warning
+from xumx_jax import files
 from xumx_jax.cli import INTERRUPTED, USER_ERROR, Parser
 from xumx_jax.commands import options as common
+from xumx_jax.commands.console import shown_log
 from xumx_jax.errors import UserError
 
 FAILED, TERMINATED = 1, 128 + signal.SIGTERM
 METRICS = ("v4", "sdr", "usdr", "si-sdr")
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, prog: str = "evaluate.py") -> int:
     """Evaluate; the exit status: 0, 1 (some tracks failed), 2 (the user's error), 130 (^C)."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return run(parser().parse_args(arguments))
+        options = parser(prog).parse_args(arguments)
+        with shown_log():
+            return run(options)
     except UserError as error:
         say("error", error)
         return USER_ERROR
@@ -38,21 +42,17 @@ def _terminate(number, frame):
     raise SystemExit(TERMINATED)  # so that temporary files are removed on the way out
 
 
-def parser() -> Parser:
+def parser(prog: str = "evaluate.py") -> Parser:
     """Build the parser."""
     made = Parser(
-        prog="evaluate.py",
+        prog=prog,
         description="Separate the tracks of a test set, score them by museval's protocol "
         "(BSSEval v4) and report: per track EVALDIR/<subset>/<track>.json, together "
         "EVALDIR/scores.{json,csv,md} and EVALDIR/boxplots/. What is there already is not done "
         "again.",
     )
     add = made.add_argument
-    add(
-        "--model",
-        metavar="NAME|PATH|ORACLE",
-        help="as `xumx separate --model`, or an oracle or baseline; LABEL=... names it",
-    )
+    common.add_model(made, False, ". Or an oracle or a baseline; LABEL=... names it")
     add(
         "--estimates",
         metavar="FOLDER",
@@ -69,6 +69,18 @@ def parser() -> Parser:
     add("--evaldir", required=True, metavar="FOLDER", help="for scores and the report")
     add("--outdir", metavar="FOLDER", help="keep the estimates: <subset>/<track>/<target>.wav")
     add("--is-wav", action="store_true", help="take WAV where there are STEMS too")
+    add(
+        "--dataset",
+        metavar="NAME",
+        help="a data set of train.py, with its splits as subsets; default: as --root looks",
+    )
+    add(
+        "--dataset-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of that data set; may be given again for others",
+    )
     add("--subset", default="test", metavar="NAME", help="default: %(default)s")
     add(
         "--targets",
@@ -130,8 +142,12 @@ def _check(options) -> None:
         raise UserError("--model and --estimates; wanted one of them, further ones with --compare")
     if not (options.model or options.estimates or options.compare):
         raise UserError("nothing to evaluate; wanted --model, --estimates or --compare")
-    if (options.model or options.estimates) and not options.root:
+    if (options.model or options.estimates) and not (options.root or options.dataset):
         raise UserError("no data; wanted --root with the folder of MUSDB18")
+    if options.dataset_option and not options.dataset:
+        raise UserError(f"--dataset-option {options.dataset_option[0]}: wanted --dataset as well")
+    if options.is_wav and options.dataset not in (None, "musdb"):
+        raise UserError(f"--is-wav is for MUSDB18; the data set is {options.dataset!r}")
     options.metrics = _words(options.metrics)
     options.targets = _words(options.targets)
     for name in options.metrics:
@@ -157,7 +173,7 @@ def _words(given) -> list[str]:
 def _writable(folder, option: str) -> Path:
     """The folder, made if need be. Raises UserError if files cannot be written there."""
     path = Path(folder).expanduser()
-    probe = path / f".{os.getpid()}.part"
+    probe = files.partial_name(path / "probe")
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe.touch()

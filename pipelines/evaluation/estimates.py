@@ -1,45 +1,44 @@
 """Estimates on disk: FOLDER/<target>.wav, and beside ours a note of what made them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from pipelines import wav
-from pipelines.datasets import stems_folder
 from pipelines.evaluation.song import Song
-from pipelines.evaluation.tracks import ACCOMPANIMENT
 from pipelines.evaluation.waves import Waves
-from xumx_jax import audio, files
+from pipelines.tracks import folders, wav
+from pipelines.tracks.track import ACCOMPANIMENT, whole
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 ORIGIN = "origin.json"
 
 
-def save(folder: Path, stems: Mapping[str, np.ndarray], rate: int, origin: dict | None) -> None:
-    """Write {target: [channel, time]} as float32 WAV files, each whole or not at all.
+def save(
+    folder: Path,
+    targets: Sequence[str],
+    write: Callable[[dict[str, Path]], None],
+    origin: dict | None,
+) -> None:
+    """Have `write({target: file})` write all of them or none, as float32 WAV.
 
     `origin` (JSON values) goes beside them, at the end with their digests, so files that differ
     from it were not written by the run that it tells of. What an earlier one left is removed.
     Raises UserError naming the file that cannot be written.
     """
     note = folder / ORIGIN
+    paths = {target: folder / f"{target}.wav" for target in targets}
     if origin is not None:
-        earlier = set(_digests(note)) - {f"{name}.wav" for name in stems}
+        earlier = set(_digests(note)) - {path.name for path in paths.values()}
         files.write(note, json.dumps({**origin, "files": {}}, indent=1))  # whose, if it ends here
         for name in earlier:
             (folder / name).unlink(missing_ok=True)
-    paths = {folder / f"{name}.wav": wave for name, wave in stems.items()}
-    try:
-        audio.encode_all(paths, rate, "wav", "32f")
-    except AssertionError as error:  # soundfile's way of telling it
-        raise UserError(f"{folder}: estimates cannot be written: the disk is full") from error
+    write(paths)
     if origin is None:
         return
-    for path in paths:
+    for path in paths.values():
         files.flush(path)
-    digests = {path.name: files.digest(path) for path in paths}
+    digests = {path.name: files.digest(path) for path in paths.values()}
     files.write(note, json.dumps({**origin, "files": digests}, indent=1))
 
 
@@ -92,9 +91,9 @@ def find(folder: Path, targets: Sequence[str], parts) -> dict[str, list[Path]]:
     """
     found, missing = {}, []
     for target in targets:
-        own = stems_folder.find_stem(folder, target)
+        own = folders.find_stem(folder, target)
         names = parts(target) if target == ACCOMPANIMENT and own is None else (target,)
-        paths = {name: stems_folder.find_stem(folder, name) for name in names}
+        paths = {name: folders.find_stem(folder, name) for name in names}
         missing += [name for name, path in paths.items() if path is None]
         found[target] = list(paths.values())
     if missing:
@@ -132,5 +131,5 @@ def open_waves(found: Mapping[str, Sequence[Path]], song: Song) -> tuple[Waves, 
                 )
             if file.channels < song.channels:
                 notes.append(f"{file.path.name} is mono, the track is not; it went to both sides")
-        sums.append(opened)
+        sums.append([whole(file) for file in opened])
     return Waves(sums, song.channels, song.samples, song.check), notes

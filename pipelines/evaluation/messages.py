@@ -23,7 +23,7 @@ def at(name: str):
         _here.name = before
 
 
-def show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    """For `warnings.showwarning`: one line, without the place in the code."""
+def show_warning(message, *_) -> None:
+    """One line, without the place in the code that `warnings.showwarning` is told."""
     name = getattr(_here, "name", "")
     say("warning", f"{name}: {message}" if name else message)

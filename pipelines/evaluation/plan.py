@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from pipelines.evaluation import estimates, protocol, scoring, systems, tracks
+from pipelines import datasets
+from pipelines.evaluation import estimates, protocol, scoring, systems
+from pipelines.evaluation.data import choose, find, open_dataset
 from pipelines.evaluation.work import Work
+from pipelines.tracks.split import Split
 from xumx_jax import metrics
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.report import write_report
@@ -19,17 +22,18 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
     Raises UserError, with one line, on the first thing that is not there or not what it should be.
     """
     published, names = _sort(options.compare, options.subset)
-    names = [options.model, *names] if options.model else names
-    if not (names or options.estimates):
+    models = [options.model] if options.model else []
+    models += [[name] for name in names]
+    if not (models or options.estimates):
         return None, published
-    if not options.root:
-        raise UserError(f"no data to evaluate {', '.join(names)} on; wanted --root")
-    data = tracks.find(options.root, options.subset, options.is_wav)
-    chosen = tracks.choose(data, options.track, options.limit)
+    if not (options.root or options.dataset):
+        raise UserError(f"no data to evaluate {', '.join(sum(models, []))} on; wanted --root")
+    data = _data(options)
+    chosen = choose(data, options.track, options.limit)
     for target in options.targets:
         if target not in data.targets:
             raise UserError(f"unknown target {target!r}; {data.root} has {', '.join(data.targets)}")
-    made = _systems(options, names, data, chosen, separation)
+    made = _systems(options, models, data, chosen, separation)
     for number, system in enumerate(made):
         _check_new([system.label], [*published, *(other.label for other in made[:number])])
     precision = options.precision or metrics.usual_precision()
@@ -45,6 +49,18 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
     folders = {label: evaldir / path for label, path in inner.items()}
     outdirs = {label: outdir / path for label, path in inner.items()} if outdir else {}
     return Work(data, chosen, made, wanted, folders, outdirs, options.overwrite), published
+
+
+def _data(options) -> Split:
+    """The tracks to evaluate on: of a data set that was named, or else as they are found."""
+    if not options.dataset:
+        return find(options.root, options.subset, options.is_wav)
+    given = datasets.parse_options(options.dataset, options.dataset_option)
+    if "max_skipped" in given:
+        raise UserError("max_skipped is for training; here tracks that cannot be used are named")
+    if options.is_wav:
+        given["is_wav"] = True
+    return open_dataset(options.dataset, options.root, options.subset, options.targets, given)
 
 
 def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str]]:
@@ -73,18 +89,18 @@ def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str
     return published, names
 
 
-def _systems(options, names, data, chosen, separation: dict) -> list[systems.System]:
-    """Open estimates and models, in the order of the report."""
+def _systems(options, models, data, chosen, separation: dict) -> list[systems.System]:
+    """Open estimates and models, in the order of the report; a model is what `asked` reads."""
     made = []
     if options.estimates:
         label, place = systems.label_of(options.estimates)
         made.append(systems.folder(label, Path(place), data, chosen, options.targets))
-    for name in names:
-        label, place = systems.label_of(name)
-        if systems.is_oracle(place):
-            made.append(systems.oracle(label, place, data, options.targets))
+    for texts in models:
+        label, name, members = systems.asked(texts)
+        if systems.is_oracle(name):
+            made.append(systems.oracle(label, name, data, options.targets))
         else:
-            made.append(systems.model(label, place, data, options.targets, separation))
+            made.append(systems.model(label, name, members, data, options.targets, separation))
     return made
 
 
@@ -134,9 +150,9 @@ def _check_pairs(made, wanted: scoring.Settings) -> None:
             )
 
 
-def _check_outdir(outdir: Path, data: tracks.Data, made) -> None:
+def _check_outdir(outdir: Path, data: Split, made) -> None:
     """Raises UserError if there are no estimates to write, or they would replace the tracks."""
-    if all(system.separate is None for system in made):
+    if all(system.write is None for system in made):
         raise UserError("--outdir has no use without a model; the estimates stay where they are")
     for track in data.tracks:
         if (outdir / data.subset / track.name).resolve() == track.path.resolve():

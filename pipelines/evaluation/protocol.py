@@ -1,17 +1,17 @@
 """What scores were made by, and whether those of an earlier run may stay."""
 
 import dataclasses
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.evaluation.scoring import FILTER_LENGTH, Settings
 from pipelines.evaluation.systems import System
-from pipelines.evaluation.tracks import Data, Track
+from pipelines.tracks.split import Split
+from pipelines.tracks.track import Track
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores
+from xumx_jax.versions import own
 
-ROOT = Path(__file__).parents[2]
 AGGREGATION = "median over frames, then median over tracks"
 VERSIONS = ("program", "jax")
 SHA256 = 64  # digits
@@ -25,7 +25,7 @@ KINDS = {
 }
 
 
-def describe(system: System, data: Data, track: Track, wanted: Settings) -> dict:
+def describe(system: System, data: Split, track: Track, wanted: Settings) -> dict:
     """What produces the scores of one track by one system, as JSON values."""
     import jax
 
@@ -35,7 +35,7 @@ def describe(system: System, data: Data, track: Track, wanted: Settings) -> dict
         "precision": wanted.precision if wanted.full else "float64",
         "aggregation": AGGREGATION,
         **origin(system, data, track),
-        "program": f"xumx_jax {_version()}",
+        "program": f"xumx_jax {own()}",
         "jax": jax.__version__,
     }
 
@@ -54,7 +54,7 @@ def _common(system: System, wanted: Settings) -> dict:
     }
 
 
-def origin(system: System, data: Data, track: Track) -> dict:
+def origin(system: System, data: Split, track: Track) -> dict:
     """What produces the estimates of one track: the system, and the music."""
     return {
         "digest": system.digest_of(data, track),
@@ -121,7 +121,7 @@ def _brief_protocol(scores: TrackScores, made_by: str, options: dict) -> TrackSc
     return dataclasses.replace(scores, protocol=kept)
 
 
-def sentences(data: Data, tracks: Sequence[Track], wanted: Settings, failed) -> list[str]:
+def sentences(data: Split, tracks: Sequence[Track], wanted: Settings, failed) -> list[str]:
     """What a report says of how its scores were made."""
     if wanted.full:
         lines = [
@@ -136,9 +136,9 @@ def sentences(data: Data, tracks: Sequence[Track], wanted: Settings, failed) -> 
         lines.append("uSDR: energy ratio over the whole track, as in the Music Demixing Challenge.")
     if "SI-SDR" in wanted.metrics:
         lines.append("SI-SDR: the same with the best gain, channels together, no mean removed.")
+    kind = KINDS.get(data.kind, f"the data set {data.kind}")
     lines.append(
-        f"Data: {KINDS[data.kind]}, subset {data.subset}, {len(tracks)} of its "
-        f"{len(data.tracks)} tracks."
+        f"Data: {kind}, subset {data.subset}, {len(tracks)} of its {len(data.tracks)} tracks."
     )
     if failed:
         lines.append(f"Not scored, for reasons told when it was tried: {', '.join(failed)}.")
@@ -152,8 +152,3 @@ def _stale(path: Path, why: str) -> UserError:
 def _brief(value) -> str:
     text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _version() -> str:
-    """Of this source tree, which is what runs, whatever may be installed."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.evaluation.tracks import ACCOMPANIMENT, VOCALS
 from pipelines.evaluation.waves import Waves, scan
+from pipelines.tracks.track import ACCOMPANIMENT, VOCALS
 from xumx_jax import metrics
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import METRICS, TrackScores
@@ -113,7 +113,7 @@ def _heard(targets, references: Waves, estimates: Waves, rate: int, notes) -> li
     for kind, waves in (("reference", references), ("estimate", estimates)):
         found = scan(waves, rate)
         for row in np.flatnonzero(found.bad)[:1]:
-            path = waves.sums[row][0].path
+            path = waves.sums[row][0].file.path
             raise UserError(
                 f"{path}: {found.bad[row]} samples are NaN or infinite, the first at "
                 f"{found.first_bad[row] / rate:.2f} s; wanted finite samples"

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from pipelines import wav
-from pipelines.datasets import index, stems_folder
-from pipelines.evaluation.tracks import MIXTURE, Data, Track
 from pipelines.evaluation.waves import Waves
-from pipelines.musdb_stems import STREAMS, stem_blocks
+from pipelines.tracks import folders, opening, wav
+from pipelines.tracks.musdb_stems import STREAMS, stem_blocks
+from pipelines.tracks.split import Split
+from pipelines.tracks.track import MIXTURE, Clip, Track, length
 from xumx_jax.errors import UserError
 
 CHANNELS = 2
@@ -25,17 +25,17 @@ PREFIX = "xumx-evaluate-"  # of temporary folders
 class Song:
     """A track whose files can be read; mono only if all of them are.
 
-    `files` are those of the sources that are there, `mixture` those that add up to it. `notes` say
-    what is odd. `scratch` is a folder that vanishes with the song.
+    `stems` are the clips of the sources that are there, `mixture` is the clip that is separated.
+    `notes` say what is odd. `scratch` is a folder that vanishes with the song.
     """
 
     track: Track
-    data: Data
+    data: Split
     rate: int
     channels: int
     samples: int
-    files: dict[str, wav.File]
-    mixture: tuple[wav.File, ...]
+    stems: dict[str, Clip]
+    mixture: Clip
     notes: tuple[str, ...]
     scratch: Path
     check: Callable[[], None]
@@ -43,14 +43,14 @@ class Song:
     def waves(self, targets: Sequence[str]) -> Waves:
         """The true [target, channel, time]. Raises UserError naming the stems that are missing."""
         parts = [self.data.parts(self.track, target) for target in targets]
-        missing = [name for names in parts for name in names if name not in self.files]
+        missing = [name for names in parts for name in names if name not in self.stems]
         if missing:
             names = ", ".join(f"{name}.wav" for name in dict.fromkeys(missing))
             raise UserError(
                 f"{self.track.path}: no {names} (nor .flac); wanted a file for each of "
                 f"{', '.join(targets)}, or fewer --targets"
             )
-        sums = [[self.files[name] for name in names] for names in parts]
+        sums = [[part for name in names for part in self.stems[name]] for names in parts]
         return Waves(sums, self.channels, self.samples, self.check)
 
     def mix(self) -> np.ndarray:
@@ -60,35 +60,40 @@ class Song:
 
 
 @contextmanager
-def opened(track: Track, data: Data, check: Callable[[], None] = lambda: None) -> Iterator[Song]:
+def opened(track: Track, data: Split, check: Callable[[], None] = lambda: None) -> Iterator[Song]:
     """Open a track; STEMS are decoded to float32 files in a temporary folder (TMPDIR) first.
 
     Raises UserError if a file is damaged, or if its files do not belong together.
     """
+    if track.fault:
+        raise UserError(track.fault)
     with tempfile.TemporaryDirectory(prefix=PREFIX) as scratch:
-        folder = track.path
-        if data.kind == "stems":
+        here = track
+        if track.packed:
             folder = Path(scratch) / "references"
             decode(track.path, folder, check)
-        summed = stems_folder.find_stem(folder, MIXTURE) is None
-        names = track.sources if summed else (MIXTURE, *track.sources)
-        paths = {name: stems_folder.stem_file(folder, name) for name in names}
-        if not paths:
-            raise UserError(f"{folder}: no stems in it; wanted {', '.join(data.common)}")
-        rate = wav.probe(next(iter(paths.values()))).rate
-        files = {name: index.probe(path, rate, CHANNELS) for name, path in paths.items()}
-        samples = max(file.samples for file in files.values())
+            here = folders.track_of(folder, track.name)
+        listed = {name: here.stems[name] for name in track.sources}
+        summed = here.mixture is None
+        if not summed:
+            listed = {MIXTURE: here.mixture, **listed}
+        first = next((part.file for clip in listed.values() for part in clip), None)
+        if first is None:
+            raise UserError(f"{here.path}: no stems in it; wanted {', '.join(data.common)}")
+        rate = (wav.probe(first) if isinstance(first, Path) else first).rate
+        clips = opening.open_clips(list(listed.values()), rate, CHANNELS)
+        samples = max(map(length, clips))
         if not samples:
-            raise UserError(f"{folder}: its files hold no samples")
-        stems = {name: files[name] for name in track.sources}
-        mixture = (files[MIXTURE],) if MIXTURE in files else tuple(stems.values())
-        notes = list(_short(files, samples))
-        if summed and data.kind != "folder":
+            raise UserError(f"{here.path}: its files hold no samples")
+        stems = dict(zip(listed, clips, strict=True))
+        notes = list(_short(stems, samples))
+        if summed and data.kind in ("stems", "wav"):
             notes.append(f"no {MIXTURE}.wav: the mixture is the sum of the stems")
+        channels = max(part.file.channels for clip in clips for part in clip)
+        mixture = stems.pop(MIXTURE, None) or tuple(p for clip in stems.values() for p in clip)
         yield Song(
-            track, data, rate, max(file.channels for file in files.values()), samples, stems,
-            mixture, tuple(notes), Path(scratch), check,
-        )  # fmt: skip
+            track, data, rate, channels, samples, stems, mixture, tuple(notes), Path(scratch), check
+        )
 
 
 def decode(path: Path, folder: Path, check: Callable[[], None] = lambda: None) -> None:
@@ -128,10 +133,10 @@ def _check_space(folder: Path, wanted: int, path: Path) -> None:
         )
 
 
-def _short(files: dict[str, wav.File], samples: int) -> Iterator[str]:
-    for name, file in files.items():
-        if file.samples < samples:
+def _short(stems: dict[str, Clip], samples: int) -> Iterator[str]:
+    for name, clip in stems.items():
+        if clip and length(clip) < samples:
             yield (
-                f"{name} is {samples - file.samples} samples shorter than the longest file of the "
+                f"{name} is {samples - length(clip)} samples shorter than the longest file of the "
                 "track and was filled up with silence"
             )

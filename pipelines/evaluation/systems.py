@@ -1,22 +1,27 @@
 """What can be evaluated: models, oracles and baselines, another program's estimates."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.datasets import stems_folder
 from pipelines.evaluation import estimates
+from pipelines.evaluation.messages import show_warning
 from pipelines.evaluation.song import Song
-from pipelines.evaluation.tracks import ACCOMPANIMENT, VOCALS, Data, Track, in_order
-from xumx_jax import files
+from pipelines.tracks import folders
+from pipelines.tracks.split import Split
+from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Track, in_order
+from xumx_jax import audio, files
+from xumx_jax.audio import AudioStream
+from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
+from xumx_jax.separation.selection import make
 from xumx_jax.weights import pointer
 
-# (song, progress) -> {source: [channel, time]}
-Separate = Callable[[Song, Callable[[float], None]], dict[str, np.ndarray]]
+# (song, {target: file}, check) -> None: write float32 WAV files; `check` may raise, to stop
+Write = Callable[[Song, dict[str, Path], Callable[[], None]], None]
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class System:
     options   what it was applied with
     targets   that it is scored on
     digest    SHA-256 of its weights; empty for estimates that are there already
-    separate  None for those, which lie in `folder`
+    write     makes the estimates of a song; None for those, which lie in `folder`
     """
 
     label: str
@@ -36,19 +41,19 @@ class System:
     options: dict
     targets: tuple[str, ...]
     digest: str = ""
-    separate: Separate | None = None
+    write: Write | None = None
     folder: Path | None = None
 
-    def place(self, data: Data, track: Track) -> Path:
+    def place(self, data: Split, track: Track) -> Path:
         """Where a track's estimates lie, of a system that has them."""
         return estimates.place(self.folder, data.subset, track.name)
 
-    def digest_of(self, data: Data, track: Track) -> str:
+    def digest_of(self, data: Split, track: Track) -> str:
         """SHA-256 of what makes a track's estimates, which may be the estimates themselves.
 
         Raises UserError naming those that are missing.
         """
-        if self.separate is not None:
+        if self.write is not None:
             return self.digest
         found = estimates.find(
             self.place(data, track), self.targets, lambda target: data.parts(track, target)
@@ -78,37 +83,56 @@ def label_of(name: str) -> tuple[str, str]:
     return stem or path.resolve().name, name
 
 
-def oracle(label: str, name: str, data: Data, targets: Sequence[str]) -> System:
+def oracle(label: str, name: str, data: Split, targets: Sequence[str]) -> System:
     """An oracle, told the true sources, or a baseline."""
     from xumx_jax.evaluation.oracles import ORACLES
 
     function = ORACLES[name]
 
-    def separate(song, progress):
-        sources = tuple(song.files)
+    def write(song, paths, check):
+        sources = tuple(song.stems)
         found = function(song.mix(), song.waves(sources), song.rate, sources)
-        return dict(zip(sources, np.asarray(found), strict=True))
+        stems = dict(zip(sources, np.asarray(found), strict=True))
+        made = make(sums(paths, sources), stems, song.mix())
+        audio.encode_all({paths[name]: wave for name, wave in made.items()}, song.rate, bits="32f")
 
     chosen = _chosen(targets, data.targets, data.sources, data.root)
-    return System(label, name, {}, chosen, f"oracle {name}", separate)
+    return System(label, name, {}, chosen, f"oracle {name}", write)
 
 
-def model(label: str, name: str, data: Data, targets: Sequence[str], options: dict) -> System:
-    """A model of the zoo or of a path, loaded. Raises UserError with one line."""
-    from flax.traverse_util import flatten_dict
+def asked(texts: Sequence[str]) -> tuple[str, str, list[tuple[str, float]]]:
+    """What `--model` was given, once or several times -> (label, name, [(name or path, weight)]).
 
-    from xumx_jax.separation.separator import Separator
-    from xumx_jax.weights import safetensors
-    from xumx_jax.weights.load import load_module
+    The label is the first that is given, else the names with "+" between them. Raises UserError.
+    """
+    split = [label_of(text) for text in texts]
+    labels = [label for (label, rest), text in zip(split, texts, strict=True) if rest != text]
+    given = [rest for _, rest in split]
+    models = parse_models(given)
+    for name, _ in models:
+        if len(models) > 1 and is_oracle(name):
+            raise UserError(f"{name}: only models are averaged; wanted it with --compare")
+    usual = "+".join(label_of(name)[0] for name, _ in models)
+    return labels[0] if labels else usual, " ".join(given), models
 
-    module, variables, info = load_module(name)
-    separator = Separator(module, variables, **options)
-    path = Path(info["path"])
-    if path.is_file() and not pointer.is_pointer(path):
-        digest = files.digest(path)
-    else:
-        digest = safetensors.tensors_digest(flatten_dict(variables, sep="/"))
-    own = set(module.sources)
+
+def model(
+    label: str,
+    name: str,
+    models: Sequence[tuple[str, float]],
+    data: Split,
+    targets: Sequence[str],
+    options: dict,
+) -> System:
+    """A model of the zoo or of a path, or several, loaded. Raises UserError with one line."""
+    from xumx_jax.separation.bag import separator_of
+    from xumx_jax.separation.file import separate_file
+    from xumx_jax.weights.load import load_bag
+
+    bag = load_bag(models)
+    separator = separator_of(bag, **options)
+    digest = _digest(bag)
+    own = set(bag.sources)
     known = (set(separator.sources) | ({ACCOMPANIMENT} if VOCALS in own else set())) & set(
         data.targets
     )
@@ -120,13 +144,41 @@ def model(label: str, name: str, data: Data, targets: Sequence[str], options: di
             f"wanted tracks with {', '.join(in_order(own))}{fewer}"
         )
 
-    def separate(song, progress):
-        return separator(song.mix(), song.rate, lambda fraction, eta: progress(fraction))
+    def write(song, paths, check):
+        mix = song.mix()
+        separate_file(
+            separator,
+            AudioStream(song.rate, len(mix), mix.shape[1], iter([mix])),
+            paths,
+            aggregate=sums(paths, separator.sources),
+            bits="32f",
+            label=song.track.name,
+            on_progress=lambda fraction, eta: check(),
+            on_warning=show_warning,
+        )
 
-    return System(label, name, options, _chosen(targets, known, own, name), digest, separate)
+    return System(label, name, options, _chosen(targets, known, own, name), digest, write)
 
 
-def folder(label: str, path: Path, data: Data, tracks, targets: Sequence[str]) -> System:
+def _digest(bag) -> str:
+    """SHA-256 of the weights of all members, and of what they count where there are several."""
+    from flax.traverse_util import flatten_dict
+
+    from xumx_jax.weights import safetensors
+
+    found = []
+    for member in bag.members:
+        path = Path(member.info["path"])
+        if path.is_file() and not pointer.is_pointer(path):
+            found.append(files.digest(path))
+        else:
+            found.append(safetensors.tensors_digest(flatten_dict(member.variables, sep="/")))
+    if len(found) == 1:
+        return found[0]
+    return files.digest_of_value({"members": found, "weights": bag.weights.tolist()})
+
+
+def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) -> System:
     """Estimates that another program has left: PATH/<subset>/<track>/<target>.wav."""
     path = path.expanduser()
     if not path.is_dir():
@@ -135,7 +187,7 @@ def folder(label: str, path: Path, data: Data, tracks, targets: Sequence[str]) -
         target
         for track in tracks
         for target in data.targets
-        if stems_folder.find_stem(estimates.place(path, data.subset, track.name), target)
+        if folders.find_stem(estimates.place(path, data.subset, track.name), target)
     }
     if not found:
         raise UserError(
@@ -146,17 +198,22 @@ def folder(label: str, path: Path, data: Data, tracks, targets: Sequence[str]) -
     return System(label, str(path), {}, _chosen(targets, known, found, path), folder=path)
 
 
-def stems_of(system: System, song: Song, progress) -> dict[str, np.ndarray]:
-    """Separate a song -> {target: [channel, time]}.
+def sums(targets: Iterable[str], sources: Sequence[str]) -> dict[str, dict[str | None, int]]:
+    """What each target is made of -> {target: {source: factor}}, where None is the mixture.
 
-    An accompaniment that the system has not is the sum of its stems but vocals or, of a system that
+    An accompaniment that a system has not is the sum of its stems but vocals or, of a system that
     has vocals alone, what they leave of the mixture.
     """
-    stems = system.separate(song, progress)
-    if ACCOMPANIMENT in system.targets and ACCOMPANIMENT not in stems:
-        others = [wave for name, wave in stems.items() if name != VOCALS]
-        stems[ACCOMPANIMENT] = sum(others) if others else song.mix() - stems[VOCALS]
-    return {target: stems[target] for target in system.targets}
+    made: dict[str, dict[str | None, int]] = {}
+    for target in targets:
+        others = [name for name in sources if name != VOCALS]
+        if target in sources or target != ACCOMPANIMENT:
+            made[target] = {target: 1}
+        elif others:
+            made[target] = dict.fromkeys(others, 1)
+        else:
+            made[target] = {None: 1, VOCALS: -1}
+    return made
 
 
 def _chosen(targets: Sequence[str], known, default, who) -> tuple[str, ...]:

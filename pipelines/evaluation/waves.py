@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines import wav
+from pipelines.tracks.track import Clip
 
 BLOCK_SECONDS = 10.0
 
@@ -15,21 +15,21 @@ class Stopped(Exception):
 
 
 class Waves:
-    """[source, channel, time] read from files, each source the sum of its files.
+    """[source, channel, time] read from files, each source the sum of its parts.
 
-    Files that are shorter are followed by silence, longer ones are cut. Mono files go to every
-    channel. Slices of all three axes give arrays: float32, or float64 where files are added up.
+    What is shorter is followed by silence, what is longer is cut. Mono files go to every channel.
+    Slices of all three axes give arrays: float32, or float64 where parts are added up.
     `check` is called before each reading, and may raise.
     """
 
     def __init__(
         self,
-        sums: Sequence[Sequence[wav.File]],
+        sums: Sequence[Clip],
         channels: int,
         samples: int,
         check: Callable[[], None] = lambda: None,
     ):
-        self.sums, self.check = [tuple(files) for files in sums], check
+        self.sums, self.check = [tuple(clip) for clip in sums], check
         self.shape = (len(self.sums), channels, samples)
         self.dtype = np.dtype(np.float64 if any(len(s) > 1 for s in self.sums) else np.float32)
 
@@ -40,12 +40,13 @@ class Waves:
             raise IndexError("waves are read sample by sample; wanted a step of 1")
         chosen, count = self.sums[sources], max(0, stop - start)
         out = np.zeros((len(chosen), self.shape[1], count), self.dtype)
-        for row, files in zip(out, chosen, strict=True):
-            for file in files:
+        for row, clip in zip(out, chosen, strict=True):
+            for part in clip:
                 self.check()
-                block = np.empty((max(0, min(count, file.samples - start)), len(row)), np.float32)
-                wav.read_into(file, start, block)
-                row[:, : len(block)] += block.T
+                block = np.empty((max(0, min(count, part.samples - start)), len(row)), np.float32)
+                part.file.read_into(part.start + start, block)
+                total = row[:, : len(block)]
+                (np.add if part.sign == 1 else np.subtract)(total, block.T, out=total)
         return out[:, channels]
 
     def pick(self, rows: Sequence[int]) -> "Waves":

@@ -5,15 +5,17 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pipelines.evaluation import estimates, protocol
 from pipelines.evaluation.messages import at, say
 from pipelines.evaluation.scoring import Settings, score
 from pipelines.evaluation.song import Song, opened
-from pipelines.evaluation.systems import System, stems_of
-from pipelines.evaluation.tracks import Data, Track
+from pipelines.evaluation.systems import System
 from pipelines.evaluation.waves import Stopped
+from pipelines.tracks.split import Split
+from pipelines.tracks.track import Track
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores, median
 
@@ -25,7 +27,7 @@ FAILURES = (ValueError, OSError, RuntimeError, MemoryError)
 class Work:
     """One run. `folders` say where each system's scores go, `outdirs` where its estimates stay."""
 
-    data: Data
+    data: Split
     tracks: Sequence[Track]
     systems: Sequence[System]
     wanted: Settings
@@ -137,26 +139,26 @@ class Work:
     def _estimates(self, system: System, song: Song):
         """The estimates of a song -> (waves, notes): those that are there, or else made now."""
         track, targets = song.track, system.targets
-        if system.separate is None:
+        if system.write is None:
             folder = system.place(self.data, track)
         elif system.label in self.outdirs:
             folder = self._outdir(system, track)
             origin = protocol.origin(system, self.data, track)
             if self.overwrite or not estimates.belong(folder, targets, origin):
-                estimates.save(folder, self._separate(system, song), song.rate, origin)
+                estimates.save(folder, targets, partial(self._separate, system, song), origin)
         else:
             folder = song.scratch / "estimates" / system.label
-            estimates.save(folder, self._separate(system, song), song.rate, None)
+            estimates.save(folder, targets, partial(self._separate, system, song), None)
         found = estimates.find(folder, targets, lambda name: self.data.parts(track, name))
         return estimates.open_waves(found, song)
 
-    def _separate(self, system: System, song: Song):
+    def _separate(self, system: System, song: Song, paths: dict[str, Path]) -> None:
         with self._one_separates:
-            return stems_of(system, song, lambda done: self._check())
+            system.write(song, paths, self._check)
 
     def _kept(self, system: System, track: Track) -> bool:
         """Whether the estimates are where they are wanted."""
-        if system.separate is None or system.label not in self.outdirs:
+        if system.write is None or system.label not in self.outdirs:
             return True
         origin = protocol.origin(system, self.data, track)
         folder = self._outdir(system, track)
@@ -164,7 +166,7 @@ class Work:
 
     def _check_foreign(self, system: System, track: Track) -> None:
         """Raises UserError if estimates that are not ours would be replaced."""
-        if self.overwrite or system.separate is None or system.label not in self.outdirs:
+        if self.overwrite or system.write is None or system.label not in self.outdirs:
             return
         folder = self._outdir(system, track)
         if estimates.foreign(folder, system.targets):

@@ -43,7 +43,7 @@ def test_a_part_equals_that_part_of_the_whole(tmp_path, name, start, duration):
     stop = None if duration is None else first + max(1, round(duration * RATE))
     with audio.open_blocks(path, start, duration) as blocks:
         assert (blocks.rate, blocks.channels) == (RATE, 2)
-        stated, read = blocks.frames, list(blocks)
+        stated, read = blocks.length, list(blocks)
     assert all(block.dtype == np.float32 and 0 < block.shape[1] <= 1 << 18 for block in read)
     np.testing.assert_array_equal(np.concatenate(read, axis=1), whole[:, first:stop])
     assert abs(stated - whole[:, first:stop].shape[1]) <= 4410
@@ -145,7 +145,7 @@ def test_memory_does_not_grow_with_length(tmp_path):
     try:
         target = {"x": tmp_path / "out.flac"}
         with audio.open_blocks(path) as blocks, audio.StemWriter(target, RATE, 2, "flac") as writer:
-            assert blocks.frames == frames
+            assert blocks.length == frames
             for block in blocks:
                 writer.write({"x": block})
         _, peak = tracemalloc.get_traced_memory()

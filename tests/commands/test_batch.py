@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from opened_files import Opened
 from separating import RATE, SOURCES, noise, stems_in, write
 
 from xumx_jax import audio
@@ -145,6 +146,15 @@ def test_several_tracks_at_once(run):
     assert run(*names, "--bits", "32f", "--out", "one")[0] == 1
     for name in "dace":
         np.testing.assert_array_equal(stem("bass", name), stem("bass", name, "one"))
+
+
+@pytest.mark.parametrize("format", ["wav", "mp3", "ogg"])
+def test_each_file_is_opened_to_look_and_to_read(run, format):
+    for name in ("a", "b"):
+        audio.encode(f"{name}.{format}", noise(20000), 44100, format)
+    with Opened(f"b.{format}") as opened:
+        status, _, err = run(f"a.{format}", f"b.{format}", "--stems", "bass", "--json", "x.json")
+    assert (status, err) == (0, "") and opened.count == 2
 
 
 def test_an_estimate_comes_before_a_batch(run, monkeypatch):

@@ -1,5 +1,6 @@
 """What is printed where nobody reads it."""
 
+import logging
 import os
 import sys
 
@@ -28,3 +29,15 @@ def test_a_program_started_without_stdout_and_stdin(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UserError, match="stdin: is closed; wanted an audio file"):
         input_files.spool_stdin(str(tmp_path))
+
+
+def test_what_the_library_logs_is_a_line_each(capsys):
+    log = logging.getLogger("xumx_jax.weights.zoo")
+    with console.shown_log():
+        log.warning("published weights unavailable (%s);\nusing the demo", "no network")
+        with console.shown_log():  # a command that another one runs
+            log.info("said once")
+        log.debug("not said")
+    assert capsys.readouterr().err == (
+        "xumx: published weights unavailable (no network); using the demo\nxumx: said once\n"
+    )

@@ -12,20 +12,22 @@ import pytest
 from separating import noise, stems_in, write
 
 from xumx_jax import audio
-from xumx_jax.commands import weighted
-from xumx_jax.commands.batch import mixture, planning, run, signals
+from xumx_jax.commands import options
+from xumx_jax.commands.batch import planning, run, signals
+from xumx_jax.separation import mixture
 from xumx_jax.separation.separator import Separator
 
 ROOT = Path(__file__).parents[2]
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 # {phase: what is called in it}
 PHASES = {
-    "load": (weighted, "load"),
+    "load": (options, "load"),
     "look": (planning, "measure"),
-    "decode": (mixture.Ahead, "_next"),
+    "decode": (mixture.ReadAhead, "_next"),
     "separate": (Separator, "stream"),
-    "encode": (audio.StemWriter, "write"),
-    "finish": (audio.StemWriter, "_encode"),
+    "write": (audio.StemWriter, "write"),
+    "encode": (audio.StemWriter, "_encode"),
+    "finish": (audio.StemWriter, "_finish"),
     "rename": (audio.StemWriter, "_rename"),
     "between": (run.Batch, "_tell"),
 }
@@ -48,6 +50,7 @@ def interrupt_second(monkeypatch, phase, number):
     monkeypatch.setattr(place, name, interrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", STATUS)
 @pytest.mark.parametrize("phase", PHASES)
 def test_nothing_unfinished_is_left(run_separate, monkeypatch, tmp_path, phase, number):
@@ -84,6 +87,7 @@ def test_a_signal_that_is_ignored_stays_so():
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.slow
 def test_the_program_itself(tiny_model, tmp_path):
     """Many tracks, several at once, ended from outside when the first are done."""
     names = [f"{number}.wav" for number in range(400)]

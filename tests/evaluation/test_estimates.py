@@ -7,8 +7,10 @@ import pytest
 import scored_songs
 import soundfile
 
-from pipelines.evaluation import estimates, tracks
+from pipelines.evaluation import estimates
+from pipelines.evaluation.data import find
 from pipelines.evaluation.song import opened
+from xumx_jax import audio
 from xumx_jax.errors import UserError
 
 ORIGIN = {"model": "demo", "digest": "abc", "options": {"niter": 1, "chunk_seconds": None}}
@@ -18,9 +20,16 @@ def stems(*names):
     return {name: scored_songs.noise(i, 100).T.astype(np.float32) for i, name in enumerate(names)}
 
 
+def save(folder, made, rate, origin):
+    def write(paths):
+        audio.encode_all({paths[name]: wave for name, wave in made.items()}, rate, bits="32f")
+
+    estimates.save(folder, list(made), write, origin)
+
+
 def test_what_was_saved_belongs_to_its_origin_alone(tmp_path):
     made = stems("bass", "vocals")
-    estimates.save(tmp_path, made, 8000, ORIGIN)
+    save(tmp_path, made, 8000, ORIGIN)
     for name, wave in made.items():
         read, rate = soundfile.read(tmp_path / f"{name}.wav", dtype="float32")
         assert rate == 8000
@@ -36,21 +45,21 @@ def test_what_was_saved_belongs_to_its_origin_alone(tmp_path):
 
 
 def test_what_was_broken_off_belongs_to_nobody(tmp_path, monkeypatch):
-    estimates.save(tmp_path, stems("bass", "vocals"), 8000, ORIGIN)
+    save(tmp_path, stems("bass", "vocals"), 8000, ORIGIN)
 
-    def full(*arguments):
+    def full(*arguments, **options):
         raise UserError("full")
 
     with monkeypatch.context() as patched:
         patched.setattr("xumx_jax.audio.encode_all", full)
         with pytest.raises(UserError):
-            estimates.save(tmp_path, stems("bass", "vocals"), 8000, ORIGIN)
+            save(tmp_path, stems("bass", "vocals"), 8000, ORIGIN)
     assert not estimates.belong(tmp_path, ["bass"], ORIGIN)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", json.dumps({**ORIGIN, "files": {}})])
 def test_a_note_that_tells_nothing(tmp_path, content):
-    estimates.save(tmp_path, stems("bass"), 8000, ORIGIN)
+    save(tmp_path, stems("bass"), 8000, ORIGIN)
     (tmp_path / estimates.ORIGIN).write_text(content)
     assert not estimates.belong(tmp_path, ["bass"], ORIGIN)
 
@@ -58,7 +67,7 @@ def test_a_note_that_tells_nothing(tmp_path, content):
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file/one/origin.json: cannot be written"):
-        estimates.save(tmp_path / "file" / "one", stems("bass"), 8000, ORIGIN)
+        save(tmp_path / "file" / "one", stems("bass"), 8000, ORIGIN)
 
 
 def test_files_of_targets(tmp_path):
@@ -83,7 +92,7 @@ def test_files_of_targets(tmp_path):
 def test_mono_estimates_of_a_stereo_song(tmp_path):
     root = scored_songs.make(tmp_path, ["one"], samples=500)
     path = scored_songs.write(tmp_path / "bass.wav", scored_songs.noise(0, 500, 1))
-    data = tracks.find(root, "test")
+    data = find(root, "test")
     with opened(data.tracks[0], data) as song:
         waves, notes = estimates.open_waves({"bass": [path]}, song)
         assert waves.shape == (1, 2, 500)

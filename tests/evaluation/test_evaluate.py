@@ -16,16 +16,17 @@ import scored_songs
 import soundfile
 import stem_files
 from scored_songs import RATE, SOURCES
+from shared_files import needs, shared
 
-from pipelines import musdb_stems
 from pipelines.evaluation import command, work
+from pipelines.tracks import musdb_stems
 from xumx_jax import files
 from xumx_jax.evaluation.scores import TrackScores
 from xumx_jax.models import build
 from xumx_jax.weights import store
 
 ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT.parent / "shared" / "data" / "musdb18-7-sample"
+SAMPLE = "musdb18-7-sample"
 ARGUMENTS = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
 
 
@@ -89,6 +90,7 @@ def files_in(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
+@pytest.mark.slow
 def test_a_model_with_everything(quick_compile, run, songs, model, tmp_path):
     out = tmp_path / "estimates"
     status, told, err = run("--model", model, "--root", songs, "--outdir", out, metrics=())
@@ -119,6 +121,7 @@ def test_a_model_with_everything(quick_compile, run, songs, model, tmp_path):
     np.testing.assert_allclose(sdr, 10 * np.log10(energy / error), atol=2e-5)
 
 
+@pytest.mark.slow
 def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeypatch):
     def interrupted(name, *arguments, scored=work.score, **options):
         if name == "three":
@@ -134,8 +137,8 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
     assert not (tmp_path / "scores" / "scores.md").exists()
 
     separated = []
-    original = work.stems_of
-    monkeypatch.setattr(work, "stems_of", lambda *a: separated.append(1) or original(*a))
+    original = work.Work._separate
+    monkeypatch.setattr(work.Work, "_separate", lambda *a: separated.append(1) or original(*a))
     before = (tmp_path / "scores" / "test" / "one.json").stat().st_mtime_ns
     status, told, _ = run(*options)
     assert status == 0 and "1 of 3 tracks are scored already" in told
@@ -148,6 +151,7 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
     assert run(*options)[0] == 0 and len(separated) == 5
 
 
+@pytest.mark.slow
 def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     options = ["--model", "IRM2", "--root", songs, "--evaldir", tmp_path, "--metrics", "sdr"]
     process = start(*options, TMPDIR=str(tmp_path))
@@ -162,6 +166,7 @@ def test_the_program_goes_on_after_a_kill(songs, tmp_path):
     assert before and all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_no_temporary_files(tmp_path):
     long = scored_songs.make(tmp_path, ["long"], samples=400 * RATE)
     scratch = tmp_path / "scratch"
@@ -177,6 +182,7 @@ def test_an_interrupt_leaves_no_temporary_files(tmp_path):
     assert not list(scratch.iterdir())
 
 
+@pytest.mark.slow
 def test_estimates_that_are_not_the_models_are_made_again(run, songs, model, tmp_path):
     out = tmp_path / "out"
     options = ("--root", songs, "--track", "one", "--outdir", out)
@@ -208,6 +214,7 @@ def test_estimates_of_another_program_are_not_replaced(run, songs, tmp_path):
     assert files_in(kept.parent) == ["origin.json", "vocals.wav"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "says"),
     [
@@ -255,6 +262,7 @@ def test_a_score_file_of_other_music_or_another_program(run, songs, tmp_path):
     assert status == 2 and "one.json: not JSON" in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_compare_models_oracles_and_score_folders(run, songs, model, tmp_path):
     published = tmp_path / "SiSEC"
     for method in ("UMX", "TAK1"):
@@ -284,6 +292,7 @@ def test_a_folder_called_like_an_oracle_hides_nothing(run, songs, tmp_path, monk
     assert run("--model", "mixture-share", *options)[0] == 0
 
 
+@pytest.mark.slow
 def test_score_folders_alone(run, songs, tmp_path):
     run("--model", "mixture", "--root", songs, evaldir=tmp_path / "all" / "a")
     for given, name in (
@@ -296,6 +305,7 @@ def test_score_folders_alone(run, songs, tmp_path):
     assert "scores.md" in files_in(tmp_path / "scores")
 
 
+@pytest.mark.slow
 def test_anothers_estimates_and_the_accompaniment(run, songs, tmp_path):
     folder = scored_songs.estimate(songs, tmp_path / "theirs")
     targets = ("--targets", "vocals", "drums", "bass", "other", "accompaniment")
@@ -323,6 +333,7 @@ def test_stems(run, tmp_path):
     assert found.frames["drums"]["SDR"] == pytest.approx([sdr], abs=1e-5)  # nothing was rounded
 
 
+@pytest.mark.slow
 def test_folders_without_a_mixture_in_threads(run, tmp_path, model):
     scored_songs.make(tmp_path / "songs", subset="", mixture=False, channels=1)
     status, told, err = run(
@@ -436,6 +447,7 @@ def test_estimates_of_another_length(run, tmp_path, samples, says):
     assert np.isnan(found.frames["bass"]["SDR"]).tolist() == [False, samples == RATE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("silent", ["reference", "estimate"])
 def test_silent_stems_are_left_out(run, tmp_path, silent):
     songs = scored_songs.make(tmp_path / "songs", ["one"])
@@ -519,20 +531,21 @@ def test_bad_options_are_one_line(run, songs, tmp_path, arguments, says):
 
 
 def test_a_failed_model_on_one_track(run, songs, tmp_path, monkeypatch):
-    original = work.stems_of
+    original = work.Work._separate
 
-    def failing(system, song, progress):
+    def failing(self, system, song, paths):
         if song.track.name == "two":
             raise RuntimeError("RESOURCE_EXHAUSTED: out of\nmemory")
-        return original(system, song, progress)
+        return original(self, system, song, paths)
 
-    monkeypatch.setattr(work, "stems_of", failing)
+    monkeypatch.setattr(work.Work, "_separate", failing)
     status, _, err = run("--model", "mixture", "--root", songs)
     assert (status, err) == (1, "evaluate: error: two: RESOURCE_EXHAUSTED: out of memory\n")
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="needs the real clip")
+@pytest.mark.slow
+@needs(SAMPLE)
 def test_the_real_clip(run, tmp_path):
-    status, told, err = run("--model", "demo", "--root", SAMPLE, "--subset", "train")
+    status, told, err = run("--model", "demo", "--root", shared(SAMPLE), "--subset", "train")
     assert status == 0, err
     assert told.startswith("Music Delta - 80s Rock: SDR vocals 4.88, drums 9.47, bass 6.80")

@@ -8,6 +8,7 @@ from pathlib import Path
 import museval_oracle
 import numpy as np
 import pytest
+from shared_files import needs, shared
 
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import (
@@ -18,7 +19,7 @@ from xumx_jax.evaluation.scores import (
     read_methods,
 )
 
-EXAMPLE = Path(__file__).parents[3] / "shared" / "data" / "Music Delta - 80s Rock.json"
+EXAMPLE = "Music Delta - 80s Rock.json"
 
 
 def draw(track="Song", targets=("vocals", "bass"), frames=5, seed=0, **more):
@@ -136,9 +137,9 @@ def test_reads_what_museval_wrote(tmp_path):
     assert scores.protocol == {} and scores.notes == []
 
 
-@pytest.mark.skipif(not EXAMPLE.exists(), reason="a file of museval 0.3.0 beside the repository")
+@needs(EXAMPLE)
 def test_reads_the_example():
-    scores = TrackScores.load(EXAMPLE)
+    scores = TrackScores.load(shared(EXAMPLE))
     assert scores.track == "Music Delta - 80s Rock"
     assert set(scores.frames) == {"vocals", "accompaniment"}
     assert scores.count("vocals") == 6 and np.isfinite(scores.frames["vocals"]["SDR"]).all()

@@ -8,9 +8,10 @@ import pytest
 import scored_songs
 from scored_songs import RATE
 
-from pipelines import wav
 from pipelines.evaluation import scoring
 from pipelines.evaluation.waves import Waves
+from pipelines.tracks import wav
+from pipelines.tracks.track import whole
 from xumx_jax.errors import UserError
 
 SAMPLES = 2 * RATE + 100
@@ -33,7 +34,7 @@ def song(tmp_path_factory):
         waves["accompaniment"] = waves["drums"] + waves["bass"]
         for name, wave in waves.items():
             scored_songs.write(folder / kind / f"{name}.wav", wave[:, None], subtype="FLOAT")
-        files = [[wav.probe(folder / kind / f"{name}.wav")] for name in TARGETS]
+        files = [[whole(wav.probe(folder / kind / f"{name}.wav"))] for name in TARGETS]
         sides.append(Waves(files, 1, SAMPLES))
     return sides
 
@@ -88,7 +89,7 @@ def test_accompaniment_without_vocals_is_a_target_like_any_other():
 def silent(song, tmp_path):
     """`silent(rows) -> references` of which these are silent."""
     scored_songs.write(tmp_path / "silence.wav", np.zeros((SAMPLES, 1)))
-    nothing = [wav.probe(tmp_path / "silence.wav")]
+    nothing = [whole(wav.probe(tmp_path / "silence.wav"))]
 
     def make(*rows):
         sums = [nothing if row in rows else files for row, files in enumerate(song[0].sums)]

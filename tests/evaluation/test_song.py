@@ -6,15 +6,15 @@ import scored_songs
 import soundfile
 import stem_files
 
-from pipelines.evaluation import tracks
+from pipelines.evaluation.data import find
 from pipelines.evaluation.song import decode, opened
-from pipelines.musdb_stems import STREAMS, read_stems
+from pipelines.tracks.musdb_stems import STREAMS, read_stems
 from xumx_jax.errors import UserError
 
 
 def test_stems_are_decoded_without_rounding_and_go_away(tmp_path):
     path = stem_files.write(tmp_path / "songs" / "test" / "song.stem.mp4")
-    data = tracks.find(tmp_path / "songs", "test")
+    data = find(tmp_path / "songs", "test")
     wanted, rate = read_stems(path)
     with opened(data.tracks[0], data) as song:
         scratch = song.scratch
@@ -55,7 +55,7 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
 
 def test_folders_without_a_mixture_are_summed(tmp_path):
     root = scored_songs.make(tmp_path, ["one"], mixture=False, samples=500)
-    data = tracks.find(root, "test")
+    data = find(root, "test")
     with opened(data.tracks[0], data) as song:
         parts = [soundfile.read(root / f"test/one/{s}.wav")[0].T for s in scored_songs.SOURCES]
         np.testing.assert_allclose(song.mix(), sum(parts), atol=1e-7)
@@ -65,7 +65,7 @@ def test_folders_without_a_mixture_are_summed(tmp_path):
 def test_a_mixture_is_taken_as_it_is(tmp_path):
     root = scored_songs.make(tmp_path, ["one"], samples=500)
     scored_songs.write(root / "test/one/mixture.wav", scored_songs.noise(9, 500))
-    data = tracks.find(root, "test")
+    data = find(root, "test")
     with opened(data.tracks[0], data) as song:
         wanted = soundfile.read(root / "test/one/mixture.wav", dtype="float32")[0].T
         np.testing.assert_array_equal(song.mix(), wanted)
@@ -73,7 +73,7 @@ def test_a_mixture_is_taken_as_it_is(tmp_path):
 
 def test_mono_and_stereo_files_and_a_short_one(tmp_path):
     root = scored_songs.make(tmp_path, ["one"], samples=500, channels=1)
-    data = tracks.find(root, "test")
+    data = find(root, "test")
     with opened(data.tracks[0], data) as song:
         assert song.waves(["bass"]).shape == (1, 1, 500)
     scored_songs.write(root / "test/one/drums.wav", scored_songs.noise(1, 400))
@@ -89,7 +89,7 @@ def test_missing_stems_are_named(tmp_path):
     root = scored_songs.make(tmp_path, ["one", "two", "three"], samples=500)
     for name in ("bass", "drums"):
         (root / f"test/one/{name}.wav").unlink()
-    data = tracks.find(root, "test")
+    data = find(root, "test")
     with opened(data.tracks[0], data) as song:
         assert song.waves(["vocals", "other"]).shape[0] == 2
         for targets in (["bass", "vocals", "drums"], ["accompaniment"]):

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import scored_songs
 
-from pipelines.evaluation import systems, tracks
+from pipelines.evaluation import systems
+from pipelines.evaluation.data import find
 from pipelines.evaluation.song import opened
+from xumx_jax import audio, files, load
 from xumx_jax.errors import UserError
+from xumx_jax.separation.selection import choose, make
 
 
 @pytest.fixture
 def data(tmp_path):
-    return tracks.find(scored_songs.make(tmp_path / "songs", ["one"], samples=500), "test")
+    return find(scored_songs.make(tmp_path / "songs", ["one"], samples=500), "test")
 
 
 @pytest.mark.parametrize(
@@ -30,32 +33,87 @@ def test_labels(name, label, rest):
     assert systems.label_of(name) == (label, rest)
 
 
-def with_stems(data, targets, *sources):
-    def separate(song, progress):
-        return {name: np.full((2, 500), 0.1 * (i + 1)) for i, name in enumerate(sources)}
+@pytest.mark.parametrize(
+    ("given", "label", "name", "models"),
+    [
+        (["demo"], "demo", "demo", [("demo", 1)]),
+        (["demo:0.7"], "demo", "demo:0.7", [("demo", 0.7)]),
+        (["ours=runs/a/best:2"], "ours", "runs/a/best:2", [("runs/a/best", 2)]),
+        (
+            ["umx:0.7", "x-umx:0.3"],
+            "umx+x-umx",
+            "umx:0.7 x-umx:0.3",
+            [("umx", 0.7), ("x-umx", 0.3)],
+        ),
+        (["both=umx", "x-umx"], "both", "umx x-umx", [("umx", 1), ("x-umx", 1)]),
+    ],
+)
+def test_models_with_weights_and_labels(given, label, name, models):
+    assert systems.asked(given) == (label, name, models)
 
-    return systems.System("it", "it", {}, targets, "abc", separate)
+
+def test_models_that_cannot_be_averaged():
+    with pytest.raises(UserError, match="IRM1: only models are averaged; wanted it with --compare"):
+        systems.asked(["demo", "IRM1"])
+    with pytest.raises(UserError, match="--model demo:0: the weight is 0"):
+        systems.asked(["demo:0"])
 
 
-def test_an_accompaniment_is_the_sum_of_what_is_not_vocals(data):
-    system = with_stems(data, ("vocals", "accompaniment"), "vocals", "drums", "bass")
+def test_several_models_are_one_system(data, tiny_model, tmp_path):
+    """Its digest is of all weights: those of the files, and those that they count with."""
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(tiny_model.read_bytes())
+
+    def made(*models):
+        return systems.model("it", "it", models, data, (), {"niter": 0})
+
+    one, both = made((str(tiny_model), 1.0)), made((str(tiny_model), 1.0), (str(other), 3.0))
+    assert one.digest == files.digest(tiny_model) != both.digest
+    assert made((str(other), 2.0)).digest == one.digest
+    assert made((str(tiny_model), 1.0), (str(other), 1.0)).digest != both.digest
+    assert both.targets == scored_songs.SOURCES
     with opened(data.tracks[0], data) as song:
-        stems = systems.stems_of(system, song, None)
-        assert list(stems) == ["vocals", "accompaniment"]
-        np.testing.assert_allclose(stems["accompaniment"], 0.5)
+        first, mean = (written(system, song, tmp_path) for system in (one, both))
+        for name in scored_songs.SOURCES:  # of a model with itself
+            np.testing.assert_allclose(mean[name], first[name], atol=1e-6)
 
 
-def test_an_accompaniment_of_vocals_alone_is_what_they_leave(data):
-    system = with_stems(data, ("vocals", "accompaniment"), "vocals")
+def written(system, song, folder, *targets):
+    """What a system writes of a song, {target: [channel, time]}."""
+    paths = {name: folder / f"{name}.wav" for name in targets or system.targets}
+    system.write(song, paths, lambda: None)
+    return {name: audio.decode(path)[0] for name, path in paths.items()}
+
+
+def test_an_accompaniment_is_the_sum_of_what_is_not_vocals(data, tiny_model, tmp_path):
+    targets = ["vocals", "accompaniment"]
+    system = systems.model("it", "it", [(str(tiny_model), 1)], data, targets, {"niter": 0})
     with opened(data.tracks[0], data) as song:
-        stems = systems.stems_of(system, song, None)
-        np.testing.assert_allclose(stems["accompaniment"], song.mix() - 0.1, atol=1e-7)
+        made = written(system, song, tmp_path)
+        wanted = load(tiny_model, niter=0)(song.mix(), song.rate)
+    assert list(made) == targets == list(system.targets)
+    np.testing.assert_array_equal(made["vocals"], wanted["vocals"])
+    others = wanted["bass"] + wanted["drums"] + wanted["other"]
+    np.testing.assert_allclose(made["accompaniment"], others, atol=1e-6)
 
 
-def test_an_oracle_knows_all_sources_whatever_the_targets(data):
+def test_an_accompaniment_of_vocals_alone_is_what_they_leave():
+    targets = ("vocals", "accompaniment")
+    found = systems.sums(targets, ("vocals",))
+    assert found == {"vocals": {"vocals": 1}, "accompaniment": {None: 1, "vocals": -1}}
+    assert choose(("vocals",), aggregate=found) == found
+    mix, vocals = np.full((2, 3), 0.5, np.float32), np.full((2, 3), 0.2, np.float32)
+    np.testing.assert_allclose(
+        make(found, {"vocals": vocals}, mix)["accompaniment"], 0.3, rtol=1e-6
+    )
+    own = systems.sums(targets, ("vocals", "accompaniment"))
+    assert own["accompaniment"] == {"accompaniment": 1}
+
+
+def test_an_oracle_knows_all_sources_whatever_the_targets(data, tmp_path):
     system = systems.oracle("IRM1", "IRM1", data, ["vocals", "accompaniment"])
     with opened(data.tracks[0], data) as song:
-        stems = systems.stems_of(system, song, None)
+        stems = written(system, song, tmp_path)
         np.testing.assert_allclose(sum(stems.values()), song.mix(), atol=1e-4)
     assert system.digest_of(data, data.tracks[0]) == "oracle IRM1"
 

@@ -153,7 +153,7 @@ FAULTS = {
         "a device that is not there",
         "a clear message; the CPU only if auto",
         "commands/test_batch.py::test_a_device_that_is_not_there "
-        "commands/test_weighted.py::test_only_auto_may_fall_back",
+        "commands/test_options.py::test_only_auto_may_fall_back",
     ),
     31: (
         "clock, locale, umask",
@@ -192,6 +192,7 @@ def test_row_12_no_samples_in_any_format(run, format):
     assert stem("bass", "none").shape == stem("vocals", "none").shape == (2, 0)
 
 
+@pytest.mark.slow
 def test_row_13_short_tracks(run):
     lengths = (1, 2, 31, 127, 128, 129)  # the window has 128 samples, its hop 32
     for length in lengths:

@@ -74,6 +74,7 @@ def run(run_separate):
     return run_separate
 
 
+@pytest.mark.slow
 def test_row_28_out_of_memory(run, monkeypatch, tmp_path):
     """Smaller steps give the same stems; where there are none, the next track comes."""
     write("song.wav", noise(9000))

@@ -24,6 +24,12 @@ ROOT = Path(__file__).parents[2]
 NAME = "x-umx"
 
 
+def with_file(file):
+    """The row of NAME with another file."""
+    (member,) = zoo.PUBLISHED[NAME].members
+    return replace(zoo.PUBLISHED[NAME], members=(replace(member, files={"": file}),))
+
+
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A local server of one file, with ranges: `offsets` that were asked for, `stops` to come."""
@@ -57,7 +63,7 @@ def server(tmp_path, monkeypatch):
 
     def offer(digest):
         file = File(served.url, digest)
-        monkeypatch.setitem(zoo.PUBLISHED, NAME, replace(zoo.PUBLISHED[NAME], files={"": file}))
+        monkeypatch.setitem(zoo.PUBLISHED, NAME, with_file(file))
 
     served.offer = offer
     offer(f"sha256:{served.sha}")
@@ -158,13 +164,16 @@ def start(code, tmp_path, **more):
     )
 
 
+@pytest.mark.slow
 def test_row_27_one_download_for_two_processes(server, tmp_path):
     server.seconds = 2
     code = (
-        "from dataclasses import replace; from xumx_jax import zoo; "
+        "from dataclasses import replace; from xumx_jax.weights import zoo; "
         "from xumx_jax.weights.published import File\n"
         f"file = File({server.url!r}, 'sha256:{server.sha}')\n"
-        f"zoo.PUBLISHED[{NAME!r}] = replace(zoo.PUBLISHED[{NAME!r}], files={{'': file}})\n"
+        f"row = zoo.PUBLISHED[{NAME!r}]\n"
+        "members = (replace(row.members[0], files={'': file}),)\n"
+        f"zoo.PUBLISHED[{NAME!r}] = replace(row, members=members)\n"
         # both begin at once, however long their imports took
         f"import pathlib, time; pathlib.Path({str(tmp_path)!r}, str(__import__('os').getpid()))"
         ".with_suffix('.ready').touch()\n"
@@ -181,6 +190,7 @@ def test_row_27_one_download_for_two_processes(server, tmp_path):
     assert cached(tmp_path) == ["x-umx.h5", "x-umx.safetensors"]
 
 
+@pytest.mark.slow
 def test_row_27_compiled_code(tmp_path):
     """What another process has half written, or left so, is compiled again."""
     code = (

@@ -124,6 +124,7 @@ def test_row_31_clock_locale_umask(run, monkeypatch):
         assert read[0] == read[1], name
 
 
+@pytest.mark.slow
 def test_row_31_a_terminal_that_knows_ascii_alone(tiny_model, tmp_path):
     write(tmp_path / "x.wav", noise(200))
     os.rename(tmp_path / "x.wav", tmp_path / "🎸é.wav")

@@ -1,4 +1,4 @@
-"""The tables that `make scores` writes into the README."""
+"""The tables that `make scores` writes into the model card."""
 
 import importlib.util
 

@@ -19,6 +19,7 @@ def test_nothing_that_was_computed_is_kept(path):
         assert not cell.get("outputs") and cell.get("execution_count") is None
 
 
+@pytest.mark.slow
 def test_quickstart_separates_sounds_and_shows(monkeypatch, tmp_path):
     # as in a checkout, with no home to read settings from or to leave traces in
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))

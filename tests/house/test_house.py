@@ -1,6 +1,8 @@
 """What the repository says of itself is true: versions, pins, and the commands of the README."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from xumx_jax import cli
+import xumx_jax
+from xumx_jax import cli, versions
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -20,13 +23,6 @@ def pins():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pairs = [line.split("==") for line in lines if not line.startswith("#")]
     return {canonicalize_name(name): version for name, version in pairs}
-
-
-def options(command):
-    """The long options of one command of `xumx`."""
-    commands = cli.parser()._subparsers._group_actions[0].choices
-    strings = {name for action in commands[command]._actions for name in action.option_strings}
-    return {name for name in strings if name.startswith("--")} - {"--help"}
 
 
 def test_every_direct_dependency_is_pinned_to_a_version_it_allows():
@@ -41,23 +37,14 @@ def test_citation_and_changes_know_the_version():
     assert f"\n## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_readme_lists_the_options_of_separate():
-    section = README.split("\n## Separate\n")[1].split("\n#")[0]
-    assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.M)) == options("separate")
+def test_readme_is_short():
+    assert 80 <= len(README.splitlines()) <= 170
 
 
-def test_readme_lists_the_options_of_export():
-    section = README.split("### StableHLO")[1].split("\n### ")[0]
-    assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.M)) == options("export") - {"--debug"}
-
-
-def test_readme_tells_every_option_of_evaluate():
-    from pipelines.evaluation import command
-
-    section = README.split("\n## Evaluation")[1].split("\n## ")[0]
-    strings = {name for action in command.parser()._actions for name in action.option_strings}
-    known = {name for name in strings if name.startswith("--")} - {"--help"}
-    assert set(re.findall(r"--[a-z][a-z-]*", section)) == known
+def test_documentation_names_every_command():
+    texts = [README, *(path.read_text() for path in (ROOT / "docs").rglob("*.md"))]
+    for name in cli.parser()._subparsers._group_actions[0].choices:
+        assert any(f"xumx {name}" in text for text in texts), name
 
 
 @pytest.mark.parametrize("path", ["README.md", "MODEL_CARD.md", "bench/RESULTS.md"])
@@ -69,3 +56,38 @@ def test_commands_exist(path):
     linked = re.findall(r"\]\((?!http)([^)]+)\)", text)
     for name in [*scripts, *linked, *re.findall(r"configs/[a-z]+\.py", text)]:
         assert (ROOT / name).is_file(), name
+
+
+def test_the_version_is_that_of_the_project(capsys):
+    assert xumx_jax.__version__ == PROJECT["version"]
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--version"])
+    assert left.value.code == 0 and capsys.readouterr().out == f"xumx {PROJECT['version']}\n"
+
+
+def test_an_installed_package_takes_its_version_from_its_metadata(monkeypatch):
+    monkeypatch.setattr(versions, "PROJECT", ROOT / "no such file")
+    monkeypatch.setattr(versions, "version", lambda name: {"xumx_jax": "9.8.7"}[name])
+    assert xumx_jax.__version__ == "9.8.7"
+
+
+def test_a_project_of_another_name_beside_the_package_is_not_ours(monkeypatch, tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\nversion = "5"\n')
+    monkeypatch.setattr(versions, "PROJECT", tmp_path / "pyproject.toml")
+    assert versions.checkout() is None
+
+
+def test_the_module_is_the_program():
+    command = [sys.executable, "-m", "xumx_jax", "separate", "--nonsense", "x"]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 2 and ran.stderr.startswith("xumx: error: ")
+
+
+def test_type_checkers_see_the_public_names():
+    """Those that `__getattr__` finds, `__all__` lists and editors read are the same."""
+    text = Path(xumx_jax.__file__).read_text()
+    block = text.split("if TYPE_CHECKING:")[1].split("\nPUBLIC")[0]
+    imported = re.findall(r"from ([\w.]+) import (.+)", block)
+    found = {name.strip(): module for module, names in imported for name in names.split(",")}
+    assert found == xumx_jax.PUBLIC
+    assert xumx_jax.__all__ == [*xumx_jax.PUBLIC, "__version__"]

@@ -104,12 +104,17 @@ def test_options_reach_the_separator(model):
     )
     assert (separator.format, separator.bitrate) == ("mp3", 192)
     made = spleeter_web.prepared(model, True, tuple(separator.options.items()))
-    assert made.post["niter"] == 0 and len(made.shifts) == 2
+    assert made.wiener_options["niter"] == 0 and len(made.shifts) == 2
     soft = xumx_jax.SpleeterWebSeparator(True, 256, True, 1.5, 1, model=model)
     made = spleeter_web.prepared(model, True, tuple(soft.options.items()))
-    assert (made.post["softmask"], made.post["alpha"], made.post["niter"]) == (True, 1.5, 1)
+    assert (
+        made.wiener_options["softmask"],
+        made.wiener_options["alpha"],
+        made.wiener_options["niter"],
+    ) == (True, 1.5, 1)
 
 
+@pytest.mark.slow
 def test_works_in_a_process_that_the_application_forks(model, track, tmp_path):
     out = tmp_path / "mix.flac"
     subprocess.run(

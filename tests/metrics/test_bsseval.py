@@ -1,19 +1,19 @@
 """BSSEval v4 against museval, the live oracle: generated waves, and the real clip where it is."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import jax
 import museval_oracle
 import numpy as np
 import pytest
+from shared_files import needs, shared
 
 from xumx_jax.metrics import bss_eval, sdr_frames
 
 RATE = 1000
 TAPS = 24  # in most tests: museval's dense matrices grow with its square
 NAMES = ("sdr", "isr", "sir", "sar")
-CLIP = Path(__file__).parents[3] / "shared/data/musdb18-7-sample/train"
+CLIP = "musdb18-7-sample/train"
 
 
 def waves(sources=2, channels=2, length=3500, seed=0):
@@ -282,12 +282,13 @@ def test_generated_song(channels, taps):
     )
 
 
-@pytest.mark.skipif(not CLIP.is_dir(), reason="the real clip lies beside the repository")
+@pytest.mark.slow
+@needs(CLIP)
 def test_real_clip():
     """Decoded AAC: museval's SIR moves by 10 dB and more with its number of threads."""
-    from pipelines.musdb_stems import read_stems
+    from pipelines.tracks.musdb_stems import read_stems
 
-    stems, rate = read_stems(next(CLIP.glob("*.stem.mp4")))
+    stems, rate = read_stems(next(shared(CLIP).glob("*.stem.mp4")))
     mixture = stems.pop("mixture").astype(float)[:, : 3 * rate]
     rng = np.random.default_rng(0)
     reference = np.stack(list(stems.values())).astype(float)[:, :, : 3 * rate]

@@ -14,17 +14,17 @@ from foreign import write_pth
 from golden_files import golden
 from golden_torch import arrays, check_step, close, meta, under
 
+from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.postfilters.wiener import expectation_maximization, wiener, with_residual
-from xumx_jax.separation.options import FILTERS
 from xumx_jax.separation.separator import Separator
 from xumx_jax.transforms.scales import bandwidth_to_max_bin
 from xumx_jax.transforms.stft import Stft
 from xumx_jax.weights.load import load_module
 
-OPTIONS = ("iterations", "softmask", "alpha", "residual", "difference", "epsilon", "scale")
+OPTIONS = ("niter", "softmask", "alpha", "residual", "difference", "epsilon", "scale")
 filtered = jax.jit(wiener, static_argnames=OPTIONS)
-refined = jax.jit(expectation_maximization, static_argnames=("iterations", "epsilon"))
-OPEN_UNMIX = FILTERS["openunmix"][0]
+refined = jax.jit(expectation_maximization, static_argnames=("niter", "epsilon"))
+OPEN_UNMIX = POST_FILTERS["openunmix"].options
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_wiener(path):
             mix = np.where(mix == 0, np.complex64(1), mix)
         options = {
             **OPEN_UNMIX,
-            "iterations": config["iterations"],
+            "niter": config["iterations"],
             "softmask": softmask,
             "residual": config.get("residual", False),
             "scale": config.get("scale_factor", 10.0),
@@ -150,7 +150,7 @@ def test_expectation_maximization(path):
     for name, config in meta(path)["configs"].items():
         spec = turned(joined(np.moveaxis(file[f"in/{config['y']}"], 3, -1)))
         mix = turned(joined(file[f"in/{config['x']}"]))
-        spec, v, r = refined(spec, mix, iterations=config["iterations"], epsilon=config["eps"])
+        spec, v, r = refined(spec, mix, niter=config["iterations"], epsilon=config["eps"])
         close(path, f"{name}/y", paired(spec))
         close(path, f"{name}/v", turned(v))
         # [source, bin, channel, channel] -> [bin, channel, channel, 2, source]
@@ -170,7 +170,7 @@ def test_norbert(path):
             continue
         magnitudes = turned(file[f"in/v_{which}"]).astype(np.float32)
         mix = turned(file[f"in/x_{which}"])
-        found = filtered(magnitudes, mix, iterations=iterations, softmask=softmask)
+        found = filtered(magnitudes, mix, niter=iterations, softmask=softmask)
         wanted = turned(file[name])
         error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
         assert -20 * np.log10(error) >= 90, name

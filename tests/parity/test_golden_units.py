@@ -126,7 +126,7 @@ def test_wiener(path):
     form = r"g(\d+):softmask(\d):alpha(\d):niter(\d):residual(\d)"
     runs = [(name, *map(int, m.groups())) for name in file if (m := re.fullmatch(form, name))]
     assert runs
-    run = jax.jit(wiener, static_argnames=("iterations", "softmask", "alpha", "residual"))
+    run = jax.jit(wiener, static_argnames=("niter", "softmask", "alpha", "residual"))
     for name, gain, softmask, alpha, iterations, residual in runs:
         magnitudes = (file["V"] * gain).transpose(3, 2, 1, 0).astype(np.float32)
         mix = (file["X"] * gain).transpose(2, 1, 0).astype(np.complex64)

@@ -110,6 +110,17 @@ def test_aligned_data_are_mixed_as_they_are_unless_a_recipe_says_so():
     assert train.mixing_of(demo.get_config(), "folder").same_song == 0.7
 
 
+def test_effects_are_listed_by_name():
+    words = ["--config.recipe.effects=(('resample', {'probability': 0.25}),)"]
+    config = override(xumx.get_config(), words)
+    assert train.mixing_of(config, "musdb").effects == (("resample", {"probability": 0.25}),)
+    kept = json.loads(json.dumps(config.to_dict()))["recipe"]["effects"]
+    config.recipe.effects = tuple(kept)  # as it comes out of a checkpoint
+    assert not train.mixing_of(config, "musdb").as_filed
+    with pytest.raises(UserError, match="unknown effect 'echo'; known: resample, shelving_filter"):
+        train.mixing_of(override(config, ["--config.recipe.effects=(('echo', {}),)"]), "musdb")
+
+
 def test_files(tmp_path):
     assert read("configs/xumx.py:tiny").train.epochs == 2
     with pytest.raises(UserError, match="no such file; wanted --config"):

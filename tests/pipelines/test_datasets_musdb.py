@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import soundfile
 import stem_files
+from shared_files import needs, shared
 
 from pipelines.datasets import musdb, open_data
 from pipelines.datasets.decoded import decode_all
+from pipelines.evaluation.data import find, open_dataset
 from xumx_jax.errors import UserError
 
 TARGETS = ("bass", "drums", "vocals", "other")
 FILES = ("mixture", "drums", "bass", "other", "vocals")
 VALID = "Leaf - Summerghost"  # one of the 14
-PREVIEW = Path(__file__).parents[3] / "shared" / "data" / "musdb18-7-sample"
+PREVIEW = "musdb18-7-sample"
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +136,7 @@ def test_two_at_once_decode_each_file_once(stems, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "write_stems", lambda p, f: (written.append(p), write(p, f)))
     paths = sorted((stems / "train").iterdir())
     cache = tmp_path / "c"
-    (cache / "0123.part" / "left over").mkdir(parents=True)
+    (cache / ".0123.part" / "left over").mkdir(parents=True)
     threads = [threading.Thread(target=decode_all, args=(paths, cache)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -200,6 +202,24 @@ def test_other_validation_tracks(tmp_path):
         opened(root, tmp_path, valid_tracks=("A", "D"))
 
 
+def test_evaluation_takes_each_split_as_it_lies(stems, song, tmp_path):
+    """The 14 tracks validate and are not trained on; nothing is decoded before it is opened."""
+    (stems / "test").mkdir()
+    shutil.copy(song, stems / "test" / "C.stem.mp4")
+    options = {"cache": str(tmp_path / "c")}
+    for split, names in (("train", ["A", "B"]), ("valid", [VALID]), ("test", ["C"])):
+        data = open_dataset("musdb", stems, split, (), options)
+        assert (data.kind, [track.name for track in data.tracks]) == ("stems", names)
+        assert data.tracks[0].files == (stems / ("test" if names == ["C"] else "train")
+                                        / f"{names[0]}.stem.mp4",)  # fmt: skip
+    assert data.tracks[0].digest == find(stems, "test").tracks[0].digest
+    assert not (tmp_path / "c").exists()
+    with pytest.raises(UserError, match="'musdb' has no split 'valid'"):
+        open_dataset("musdb", stems, "valid", (), {**options, "valid_tracks": ""})
+    with pytest.raises(UserError, match="MUSDB18: data set 'musdb' has no split 'train'"):
+        open_dataset("musdb", stems, "train", (), {**options, "valid_tracks": f"A,B,{VALID}"})
+
+
 def test_no_tracks(tmp_path):
     with pytest.raises(UserError, match="no tracks; wanted train/.*.stem.mp4 or train/<track>"):
         opened(tmp_path, tmp_path)
@@ -207,17 +227,16 @@ def test_no_tracks(tmp_path):
         opened(tmp_path / "nowhere", tmp_path)
 
 
-if PREVIEW.is_dir():
-
-    def test_the_real_preview_track(tmp_path):
-        train, valid = opened(PREVIEW, tmp_path)
-        assert train.names == ("Music Delta - 80s Rock",) and valid is None
-        assert train.track_lengths == [299880]
-        mix, one = (np.empty((299880, 2), np.float32) for _ in range(2))
-        train.mixture_into(0, 0, mix)
-        left = mix.copy()
-        for source in range(4):
-            train.read_into(source, 0, 0, one)
-            left -= one
-        level, rest = (20 * np.log10(np.sqrt(np.mean(x**2))) for x in (mix, left))
-        assert abs(level + 15.59) < 0.01 and abs(rest - level + 31.58) < 0.05
+@needs(PREVIEW)
+def test_the_real_preview_track(tmp_path):
+    train, valid = opened(shared(PREVIEW), tmp_path)
+    assert train.names == ("Music Delta - 80s Rock",) and valid is None
+    assert train.track_lengths == [299880]
+    mix, one = (np.empty((299880, 2), np.float32) for _ in range(2))
+    train.mixture_into(0, 0, mix)
+    left = mix.copy()
+    for source in range(4):
+        train.read_into(source, 0, 0, one)
+        left -= one
+    level, rest = (20 * np.log10(np.sqrt(np.mean(x**2))) for x in (mix, left))
+    assert abs(level + 15.59) < 0.01 and abs(rest - level + 31.58) < 0.05

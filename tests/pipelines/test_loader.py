@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from track_folders import LENGTHS, RATE, SOURCES, excerpt, opened, write
 
-from pipelines import augment
 from pipelines.engines import ENGINES
 from pipelines.loader import Loader
-from pipelines.recipe import RECIPES, Recipe, draw
-from pipelines.sets import Set
+from pipelines.mixing.effects import resample, shelving_filter
+from pipelines.mixing.plan import draw
+from pipelines.mixing.recipe import RECIPES, Recipe
+from pipelines.tracks.random_access import Tracks
 from xumx_jax.errors import UserError
 from xumx_jax.training.batches import render
 
@@ -35,7 +36,8 @@ def pools(tracks):
 
 
 def replace_set(tracks, **changes):
-    return Set(**{**{name: getattr(tracks, name) for name in Set.__dataclass_fields__}, **changes})
+    fields = {name: getattr(tracks, name) for name in Tracks.__dataclass_fields__}
+    return Tracks(**{**fields, **changes})
 
 
 def batches(tracks, count=None, recipe=RECIPES["demo"], batch=4, samples=SAMPLES, **options):
@@ -74,14 +76,30 @@ def test_effects_of_the_host_are_what_the_recipe_says(tracks):
     examples = Loader(tracks, recipe, 5, 1, SAMPLES).examples([3])
     assert examples.stems.dtype == np.float32
     rendered, plan = np.asarray(render(examples))[0], draw(recipe, 5, 3, [3] * 3)
+    ratios, shelves = dict(plan.effects)["resample"], dict(plan.effects)["shelving_filter"]
     for source in range(3):
-        needed = augment.input_samples(SAMPLES, plan.ratio[source])
+        needed = resample.input_samples(SAMPLES, ratios[source])
         start = int(plan.start[source] * (max(0, LENGTHS[plan.track[source]] - needed) + 1))
         wave = excerpt(tracks, source, plan.track[source], start, needed)
-        wave = augment.resample(wave, plan.ratio[source], SAMPLES)
-        wave = augment.shelve(wave, RATE, plan.shelves[source])
+        wave = resample.apply(wave, ratios[source], RATE, SAMPLES)
+        wave = shelving_filter.apply(wave, shelves[source], RATE, SAMPLES)
         wave = wave[:: -1 if plan.swap[source] else 1] * np.float32(plan.gain[source])
         np.testing.assert_array_equal(rendered[source], wave)
+
+
+def test_effects_of_a_list_are_applied_in_their_order(tracks):
+    listed = (("shelving_filter", {"probability": 1.0}), ("resample", {"probability": 1.0}))
+    recipe = Recipe(effects=listed, gain=(1.0, 1.0), swap=0.0)
+    example = Loader(tracks, recipe, 5, 1, SAMPLES).examples([3]).stems[0]
+    plan = draw(recipe, 5, 3, [3] * 3)
+    (_, shelves), (_, ratios) = plan.effects
+    for source in range(3):
+        needed = resample.input_samples(SAMPLES, ratios[source])
+        start = int(plan.start[source] * (max(0, LENGTHS[plan.track[source]] - needed) + 1))
+        wave = excerpt(tracks, source, plan.track[source], start, needed)
+        wave = shelving_filter.apply(wave, shelves[source], RATE, needed)
+        wave = resample.apply(wave, ratios[source], RATE, SAMPLES)
+        np.testing.assert_array_equal(example[source], wave.T)
 
 
 def test_files_that_are_not_16_bit_come_as_float32(tracks, tmp_path):
@@ -268,7 +286,7 @@ SCRIPT = """
 import sys, time
 import numpy as np
 from pipelines.loader import Loader
-from pipelines.recipe import Recipe
+from pipelines.mixing.recipe import Recipe
 
 class Slow:
     root, sources, aligned, integer, rate, channels = "slow", ("one",) * 4, True, True, 8000, 2
@@ -295,6 +313,7 @@ print("end", flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way, status", [("exits", 3), ("raises", 1), ("forgets", 0)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_script_that_ends_amid_batches_ends_promptly(engine, way, status):

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import stem_files
 
-from pipelines.musdb_stems import STREAMS, decoded_bytes, read_stems, write_stems
+from pipelines.tracks.musdb_stems import STREAMS, decoded_bytes, read_stems, write_stems
 from xumx_jax.errors import UserError
 
 
@@ -67,6 +67,6 @@ def test_what_cannot_be_decoded_whole_is_named(song, tmp_path, fault):
 
 
 def test_a_stream_that_ends_early_is_named(song, monkeypatch):
-    monkeypatch.setattr("pipelines.musdb_stems.ALLOWANCE_SECONDS", -1.0)
+    monkeypatch.setattr("pipelines.tracks.musdb_stems.ALLOWANCE_SECONDS", -1.0)
     with pytest.raises(UserError, match=r"song.stem.mp4: mixture ends after \d+ of \d+ samples"):
         read_stems(song)

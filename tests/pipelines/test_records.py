@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipelines.datasets import open_data
-from pipelines.datasets.records import open_records
+from pipelines.datasets import open_data, open_tracks
 from pipelines.loader import Loader
-from pipelines.pieces import pieces
-from pipelines.recipe import Recipe
+from pipelines.mixing.recipe import Recipe
+from pipelines.validation import pieces
 from xumx_jax.errors import UserError
+
+
+def open_records(root, targets, rate, channels):
+    return open_data("records", root, targets, rate, channels, {})
+
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("bass", "drums", "other", "vocals")
 RATE = 44_100
+SPLITS = ("train", "valid", "test")
 LENGTHS = {"train": (2 * RATE, RATE + 100), "valid": (RATE // 2,)}
 
 
@@ -166,6 +171,27 @@ def test_sources_of_other_songs_have_mixtures_for_the_statistics(tmp_path):
     assert records.track_lengths == folders.track_lengths == [500, 700]
     for track in range(2):
         assert_same(records, folders, "mixture_into", (track,), 0, 500, np.float32)
+
+
+def test_what_is_tested_on_and_validates_is_written_once(tmp_path):
+    """Without valid/ the tracks in test/ validate; evaluation finds them as its test split."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        (tmp_path / "in" / split / "talk").mkdir(parents=True)
+        for name in ("speech", "noise"):
+            wave = rng.integers(-9999, 9999, (500, 2), np.int16)
+            soundfile.write(tmp_path / "in" / split / "talk" / f"{name}.wav", wave, 400)
+    config = '{"name": "x", "dataset": "folder", "targets": ["speech"], "rate": 400}'
+    done = build(tmp_path / "in", tmp_path / "out", config)
+    assert done.returncode == 0, done.stderr
+    splits = {path.name.split("-")[1].split(".")[0] for path in tmp_path.rglob("*array_record*")}
+    assert splits == {"train", "valid"}
+    opened = open_tracks("records", SPLITS, tmp_path / "out", ("speech",), 400, 2, {})
+    folder = open_tracks("folder", SPLITS, tmp_path / "in", ("speech",), 400, 2, {})
+    for records, wanted in zip(opened, folder, strict=True):
+        assert records.names == wanted.names
+        assert_same(records, wanted, "read_into", (1, 0), 0, 500, np.int16)
+    assert opened[1].fingerprint() == opened[2].fingerprint() != opened[0].fingerprint()
 
 
 def test_wrong_roots_are_named(roots, tmp_path):

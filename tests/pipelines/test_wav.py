@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import soundfile
 
-from pipelines import wav
+from pipelines.tracks import wav
 
 RATE = 8000
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_files import folder
 
 import xumx_jax
 from xumx_jax import audio
@@ -11,14 +12,13 @@ from xumx_jax.separation.separator import Separator
 from xumx_jax.separation.umx import offline
 from xumx_jax.weights.load import load_module
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 CLIP = Path(xumx_jax.__file__).parent / "assets" / "demo.flac"
 SECONDS = 75
 
 
 def music(rate, seconds):
     """Stereo of so many seconds: real tracks where there are any, and the bundled clip."""
-    files = [CLIP, *sorted(SHARED.glob("*.mp3"))]
+    files = [CLIP, *sorted(folder().glob("*.mp3"))]
     clips = [audio.resample(*audio.decode(file), rate) for file in files]
     clips = [np.broadcast_to(clip[:2], (2, clip.shape[1])) for clip in clips]
     clips += [0.7 * clip[::-1, ::-1] for clip in clips]  # backwards, and the channels exchanged
@@ -27,6 +27,7 @@ def music(rate, seconds):
     return np.concatenate([once] * times, axis=1)[:, : int(seconds * rate)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("niter", [0, 1])
 def test_borders_are_30_db_below_every_stem(niter):
     module, variables, _ = load_module("demo")

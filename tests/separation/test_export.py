@@ -65,6 +65,7 @@ def close(stems, wanted):
     return np.abs(stems - wanted).max() <= 1e-6 * np.abs(wanted).max()
 
 
+@pytest.mark.slow
 def test_exported_equals_the_separator_in_a_fresh_process(model, tmp_path):
     about = xumx_jax.export(model, tmp_path / "out", seconds=0.25)
     mix = noise(3)

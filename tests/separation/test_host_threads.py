@@ -7,7 +7,7 @@ from xumx_jax.separation import host_threads
 
 
 def test_a_jaxlib_whose_ffts_may_lock_the_process(monkeypatch):
-    monkeypatch.setattr(host_threads, "version", lambda name: "0.11.2")
+    monkeypatch.setattr(runtime, "version", lambda name: "0.11.2")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(3))
     monkeypatch.setenv("XLA_FLAGS", "--xla_some=1")
     assert runtime.fft_may_deadlock() and host_threads.host_threads("cpu") == 1
@@ -19,7 +19,7 @@ def test_a_jaxlib_whose_ffts_may_lock_the_process(monkeypatch):
 
 
 def test_another_jaxlib_is_left_alone(monkeypatch):
-    monkeypatch.setattr(host_threads, "version", lambda name: "0.10.2")
+    monkeypatch.setattr(runtime, "version", lambda name: "0.10.2")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(9))
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     runtime.prevent_fft_deadlock()

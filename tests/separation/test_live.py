@@ -189,7 +189,8 @@ def test_a_separator_goes_live_with_its_options(name, options):
 def test_a_separator_that_cannot_go_live():
     with pytest.raises(UserError, match="niter is 1"):
         Separator(*MODEL).live(RATE)
-    for options in ({"shifts": 2}, {"chunk_seconds": 1.0}, {"overlap": 0}, {"batch": 1}):
+    butted = {"chunk_seconds": 1.0, "overlap": 0}
+    for options in ({"shifts": 2}, {"chunk_seconds": 1.0}, butted, {"batch": 1}):
         with pytest.raises(UserError, match="wanted none of shifts, chunk_seconds"):
             Separator(*MODEL, niter=0, **options).live(RATE)
 

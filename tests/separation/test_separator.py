@@ -8,17 +8,17 @@ from tiny_models import MODEL, RATE, noise, stack, tiny
 
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.postfilters.wiener import wiener
-from xumx_jax.separation.chunked import compile_chunks, separate_chunk
+from xumx_jax.separation.chunk_runner import compile_chunks, separate_chunk
 from xumx_jax.separation.overlap_add import triangle
 from xumx_jax.separation.separator import Separator
 from xumx_jax.separation.umx import kernels, offline
 
 POST = ("niter", "softmask", "alpha", "residual")
-compiled = jax.jit(separate_chunk, static_argnums=0, static_argnames=POST)
+compiled = jax.jit(separate_chunk, static_argnums=0, static_argnames=(*POST, "post_filter"))
 
 
 def at_once(model, mix, **post):
-    return np.asarray(compiled(*model, mix, **post))
+    return np.asarray(compiled(*model, mix, post_filter="norbert", **post))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_lengths_and_separators_share_compiled_code():
             separator = Separator(*model, niter=0, **options)
             separator(noise(time), RATE)
             run = compile_chunks(
-                model[0], tuple(jax.local_devices()), tuple(separator.post.items())
+                model[0], tuple(jax.local_devices()), tuple(separator.wiener_options.items())
             )
             sizes.append((run[0]._cache_size(), offline._invert_masked._cache_size()))
         assert len(set(sizes)) == 1
@@ -248,17 +248,17 @@ def test_a_mixture_of_another_shape():
 def test_chunks_are_spread_over_devices():
     assert jax.local_device_count() > 1  # see conftest.py
     spread, alone = (Separator(*MODEL, niter=0, chunk_seconds=0.1, batch=4) for _ in range(2))
-    alone.engine.devices = alone.engine.devices[:1]
+    alone.engine.runner.use(alone.engine.runner.devices[:1])
     mix = noise(5000)
     np.testing.assert_allclose(stack(spread(mix, RATE)), stack(alone(mix, RATE)), atol=1e-5)
 
 
 def test_each_model_has_the_filter_of_its_original():
     for name, epsilon in (("umx", 1e-10), ("xumx", None)):
-        post = Separator(*tiny(name)).post
+        post = Separator(*tiny(name)).wiener_options
         assert post.get("epsilon") == epsilon
-    other = Separator(*tiny("umx"), filter="norbert", wiener_frames=7)
-    assert "epsilon" not in other.post and other.post["window_frames"] == 7
+    other = Separator(*tiny("umx"), post_filter="norbert", wiener_frames=7)
+    assert "epsilon" not in other.wiener_options and other.wiener_options["wiener_frames"] == 7
 
 
 def test_windows_of_the_filter_are_the_same_in_stages_and_in_chunks():
@@ -282,7 +282,7 @@ def test_one_source_alone_cannot_be_filtered():
     [
         ({"logit": 0.5}, "logit is 0.5 without softmask"),
         ({"logit": 1.0, "softmask": True}, "logit is 1.0; wanted a number between 0 and 1"),
-        ({"filter": "spleeter"}, "unknown filter 'spleeter'; known: norbert, openunmix"),
+        ({"post_filter": "spleeter"}, "unknown post filter 'spleeter'; known: norbert, openunmix"),
         ({"wiener_frames": 0}, "wiener-frames is 0; wanted at least 1"),
     ],
 )

@@ -79,7 +79,11 @@ def test_blocks_of_one_stream_have_the_same_channels():
 
 @pytest.mark.parametrize(
     "options",
-    [STAGED, {"residual": True, "wiener_frames": 60}, {"filter": "openunmix", "wiener_frames": 9}],
+    [
+        STAGED,
+        {"residual": True, "wiener_frames": 60},
+        {"post_filter": "openunmix", "wiener_frames": 9},
+    ],
 )
 def test_segments_equal_the_whole_track(options):
     mix = noise(60000)
@@ -130,22 +134,27 @@ def test_where_memory_is_short_batches_are_halved_then_chunks():
     model = tiny(n_fft=32, hop=8)
     mix = noise(90000)
     separator = Separator(*model, niter=0, chunk_seconds=2.5, batch=32)
-    usual = separator.engine._run
-    separator.engine._run = Shortage(usual, lambda cuts, size, rows, level: rows * size, 90000)
+    runner = separator.engine.runner
+    usual = runner.run
+
+    def size(chunks, length, rows, *_):
+        return (rows or len(chunks)) * length
+
+    runner.run = Shortage(usual, size, 90000)
     with pytest.warns(UserWarning, match="little memory: going on with") as told:
         stems = joined(separator.stream(cut(mix, (8000,)), RATE))
     said = [str(warning.message).rpartition("with ")[2] for warning in told]
-    devices = len(separator.engine.devices)  # 4, see conftest.py
+    devices = len(runner.devices)  # 4, see conftest.py
     assert said == ["batches of 16 chunks", "batches of 8 chunks", "batches of 4 chunks"]
-    assert separator.engine._run.refused == len(said)
+    assert runner.run.refused == len(said)
     wanted = stack(Separator(*model, niter=0, chunk_seconds=2.5, batch=devices)(mix, RATE))
     np.testing.assert_allclose(stems, wanted, atol=1e-6)
-    separator.engine._run.most = 60000
+    runner.run.most = 60000
     with pytest.warns(UserWarning, match=r"chunks of 1.25 s"):
         smaller = joined(separator.stream(cut(mix, (8000,)), RATE))
     wanted = stack(Separator(*model, niter=0, chunk_seconds=1.25, batch=devices)(mix, RATE))
     np.testing.assert_allclose(smaller, wanted, atol=1e-6)
-    separator.engine._run = Shortage(usual, lambda cuts, size, rows, level: 1, 0)
+    runner.run = Shortage(usual, lambda *_: 1, 0)
     with pytest.raises(UserError, match=r"too little memory even for chunks of 1.25 s; wanted"):
         separator(mix, RATE)
 
@@ -194,15 +203,15 @@ def test_in_the_end_the_cpu_goes_on(monkeypatch, options):
         return cpu
 
     monkeypatch.setattr(out_of_memory, "fall_back_to_cpu", instead)
-    name = "_render" if options is STAGED else "_run"
-    usual = getattr(engine, name)
+    owner, name = (engine, "_render") if options is STAGED else (engine.runner, "run")
+    usual = getattr(owner, name)
 
     def short_elsewhere(*arguments):
-        if cpu != (engine.devices[0] if options is CHUNKED else engine.device):
+        if cpu != (engine.runner.devices[0] if options is CHUNKED else engine.device):
             raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
         return usual(*arguments)
 
-    setattr(engine, name, short_elsewhere)
+    setattr(owner, name, short_elsewhere)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stems = stack(separator(noise(5000), RATE))
@@ -228,7 +237,10 @@ def test_other_errors_of_the_device_are_passed_on():
         def fail(*arguments):
             raise JaxRuntimeError("INTERNAL: something else")
 
-        separator.engine._run = separator.engine._render = fail
+        if options is CHUNKED:
+            separator.engine.runner.run = fail
+        else:
+            separator.engine._render = fail
         with pytest.raises(JaxRuntimeError, match="something else"):
             separator(noise(3000), RATE)
 

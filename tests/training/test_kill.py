@@ -61,6 +61,7 @@ def ended(process) -> None:
     assert process.returncode == 0, output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_cache")
 def test_twenty_kills_change_nothing(tmp_path):
     root = songs.make(tmp_path / "songs")

@@ -57,6 +57,7 @@ def first_gradient(workdir: Path) -> list[np.ndarray]:
     return [leaf for path, leaf in leaves if "mu" in jax.tree_util.keystr(path)]
 
 
+@pytest.mark.slow
 def test_two_processes_of_two_devices_equal_one_of_one(tmp_path, monkeypatch):
     """The same gradients to 1e-5 of the largest, the same loss curve, and only one log."""
     child, one = start(tmp_path / "two"), step.mesh(jax.devices()[:1])
@@ -76,6 +77,7 @@ def test_two_processes_of_two_devices_equal_one_of_one(tmp_path, monkeypatch):
         np.testing.assert_allclose(found, leaf, rtol=0, atol=1e-5 * largest)
 
 
+@pytest.mark.slow
 def test_sigterm_to_the_launcher_saves_once_and_ends_well(tmp_path):
     child = start(tmp_path / "run", "endless")
     log = tmp_path / "run" / "metrics.jsonl"
@@ -90,6 +92,7 @@ def test_sigterm_to_the_launcher_saves_once_and_ends_well(tmp_path):
     assert store.newest(tmp_path / "run").name == f"{last[0]:08d}"
 
 
+@pytest.mark.slow
 def test_when_one_fails_the_others_are_ended(tmp_path):
     child = start(tmp_path / "run", "failing")
     assert child.wait(timeout=180) == 7

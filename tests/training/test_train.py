@@ -8,12 +8,13 @@ import time
 import pytest
 import songs
 import stem_files
+from shared_files import shared
 
 from xumx_jax.training.monitor.logs import read_metrics
 from xumx_jax.weights import store
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-SAMPLE = songs.ROOT.parent / "shared" / "data" / "musdb18-7-sample"
+SAMPLE = shared("musdb18-7-sample")
 FOUR = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
 
 
@@ -28,6 +29,7 @@ def finish(process, status: int = 0) -> str:
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["xumx", "umx", "demo"])
 def test_every_tiny_config_runs_as_it_is(name, tmp_path):
     """On songs at the model's own rate, with tf.data, and to the end."""
@@ -44,6 +46,7 @@ def test_every_tiny_config_runs_as_it_is(name, tmp_path):
     assert len(steps) == 10 and all(0 <= step.get("waiting", 0) for step in steps)
 
 
+@pytest.mark.slow
 def test_stems_of_musdb_on_four_devices(tmp_path):
     """The real preview track, or one made up: decoded, then a few steps, weights thrown away."""
     root = SAMPLE
@@ -56,6 +59,7 @@ def test_stems_of_musdb_on_four_devices(tmp_path):
     assert len(losses) == 8 and min(losses[4:]) < max(losses[:4])
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path, root):
     """The launcher, the true script and two devices each: the losses of a single device."""
     options = [*songs.SMALL, "--config.log.pictures_every=0"]
@@ -71,6 +75,7 @@ def test_two_processes_train_as_one(tmp_path, root):
     assert len(curves[0]) == 8 and curves[1] == pytest.approx(curves[0], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_within_a_step_and_goes_on(tmp_path, root):
     options = [*songs.SMALL, "--config.train.steps_per_epoch=100000"]
     process = songs.train(tmp_path, root, *options)

@@ -9,7 +9,7 @@ from foreign import openunmix, write_pth
 
 from xumx_jax import cli
 from xumx_jax.errors import UserError
-from xumx_jax.weights import load
+from xumx_jax.weights import converters, load
 from xumx_jax.weights.converters import KINDS, detect
 from xumx_jax.weights.converters import openunmix as converter
 
@@ -39,7 +39,7 @@ def test_a_file_a_target_makes_one_model(tmp_path, ends):
     assert (module.sample_rate, module.n_fft, module.hop) == (22050, 16, 4)
     assert (module.hidden_size, module.layers, module.max_bin, module.channels) == (4, 2, 5, 2)
     for index, target in enumerate(TARGETS):
-        alone = load.load_weights(folder / f"{target}{ends}.pth")
+        alone = load.load_weights(folder / f"{target}{ends}.pth").only
         assert alone.args["sources"] == (target,) and alone.info["kind"] == "openunmix-target"
         same(jax.tree.map(lambda leaf, i=index: leaf[i : i + 1], variables), alone.variables)
 
@@ -50,8 +50,8 @@ def test_the_state_of_a_separator_is_the_same_model(tmp_path):
     for seed, target in enumerate(TARGETS):
         state |= {f"target_models.{target}.{k}": v for k, v in openunmix(seed=seed).items()}
     (tmp_path / "separator.json").write_text('{"nhop": 4}')
-    whole = load.load_weights(write_pth(tmp_path / "all.pth", state))
-    parts = load.load_weights(folder)
+    whole = load.load_weights(write_pth(tmp_path / "all.pth", state)).only
+    parts = load.load_weights(folder).only
     assert whole.args == parts.args
     same(whole.variables, parts.variables)
 
@@ -113,7 +113,7 @@ def test_what_the_first_open_unmix_saved_beside_the_weights(tmp_path):
     beside = {"sample_rate": np.int64(16000), "stft.window": window, "transform.0.window": window}
     (tmp_path / "separator.json").write_text('{"nhop": 4}')
     path = write_pth(tmp_path / "speech_f5e0d9f9.pth", openunmix(channels=1) | beside)
-    args = load.load_weights(path).args
+    args = load.load_weights(path).only.args
     assert args["sources"] == ("speech",) and args["sample_rate"] == 16000
     assert args["channels"] == 1
 
@@ -155,17 +155,34 @@ def test_any_missing_or_wrong_tensor_is_named(tmp_path, change):
         info = {"targets": ("vocals",), "settings": {"sample_rate": 44100, "hop": 4}}
         weights = converter.Weights(tmp_path / "vocals.pth", tensors, info)
         with pytest.raises(UserError) as caught:
-            load.converters.convert(weights)
+            converters.convert(weights)
         said = str(caught.value)
         assert said.startswith(f"{tmp_path}/vocals.pth: as openunmix-target: ") and "\n" not in said
         # the first of two vectors that alone tell a size is believed, and the rest does not fit it
         assert name in said or f"{change} {name}" in ("longer input_mean", "longer output_scale")
 
 
-def test_targets_of_different_sizes_name_the_tensor(tmp_path):
+def test_targets_of_different_sizes_are_models_of_their_own(tmp_path):
+    """Each is all that counts for its source; a single model would need one size."""
     folder = write_folder(tmp_path / "model")
     write_pth(folder / "bass.pth", openunmix(hidden=6))
-    with pytest.raises(UserError, match=r"model: as openunmix: .*target_models\.bass\.fc1\.weight"):
+    found = load.load_weights(folder)
+    assert found.sources == TARGETS
+    np.testing.assert_array_equal(found.weights, np.eye(4))
+    assert [member.args["sources"] for member in found.members] == [(name,) for name in TARGETS]
+    assert [member.args["hidden_size"] for member in found.members] == [4, 4, 6, 4]
+    same(found.members[2].variables, load.load_weights(folder / "bass.pth").only.variables)
+    same(found.members[0].variables, load.load_weights(folder / "vocals.pth").only.variables)
+    with pytest.raises(UserError, match="model: is 4 models; wanted a single one"):
+        load.load_module(folder)
+
+
+def test_a_wrong_tensor_among_targets_of_one_size_is_named(tmp_path):
+    folder = write_folder(tmp_path / "model")
+    tensors = openunmix()
+    tensors["bn2.weight"] = np.ones(7, np.float32)
+    write_pth(folder / "bass.pth", tensors)
+    with pytest.raises(UserError, match=r"model: as openunmix: .*target_models\.bass\.bn2\.weight"):
         load.load_weights(folder)
 
 
@@ -182,5 +199,5 @@ def test_convert_writes_one_file_for_a_folder(tmp_path, capsys):
     target = tmp_path / "umx.safetensors"
     assert cli.main(["convert", str(folder), str(target)]) == 0
     assert "umx (vocals, drums, bass, other)" in capsys.readouterr().out
-    assert load.load_weights(target).args == load.load_weights(folder).args
-    same(load.load_weights(target).variables, load.load_weights(folder).variables)
+    assert load.load_weights(target).only.args == load.load_weights(folder).only.args
+    same(load.load_weights(target).only.variables, load.load_weights(folder).only.variables)

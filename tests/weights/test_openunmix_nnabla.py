@@ -117,11 +117,11 @@ def test_a_folder_a_zip_and_single_files_are_the_same_weights(tmp_path):
         for name in reversed(TARGETS):
             archive.write(folder / f"{name}.h5", f"some/umx/{name}.h5")
         archive.writestr("some/readme.txt", "hello")
-    whole, zipped = (load.load_weights(tmp_path / name) for name in ("umx", "umx.zip"))
+    whole, zipped = (load.load_weights(tmp_path / name).only for name in ("umx", "umx.zip"))
     assert whole.args == zipped.args and zipped.info["kind"] == "openunmix-nnabla"
     jax.tree.map(np.testing.assert_array_equal, whole.variables, zipped.variables)
     assert [whole.args[name] for name in ("sample_rate", "n_fft", "hop")] == [44100, 4096, 1024]
-    alone = load.load_weights(folder / "bass.h5")
+    alone = load.load_weights(folder / "bass.h5").only
     assert alone.args["sources"] == ("bass",)
     assert alone.info["kind"] == "openunmix-nnabla-target"
     third = jax.tree.map(lambda leaf: leaf[2:3], whole.variables)
@@ -133,9 +133,9 @@ def test_its_filter_is_norberts_however_it_is_stored(tmp_path):
     load.convert(folder, tmp_path / "umx.safetensors")
     module, variables, _ = load.load_module(tmp_path / "umx.safetensors")
     usual = {"epsilon", "difference"}  # of Open-Unmix in PyTorch
-    assert not usual & set(Separator(module, variables).post)
+    assert not usual & set(Separator(module, variables).wiener_options)
     plain = module.clone(filter=None)
-    assert usual <= set(Separator(plain, variables).post)
+    assert usual <= set(Separator(plain, variables).wiener_options)
 
 
 def test_other_files_are_refused_by_name(tmp_path):
@@ -174,7 +174,7 @@ def test_kinds_are_told_apart():
 
 
 @pytest.mark.parametrize("name", ["umx-nnabla", "umxhq-nnabla"])
-def test_the_zoo_takes_it_from_one_archive(tmp_path, name, capsys):
+def test_the_zoo_takes_it_from_one_archive(tmp_path, name, caplog):
     folder = write_folder(tmp_path / "served")
     archive = tmp_path / "served.zip"
     with zipfile.ZipFile(archive, "w") as file:
@@ -191,13 +191,13 @@ def test_the_zoo_takes_it_from_one_archive(tmp_path, name, capsys):
         return Response(archive.read_bytes())
 
     path = zoo.fetch(name, tmp_path / "cache", opener)
-    assert asked == [zoo.PUBLISHED[name].files[""].url]
+    assert asked == [zoo.PUBLISHED[name].members[0].files[""].url]
     module, _, info = load.load_module(path)
     assert module.sources == TARGETS and module.filter == "norbert"
     assert "ai-research-code" in info["score"] and "Apache-2.0" in info["licence"]
     kept = f"{name.removesuffix('-nnabla')}.zip"
     assert (tmp_path / "cache" / f"{kept}.sha256").is_file()
-    assert f"nobody has published a digest of {kept}" in capsys.readouterr().err
+    assert f"nobody has published a digest of {kept}" in caplog.text
 
 
 def test_an_archive_of_nothing_but_h5_is_meant(tmp_path):

@@ -76,6 +76,38 @@ def test_an_existing_checkpoint_is_replaced_and_nothing_else_left(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["c"]
 
 
+def test_everything_has_reached_the_disk_before_the_rename(folder, monkeypatch):
+    """Else a machine that loses power keeps the new name and loses what it stands for."""
+    flushed, missing, renamed = set(), [], []
+    fsync = os.fsync
+
+    def identity(status):
+        return status.st_dev, status.st_ino
+
+    def record_flush(number):
+        fsync(number)
+        flushed.add(identity(os.fstat(number)))
+
+    def record_rename(rename):
+        def recorded(old, new, **options):
+            if Path(new) == folder.resolve():
+                content = [Path(old), *Path(old).rglob("*")]
+                missing.extend(path for path in content if identity(path.stat()) not in flushed)
+                renamed.append(len(content))
+                flushed.clear()
+            return rename(old, new, **options)
+
+        return recorded
+
+    monkeypatch.setattr(os, "fsync", record_flush)
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, record_rename(getattr(os, name)))
+    store.write(folder, {"model": VARIABLES, "more": {"x": np.ones(1)}}, {"epoch": 4})
+    assert missing == []
+    assert len(renamed) == 1 and renamed[0] > 6  # the folder, two items, their files, a manifest
+    assert identity(folder.parent.stat()) in flushed  # and then the rename itself
+
+
 def test_a_failed_write_leaves_what_was_there(folder):
     with pytest.raises(TypeError):
         store.write(folder, {"model": {"x": np.ones(1)}}, {"epoch": object()})

@@ -7,9 +7,11 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.error import URLError
 
+import jax
+import numpy as np
 import pytest
 from foreign import SIZES, asteroid, nnabla, openunmix, write_h5, write_pth
-from golden_files import HERE
+from golden_files import HERE, golden
 
 from xumx_jax import cli, runtime
 from xumx_jax.errors import UserError
@@ -52,9 +54,11 @@ def server(tmp_path, monkeypatch):
         """Serve under a name of the zoo: files by target, `digest` of each by its file's name."""
         base = f"http://127.0.0.1:{served.server_port}/some/"
         kept = {target: File(base + path, digest) for target, (path, digest) in files.items()}
-        offered = replace(zoo.PUBLISHED[name], files=kept)
+        (member,) = zoo.PUBLISHED[name].members
+        member = replace(member, files=kept)
         if len(kept) > 1:
-            offered = replace(offered, settings=SETTINGS)
+            member = replace(member, settings=SETTINGS)
+        offered = replace(zoo.PUBLISHED[name], members=(member,))
         monkeypatch.setitem(zoo.PUBLISHED, name, offered)
 
     digests = {name: hashlib.sha256(body).hexdigest() for name, body in bodies.items()}
@@ -116,12 +120,12 @@ def test_one_of_several_files_is_not_fetched_again(server, tmp_path):
     assert server.requests == 3
 
 
-def test_a_digest_that_nobody_published_is_kept_and_said(server, tmp_path, capsys):
+def test_a_digest_that_nobody_published_is_kept_and_said(server, tmp_path, caplog):
     path = zoo.fetch("xumx-asteroid")
     digest = hashlib.sha256(server.bodies["pretrained_xumx.pth"]).hexdigest()
     kept = tmp_path / "cache" / "pretrained_xumx.pth.sha256"
     assert kept.read_text() == f"{digest}  pretrained_xumx.pth\n"
-    said = capsys.readouterr().err
+    said = caplog.text
     assert f"nobody has published a digest of pretrained_xumx.pth: its SHA-256, {digest}" in said
     # from now on another file under that address is refused
     path.unlink()
@@ -132,6 +136,36 @@ def test_a_digest_that_nobody_published_is_kept_and_said(server, tmp_path, capsy
     kept.write_text("")
     with pytest.raises(UserError, match="holds no SHA-256"):
         zoo.fetch("xumx-asteroid")
+
+
+def test_a_row_of_several_models_is_a_bag(server, tmp_path, monkeypatch, capsys):
+    """Any kinds of weights, each with a number or with numbers by source."""
+    (one,), (other,) = (zoo.PUBLISHED[name].members for name in ("x-umx", "xumx-asteroid"))
+    members = (replace(one, weight={"vocals": 1, "bass": 3}), replace(other, weight=1))
+    row = published.Published("both", members, "theirs")
+    monkeypatch.setitem(zoo.PUBLISHED, "both", row)
+    path = zoo.find("both")
+    assert path == tmp_path / "cache" / "both.bag"
+    assert shown(tmp_path / "cache") == ["both", "both.bag"]
+    assert shown(path) == ["0.safetensors", "1.safetensors", "bag.json"]
+    found = load.load_bag("both")
+    assert set(found.sources) == set(row.sources) == {"bass", "drums", "other", "vocals"}
+    counts = {"bass": [0.75, 0.25], "vocals": [0.5, 0.5]}
+    wanted = np.transpose([counts.get(name, [0, 1]) for name in found.sources]).tolist()
+    assert found.weights.tolist() == wanted and len(found.members) == 2
+    assert {member.info["licence"] for member in found.members} == {"theirs"}
+    assert [member.info["kind"] for member in found.members] == ["xumx-nnabla", "xumx-asteroid"]
+    alone = load.load_bag("x-umx").only
+    jax.tree.map(np.testing.assert_array_equal, found.members[0].variables, alone.variables)
+    assert cli.main(["models"]) == 0 and "both" in capsys.readouterr().out
+    # as a folder it is a bag, too, and can be written elsewhere
+    load.convert(str(path), tmp_path / "copy")
+    assert load.load_weights(tmp_path / "copy").weights.tolist() == wanted
+    with pytest.raises(UserError, match="2 models become a folder"):
+        load.convert(str(path), tmp_path / "copy.safetensors")
+    (path / "bag.json").write_text('{"format": 1, "members": [{"file": "0.safetensors"}]}')
+    with pytest.raises(UserError, match="bag.json: does not describe models with weights"):
+        load.load_weights(path)
 
 
 def test_a_kept_download_is_converted_without_the_network(server):
@@ -171,7 +205,9 @@ def test_failed_downloads_leave_nothing_under_a_final_name(server, tmp_path, fau
 
 
 def test_other_sources_than_said_are_refused(server, monkeypatch):
-    offered = replace(zoo.PUBLISHED["x-umx"], sources=("speech", "noise"))
+    (member,) = zoo.PUBLISHED["x-umx"].members
+    member = replace(member, sources=("speech", "noise"))
+    offered = replace(zoo.PUBLISHED["x-umx"], members=(member,))
     monkeypatch.setitem(zoo.PUBLISHED, "x-umx", offered)
     with pytest.raises(UserError, match="x-umx: its files hold bass, drums, other, vocals, not"):
         zoo.fetch("x-umx")
@@ -195,12 +231,14 @@ def test_models_are_listed_and_downloaded(server, tmp_path, capsys):
 
 def test_rows_are_complete():
     for name, model in published.PUBLISHED.items():
-        assert model.kind in converters.KINDS and model.licence and model.what, name
+        assert model.licence and model.what, name
         assert set(model.scores) in (set(), set(model.sources)), name
-        if len(model.files) > 1:
-            assert tuple(model.files) == model.sources and model.settings, name
-        for file in model.files.values():
-            assert file.url.startswith("https://")
+        for member in model.members:
+            assert member.kind in converters.KINDS, name
+            if len(member.files) > 1:
+                assert tuple(member.files) == member.sources and member.settings, name
+            for file in member.files.values():
+                assert file.url.startswith("https://")
     assert "NC" in published.PUBLISHED["umxl"].licence and zoo.DEFAULT != "umxl"
     means = {name: round(m.mean, 2) for name, m in published.PUBLISHED.items() if m.scores}
     assert means["umx"] == 5.33 and means["umxhq"] == 5.41 and means["umxl"] == 6.32
@@ -219,27 +257,27 @@ def test_the_readme_has_the_same_scores():
         assert found == pytest.approx(wanted + [model.mean] * bool(wanted), abs=0.00501), name
 
 
-def test_addresses_are_those_on_record():
-    record = HERE.parent.parent / "shared" / "golden" / "torch" / "layouts" / "urls.json"
-    if not record.is_file():
-        return
-    wanted = json.loads(record.read_text())
+@golden("torch/layouts/urls.json")
+def test_addresses_are_those_on_record(path):
+    wanted = json.loads(path.read_text())
     for name, files in wanted["openunmix"].items():
-        ours = published.PUBLISHED[name].files
+        ours = published.PUBLISHED[name].members[0].files
         found = {t: {"url": f.url, "sha256_prefix": f.digest[7:]} for t, f in ours.items()}
         assert found == files
     for theirs, name in (("XUMX", "xumx-asteroid"), ("XUMXL", "xumxl-asteroid")):
-        assert published.PUBLISHED[name].files[""].url == wanted["asteroid"][theirs]["url"]
+        assert (
+            published.PUBLISHED[name].members[0].files[""].url == wanted["asteroid"][theirs]["url"]
+        )
 
 
-def test_default_falls_back_to_the_demo_and_says_so_in_one_line(tmp_path, monkeypatch, capsys):
+def test_default_falls_back_to_the_demo_and_says_so_in_one_line(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(zoo, "DEMO_FILE", tmp_path / "demo.safetensors")
 
     def offline(url, timeout):
         raise URLError("no route to host")
 
     assert zoo.find(cache=tmp_path, opener=offline) == zoo.DEMO_FILE
-    lines = capsys.readouterr().err.splitlines()
+    lines = caplog.text.splitlines()
     assert len(lines) == 1
     assert "published weights unavailable" in lines[0] and "no route to host" in lines[0]
     assert "using the bundled demo model" in lines[0]

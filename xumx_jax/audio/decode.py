@@ -1,6 +1,8 @@
 """Audio files of any format, block by block or whole; one that is cut or damaged is an error."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax.audio import ffmpeg, headers
+from xumx_jax.audio.tags import NO_TAGS, Tags, tags_of
 from xumx_jax.errors import UserError
 
 # libsndfile reads these exactly; everything else, compressed WAV included, goes to FFmpeg (PyAV).
@@ -18,22 +21,32 @@ _BLOCK = 1 << 18
 _AT_ONCE = 1 << 26  # samples to make room for on the word of a header
 
 
-def check_file(path) -> bytes:
-    """Raise UserError unless `path` is a file with something in it; returns its first 4 bytes."""
+def check_file(path) -> None:
+    """Raise UserError unless `path` is a file with something in it; it is not opened."""
     try:
-        with open(path, "rb") as file:
-            magic = file.read(4)
+        found = os.stat(path)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; wanted an audio file") from None
-    if not magic:
-        raise UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
-    return magic
+        raise _unreadable(path, error) from None
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
+        raise _empty(path)
+
+
+def _unreadable(path, error) -> UserError:
+    return UserError(f"{path}: cannot be read: {error.strerror}; wanted an audio file")
+
+
+def _empty(path) -> UserError:
+    return UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
 
 
 def decode(path, start=0.0, duration=None, allow_truncated=False) -> tuple[np.ndarray, int]:
     """Read an audio file of any format -> (wave [channel, time], rate); see `open_blocks`."""
     with open_blocks(path, start, duration, allow_truncated) as blocks:
-        wave = np.empty((blocks.channels, min(blocks.frames or 0, _AT_ONCE)), np.float32)
+        wave = np.empty((blocks.channels, min(blocks.length or 0, _AT_ONCE)), np.float32)
         end = 0
         for block in blocks:
             at, end = end, end + block.shape[1]
@@ -46,52 +59,72 @@ def decode(path, start=0.0, duration=None, allow_truncated=False) -> tuple[np.nd
 
 
 @dataclass
-class Blocks:
-    """An open file: iterate over it for float32 [channel, time], of any length but 0.
+class AudioStream:
+    """Decoded audio: iterate over it, once, for float32 [channel, time] of any length but 0.
 
-    `frames` is the number of samples to come as far as the file states it, else None; in lossy
-    formats it may be a little off.
+    rate      in hertz
+    channels  of every block
+    length    samples to come, None where nobody knows; of lossy formats it may be a little off
+    blocks    the iterator
+    tags      of the track, which its stems are to carry
+    estimate  samples that may come where `length` is None, for a bar; 0 where nobody can tell
     """
 
     rate: int
     channels: int
-    frames: int | None
+    length: int | None
     blocks: Iterator[np.ndarray]
+    tags: Tags = NO_TAGS
+    estimate: int = 0
 
     def __iter__(self):
-        return self.blocks
+        return iter(self.blocks)
 
 
 @contextmanager
-def open_blocks(path, start=0.0, duration=None, allow_truncated=False):
-    """Open an audio file of any format as `Blocks`, in a `with`.
+def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=False):
+    """Open an audio file of any format as an `AudioStream`, in a `with`.
 
     Of several streams (stems in one .mp4) the first is taken. Reads from `start` seconds on, for
-    `duration` seconds or to the end if that comes sooner. Raises UserError, here or while blocks
-    are read, for a file that is missing, no audio, over before `start`, or that ends before the
-    length that its own header states, unless `allow_truncated` makes that a warning.
+    `duration` seconds or to the end if that comes sooner; with `tags` they are read too. The file
+    is opened once, and both libraries read from that. Raises UserError, here or while blocks are
+    read, for a file that is missing, no audio, over before `start`, or that ends before the length
+    that its own header states, unless `allow_truncated` makes that a warning.
     """
     check_range(start, duration)
     path = Path(path)
-    magic = check_file(path)
     with ExitStack() as stack:
-        opened, pages = None, headers.ogg_pages(path)
+        try:
+            # without a buffer, whose idea of the position libsndfile would not share
+            file = stack.enter_context(open(path, "rb", buffering=0))
+            if not file.seekable():
+                raise UserError(f"{path}: is a pipe; wanted a file (for `xumx separate`, or -)")
+            magic = file.read(4)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        if not magic:
+            raise _empty(path)
+        kept = tags_of(file) if tags else NO_TAGS
+        opened, pages = None, headers.ogg_pages(file)
         # FFmpeg loses the beginning of a Vorbis stream that fits into one page, and libsndfile
         # everything after the first of several streams.
         ours = magic in _SOUNDFILE_MAGIC or (pages.vorbis and pages.streams == 1 and not pages.cut)
         # Of FLAC that is cut short, FFmpeg gives more.
         if ours and not (allow_truncated and magic == b"fLaC"):
-            opened = _open_soundfile(path, stack, allow_truncated)
+            opened = _open_soundfile(path, file, stack, allow_truncated)
         if opened is None:
-            opened = ffmpeg.open_file(path, stack, allow_truncated)
-        rate, channels, length, read = opened
+            opened = ffmpeg.open_file(path, file, stack, allow_truncated)
+        rate, channels, whole, read, seconds = opened
         first = round(start * rate)
         stop = None if duration is None else first + max(1, round(duration * rate))
-        if length is None:
-            frames = None
+        length, estimate = None, 0
+        if whole is not None:
+            length = max(0, (whole if stop is None else min(whole, stop)) - first)
         else:
-            frames = max(0, (length if stop is None else min(length, stop)) - first)
-        yield Blocks(rate, channels, frames, _from(path, rate, first, read(first, stop)))
+            seconds = max(0.0, seconds - start)
+            estimate = round(rate * min(seconds, duration or seconds))
+        blocks = _from(path, rate, first, read(first, stop))
+        yield AudioStream(rate, channels, length, blocks, kept, estimate)
 
 
 def check_range(start, duration):
@@ -113,23 +146,23 @@ def _from(path, rate, first, blocks):
         raise UserError(f"{path}: is over before {first / rate:g} s; wanted an earlier start")
 
 
-def _open_soundfile(path, stack, allow_truncated):
-    """Open with libsndfile -> (rate, channels, samples, reader), or None if it cannot.
-
-    `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end.
-    """
+def _open_soundfile(path, file, stack, allow_truncated):
+    """Open with libsndfile -> what `ffmpeg.open_file` returns, or None if it cannot."""
     import soundfile
 
+    stated = headers.riff_frames(file)
+    # libsndfile reads on from where the file stands, so nothing else may move it from now on
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:
-        file = stack.enter_context(soundfile.SoundFile(os.fsencode(path)))
+        sound = stack.enter_context(soundfile.SoundFile(file.fileno(), closefd=False))
     except soundfile.LibsndfileError:
         return None
-    frames = file.frames
+    frames = sound.frames
     if frames >= 2**62:  # FLAC written to a pipe: the header states no length
         return None
+    stated = max(frames, stated)
 
     def read(first, stop):
-        stated = max(frames, headers.riff_frames(path))
         end = stated if stop is None else min(stop, stated)
         if frames < end:
             ffmpeg.tell_cut(path, frames, stated, allow_truncated)
@@ -137,9 +170,9 @@ def _open_soundfile(path, stack, allow_truncated):
         at = min(first, end)
         try:
             if at:
-                file.seek(at)
+                sound.seek(at)
             while at < end:
-                block = file.read(min(_BLOCK, end - at), dtype="float32", always_2d=True)
+                block = sound.read(min(_BLOCK, end - at), dtype="float32", always_2d=True)
                 if not len(block):
                     break
                 at += len(block)
@@ -149,4 +182,4 @@ def _open_soundfile(path, stack, allow_truncated):
         if at < end:
             ffmpeg.tell_cut(path, at, stated, allow_truncated)
 
-    return file.samplerate, file.channels, frames, read
+    return sound.samplerate, sound.channels, frames, read, 0.0

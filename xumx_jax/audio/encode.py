@@ -2,18 +2,17 @@
 
 import os
 import tempfile
-import warnings
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from secrets import token_hex
 
 import numpy as np
 
+from xumx_jax import files
 from xumx_jax.audio.formats import BITS, check_format, is_float
 from xumx_jax.audio.riff import WavFile
 from xumx_jax.audio.tags import NO_TAGS
 from xumx_jax.audio.writers import ERRORS, open_writer
-from xumx_jax.errors import UserError
+from xumx_jax.errors import UserError, warn
 
 _BLOCK = 1 << 18
 
@@ -63,10 +62,16 @@ class StemWriter:
 
     Files stand under temporary names until the block ends; then they are renamed, or removed if it
     ended in an error, so nothing half-written ever has a final name; of two processes that write
-    the same stems, all are of the one that ended last. Float files keep every value. For other
-    formats, without a gain, samples are spooled until their peak is known: where any stem exceeds
-    full scale, one gain brings all of them below, so that they still add up, and a warning tells
-    it. Raises UserError naming the file that cannot be written. Afterwards `gain` and `peak`
+    the same stems, all are of the one that ended last. Float files keep every value. In other
+    formats one gain brings all stems below full scale where any exceeds it, so that they still add
+    up, and a warning tells it.
+
+    Stems are encoded as they come, as if none would. Since the last sample may bring a gain for the
+    first, their floats are spooled beside that, without a name, until the end is known: most tracks
+    drop the spool then. The first peak above full scale drops what was encoded, and the whole is
+    encoded from the spool at the end. Nothing shorter would do: samples that were rounded at one
+    gain are not those that are rounded at another. With a `gain`, and for float files, there is no
+    spool. Raises UserError naming the file that cannot be written. Afterwards `gain` and `peak`
     (before it) are known.
     """
 
@@ -92,6 +97,7 @@ class StemWriter:
         self._settings = dict(format=format, bits=bits, bitrate=bitrate, length=length)
         self._tags, self._check = tags, check
         self._parts, self._writers, self._spools, self._made = {}, {}, {}, []
+        self._spooled = self._encoded = 0  # samples
         self._stack = ExitStack()
 
     def __enter__(self):
@@ -101,13 +107,19 @@ class StemWriter:
         """Append {name: [channel, time]}, one of every stem and all of one length."""
         if not self._parts:
             self._open()
-        for name, block in blocks.items():
-            self.peak = max(self.peak, _peak(block))
-            if self.gain is None:
-                with _named(self.paths[name]):
-                    _spool(self._spools[name], block)
-            else:
+        self.peak = max(self.peak, *map(_peak, blocks.values()))
+        if self.gain is not None:
+            for name, block in blocks.items():
                 self._encode(name, block)
+            return
+        for name, block in blocks.items():
+            with _named(self.paths[name]):
+                _spool(self._spools[name], block)
+        self._spooled += block.shape[1]
+        if self.peak > 1:
+            self._drop()
+        while self._writers and self._spooled - self._encoded >= _BLOCK:
+            self._encode_spooled()
 
     def __exit__(self, kind, error, trace):
         try:
@@ -119,8 +131,7 @@ class StemWriter:
         finally:
             self._stack.close()
             for part in self._parts.values():
-                with suppress(OSError):
-                    part.unlink()
+                files.remove_quietly(part)
             for folder in reversed(self._made):  # those with a stem in them stay
                 with suppress(OSError):
                     folder.rmdir()
@@ -129,14 +140,12 @@ class StemWriter:
         for name, path in self.paths.items():
             with _named(path):
                 self._make_folder(path.parent)
-                # not only the process: those of two containers may have one number
-                self._parts[name] = path.with_name(f".xumx-{os.getpid()}-{token_hex(4)}.part")
+                self._parts[name] = files.partial_name(path)
                 if self.gain is None:
                     # in the stem's own folder, where there must be room anyway; it has no name
                     file = tempfile.TemporaryFile(dir=path.parent)
                     self._spools[name] = self._stack.enter_context(file)
-                else:
-                    self._start(name)
+                self._start(name)
 
     def _make_folder(self, folder):
         missing = [part for part in (folder, *folder.parents) if not part.exists()]
@@ -153,17 +162,38 @@ class StemWriter:
 
     def _encode(self, name, block):
         with _named(self.paths[name]):
-            self._writers[name].write(block * np.float32(self.gain) if self.gain != 1 else block)
+            scaled = block if self.gain in (None, 1) else block * np.float32(self.gain)
+            self._writers[name].write(scaled)
+
+    def _drop(self):
+        """Give up what was encoded, because it needs a gain."""
+        for writer in self._writers.values():
+            _close_quietly(writer)
+        for part in self._parts.values():
+            files.remove_quietly(part)
+        self._writers.clear()
+
+    def _encode_spooled(self):
+        """Encode the next _BLOCK samples of all stems, or what is left of them."""
+        for name, spool in self._spools.items():
+            with _named(self.paths[name]):
+                block = _unspool(spool, self.channels, self._encoded)
+            self._encode(name, block)
+        self._encoded += block.shape[1]
 
     def _finish(self):
-        if self.gain is None:
+        if self.gain is None and self._writers:
+            while self._encoded < self._spooled:
+                self._encode_spooled()
+            self.gain = 1.0
+        elif self.gain is None:
             self.gain = gain_for(self.peak)
             for name, spool in self._spools.items():
                 with _named(self.paths[name]):
                     self._start(name)
-                for block in _unspool(spool, self.channels):
+                for at in range(0, self._spooled, _BLOCK):
                     self._check()
-                    self._encode(name, block)
+                    self._encode(name, _unspool(spool, self.channels, at))
                 spool.close()
         for name, writer in self._writers.items():
             with _named(self.paths[name]):
@@ -176,7 +206,7 @@ class StemWriter:
                 raise UserError(f"{path}: cannot be written: Is a directory")
         with ExitStack() as stack:
             for folder in sorted({path.parent for path in self.paths.values()}):
-                stack.enter_context(_only_renamer(folder))
+                stack.enter_context(files.locked(folder))
             for name, path in self.paths.items():
                 with _named(path):
                     os.replace(self._parts[name], path)
@@ -217,39 +247,21 @@ class StdoutWriter:
     def _copy(self):
         settings = (self.rate, self.channels, self.bits, self._samples, self.tags)
         writer = WavFile(self.file, *settings)
-        for block in _unspool(self._spool, self.channels):
-            writer.write(block * np.float32(self.gain))
+        for at in range(0, self._samples, _BLOCK):
+            writer.write(_unspool(self._spool, self.channels, at) * np.float32(self.gain))
         writer.finish()
-
-
-@contextmanager
-def _only_renamer(folder):
-    """Hold the lock of a folder, where the system has any."""
-    number = None
-    try:
-        import fcntl
-
-        number = os.open(folder, os.O_RDONLY)
-        fcntl.flock(number, fcntl.LOCK_EX)
-    except (ImportError, OSError):  # Windows; some network drives
-        pass
-    try:
-        yield
-    finally:
-        if number is not None:
-            os.close(number)
 
 
 def _spool(file, block):
     """Append [channel, time] to a file of floats."""
+    file.seek(0, os.SEEK_END)
     np.ascontiguousarray(block.T, np.float32).tofile(file)
 
 
-def _unspool(file, channels):
-    """Yield [channel, time] of such a file, from its beginning."""
-    file.seek(0)
-    while (flat := np.fromfile(file, np.float32, _BLOCK * channels)).size:
-        yield flat.reshape(-1, channels).T
+def _unspool(file, channels, at):
+    """_BLOCK samples [channel, time] of such a file from `at` on, fewer where it ends before."""
+    file.seek(4 * channels * at)
+    return np.fromfile(file, np.float32, _BLOCK * channels).reshape(-1, channels).T
 
 
 class _named:
@@ -274,10 +286,9 @@ def _close_quietly(writer):
 
 def _warn_of(gain):
     if gain < 1:
-        warnings.warn(
+        warn(
             f"samples reach {1 / gain:.3f} of full scale: all stems were made "
-            f"{-20 * np.log10(gain):.2f} dB softer (32f in a wav file keeps them)",
-            stacklevel=5,
+            f"{-20 * np.log10(gain):.2f} dB softer (32f in a wav file keeps them)"
         )
 
 

@@ -1,12 +1,11 @@
 """Whatever FFmpeg reads (PyAV brings it along), block by block."""
 
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
 
 from xumx_jax.audio import headers
-from xumx_jax.errors import UserError
+from xumx_jax.errors import UserError, warn
 
 # Containers whose header states the length, so that a file cut short can be told from a whole one.
 _STATES_LENGTH = {"mov", "matroska", "flac", "wav", "w64", "aiff", "caf"}
@@ -14,43 +13,52 @@ _BLOCK = 1 << 16
 _PADDING = 4096  # what an encoder may append to fill its last packets
 
 
-def open_container(path):
-    """Open a file with PyAV; tags that are not UTF-8 must not hide its audio."""
+def open_container(file):
+    """Open a binary file with PyAV; tags that are not UTF-8 must not hide its audio.
+
+    The file's name goes along: of some formats FFmpeg knows no more than the suffix.
+    """
     import av
 
+    file.seek(0)
     # PyAV 19 knows no such argument, and lets them pass
     known = int(av.__version__.split(".")[0]) < 19
-    return av.open(str(path), **({"metadata_errors": "replace"} if known else {}))
+    return av.open(file, **({"metadata_errors": "replace"} if known else {}))
 
 
-def open_file(path, stack, allow_truncated=False):
-    """Open the first audio stream -> (rate, channels, samples if stated, reader).
+def open_file(path, file, stack, allow_truncated=False):
+    """Open the first audio stream -> (rate, channels, samples if stated, reader, seconds).
 
-    `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end.
+    `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end; `seconds` are
+    what FFmpeg takes the length for.
     """
-
+    cut, counted = headers.ogg_pages(file).cut, headers.mp3_states_length(file)
     with _named(path):
-        container = stack.enter_context(open_container(path))
+        container = stack.enter_context(open_container(file))
         if not container.streams.audio:
             raise UserError(f"{path}: holds no audio stream; wanted an audio file")
         stream = container.streams.audio[0]
         rate, channels = stream.rate, stream.channels
-        stated = _stated_frames(path, container, stream)
+        stated = _stated_frames(container, stream, counted)
 
     def read(first, stop):
         at = 0
-        for block in _joined(_blocks(path, container, stream, allow_truncated)):
+        for block in _joined(_blocks(path, container, stream, cut, counted, allow_truncated)):
             begin, at = at, at + block.shape[1]
             if at > first:
                 yield block[:, max(0, first - begin) : None if stop is None else stop - begin]
             if stop is not None and at >= stop:
                 return
 
-    return rate, channels, stated or None, read
+    return rate, channels, stated or None, read, (container.duration or 0) / 1e6
 
 
-def _blocks(path, container, stream, allow_truncated):
-    """Decode the whole stream, one [channel, time] a frame, without what pads its end."""
+def _blocks(path, container, stream, cut, counted, allow_truncated):
+    """Decode the whole stream, one [channel, time] a frame, without what pads its end.
+
+    cut      whether the last page of an Ogg file is not whole
+    counted  whether an MP3 counts its frames
+    """
     decoded = damaged = 0
     # MP4 states how much of the last packets is padding, but FFmpeg hands it out.
     end = _length(container, stream) if "mov" in _names(container) else 0
@@ -71,16 +79,16 @@ def _blocks(path, container, stream, allow_truncated):
                 yield from spare
                 spare, end = [], 0
         # Only now: for some containers the length is known when they have been read.
-        stated = _stated_frames(path, container, stream)
+        stated = _stated_frames(container, stream, counted)
     # Encoders pad and headers round, so up to 0.1 s may be missing from a whole file.
     if decoded < stated - max(0.1 * stream.rate, _PADDING):
         tell_cut(path, decoded, stated, allow_truncated and decoded)
-    elif headers.ogg_pages(path).cut:
+    elif cut:
         tell_cut(path, decoded, "more", allow_truncated and decoded)
     if damaged and not decoded:
         raise UserError(f"{path}: not an audio file that can be decoded (every packet is damaged)")
     if damaged > 1:  # a single one at the end is an ordinary tag
-        warnings.warn(f"{path}: {damaged} damaged packets were left out", stacklevel=5)
+        warn(f"{path}: {damaged} damaged packets were left out")
 
 
 def _frames(container, stream):
@@ -126,10 +134,10 @@ def _named(path):
         raise UserError(f"{path}: not an audio file that can be decoded ({reason})") from None
 
 
-def _stated_frames(path, container, stream) -> int:
+def _stated_frames(container, stream, counted) -> int:
     """Length in samples that the container's header states, 0 where it is only an estimate."""
     names = _names(container)
-    if names & _STATES_LENGTH or ("mp3" in names and headers.mp3_states_length(path)):
+    if names & _STATES_LENGTH or ("mp3" in names and counted):
         return _length(container, stream)
     return 0
 
@@ -150,4 +158,4 @@ def tell_cut(path, got, stated, allowed):
     message = f"{path}: the file ends after {got} of {stated} samples"
     if not allowed:
         raise UserError(f"{message}; wanted the whole file, or --allow-truncated")
-    warnings.warn(f"{message}; these were taken", stacklevel=2)
+    warn(f"{message}; these were taken")

@@ -51,10 +51,19 @@ NO_TAGS = Tags()
 
 def read_tags(path) -> Tags:
     """What a file tells of itself; one that tells nothing, or in no known way, gives `Tags()`."""
+    try:
+        with open(path, "rb") as file:
+            return tags_of(file)
+    except OSError:
+        return NO_TAGS
+
+
+def tags_of(file) -> Tags:
+    """As `read_tags`, of a binary file that can seek, which is left anywhere."""
     import av
 
     try:
-        with open_container(path) as container:
+        with open_container(file) as container:
             text = dict(container.metadata)
             for stream in container.streams.audio[:1]:  # where Ogg keeps them
                 text = {**stream.metadata, **text}

@@ -1,14 +1,21 @@
 """What all commands share: how they print, and their exit status."""
 
+import logging
 import os
 import sys
 import traceback
+import warnings
+from contextlib import contextmanager
 
 SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 def say(kind, message):
-    line = f"xumx: {kind}: {' '.join(str(message).split())}"
+    """Print a line of a kind: note, warning or error."""
+    _print(f"xumx: {kind}: {' '.join(str(message).split())}")
+
+
+def _print(line):
     if "tqdm" in sys.modules:  # there may be a bar to step around
         sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
     else:
@@ -36,7 +43,8 @@ def print_any_name():
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it anyway
+        # as stderr has it anyway
+        sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
@@ -51,3 +59,43 @@ def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
         reason = " ".join(str(error).split())[:300]
         more = "" if debug else " (--debug shows where)"
         say("error", f"{prefix}unexpected {type(error).__name__}: {reason}{more}")
+
+
+class LogLines(logging.Handler):
+    """Print what the library logs, in one line each."""
+
+    def emit(self, record):
+        _print(f"xumx: {' '.join(record.getMessage().split())}")
+
+
+@contextmanager
+def shown_log():
+    """Within this, what the library logs is printed, once; other handlers see it too."""
+    logger, lines = logging.getLogger("xumx_jax"), LogLines(logging.INFO)
+    if any(isinstance(other, LogLines) for other in logger.handlers):  # one command within another
+        yield
+        return
+    before = logger.level
+    logger.addHandler(lines)
+    logger.setLevel(min(before or logging.INFO, logging.INFO))
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+        logger.setLevel(before)
+
+
+@contextmanager
+def one_line_warnings():
+    """Within this, warnings of the library that belong to no track are printed in one line.
+
+    Python keeps what is done with warnings for all threads together, so this is for all of them.
+    """
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        say("warning", message)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=UserWarning, module="xumx_jax")
+        warnings.showwarning = show
+        yield

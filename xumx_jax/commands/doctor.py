@@ -164,7 +164,7 @@ def _of_places(cache, temporary):
 
 def number(version: str) -> tuple[int, ...]:
     """The leading numbers of a version: "0.10.2rc1" -> (0, 10, 2)."""
-    return tuple(int(part) for part in re.match(r"[\d.]*", version)[0].split(".") if part)
+    return tuple(int(part) for part in re.split(r"[^\d.]", version)[0].split(".") if part)
 
 
 def amount(size) -> str:

@@ -9,14 +9,12 @@ import re
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from importlib import metadata
 from pathlib import Path
 
 from xumx_jax.runtime import cores
-from xumx_jax.versions import installed
+from xumx_jax.versions import OURS, checkout, installed
 
-OURS = "xumx_jax"
 # What versions are told of; the first ones are needed, the others may be there.
 CORE = ("jax", "jaxlib", "flax", "numpy", "h5py", "orbax-checkpoint", "safetensors")
 CORE += ("flatbuffers", "soundfile", "soxr", "av", "tqdm")
@@ -24,7 +22,6 @@ EXTRA = ("optax", "tensorflow-cpu", "tensorflow", "tensorflow-datasets", "matplo
 ACCELERATORS = r"^(jax-(cuda|rocm)\d+-p(lugin|jrt)|libtpu)$"
 VARIABLES = r"^(JAX_|XLA_|CUDA_VISIBLE_DEVICES|XUMX_|LIBTPU|TPU_|OMP_NUM_THREADS)"
 ENCODERS = ("flac", "libmp3lame", "aac", "libopus")
-PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def gather() -> dict:
@@ -54,14 +51,14 @@ def versions() -> dict[str, str]:
         if re.match(ACCELERATORS, name := (each.metadata["Name"] or "").replace("_", "-"))
     )
     found = installed((OURS, *CORE, *EXTRA, *plugins))
-    if OURS not in found and (project := _project()):
-        return {OURS: f"{project['version']} (run from a folder)", **found}
+    if checkout():
+        found[OURS] += " (run from a folder)"
     return found
 
 
 def wanted() -> dict[str, str]:
     """{package: least version} of what is needed, and of what may be there."""
-    if project := _project():
+    if project := checkout():
         extras = project.get("optional-dependencies", {}).values()
         lines = [*project["dependencies"], *(line for group in extras for line in group)]
     else:
@@ -73,18 +70,9 @@ def wanted() -> dict[str, str]:
     return {pair[1]: pair[2] for pair in pairs if pair}
 
 
-def _project() -> dict | None:
-    """The [project] of a checkout."""
-    try:
-        project = tomllib.loads(PROJECT.read_text())["project"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return project if project.get("name") == OURS else None
-
-
 def memory() -> dict:
     """Bytes of main memory: `total`, `free` for new programs, `limit` of the container."""
-    found = {"total": None, "free": None, "limit": None}
+    found: dict[str, int | None] = {"total": None, "free": None, "limit": None}
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             name, value = line.split(":")
@@ -127,7 +115,7 @@ def about_jax() -> dict:
     try:
         import jax
 
-        kept = {"x64": bool(jax.config.jax_enable_x64), "devices": [], "error": None}
+        kept = {"x64": bool(jax.config.read("jax_enable_x64")), "devices": [], "error": None}
     except Exception as error:
         return {"x64": False, "devices": [], "error": _text(error)}
     try:
@@ -199,7 +187,7 @@ def about_cache() -> dict:
     """The cache: sizes in bytes, and of each model there "intact" or what is wrong with it."""
     try:
         from xumx_jax import runtime
-        from xumx_jax.weights import safetensors, zoo
+        from xumx_jax.weights import bag, safetensors, zoo
 
         found = about_place(folder := runtime.cache_folder())
         places = {name: zoo.cached(name) for name in zoo.PUBLISHED} | {zoo.DEMO: zoo.DEMO_FILE}
@@ -209,10 +197,10 @@ def about_cache() -> dict:
     found |= {"size": size_of(folder), "compiled": str(compiled), "models": {}}
     found["compiled_size"] = size_of(compiled)
     for name, path in places.items():
-        if not path.is_file():
+        if not path.exists():
             continue
         try:
-            safetensors.read(path)
+            bag.load(path) if path.is_dir() else safetensors.read(path)
             found["models"][name] = "intact"
         except Exception as error:
             found["models"][name] = _text(error)

@@ -42,7 +42,7 @@ def table() -> list[str]:
     lines = [f"models by name; cache: {runtime.cache_folder()}"]
     for name, model in zoo.PUBLISHED.items():
         mean = "       " if model.mean is None else f"{model.mean:.2f} dB"
-        there = "cached" if zoo.cached(name).is_file() else ""
+        there = "cached" if zoo.cached(name).exists() else ""
         lines.append(f"  {name:15} {mean}  {there:7} {model.what}")
         lines.append(f"  {'':15} {', '.join(model.sources)}")
         lines.append(f"  {'':15} licence: {model.licence}")

@@ -1,6 +1,82 @@
-"""Options that several commands share: how a model is applied, and on which device."""
+"""Options that several commands share: which models, how they are applied, on which device."""
 
+import os
+import re
+from math import isfinite
+from typing import Any
+
+from xumx_jax.errors import UserError
 from xumx_jax.runtime import DEVICES
+from xumx_jax.separation.options import COMPUTE
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
+
+
+def add_model(group, default: bool = True, more: str = "") -> None:
+    """Add `--model` to a parser or a group of one; `more` goes behind its help."""
+    usual = "default: x-umx, or demo where that cannot be had. " if default else ""
+    group.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME|PATH[:W]",
+        help="a name of `xumx models` (downloaded once), demo (bundled), or a path: .safetensors, "
+        f".h5, .pth or a folder; {usual}Given several times, the models' stems are averaged, with "
+        f"weights if there are any: a:0.7{more}",
+    )
+
+
+def parse_models(given) -> list[tuple[str | None, float]]:
+    """What was given -> (name or path, weight) each; nothing is the default model.
+
+    What exists as a path is one, colon or not. Raises UserError on a weight that is not positive.
+    """
+    return [_parse(text) for text in given] if given else [(None, 1.0)]
+
+
+def _parse(text):
+    name, colon, tail = text.rpartition(":")
+    if not (colon and name and _NUMBER.fullmatch(tail)) or os.path.exists(text):
+        return text, 1.0
+    weight = float(tail)
+    if not (isfinite(weight) and weight > 0):
+        raise UserError(f"--model {text}: the weight is {tail}; wanted a positive number")
+    return name, weight
+
+
+def load(given, options: dict):
+    """Load what `parse_models` found -> (separator, what is known of each model).
+
+    `options` are the Separator's. Raises UserError.
+    """
+    from xumx_jax.separation.bag import separator_of
+    from xumx_jax.weights.bag import joined
+    from xumx_jax.weights.load import load_bag
+
+    bags = [load_bag(name) for name, _ in given]
+    infos = []
+    for (name, weight), bag in zip(given, bags, strict=True):
+        first = bag.members[0]
+        more = {"model": first.name, "args": first.args, "name": name, "weight": weight}
+        infos.append({**first.info, **more})
+    whole = joined(bags, [weight for _, weight in given])
+    return separator_of(whole, **options), infos
+
+
+def describe(infos) -> tuple[str, str]:
+    """One line about models and device, and the device."""
+    import jax
+
+    several = len(infos) > 1
+    models = [
+        f"{info['name'] or info['path']}"
+        + (f" x {info['weight']:g}" if several else "")
+        + (f", licence: {info['licence']}" if info.get("licence") else "")
+        for info in infos
+    ]
+    devices = jax.local_devices()
+    count = f"{len(devices)} x " if len(devices) > 1 else ""
+    device = f"{count}{devices[0].device_kind}"
+    return f"model{'s' * several} {'; '.join(models)}; device {device}", device
 
 
 def add_separation(group) -> None:
@@ -18,6 +94,12 @@ def add_separation(group) -> None:
     option("--alpha", type=float, default=1.0, metavar="A", help="exponent of the ratio masks")
     option("--logit", type=float, metavar="T", help="sharpen the ratio masks around T, such as 0.5")
     option("--wiener-frames", type=int, metavar="N", help="what the Wiener filter sees at a time")
+    option(
+        "--post-filter",
+        metavar="F",
+        help="norbert, openunmix or complex (which keeps the estimates' phase); "
+        "default: that of the model's original, which may be none",
+    )
     option("--residual", action="store_true", help="add a stem for what the model leaves")
     option(
         "--shifts",
@@ -38,7 +120,8 @@ def add_separation(group) -> None:
         "--overlap",
         type=float,
         metavar="R",
-        help="what chunks share with their neighbours, 0 <= R < 1; default: 0.25",
+        help="what chunks share with their neighbours, 0 <= R < 1, beside --chunk-seconds or "
+        "--batch; default: 0.25",
     )
     option(
         "--batch",
@@ -46,27 +129,36 @@ def add_separation(group) -> None:
         metavar="N",
         help="run N chunks (of 10 s) at once, spread over the devices, and cross-fade them",
     )
+    option(
+        "--compute",
+        default="float32",
+        choices=COMPUTE,
+        help="what matrix products read: tf32 and bfloat16 are faster on some GPUs and TPUs, and "
+        "less exact; default: %(default)s",
+    )
 
 
 def separator_options(options) -> dict:
     """What was given, as arguments of a Separator. Raises UserError on what makes no sense."""
     from xumx_jax.separation.options import check_options
 
-    chunk_seconds, overlap = options.chunk_seconds, options.overlap
-    if overlap and chunk_seconds is None and options.batch is None:
-        chunk_seconds = 60.0
-    made = dict(
+    made: dict[str, Any] = dict(
         niter=options.niter,
         softmask=options.softmask,
         alpha=options.alpha,
         logit=options.logit,
         wiener_frames=options.wiener_frames,
-        chunk_seconds=chunk_seconds,
-        overlap=0.25 if overlap is None else overlap,
+        chunk_seconds=options.chunk_seconds,
+        overlap=options.overlap,
         batch=options.batch,
         shifts=options.shifts,
         seed=options.seed,
     )
+    # Reports and protocols tell these where they are given, and are what they were where not.
+    if options.post_filter is not None:
+        made["post_filter"] = options.post_filter
+    if options.compute != COMPUTE[0]:
+        made["compute"] = options.compute
     check_options(**made)
     return {**made, "residual": options.residual}
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from xumx_jax import runtime
 from xumx_jax.commands import options as common
-from xumx_jax.commands import weighted
 from xumx_jax.commands.batch import input_files, signals
 from xumx_jax.commands.console import (
     INTERRUPTED,
@@ -31,7 +30,7 @@ def add(commands):
     )
     option = command.add_argument
     option("inputs", nargs="+", metavar="INPUT", help="audio or video files, folders, patterns; -")
-    weighted.add(command)
+    common.add_model(command)
     common.add_device(command)
     option("--out", default="separated", metavar="DIR", help="default: %(default)s; - is stdout")
     option("--recursive", action="store_true", help="look into the folders of folders too")
@@ -80,7 +79,7 @@ def run(options) -> int:
     """Separate what the options name; 0, or 1 if some tracks failed."""
     from xumx_jax.commands.batch.report import Report
 
-    models, post = _check(options)
+    models, applied = _check(options)
     with ExitStack() as stack:
         stack.enter_context(signals.terminable())
         stdin = None
@@ -99,7 +98,7 @@ def run(options) -> int:
         report = Report(options.json, _given(options), tracks)
         status = INTERRUPTED
         try:
-            status = _separate_all(options, models, post, tracks, errors, report)
+            status = _separate_all(options, models, applied, tracks, errors, report)
         except UserError:
             status = USER_ERROR
             raise
@@ -115,7 +114,7 @@ def _check(options):
     """Raise UserError on what makes no sense -> (models, options of a Separator)."""
     from xumx_jax import audio
 
-    models, post = weighted.parse(options.model), common.separator_options(options)
+    models, applied = common.parse_models(options.model), common.separator_options(options)
     audio.check_format(options.format, options.bits, options.bitrate)
     audio.check_range(options.start, options.duration)
     check_choice(options.stems, options.two_stems, options.mix, options.aggregate)
@@ -123,12 +122,12 @@ def _check(options):
         raise UserError(f"jobs is {options.jobs}; wanted 1 or more")
     if options.out == STDOUT:
         _check_stdout(options)
-    return models, post
+    return models, applied
 
 
-def _separate_all(options, models, post, tracks, errors, report) -> int:
+def _separate_all(options, models, applied, tracks, errors, report) -> int:
     from xumx_jax import audio
-    from xumx_jax.commands.batch.failures import failed, relabelled
+    from xumx_jax.commands.batch.report import failed, relabelled
 
     for error in errors:
         failed(report, {"input": None}, error, options.debug)
@@ -145,7 +144,7 @@ def _separate_all(options, models, post, tracks, errors, report) -> int:
         runtime.choose_device(options.device)
         from xumx_jax.commands.batch.run import separate
 
-        separate(models, post, readable, options, report)
+        separate(models, applied, readable, options, report)
     return SOME_FAILED if report.some_failed() else 0
 
 

@@ -168,8 +168,11 @@ def _inverse(stft: Stft, margin: int, spec: Array) -> Array:
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _masked(rule: Callable, alpha: float, mix: Array, references: Array) -> Array:
-    x, y = STFT.stft(mix), STFT.stft(references)
-    return _inverse(STFT, STFT.hop, rule(jnp.abs(x) ** alpha, jnp.abs(y) ** alpha) * x)
+    masked = tuple(
+        rule(jnp.abs(x) ** alpha, jnp.abs(y) ** alpha) * x
+        for x, y in zip(STFT.forward(mix), STFT.forward(references), strict=True)
+    )
+    return STFT.inverse(masked)[..., STFT.hop : STFT.hop + BLOCK]
 
 
 def _ratios(x: Array, y: Array) -> Array:

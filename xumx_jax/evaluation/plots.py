@@ -5,6 +5,7 @@ import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def draw(
         raise UserError(
             "box plots want matplotlib, which is not installed: pip install '.[eval]'"
         ) from error
-    style = {"svg.hashsalt": "xumx_jax", "svg.fonttype": "path", "font.size": 9}
+    style: dict[Any, Any] = {"svg.hashsalt": "xumx_jax", "svg.fonttype": "path", "font.size": 9}
     pictures = []
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **style}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of methods' names

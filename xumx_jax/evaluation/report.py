@@ -182,9 +182,9 @@ def _regularised(tracks: list[TrackScores]) -> dict:
 
 
 def _over_tracks(values: list[float]) -> dict:
-    values = np.array([value for value in values if not math.isnan(value)])
-    mean = float(values.mean()) if values.size else math.nan
-    return {"median": _cut(median(values)), "mean": _cut(mean), "tracks": len(values)}
+    known = np.array([value for value in values if not math.isnan(value)])
+    mean = float(known.mean()) if known.size else math.nan
+    return {"median": _cut(median(known)), "mean": _cut(mean), "tracks": len(known)}
 
 
 def _mean_of(table: dict, targets: list[str], metric: str, kind: str) -> float | None:

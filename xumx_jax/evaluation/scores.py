@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class TrackScores:
     whole: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     protocol: dict = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
-    regularised: Frames = dataclasses.field(default_factory=dict)
+    regularised: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         self.frames, self.regularised = (

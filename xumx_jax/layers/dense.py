@@ -28,7 +28,7 @@ class Dense(nn.Module):
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
         rows = x.reshape(-1, x.shape[-1])
-        if mean is None:
+        if mean is None or scale is None:  # both or none
             y = product(rows, kernel, self.dtype)
         else:
             kernel = kernel * scale[:, None]
@@ -56,6 +56,16 @@ def contract(subscripts: str, x: Array, y: Array, dtype) -> Array:
     """Two-operand einsum of operands in `dtype`, one of DTYPES, summed in float32."""
     return jnp.einsum(
         subscripts,
+        x.astype(operand(dtype)),
+        y.astype(operand(dtype)),
+        precision=lax.Precision.DEFAULT if dtype == "tf32" else PRECISION,
+        preferred_element_type=jnp.float32,
+    )
+
+
+def matmul(x: Array, y: Array, dtype: str = "float32") -> Array:
+    """`jnp.matmul` of operands in `dtype`, one of DTYPES, summed in float32."""
+    return jnp.matmul(
         x.astype(operand(dtype)),
         y.astype(operand(dtype)),
         precision=lax.Precision.DEFAULT if dtype == "tf32" else PRECISION,

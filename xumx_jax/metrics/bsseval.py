@@ -101,11 +101,12 @@ def bss_eval(
         smallest = min(float(every.smallest), float(own.smallest.min()))
         return _ratios(frames, every.taps, own.taps, double), smallest < SINGULAR
 
-    found, singular = ratios(0.0)
+    (sdr, isr, sir, sar), singular = ratios(0.0)
     if not singular:
-        return BssEval(*found, False, None)
+        return BssEval(sdr, isr, sir, sar, False, None)
     steady, _ = ratios(DITHER * length)
-    return BssEval(*found, True, dict(zip(("ISR", "SIR", "SAR"), steady[1:], strict=True)))
+    regularised: dict[str, np.ndarray] = dict(zip(("ISR", "SIR", "SAR"), steady[1:], strict=True))
+    return BssEval(sdr, isr, sir, sar, True, regularised)
 
 
 def usual_precision() -> str:

@@ -4,10 +4,11 @@ Waves are whatever has `.shape` (source, channel, time) and gives `waves[:, :, s
 array: numpy arrays, memory maps, readers of files.
 """
 
+import operator
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, reduce
 from typing import NamedTuple
 
 import jax
@@ -92,7 +93,7 @@ class Frames:
 
 def in_threads(function: Callable, items, double: bool, device=None) -> Iterator[np.ndarray]:
     """Apply a compiled function to each tuple of arrays, in order, on several at once."""
-    device = device or jax.config.jax_default_device
+    device = device or jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
 
     def one(arrays):
         with jax.enable_x64(double), jax.default_device(device):  # settings of the thread
@@ -120,4 +121,4 @@ def any_silent(references: Array, estimates: Array) -> Array:
 
 def add_channels(waves: Array) -> Array:
     """[..., channel, time] -> [..., time]; for a CPU several times as fast as `sum`."""
-    return sum(waves[..., channel, :] for channel in range(waves.shape[-2]))
+    return reduce(operator.add, (waves[..., channel, :] for channel in range(waves.shape[-2])))

@@ -1,6 +1,7 @@
 """Ratios of energies: what needs no filters."""
 
-from functools import partial
+import operator
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -87,7 +88,8 @@ def whole_track(references, estimates) -> dict[str, np.ndarray]:
             parts = (read(w, start, start + BLOCK_SAMPLES) for w in (references, estimates))
             yield tuple(pad(part, BLOCK_SAMPLES) for part in parts)
 
-    signal, error, shared, estimate = sum(in_threads(_energies, blocks(), double=True)).T
+    parts = in_threads(_energies, blocks(), double=True)
+    signal, error, shared, estimate = reduce(operator.add, parts).T
     gain = shared / (signal + QUIET)
     target = gain**2 * signal
     rest = np.maximum(estimate - 2 * gain * shared + target, 0)

@@ -35,7 +35,7 @@ class Transform(Protocol):
 class Segment:
     """The lengths of mixtures that a model takes, in samples.
 
-    usual        what it was trained with, or its authors cut tracks into
+    usual        of a chunk, where a track is cut and nothing else is said
     least        a shorter one is followed by silence
     largest      None: any length
     multiple_of  lengths are multiples of this
@@ -163,8 +163,9 @@ def fields(make: Callable) -> dict[str, Any]:
 
 
 def example_mix(model, batch: int = 1) -> jax.ShapeDtypeStruct:
-    """The shape of the shortest mixture that a model takes, [batch, channel, time]."""
-    length = model.segment.fit(model.segment.least)
+    """The shape of a short mixture that a model takes, [batch, channel, time]."""
+    segment = model.segment
+    length = segment.fit(max(segment.least, 4 * segment.grid))
     return jax.ShapeDtypeStruct((batch, model.channels, length), jnp.float32)
 
 

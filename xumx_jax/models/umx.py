@@ -139,8 +139,8 @@ class UMX(nn.Module):
 
     @property
     def segment(self) -> Segment:
-        """Any length; 6 s is what the originals train with."""
-        return Segment(usual=6 * self.sample_rate, least=self.n_fft, grid=self.hop)
+        """Any length; chunks of 10 s."""
+        return Segment(usual=10 * self.sample_rate, grid=self.hop)
 
     @property
     def post_filter(self) -> str:

@@ -1,0 +1,90 @@
+"""Post filters: from a network's estimates and the mixture to the spectra of stems.
+
+What is here knows nothing of networks, tracks and files. A filter is a function of one chunk's
+spectra and a line of POST_FILTERS; a model names the one of its original in `post_filter`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from xumx_jax.postfilters.wiener import wiener
+from xumx_jax.stems import Stems
+
+Blocks = tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class PostFilter:
+    """How a program turns estimates into stems.
+
+    function  (estimate [source, channel, bin, frame], mix [channel, bin, frame], **options) ->
+              complex [source, channel, bin, frame]
+    options   that the program sets; those of the user come on top
+    frames    that it sees at a time; None: as many as it is given
+    complex   it starts from the estimated spectra and keeps their phase, else from magnitudes and
+              the mixture's phase
+    """
+
+    function: Callable[..., Array]
+    options: dict[str, Any] = field(default_factory=dict)
+    frames: int | None = None
+    complex: bool = False
+
+
+POST_FILTERS = {
+    "norbert": PostFilter(wiener),
+    "openunmix": PostFilter(wiener, {"epsilon": 1e-10, "difference": True}, frames=300),
+    # AIMLESS' MWF and Demucs' `cac=False`: EM from the estimated spectra as they are
+    "complex": PostFilter(wiener, complex=True),
+}
+
+
+def apply(
+    name: str, estimate: Stems, mix: Blocks, power: int = 1, frames: int | None = None, **options
+) -> Blocks:
+    """Filter one item's estimate, block by block -> complex blocks [source, channel, bin, ...].
+
+    `estimate` has no batch axis, `mix` is the mixture in the same transform, [channel, bin, ...].
+    Axes after the bins (slices and coefficients of a sliCQ) count as frames. `power` is that of the
+    magnitudes in the estimate, and `frames` how many are filtered at a time.
+    """
+    known = POST_FILTERS[name]
+    function = partial(known.function, **options)
+    found = []
+    for number, x in enumerate(mix):
+        if known.complex:
+            y = estimate.spec[number]
+        else:
+            y = estimate.magnitude[number] if estimate.magnitude else jnp.abs(estimate.spec[number])
+            y = y if power == 1 else y ** (1 / power)
+        flat = in_windows(function, flattened(y, x.ndim - 2), flattened(x, x.ndim - 2), frames)
+        found.append(flat.reshape(*flat.shape[:-1], *x.shape[2:]))
+    return tuple(found)
+
+
+def flattened(values: Array, axes: int) -> Array:
+    """Lay the last `axes` axes out as one."""
+    return values.reshape(*values.shape[: values.ndim - axes], -1)
+
+
+def in_windows(function: Callable, estimate: Array, mix: Array, frames: int | None) -> Array:
+    """Apply a filter to every `frames` frames on their own; the last window may be shorter."""
+    total = mix.shape[-1]
+    if frames is None or frames >= total:
+        return function(estimate, mix)
+    whole = total - total % frames
+
+    def cut(x):  # [..., frame] -> [window, ..., frame]
+        return jnp.moveaxis(x[..., :whole].reshape(*x.shape[:-1], -1, frames), -2, 0)
+
+    # one after the other, and compiled once
+    done = lax.map(lambda pair: function(*pair), (cut(estimate), cut(mix)))
+    parts = [jnp.moveaxis(done, 0, -2).reshape(*done.shape[1:-1], whole)]
+    if whole < total:
+        parts.append(function(estimate[..., whole:], mix[..., whole:]))
+    return jnp.concatenate(parts, axis=-1)

@@ -18,6 +18,9 @@ Complex numbers are pairs of real arrays inside, which the compiler vectorises, 
 taken at a time, all iterations at once, so that intermediate results stay in a core's cache.
 """
 
+import operator
+from functools import reduce
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -31,12 +34,13 @@ TINY = 1e-36  # keeps 0 / 0 at 0
 BLOCK_BINS = 128
 
 Pair = tuple[Array, Array]  # real and imaginary part
+Channels = tuple[Pair, ...]  # one pair for each of one or two
 
 
 def wiener(
-    magnitudes: Array,
+    estimate: Array,
     mix: Array,
-    iterations: int = 1,
+    niter: int = 1,
     softmask: bool = False,
     alpha: float = 1.0,
     residual: bool = False,
@@ -47,78 +51,88 @@ def wiener(
     epsilon: float = EPSILON,
     scale: float = SCALE,
 ) -> Array:
-    """Filter magnitudes [source, channel, bin, frame] and mixture [channel, bin, frame] to spectra.
+    """Filter estimates [source, channel, bin, frame] and mixture [channel, bin, frame] to spectra.
 
     Returns complex64 [source, channel, bin, frame], with `residual` one source more: what the
-    magnitudes leave of the mixture's. The first estimate is the magnitudes with the mixture's phase
-    or, with `softmask`, the mixture divided in proportion to magnitudes ** `alpha` (`alpha` acts
-    with `softmask` alone). A ratio mask m becomes 1 / (1 + exp(-15 (m - `logit`))) where that is
-    given. With `difference` the residual is the mixture less the first estimates of the others.
-    `iterations` of EM follow; its statistics and its scaling (the loudest bin becomes `scale`) are
+    magnitudes leave of the mixture's. Estimates are magnitudes, and the first spectra are these
+    with the mixture's phase or, with `softmask`, the mixture divided in proportion to magnitudes **
+    `alpha` (`alpha` acts with `softmask` alone). A ratio mask m becomes 1 / (1 + exp(-15 (m -
+    `logit`))) where that is given. Complex estimates are the first spectra as they are. With
+    `difference` the residual is the mixture less the first spectra of the others. `niter`
+    iterations of EM follow; its statistics and its scaling (the loudest bin becomes `scale`) are
     those of all frames given, and `epsilon` is the variance that no source has. `frame_axis` -2
     stands for spectra laid out [..., frame, bin]. Raises ValueError on EM with more than two
     channels.
     """
-    if iterations and mix.shape[0] > 2:
+    if niter and mix.shape[0] > 2:
         raise ValueError(f"wiener: the mixture has {mix.shape[0]} channels; EM takes one or two")
-    magnitudes = jnp.broadcast_to(magnitudes, (magnitudes.shape[0], *mix.shape))
+    estimate = jnp.broadcast_to(estimate, (estimate.shape[0], *mix.shape))
     gain = jnp.maximum(1.0, jnp.abs(mix).max() / scale)
+    rules = softmask, alpha, logit, residual, difference
 
-    def filtered(magnitudes, mix):
-        if softmask and alpha != 1.0:
-            magnitudes = magnitudes**alpha
-        if residual and not difference:
-            size = jnp.abs(mix)
-            size = size**alpha if softmask and alpha != 1.0 else size
-            magnitudes = with_residual(magnitudes, size, frame_axis)
-        spec = _estimate(magnitudes, mix, softmask, logit, epsilon)
-        if residual and difference:
-            spec = jnp.concatenate([spec, (mix - spec.sum(0))[None]])
-        if iterations == 0:
-            return spec
-        return _refine(spec, mix, iterations, epsilon, frame_axis, gain)
+    def filtered(estimate, mix):
+        spec = _first(estimate, mix, *rules, epsilon, frame_axis)
+        return _refine(spec, mix, niter, epsilon, frame_axis, gain) if niter else spec
 
     bin_axis = -1 if frame_axis == -2 else -2
     bins = mix.shape[bin_axis]
     count = -(-bins // BLOCK_BINS)
-    if count == 1 or not iterations:
-        return filtered(magnitudes, mix)
+    if count == 1 or not niter:
+        return filtered(estimate, mix)
     # Bins know nothing of each other. The last block begins early, to be as long as the others.
     size = -(-bins // count)
-    axes = (magnitudes.ndim + bin_axis, mix.ndim + bin_axis)
+    axes = (estimate.ndim + bin_axis, mix.ndim + bin_axis)
 
     def body(block, result):
         at = jnp.minimum(block * size, bins - size)
-        magnitudes_, mix_ = (
+        estimate_, mix_ = (
             lax.dynamic_slice_in_dim(values, at, size, axis)
-            for values, axis in zip((magnitudes, mix), axes, strict=True)
+            for values, axis in zip((estimate, mix), axes, strict=True)
         )
-        return lax.dynamic_update_slice_in_dim(result, filtered(magnitudes_, mix_), at, axes[0])
+        return lax.dynamic_update_slice_in_dim(result, filtered(estimate_, mix_), at, axes[0])
 
     # Made from the mixture, so that it varies over devices as that does, under shard_map.
-    empty = jnp.broadcast_to(mix * 0, (magnitudes.shape[0] + residual, *mix.shape))
+    empty = jnp.broadcast_to(mix * 0, (estimate.shape[0] + residual, *mix.shape))
     return lax.fori_loop(0, count, body, empty)
 
 
-def _estimate(magnitudes, mix, softmask, logit, epsilon) -> Array:
-    """The first estimate: complex [source, channel, bin, frame]."""
-    if softmask:
-        mask = magnitudes / (epsilon + magnitudes.sum(0))
-        return mix * (mask if logit is None else jnn.sigmoid(SLOPE * (mask - logit)))
+def _first(
+    estimate, mix, softmask, alpha, logit, residual, difference, epsilon, frame_axis
+) -> Array:
+    """The first spectra, complex [source, channel, bin, frame]."""
     size = jnp.abs(mix)
-    # an empty bin has phase 0
-    return magnitudes * jnp.where(size > 0, mix / jnp.where(size > 0, size, 1), 1)
+    is_complex = jnp.iscomplexobj(estimate)
+    magnitudes = jnp.abs(estimate) if is_complex and softmask else estimate
+    mix_size = size
+    if softmask and alpha != 1.0:
+        magnitudes = magnitudes**alpha
+        mix_size = size**alpha
+    if is_complex and not softmask:
+        spec = estimate
+        difference = residual
+    else:
+        if residual and not difference:
+            magnitudes = with_residual(magnitudes, mix_size, frame_axis)
+        if softmask:
+            mask = magnitudes / (epsilon + magnitudes.sum(0))
+            spec = mix * (mask if logit is None else jnn.sigmoid(SLOPE * (mask - logit)))
+        else:
+            # an empty bin has phase 0
+            spec = magnitudes * jnp.where(size > 0, mix / jnp.where(size > 0, size, 1), 1)
+    if residual and difference:
+        spec = jnp.concatenate([spec, (mix - spec.sum(0))[None]])
+    return spec
 
 
 def expectation_maximization(
-    spec: Array, mix: Array, iterations: int = 1, epsilon: float = EPSILON, frame_axis: int = -1
+    spec: Array, mix: Array, niter: int = 1, epsilon: float = EPSILON, frame_axis: int = -1
 ) -> tuple[Array, Array, Array]:
     """Refine spectra [source, channel, bin, frame]: (spectra, variances, covariances).
 
     No scaling: the mixture is best of a size between 1 and 10. Variances [source, bin, frame] and
     spatial covariances [source, bin, channel, channel] are those of the last iteration.
     """
-    spec = _refine(spec, mix, iterations - 1, epsilon, frame_axis)
+    spec = _refine(spec, mix, niter - 1, epsilon, frame_axis)
     v = jnp.square(jnp.abs(spec)).mean(1)
     y = jnp.moveaxis(spec, frame_axis, -1)
     r = jnp.einsum("jcft,jdft->jfcd", y, y.conj(), precision=lax.Precision.HIGHEST)
@@ -126,14 +140,14 @@ def expectation_maximization(
     return _refine(spec, mix, 1, epsilon, frame_axis), v, r
 
 
-def _refine(spec, mix, iterations, epsilon, frame_axis, gain=1.0) -> Array:
+def _refine(spec, mix, niter, epsilon, frame_axis, gain: float | Array = 1.0) -> Array:
     """Iterations of EM from `spec` [source, channel, bin, frame], both scaled by 1 / `gain`."""
     step = _stereo_step if mix.shape[0] == 2 else _mono_step
     spec, mix = spec / gain, mix / gain
     channels = range(mix.shape[0])
     x = tuple((mix[c].real, mix[c].imag) for c in channels)
     y = tuple((spec[:, c].real, spec[:, c].imag) for c in channels)
-    y = lax.fori_loop(0, iterations, lambda _, y: step(y, x, epsilon, frame_axis), y)
+    y = lax.fori_loop(0, niter, lambda _, y: step(y, x, epsilon, frame_axis), y)
     return jnp.stack([lax.complex(re * gain, im * gain) for re, im in y], axis=1)
 
 
@@ -172,10 +186,10 @@ def _each(function, *pairs: Pair) -> Pair:
 
 def _sum(values: Array) -> Array:
     """Add up sources; written out, the compiler fuses it with what surrounds it."""
-    return sum(values[j] for j in range(len(values)))
+    return reduce(operator.add, (values[j] for j in range(len(values))))
 
 
-def _mono_step(y: tuple[Pair], x: tuple[Pair], epsilon: float, frame_axis: int) -> tuple[Pair]:
+def _mono_step(y: Channels, x: Channels, epsilon: float, frame_axis: int) -> Channels:
     """One iteration on one channel: y [source, bin, frame], x [bin, frame]."""
     v = _power(y[0])
     total = v.sum(frame_axis, keepdims=True)
@@ -184,9 +198,7 @@ def _mono_step(y: tuple[Pair], x: tuple[Pair], epsilon: float, frame_axis: int) 
     return (_each(lambda part: share * part, x[0]),)
 
 
-def _stereo_step(
-    y: tuple[Pair, Pair], x: tuple[Pair, Pair], epsilon: float, frame_axis: int
-) -> tuple[Pair, Pair]:
+def _stereo_step(y: Channels, x: Channels, epsilon: float, frame_axis: int) -> Channels:
     """One iteration on two channels: y [source, bin, frame] each, mixture x [bin, frame]."""
 
     def over_frames(values):
@@ -208,9 +220,9 @@ def _stereo_step(
 def filter_stereo(
     v: Array,
     factors: tuple[Array, Pair, Array],
-    x: tuple[Pair, Pair],
+    x: Channels,
     regulariser: float = REGULARISER,
-) -> tuple[Pair, Pair]:
+) -> Channels:
     """Divide a mixture x [bin, frame], two channels, among sources: [source, bin, frame] each.
 
     `v` [source, bin, frame] are variances, `factors` u0 (real), u1, w1 (real) of the spatial

@@ -1,42 +1,55 @@
-"""Several models as one: a weighted average of their stems."""
+"""Several models as one: the weighted average of their stems, source by source."""
 
+import logging
 from itertools import tee
-from math import isfinite
 
 import numpy as np
 
+from xumx_jax import runtime
 from xumx_jax.errors import UserError
+from xumx_jax.models import build
+from xumx_jax.models.interface import optional
 from xumx_jax.separation import streams
 from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.progress import CALLBACK, Progress
-from xumx_jax.separation.separator import at_once
+from xumx_jax.separation.separator import Separator, at_once
+from xumx_jax.weights.bag import Bag, average
+from xumx_jax.weights.load import Models, load_bag
+
+LOG = logging.getLogger(__name__)
+RESIDUAL = "residual"
 
 
-class Ensemble:
+class BagSeparator:
     """Separators with weights; called and streamed like one `Separator`.
 
-    `members` are pairs (separator, weight); weights are divided by their sum. All have the same
-    stems, in any order. Raises UserError if they do not, or a weight is not positive.
+    separators  of any models: sample rates and sources may differ
+    weights     of each, a number or {source: number}; None: all the same. For every source they
+                are divided by their sum over the separators that have it
+
+    `sources` are those of the first separator, then those that others add; all appear in the stems.
+    Raises UserError on weights that make no sense, and on a source that none counts for.
     """
 
-    def __init__(self, members):
-        self.separators = [separator for separator, _ in members]
-        weights = [weight for _, weight in members]
-        if not members or not all(isfinite(weight) and weight > 0 for weight in weights):
-            raise UserError(f"the weights of the models are {weights}; wanted positive numbers")
-        self.weights = [weight / sum(weights) for weight in weights]
-        self.sources = self.separators[0].sources
-        for separator in self.separators[1:]:
-            if set(separator.sources) != set(self.sources):
-                raise UserError(
-                    f"models with different stems cannot be averaged: {', '.join(self.sources)} "
-                    f"and {', '.join(separator.sources)}"
-                )
+    def __init__(self, separators, weights=None):
+        self.separators = tuple(separators)
+        found = [separator.sources for separator in self.separators]
+        self.sources, self.weights = average(found, weights)
 
     @property
     def rate(self) -> int:
         """The sample rate of the first model, in hertz."""
         return self.separators[0].rate
+
+    @property
+    def model(self):
+        """The modules of all separators."""
+        return tuple(separator.model for separator in self.separators)
+
+    @property
+    def engine(self):
+        """The engines of all separators."""
+        return tuple(separator.engine for separator in self.separators)
 
     def __call__(self, mix, rate: int, callback: CALLBACK | None = None) -> dict[str, np.ndarray]:
         """As `Separator.__call__`."""
@@ -47,19 +60,90 @@ class Ensemble:
         count = len(self.separators)
         shares = streams.shares(Progress(callback, length and 1), count)
 
-        def tell(note):
-            return callback and (lambda fraction, eta: note(fraction or 0.0))
+        def progress(share):
+            return callback and (lambda fraction, eta: share(fraction or 0.0))
 
-        tidy = InputBlocks(blocks, 1)  # once, so that what is odd is told once
-        stems = [
-            self._stacked(separator.stream(copy, rate, length, tell(note)))
-            for separator, copy, note in zip(self.separators, tee(tidy, count), shares, strict=True)
+        inputs = InputBlocks(blocks, 1)  # once, so that what is odd is told once
+        running = [
+            _stacked(separator.stream(copy, rate, length, progress(share)))
+            for separator, copy, share in zip(
+                self.separators, tee(inputs, count), shares, strict=True
+            )
         ]
-        for block in streams.mean_of(stems, self.weights):
-            yield dict(zip(self.sources, block, strict=True))
-        if tidy.taken:  # of none the members tell
-            tidy.tell()
+        try:
+            for parts in streams.aligned(running):
+                yield dict(zip(self.sources, self._average(parts), strict=True))
+        finally:
+            for one in running:
+                one.close()
+        if inputs.samples:  # of none the members tell
+            inputs.warn()
 
-    def _stacked(self, stream):
-        for block in stream:
-            yield np.stack([block[name] for name in self.sources])
+    def _average(self, parts):
+        """[source, channel, time] of every separator -> of all sources."""
+        mean = np.zeros((len(self.sources), *parts[0].shape[1:]), np.float32)
+        for separator, part, weights in zip(self.separators, parts, self.weights, strict=True):
+            for name, stem in zip(separator.sources, part, strict=True):
+                at = self.sources.index(name)
+                mean[at] += stem * np.float32(weights[at])
+        return mean
+
+
+def _stacked(stream):
+    for block in stream:
+        yield np.stack(list(block.values()))
+
+
+def separator_of(bag: Bag, **options):
+    """What separates with a bag: a `Separator` for one member, else a `BagSeparator`.
+
+    `options` are the Separator's, of every member. A member with one source is separated with its
+    mask alone (niter 0), unless `residual` gives its Wiener filter something to weigh it against.
+    """
+    runtime.check_not_forked()
+    if len(bag.members) == 1:
+        return _separator(bag.only, options)
+    if options.get(RESIDUAL) and not np.allclose(bag.weights, bag.weights[:, :1]):
+        raise UserError(
+            "a residual is what all sources of a model leave; wanted models that all have the same "
+            "sources and one weight each"
+        )
+    separators, alone = [], []
+    for member in bag.members:
+        module = build(member.name, **member.args)
+        own = dict(options)
+        single = len(module.sources) == 1 and not options.get(RESIDUAL)
+        if single and optional(module, "post_filter") and own.get("niter", 1):
+            own["niter"] = 0
+            alone += module.sources
+        separators.append(Separator(module, member.variables, **own))
+    if alone:
+        LOG.info(
+            "%s: each from a model of its own, so with its mask alone: the Wiener filter weighs "
+            "the sources of one model against each other",
+            ", ".join(dict.fromkeys(alone)),
+        )
+    weights = [
+        {name: weight for name, weight in zip(bag.sources, row, strict=True) if weight}
+        | ({RESIDUAL: row[0]} if options.get(RESIDUAL) else {})
+        for row in bag.weights.tolist()
+    ]
+    return BagSeparator(separators, weights)
+
+
+def _separator(member, options) -> Separator:
+    return Separator(build(member.name, **member.args), member.variables, **options)
+
+
+def load(models: Models = None, **options):
+    """Load what separates: names of the zoo or paths, several with weights (see `load_bag`).
+
+    Returns a `Separator`, or for several models a `BagSeparator`, which has the same methods but
+    `live`; `options` are the Separator's. Raises UserError with one line.
+    """
+    runtime.check_not_forked()
+    bag = load_bag(models)
+    separator = separator_of(bag, **options)
+    if isinstance(separator, Separator):
+        separator._origin = bag.only.info["path"]  # where it is unpickled it is loaded from there
+    return separator

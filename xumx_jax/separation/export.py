@@ -23,7 +23,7 @@ from jax import export as jax_export
 
 from xumx_jax.errors import UserError
 from xumx_jax.files import digest, replacing_folder
-from xumx_jax.separation.chunked import separate_chunk
+from xumx_jax.separation.chunk_runner import separate_chunk
 from xumx_jax.separation.options import check_options
 from xumx_jax.separation.separator import Separator
 from xumx_jax.versions import installed
@@ -50,7 +50,7 @@ def export(
 ) -> dict[str, Any]:
     """Write the model as the folder `target`, whole or not at all, and return what about.json says.
 
-    seconds    length of a chunk, which is fixed: the nearest whole number of hops
+    seconds    length of a chunk, which is fixed: the nearest that the model takes
     batch      None takes any number of chunks, which some compilers other than XLA cannot
     platforms  that the code is for, of PLATFORMS
     niter, residual  as of `Separator`
@@ -67,10 +67,14 @@ def export(
     check_place(target)
     module, variables, info = load_module(name_or_path)
     # It knows whose filter belongs to the model, and which options go together.
-    separator = Separator(module, variables, niter=niter, residual=residual, overlap=0)
-    # Whole hops, so that the chunks of a track can lie on one grid of frames.
-    samples = max(1, round(seconds * separator.rate / module.hop)) * module.hop
-    exported = lower(module, variables, samples, batch, platforms, separator.post)
+    separator = Separator(
+        module, variables, niter=niter, residual=residual, chunk_seconds=seconds, overlap=0
+    )
+    # On the grid of frames, so that the chunks of a track can lie on it.
+    grid = module.segment.grid
+    samples = module.segment.chunk(max(1, round(seconds * separator.rate / grid)) * grid)
+    options = {"post_filter": separator.post_filter, **separator.wiener_options}
+    exported = lower(module, variables, samples, batch, platforms, options)
     files = {FOR_JAX: bytes(exported.serialize()), FOR_OTHERS: exported.mlir_module_serialized}
     about = {
         "format": FORMAT,
@@ -98,9 +102,9 @@ def export(
     return write(target, files, about)
 
 
-def lower(module, variables, samples, batch, platforms, post) -> jax_export.Exported:
+def lower(module, variables, samples, batch, platforms, options) -> jax_export.Exported:
     """Trace one chunk of `samples`, with the weights as constants -> what JAX exports."""
-    one = partial(separate_chunk, module, variables, **post)
+    one = partial(separate_chunk, module, variables, **options)
     if batch is None:
         (batch,) = jax_export.symbolic_shape("batch")
     mix = jax.ShapeDtypeStruct((batch, module.channels, samples), jnp.float32)

@@ -1,10 +1,8 @@
 """Make any mixture one that a model can take: finite, and of one or two channels."""
 
-import warnings
-
 import numpy as np
 
-from xumx_jax.errors import UserError
+from xumx_jax.errors import UserError, warn
 
 
 def finite(block: np.ndarray) -> tuple[np.ndarray, int]:
@@ -15,15 +13,15 @@ def finite(block: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 class InputBlocks:
-    """Iterate over blocks made finite and as wide as the model; counts what it saw.
+    """Iterate over blocks made finite and as wide as the model; counts what was odd.
 
     channels   of the stems: those of the blocks, at most two
-    taken      samples
+    samples    so far
     """
 
     def __init__(self, blocks, model_channels):
         self._blocks, self._model_channels = blocks, model_channels
-        self.channels, self.taken, self.bad = 0, 0, 0
+        self.channels, self.samples, self.bad = 0, 0, 0
         self._width = None  # of the first block
 
     def __iter__(self):
@@ -36,24 +34,21 @@ class InputBlocks:
                     f"a block has {block.shape[0]} channels; wanted {self._width}, as the first"
                 )
             if self._width is None and block.shape[0] > 2:
-                warnings.warn(
+                warn(
                     f"the mixture has {block.shape[0]} channels: the front pair (the first two) is "
-                    "separated into stereo stems",
-                    stacklevel=2,
+                    "separated into stereo stems"
                 )
             self._width = block.shape[0]
             self.channels = min(2, self._width)
-            self.taken += block.shape[1]
+            self.samples += block.shape[1]
             block, bad = finite(block)
             self.bad += bad
             block = block[:2]
             yield np.repeat(block, 2, axis=0) if len(block) < self._model_channels else block
 
-    def tell(self):
+    def warn(self):
         """Warn about what was odd."""
-        if not self.taken:
-            warnings.warn("the mixture has no samples: the stems are empty", stacklevel=2)
+        if not self.samples:
+            warn("the mixture has no samples: the stems are empty")
         if self.bad:
-            warnings.warn(
-                f"{self.bad} samples are NaN or infinite and were replaced by 0", stacklevel=2
-            )
+            warn(f"{self.bad} samples are NaN or infinite and were replaced by 0")

@@ -22,18 +22,12 @@ def check_channels(label, channels, format):
         )
 
 
-def stream(separator, blocks, channels, rate, length, callback):
-    """Separate [channel, time] blocks of any number of channels -> iterator of {name: block}.
+def stream(separator, channels, blocks, rate, length, callback):
+    """Separate [channel, time] blocks of more than two channels -> iterator of {name: block}.
 
     Channels 1 and 2 are separated as a track of their own, then 3 and 4, and so on; the last of
-    an odd number as mono.
+    an odd number as mono. The last pair tells the callback.
     """
-    if channels <= 2:
-        return separator.stream(blocks, rate, length, callback)
-    return _pairwise(separator, blocks, channels, rate, length, callback)
-
-
-def _pairwise(separator, blocks, channels, rate, length, callback):
     firsts = range(0, channels, 2)
     # All are at about the same place, so what `tee` has to keep is little.
     streams = [
@@ -44,7 +38,8 @@ def _pairwise(separator, blocks, channels, rate, length, callback):
         yield from _side_by_side(streams)
     finally:
         for one in streams:
-            close(one)
+            if hasattr(one, "close"):
+                one.close()
 
 
 def _side_by_side(streams):
@@ -59,12 +54,6 @@ def _side_by_side(streams):
 
     for blocks in aligned(map(stacked, streams)):
         yield dict(zip(names, np.concatenate(blocks, axis=1), strict=True))
-
-
-def close(stream):
-    """End an iterator that may have something open."""
-    if hasattr(stream, "close"):
-        stream.close()
 
 
 def _cut(blocks, at):

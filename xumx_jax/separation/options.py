@@ -1,15 +1,37 @@
 """Which options of a Separator make sense; checked before anything heavy is imported."""
 
+from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 from xumx_jax.errors import UserError
 
-# Two programs' Wiener filters: what `wiener` is told, and how many frames it is given at a time
-# (None: as many as a block of the track has).
-FILTERS = {
-    "norbert": ({}, None),
-    "openunmix": ({"epsilon": 1e-10, "difference": True}, 300),
-}
+COMPUTE = ("float32", "bfloat16", "tf32")
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What a Separator tells its engine.
+
+    filter_options  arguments of `postfilters.apply`, complete
+    post_filter     key of POST_FILTERS, None: the model's stems are taken as they are
+    chunk_seconds, overlap, batch, compute  as of `Separator`
+    streams         that run side by side and share the memory of one
+    devices         JAX's, to spread work over
+    chosen          these devices were asked for, so nothing is put elsewhere
+    cpu_fallback    go on on the CPU where they have too little memory
+    """
+
+    filter_options: dict[str, Any]
+    post_filter: str | None
+    chunk_seconds: float | None
+    overlap: float
+    batch: int | None
+    compute: str
+    streams: int
+    devices: tuple
+    chosen: bool
+    cpu_fallback: bool
 
 
 def check_options(
@@ -18,12 +40,13 @@ def check_options(
     alpha=1.0,
     logit=None,
     chunk_seconds=None,
-    overlap=0.25,
+    overlap=None,
     batch=None,
-    filter=None,
+    post_filter=None,
     wiener_frames=None,
     shifts=0,
     seed=0,
+    compute="float32",
 ):
     """Raise UserError on the first option that makes no sense."""
     if niter != int(niter) or niter < 0:
@@ -36,14 +59,25 @@ def check_options(
         raise UserError(f"logit is {logit}; wanted a number between 0 and 1")
     if logit is not None and not softmask:
         raise UserError(f"logit is {logit} without softmask; logit acts with softmask alone")
-    if filter is not None and filter not in FILTERS:
-        raise UserError(f"unknown filter {filter!r}; known: {', '.join(FILTERS)}")
+    if post_filter is not None:
+        from xumx_jax.postfilters import POST_FILTERS
+
+        if post_filter not in POST_FILTERS:
+            known = ", ".join(POST_FILTERS)
+            raise UserError(f"unknown post filter {post_filter!r}; known: {known}")
+    if compute not in COMPUTE:
+        raise UserError(f"compute is {compute!r}; wanted one of {', '.join(COMPUTE)}")
     if wiener_frames is not None and wiener_frames < 1:
         raise UserError(f"wiener-frames is {wiener_frames}; wanted at least 1")
     if chunk_seconds is not None and not (isfinite(chunk_seconds) and chunk_seconds > 0):
         raise UserError(f"chunk-seconds is {chunk_seconds}; wanted a positive number")
-    if not 0 <= overlap < 1:
+    if overlap is not None and not 0 <= overlap < 1:
         raise UserError(f"overlap is {overlap}; wanted 0 <= overlap < 1")
+    if overlap is not None and chunk_seconds is None and batch is None:
+        raise UserError(
+            f"overlap is {overlap} without chunk_seconds: the track is not cut into chunks that "
+            "could overlap; wanted chunk_seconds with it"
+        )
     if batch is not None and batch < 1:
         raise UserError(f"batch is {batch}; wanted at least 1")
     if shifts != int(shifts) or shifts < 0:

@@ -1,10 +1,9 @@
 """When a device has too little memory."""
 
-import warnings
-
 import jax
 from jax.errors import JaxRuntimeError
 
+from xumx_jax import errors
 from xumx_jax.errors import UserError
 
 _SIGNS = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
@@ -15,9 +14,9 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, JaxRuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
-def tell(what: str) -> None:
+def warn(what: str) -> None:
     """Warn that a smaller step is taken; `what` says which."""
-    warnings.warn(f"the device has too little memory: going on with {what}", stacklevel=2)
+    errors.warn(f"the device has too little memory: going on with {what}")
 
 
 def fall_back_to_cpu(devices, allowed: bool, least: str):
@@ -31,5 +30,5 @@ def fall_back_to_cpu(devices, allowed: bool, least: str):
             f"the device has too little memory even for {least}; wanted a device with more, or the "
             "CPU (--device cpu)"
         )
-    tell(f"{least} on the CPU")
+    warn(f"{least} on the CPU")
     return cpu

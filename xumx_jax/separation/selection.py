@@ -1,6 +1,7 @@
 """Which stems are written, and how they are made of the separated ones and the mixture."""
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,11 +15,12 @@ def choose(
 ) -> dict[str, dict[str | None, int]]:
     """What to write: {name: {source: factor}}, where the source None is the mixture.
 
-    stems      "vocals,bass": these as they are
+    stems      "vocals,bass" or ("vocals", "bass"): these as they are
     two_stems  "vocals": it, and the mixture without it
-    mix        "drums+bass": their sum, one stem
+    mix        "drums+bass" or ("drums", "bass"): their sum, one stem
     aggregate  "karaoke=drums+bass,voice=vocals": sums with names of their own, or the same as
-               Open-Unmix has it, '{"karaoke": ["drums", "bass"], "voice": ["vocals"]}'
+               Open-Unmix has it, '{"karaoke": ["drums", "bass"], "voice": ["vocals"]}', or as a
+               dictionary, which may have {source: factor} in the place of a list
 
     At most one of the four is given; by default every source is written as it is. Raises
     UserError on a name that the model does not have.
@@ -28,12 +30,17 @@ def choose(
         (name,) = _known([two_stems], sources)
         return {name: {name: 1}, REST: {None: 1, name: -1}}
     if mix is not None:
-        names = _known(mix.split("+"), sources)
+        names = _known(_split(mix, "+"), sources)
         return {"+".join(names): dict.fromkeys(names, 1)}
     if aggregate is not None:
-        sums = parse_aggregate(aggregate)
-        return {name: dict.fromkeys(_known(parts, sources), 1) for name, parts in sums.items()}
-    names = sources if stems is None else _known(stems.split(","), sources)
+        made = {}
+        for name, parts in parse_aggregate(aggregate).items():
+            _known([part for part in parts if part is not None], sources)
+            made[name] = (
+                parts if isinstance(parts, Mapping) else dict.fromkeys(_known(parts, sources), 1)
+            )
+        return made
+    names = sources if stems is None else _known(_split(stems, ","), sources)
     return {name: {name: 1} for name in names}
 
 
@@ -45,9 +52,16 @@ def check_choice(stems, two_stems, mix, aggregate=None):
         parse_aggregate(aggregate)
 
 
-def parse_aggregate(text) -> dict[str, list[str]]:
+def parse_aggregate(text) -> dict[str, list[str] | Mapping]:
     """Read what `--aggregate` was given -> {name: stems to add}. Raises UserError."""
-    if text.lstrip().startswith("{"):
+    factors = {}
+    if isinstance(text, Mapping):
+        factors = {name: parts for name, parts in text.items() if isinstance(parts, Mapping)}
+        pairs = [
+            (name, [parts] if isinstance(parts, str) else list(parts))
+            for name, parts in text.items()
+        ]
+    elif text.lstrip().startswith("{"):
         try:
             pairs = json.loads(text, object_pairs_hook=list)
         except ValueError as error:
@@ -59,7 +73,8 @@ def parse_aggregate(text) -> dict[str, list[str]]:
             for name, equals, parts in (term.partition("=") for term in text.split(","))
         ]
     for name, parts in pairs:
-        if not isinstance(parts, list) or not parts or {type(part) for part in parts} != {str}:
+        allowed = {str, type(None)} if name in factors else {str}
+        if not isinstance(parts, list) or not parts or {type(part) for part in parts} - allowed:
             raise UserError(f"--aggregate {text}: wanted NAME=A+B,..., or JSON lists by name")
         if not name or name in (".", "..") or set(name) & set("/\\\0"):
             raise UserError(f"--aggregate {text}: {name!r} cannot be the name of a file")
@@ -69,7 +84,12 @@ def parse_aggregate(text) -> dict[str, list[str]]:
             raise UserError(f"--aggregate {text}: two stems are called {name!r}")
     if not names:
         raise UserError(f"--aggregate {text}: names no stem")
-    return dict(pairs)
+    return {**dict(pairs), **factors}
+
+
+def _split(given, mark) -> list[str]:
+    """Names that are one text, or a sequence."""
+    return given.split(mark) if isinstance(given, str) else list(given)
 
 
 def _known(names, sources) -> list[str]:

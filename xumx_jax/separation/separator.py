@@ -4,44 +4,49 @@ from itertools import tee
 
 import numpy as np
 
+from xumx_jax import runtime
 from xumx_jax.audio import StreamResampler
 from xumx_jax.errors import UserError
+from xumx_jax.models.interface import optional
+from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
-from xumx_jax.separation.chunked import Chunked
+from xumx_jax.separation.engine import make_engine
 from xumx_jax.separation.inputs import InputBlocks
-from xumx_jax.separation.options import FILTERS, check_options, whole_rate
+from xumx_jax.separation.options import EngineOptions, check_options, whole_rate
 from xumx_jax.separation.progress import CALLBACK, Progress
-from xumx_jax.separation.umx import offline
 from xumx_jax.separation.umx.live import Live
-from xumx_jax.weights.load import load_module
 
-CHUNK_SECONDS = 10.0  # where the model does not run in stages
+OVERLAP = 0.25  # of chunks
 SHIFT_SECONDS = 0.5  # the largest
 
 
 class Separator:
     """A model with its weights and how to apply it: arrays in, arrays out.
 
-    niter, softmask, alpha, logit, residual   as in `wiener`; `residual` adds a stem of that name
-    filter          whose Wiener filter, a key of FILTERS; None: as the model's original has it,
-                    Open-Unmix's for Open-Unmix, norbert's for the others
-    wiener_frames   frames that it sees at a time; None: as the original
-    chunk_seconds   None takes five minutes at once where the model can be run in stages
-                    (`separation.umx.offline`), so that shorter tracks have no borders, else 10 s
-    overlap         what neighbouring chunks share: in stages so that either side knows what comes
-                    behind the border, else cross-faded. 0 butts them, each with its own edges and
-                    statistics and the last one shorter: the original programs' protocol
-    batch           None: stages where the model can; a number: so many chunks at once, spread over
-                    the devices
+    niter, softmask, alpha, logit, residual   as in `postfilters.wiener`; `residual` adds a stem of
+                    that name. They act with a post filter, but the residual, which without one is
+                    what the stems leave of the mixture
+    post_filter     a key of POST_FILTERS; None: as the model's original has it, which may be none
+    wiener_frames   frames that the post filter sees at a time; None: as the original
+    chunk_seconds   None takes UMX models over five minutes at once, so that shorter tracks have no
+                    borders, and cuts tracks into chunks of the usual length of other models
+    overlap         what neighbouring chunks share, a quarter if nothing is said. 0 butts them, each
+                    with its own edges and statistics: the original programs' protocol
+    batch           so many chunks at once, spread over the devices, for UMX models too
     shifts          average so many runs on the track moved by up to half a second; 0: one, unmoved
     seed            of the shifts
+    device          "auto", "cpu", "gpu" or "tpu"; of several devices of a kind all are used
+    compute         what matrix products read: "float32", "bfloat16", or "tf32", which is what the
+                    device does fastest with float32; sums are float32
     cpu_fallback    go on on the CPU where a device has too little memory even for small steps
 
     `separator(mix [channel, time], rate)` gives {name: float32 [channel, time]} at the same rate,
     length and channel count; `stream` does so block by block. Mono input to a stereo model gives
     mono stems; of more than two channels the front pair is separated. Warns about that, about
     samples that are not finite (taken as 0), about empty input, and where a device has too little
-    memory and smaller steps are taken. Raises UserError on options that make no sense.
+    memory and smaller steps are taken. It may be used from several threads, and pickled; one that
+    `load` has made loads its weights again where it arrives. Raises UserError on options that make
+    no sense, and in a process that was forked after JAX had started.
     """
 
     def __init__(
@@ -54,58 +59,80 @@ class Separator:
         alpha: float = 1.0,
         logit: float | None = None,
         residual: bool = False,
-        filter: str | None = None,
+        post_filter: str | None = None,
         wiener_frames: int | None = None,
         chunk_seconds: float | None = None,
-        overlap: float = 0.25,
+        overlap: float | None = None,
         batch: int | None = None,
         shifts: int = 0,
         seed: int = 0,
+        device: str = "auto",
+        compute: str = "float32",
         cpu_fallback: bool = True,
     ):
-        check_options(
-            niter=niter,
-            softmask=softmask,
-            alpha=alpha,
-            logit=logit,
-            chunk_seconds=chunk_seconds,
-            overlap=overlap,
-            batch=batch,
-            filter=filter,
-            wiener_frames=wiener_frames,
-            shifts=shifts,
-            seed=seed,
-        )
-        if niter and len(module.sources) == 1 and not residual:
-            raise UserError(
-                f"the model has one source, {module.sources[0]}: the Wiener filter needs another "
-                "to weigh it against; wanted a residual, or niter 0"
-            )
+        given = {
+            name: value
+            for name, value in locals().items()
+            if name not in ("self", "module", "variables")
+        }
+        self._given, self._origin = given, None
+        checked = set(given) - {"residual", "device", "cpu_fallback"}
+        check_options(**{name: given[name] for name in checked})
         self.model, self.variables = module, variables
         self.sources = tuple(module.sources) + ("residual",) * residual
-        if filter is None:
-            usual = "norbert" if getattr(module, "bridge", True) else "openunmix"
-            filter = getattr(module, "filter", None) or usual
-        rules, usual_frames = FILTERS[filter]
-        self.post = dict(
+        self.post_filter = post_filter or optional(module, "post_filter")
+        self.wiener_options = self._wiener_options(
             niter=niter, softmask=softmask, alpha=alpha, logit=logit, residual=residual
         )
-        self.post |= {"window_frames": wiener_frames or usual_frames, **rules}
-        if offline.can_stage(module) and overlap and batch is None:
-            room = {"cpu_fallback": cpu_fallback}
-            if chunk_seconds is not None:
-                room["segment_seconds"] = chunk_seconds * (1 - overlap)
-                room["context_seconds"] = chunk_seconds * overlap / 2
-            elif shifts:  # streams that run side by side share the room of one
-                room["segment_seconds"] = offline.SEGMENT_SECONDS / shifts
-            self.engine = offline.Offline(module, variables, **room, **self.post)
-        else:
-            chunk = self.rate * (chunk_seconds or CHUNK_SECONDS)
-            self.engine = Chunked(module, variables, self.post, chunk, overlap, batch, cpu_fallback)
-        in_stages = isinstance(self.engine, offline.Offline)
-        self._undivided = in_stages and chunk_seconds is None and not shifts
+        if self.post_filter is not None:
+            frames = wiener_frames or POST_FILTERS[self.post_filter].frames
+            self.wiener_options["wiener_frames"] = frames
+        options = EngineOptions(
+            filter_options={"post_filter": self.post_filter, **self.wiener_options},
+            post_filter=self.post_filter,
+            chunk_seconds=chunk_seconds,
+            overlap=OVERLAP if overlap is None else overlap,
+            batch=batch,
+            compute=compute,
+            streams=max(1, shifts),
+            devices=runtime.devices(device),
+            chosen=device != "auto",
+            cpu_fallback=cpu_fallback,
+        )
+        self.engine = make_engine(module, variables, options)
+        self._undivided = chunk_seconds is None and batch is None and not shifts
         draw = np.random.default_rng(seed)
         self.shifts = [int(draw.integers(SHIFT_SECONDS * self.rate)) for _ in range(shifts)]
+
+    def _wiener_options(self, **given) -> dict:
+        """The options of the post filter. Raises UserError where these do not go with the model."""
+        if self.post_filter is None:
+            usual = {"niter": 1, "softmask": False, "alpha": 1.0, "logit": None}
+            for name, value in usual.items():
+                if given[name] != value:
+                    raise UserError(
+                        f"{name} is {given[name]}, and the model has no post filter, which it "
+                        f"would act on; wanted a post filter with it ({', '.join(POST_FILTERS)})"
+                    )
+            return {"residual": given["residual"]}
+        sources = self.model.sources
+        if self.model.transform is None:
+            raise UserError(
+                f"post filter {self.post_filter!r}: the model works on waveforms, and post filters "
+                "on spectra; wanted none"
+            )
+        if given["niter"] and len(sources) == 1 and not given["residual"]:
+            raise UserError(
+                f"the model has one source, {sources[0]}: the Wiener filter needs another "
+                "to weigh it against; wanted a residual, or niter 0"
+            )
+        return {**given, **POST_FILTERS[self.post_filter].options}
+
+    def __reduce__(self):
+        """Pickle the name that weights were loaded by, or else model and weights."""
+        if self._origin is not None:
+            return _loaded, (self._origin, self._given)
+        return _made, (type(self), self.model, self.variables, self._given)
 
     @property
     def rate(self) -> int:
@@ -127,22 +154,23 @@ class Separator:
         memory does not grow with their number. `length` is the number of samples to come, if
         known: without it the callback is told None.
         """
+        runtime.check_not_forked()
         rate = whole_rate(rate)
-        meter = Progress(callback, length and length * self.rate / rate)
-        tidy = InputBlocks(blocks, self.model.channels)
-        stems = self._run(_resampled(tidy, rate, self.rate), meter)
+        progress = Progress(callback, length and length * self.rate / rate)
+        inputs = InputBlocks(blocks, self.model.channels)
+        stems = self._run(_resampled(inputs, rate, self.rate), progress)
         back, shape = None, None
         for block in stems:
-            if block.shape[1] > tidy.channels:
+            if block.shape[1] > inputs.channels:
                 block = block.mean(axis=1, keepdims=True)
             shape = block.shape[:2]
             back = back or StreamResampler(self.rate, rate, shape[0] * shape[1])
             block = back.push(block.reshape(-1, block.shape[-1]))
             if block.shape[1]:
                 yield self._named(block.reshape(*shape, -1))
-        tidy.tell()
+        inputs.warn()
         if back is not None:
-            rest = back.finish(tidy.taken)
+            rest = back.finish(inputs.samples)
             if rest.shape[1]:
                 yield self._named(rest.reshape(*shape, -1))
 
@@ -152,7 +180,14 @@ class Separator:
         Its stems are those of the whole signal, a constant latency later. Wanted: a model whose
         LSTMs look back only, and of the options none that need more of the signal than one frame.
         """
-        live = Live(self.model, self.variables, rate, hops=hops, background=background, **self.post)
+        live = Live(
+            self.model,
+            self.variables,
+            rate,
+            hops=hops,
+            background=background,
+            **self.wiener_options,
+        )
         if not self._undivided:
             raise UserError(
                 "the separator averages shifts or cuts chunks; live takes the signal as one, and "
@@ -160,15 +195,15 @@ class Separator:
             )
         return live
 
-    def _run(self, blocks, meter):
+    def _run(self, blocks, progress):
         """Separate blocks at the model's rate -> yield [source, channel, time]."""
         if not self.shifts:
-            return self.engine.stream(blocks, meter)
+            return self.engine.stream(blocks, progress)
         count = len(self.shifts)
-        ticks = streams.shares(meter, count)
+        shares = streams.shares(progress, count)
         runs = [
-            streams.advanced(self.engine.stream(streams.delayed(copy, shift), tick), shift)
-            for copy, shift, tick in zip(tee(blocks, count), self.shifts, ticks, strict=True)
+            streams.advanced(self.engine.stream(streams.delayed(copy, shift), share), shift)
+            for copy, shift, share in zip(tee(blocks, count), self.shifts, shares, strict=True)
         ]
         return streams.mean_of(runs, [1 / count] * count)
 
@@ -205,7 +240,11 @@ def _resampled(blocks, rate, target):
         yield stream.finish()
 
 
-def load(name_or_path=None, **options) -> Separator:
-    """Return a `Separator` for a name of the zoo or a path; `options` are the Separator's."""
-    module, variables, _ = load_module(name_or_path)
-    return Separator(module, variables, **options)
+def _loaded(origin, given):
+    from xumx_jax.separation.bag import load  # which makes Separators
+
+    return load(origin, **given)
+
+
+def _made(kind, model, variables, given):
+    return kind(model, variables, **given)

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -48,7 +48,7 @@ def first() -> bool:
     return jax.process_index() == 0
 
 
-def leave(status: int) -> None:
+def leave(status: int) -> NoReturn:
     """End this process; after a failure without the farewell, which would wait for the others."""
     if status and jax.process_count() > 1:
         sys.stdout.flush()

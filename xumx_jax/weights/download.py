@@ -6,50 +6,25 @@ SHA-256 is written beside it after the first download (`<file>.sha256`, as `sha2
 and the file has to have it from then on.
 """
 
-import hashlib
-import http.client
-import sys
-import time
+import logging
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
+from xumx_jax import fetch as resumable
+from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.weights.published import File
 
-TIMEOUT_SECONDS = 10  # to connect, and for every block read
+LOG = logging.getLogger(__name__)
 ATTEMPTS, PAUSE_SECONDS = 4, 1.0  # where the connection breaks off, and before each but the first
-BLOCK_BYTES = 1 << 20
 DIGITS = {"sha1": 40, "sha256": 64}
 PIN, PART = "sha256", ".part"
-PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 
 
-class CutOff(UserError):
-    """The connection broke in the middle; what has come is kept."""
-
-
-@contextmanager
 def only_writer(lock: Path):
-    """Hold a lock file: other processes that want it wait here, and then find the work done.
-
-    The system lets go of it when a process dies; the file stays, for removing it would be a race.
-    Where there are no locks (Windows, some network drives) nobody waits.
-    """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"xumx: {lock.parent}: waiting for another process", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except (ImportError, OSError):
-            pass
-        yield
+    """Hold a lock file: other processes that want it wait here, and then find the work done."""
+    return files.locked(lock, lambda: LOG.warning("%s: waiting for another process", lock.parent))
 
 
 def get(
@@ -107,7 +82,7 @@ def wanted_digests(file: File, place: Path) -> list[tuple[str, str, str]]:
 def wrong_digest(path: Path, wanted: list[tuple[str, str, str]]) -> str:
     """What is wrong with a file, "" if nothing is."""
     for algorithm, digits, who in wanted:
-        found = digest_of(path, algorithm)
+        found = files.digest(path, algorithm)
         if not found.startswith(digits):
             name = algorithm.upper().replace("SHA", "SHA-")
             starting = "" if len(digits) == DIGITS[algorithm] else "one that starts with "
@@ -124,88 +99,20 @@ def pin(file: File, place: Path) -> None:
     algorithm, _, digits = file.digest.partition(":")
     if pin_of(place).is_file() or len(digits) == DIGITS.get(algorithm, -1):
         return
-    found = digest_of(place, PIN)
+    found = files.digest(place, PIN)
     pin_of(place).write_text(f"{found}  {place.name}\n")
     if not file.digest:
-        print(
-            f"xumx: nobody has published a digest of {file.name}: its SHA-256, {found}, was "
-            f"written to {pin_of(place)} and is checked from now on",
-            file=sys.stderr,
+        LOG.warning(
+            "nobody has published a digest of %s: its SHA-256, %s, was written to %s and is "
+            "checked from now on",
+            *(file.name, found, pin_of(place)),
         )
-
-
-def digest_of(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def fetch(url: str, part: Path, opener: Callable, name: str, progress: Callable | None) -> None:
     """Download what `part` lacks, and again what is lacking where the connection breaks off."""
-    with bar(name) as drawn:
-        for attempt in range(ATTEMPTS):
-            try:
-                transfer(url, part, opener, progress or drawn)
-                return
-            except CutOff:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                time.sleep(PAUSE_SECONDS)
-
-
-def transfer(url: str, part: Path, opener: Callable, progress: Callable) -> None:
-    """Append to `part` from where it ends; a server that knows no ranges sends all of it again."""
-    done = part.stat().st_size if part.exists() else 0
-    request = Request(url, headers={"Range": f"bytes={done}-"} if done else {})
-    try:
-        response = opener(request, timeout=TIMEOUT_SECONDS)
-    except HTTPError as error:  # an answer, with a connection of its own
-        error.close()
-        if error.code == RANGE_NOT_SATISFIABLE and done:  # it is whole already, or of another file
-            part.unlink()
-            return transfer(url, part, opener, progress)
-        raise UserError(f"{url}: download failed, {error}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise UserError(f"{url}: download failed, {reason}") from error
-    with response:
-        if response.status != PARTIAL_CONTENT:
-            done = 0
-        length = int(response.headers.get("Content-Length") or 0)
-        total = done + length if length else None
-        with part.open("r+b" if done else "wb") as file:
-            file.seek(done)
-            while block := block_of(response, url, done):
-                file.write(block)
-                done += len(block)
-                progress(done, total)
-    if total is not None and done != total:
-        raise CutOff(f"{url}: download cut off, {done} of {total} bytes; start again to go on")
-
-
-def block_of(response, url: str, done: int) -> bytes:
-    # apart from writing, so that a full disk is not taken for a broken line
-    try:
-        return response.read(BLOCK_BYTES)
-    except (OSError, http.client.HTTPException) as error:
-        raise CutOff(f"{url}: download cut off after {done} bytes, {error}") from error
-
-
-class bar:
-    """A progress bar for `transfer` on stderr, drawn once the first bytes have come."""
-
-    def __init__(self, name: str):
-        self.name, self.drawn = name, None
-
-    def __enter__(self):
-        return self
-
-    def __call__(self, done: int, total: int | None) -> None:
-        from tqdm import tqdm
-
-        if self.drawn is None:
-            self.drawn = tqdm(total=total, desc=self.name, unit="B", unit_scale=True)
-        self.drawn.update(done - self.drawn.n)
-
-    def __exit__(self, *_):
-        if self.drawn is not None:
-            self.drawn.close()
+    with resumable.Bar(name) as drawn:
+        resumable.fetch(
+            url, part, progress or drawn, opener=opener, attempts=ATTEMPTS,
+            pause_seconds=PAUSE_SECONDS,
+        )  # fmt: skip

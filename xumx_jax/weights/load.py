@@ -1,6 +1,8 @@
-"""From a name or a path to a model that can separate, whatever format its weights have."""
+"""From names and paths to models that can separate, whatever format their weights have."""
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,83 +10,129 @@ from flax import linen as nn
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
-from xumx_jax.weights import converters, pointer, safetensors, store, zoo
-from xumx_jax.weights.converters import openunmix, readers
-from xumx_jax.weights.store import Loaded
+from xumx_jax.weights import bag, pointer, safetensors, store, zoo
+from xumx_jax.weights.bag import Bag, Weight
+
+Name = str | Path | None
+Models = Name | Mapping[str, Weight] | Sequence[Name | tuple[Name, Weight]]
 
 
-def resolve(name_or_path: str | Path | None) -> Path:
+def resolve(name_or_path: Name) -> Path:
     """Return the file or folder meant: what is there under that path, else a name of the zoo."""
     if name_or_path is None or name_or_path in zoo.names():
         return zoo.find(name_or_path)
     path = Path(name_or_path)
     if os.path.exists(path):  # unlike path.exists(), no error where a name is too long
         return path
+    from xumx_jax.weights.converters import readers
+
     if path.suffix in readers.SUFFIXES or len(path.parts) > 1:
         raise UserError(f"{path}: no such file or folder; {readers.WANTED}")
     return zoo.find(str(name_or_path))
 
 
-def load_weights(path: str | Path, kind: str | None = None) -> Loaded:
-    """Read a model from an Orbax folder, our `.safetensors`, or another program's weights.
+def load_weights(path: str | Path, kind: str | None = None) -> Bag:
+    """Read an Orbax folder, our `.safetensors`, a bag's folder, or another program's weights.
 
     Those are a file, or a folder of one file a target as Open-Unmix has it.
     `kind` (of `converters.KINDS`) says which program's, None looks at the tensors' names.
     """
     path = Path(path)
-    if openunmix.is_folder(path):
-        return converters.convert(openunmix.read(path), kind)
-    if (
-        path.is_dir()
-        or pointer.is_pointer(path)
-        or (path.suffix == ".safetensors" and safetensors.is_ours(path))
-    ):
-        return store.load_model(path)
-    return converters.convert(openunmix.read(path), kind)
+    if bag.is_bag(path):
+        return bag.load(path)
+    if path.suffix == ".safetensors" and path.is_file() and safetensors.is_ours(path):
+        return bag.bag([store.load_model(path)])
+    # only for other programs' weights
+    from xumx_jax.weights import converters
+    from xumx_jax.weights.converters import openunmix
+
+    if not openunmix.is_folder(path) and (path.is_dir() or pointer.is_pointer(path)):
+        return bag.bag([store.load_model(path)])
+    return converters.convert_all(openunmix.read(path), kind)
 
 
-def load_module(name_or_path: str | Path | None = None) -> tuple[nn.Module, dict, dict[str, Any]]:
+def load_bag(models: Models = None) -> Bag:
+    """Load one model, or several with weights.
+
+    `models` is a name of the zoo or a path; several of them, each alone or (name, weight); or
+    {name: weight}. A weight is a number or {source: number}. None is the published weights, or the
+    bundled model where they can't be had. `info` of each member has "path", and what the file
+    tells: "kind", "origin", "licence", "score". Raises UserError with one line.
+    """
+    if isinstance(models, Mapping):
+        models = list(models.items())
+    if models is None or isinstance(models, str | Path):
+        models = [models]
+    given = [one if isinstance(one, tuple) else (one, None) for one in models]
+    return bag.joined([_located(name) for name, _ in given], [weight for _, weight in given])
+
+
+def _located(name: Name) -> Bag:
+    path = resolve(name)
+    found = load_weights(path)
+    more: dict[str, Any] = {"path": str(path)}
+    if path == zoo.DEMO_FILE:
+        more["licence"] = zoo.DEMO_LICENCE
+    members = (
+        replace(member, info={**more, **member.info, "path": str(path)}) for member in found.members
+    )
+    return replace(found, members=tuple(members))
+
+
+def load_module(name_or_path: Name = None) -> tuple[nn.Module, dict, dict[str, Any]]:
     """Return a linen module, its variables (numpy) and what is known about them.
 
-    `info` has "model" and "args" (what `build` was called with), "path", and what the file tells:
-    "kind", "origin", "licence", "score". None loads the published weights, or the bundled model
-    where they can't be had. Raises UserError with one line.
+    `info` is that of `load_bag`, with "model" and "args", what `build` was called with. Raises
+    UserError with one line, also where there are several models.
     """
-    path = resolve(name_or_path)
-    loaded = load_weights(path)
-    module = build(loaded.name, **loaded.args)
-    info = {**loaded.info, "model": loaded.name, "args": loaded.args, "path": str(path)}
-    if path == zoo.DEMO_FILE:
-        info.setdefault("licence", zoo.DEMO_LICENCE)
-    return module, loaded.variables, info
+    only = load_bag(name_or_path).only
+    module = build(only.name, **only.args)
+    return module, only.variables, {**only.info, "model": only.name, "args": only.args}
 
 
 def check_place(target: Path) -> None:
-    """Raise UserError unless a checkpoint can become `target`: one is replaced, nothing else."""
-    if not target.exists() or (target / store.MANIFEST).is_file():
+    """Raise UserError unless a checkpoint or bag can be `target`: it replaces one, or nothing."""
+    known = (store.MANIFEST, bag.FILE)
+    if not target.exists() or any((target / name).is_file() for name in known):
         return
     if not target.is_dir() or any(target.iterdir()):
         raise UserError(f"{target}: is there and is no checkpoint; wanted a new folder")
 
 
 def convert(
-    source: str | Path, target: str | Path, kind: str | None = None, half: bool = False
-) -> Loaded:
+    source: str | Path | Sequence[tuple[Name, Weight]],
+    target: str | Path,
+    kind: str | None = None,
+    half: bool = False,
+) -> Bag:
     """Write any weights that `load` takes as an Orbax folder, or as `.safetensors` by suffix.
 
-    `half` stores float16 (`.safetensors` only). Returns what was written.
+    Several models, as `load_bag` takes them, become the folder of a bag. `half` stores float16
+    (`.safetensors` only). Returns what was written.
     """
+    from xumx_jax.weights.converters import readers
+
     target = Path(target)
     if target.suffix in readers.SUFFIXES and target.suffix != ".safetensors":
         raise UserError(f"{target}: can't write {target.suffix}; wanted a folder or .safetensors")
-    path = resolve(source)
-    if path.resolve() == target.resolve():
-        raise UserError(f"{target}: source and target are the same")
+    several = not isinstance(source, str | Path)
+    if not several:
+        path = resolve(source)
+        if path.resolve() == target.resolve():
+            raise UserError(f"{target}: source and target are the same")
     if target.suffix != ".safetensors":
         check_place(target)
-    loaded = load_weights(path, kind)
+    found = load_bag(source) if several else load_weights(path, kind)
+    if len(found.members) > 1 and (half or target.suffix == ".safetensors"):
+        raise UserError(
+            f"{target}: {len(found.members)} models become a folder, in float32; wanted one"
+        )
     try:
-        store.save_model(target, loaded.name, loaded.args, loaded.variables, loaded.info, half)
+        if len(found.members) > 1:
+            bag.save(target, found)
+        else:
+            only = found.only
+            store.save_model(target, only.name, only.args, only.variables, only.info, half)
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error})") from error
-    return loaded
+    return found

@@ -38,7 +38,7 @@ def tensors_digest(tensors: dict[str, np.ndarray]) -> str:
     state = hashlib.sha256()
     for name in sorted(tensors):
         state.update(f"{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())
-        state.update(tensors[name])
+        state.update(tensors[name])  # pyright: ignore[reportArgumentType]
     return state.hexdigest()
 
 

@@ -8,8 +8,8 @@ Orbax is slow to import and only folders need it, so it is imported where it is 
 """
 
 import json
+import logging
 import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ STEPS = "checkpoints"  # in a training folder: checkpoints, each named by its st
 
 
 @dataclass(frozen=True)
-class Loaded:
+class Member:
     """A model as stored: `build(name, **args)` makes the module, `variables` are numpy arrays."""
 
     name: str
@@ -211,7 +211,7 @@ def newest(workdir: str | Path) -> Path:
                 verify(path)
             return path
         except CheckpointError as error:
-            print(f"xumx: skipped a damaged checkpoint: {error}", file=sys.stderr)
+            logging.getLogger(__name__).warning("skipped a damaged checkpoint: %s", error)
     raise CheckpointError(f"{steps}: no complete checkpoint in it")
 
 
@@ -237,7 +237,7 @@ def save_model(
     safetensors.write(path, variables, description, half)
 
 
-def load_model(path: str | Path) -> Loaded:
+def load_model(path: str | Path) -> Member:
     """Read a model: an Orbax folder or a pointer to one, a training folder, or `.safetensors`.
 
     `info["export"]` overrides arguments of the model, for those that training kept out of it.
@@ -255,7 +255,7 @@ def load_model(path: str | Path) -> Loaded:
         args = {**description["args"], **info.get("export", {})}
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its description names no model") from error
-    return Loaded(name, frozen(args), variables, info)
+    return Member(name, frozen(args), variables, info)
 
 
 def checkpoint_of(path: Path) -> Path:

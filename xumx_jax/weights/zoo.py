@@ -1,16 +1,19 @@
 """Models by name: the bundled one, and published ones, which are fetched and converted once."""
 
-import sys
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import cache_folder
-from xumx_jax.weights import converters, download, store
-from xumx_jax.weights.converters import openunmix
+from xumx_jax.weights import store
+from xumx_jax.weights.bag import joined, save
 from xumx_jax.weights.published import PUBLISHED
 
+LOG = logging.getLogger(__name__)
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parents[1] / "assets" / "demo.safetensors"
 DEMO_LICENCE = "MIT, as the program"
@@ -23,24 +26,22 @@ def names() -> tuple[str, ...]:
 
 
 def cached(name: str, cache: str | Path | None = None) -> Path:
-    """Where a published model lies, or would lie, converted."""
-    return (Path(cache) if cache is not None else cache_folder()) / f"{name}.safetensors"
+    """Where a published model lies, or would lie, converted: a file, of several models a folder."""
+    suffix = "safetensors" if len(PUBLISHED[name].members) == 1 else "bag"
+    return (Path(cache) if cache is not None else cache_folder()) / f"{name}.{suffix}"
 
 
 def find(name: str | None = None, cache: str | Path | None = None, opener=urlopen) -> Path:
     """Return the weights file for a name of the zoo, downloading it where it is not cached.
 
-    None is the published default; where it can't be had, one line on stderr says so and the bundled
-    demo model takes its place. Raises UserError on an unknown name and on a failed download.
+    None is the published default; where it can't be had, that is logged and the bundled demo
+    model takes its place. Raises UserError on an unknown name and on a failed download.
     """
     if name is None:
         try:
             return fetch(DEFAULT, cache, opener)
         except UserError as error:
-            print(
-                f"xumx: published weights unavailable ({error}); using the bundled demo model",
-                file=sys.stderr,
-            )
+            LOG.warning("published weights unavailable (%s); using the bundled demo model", error)
             return DEMO_FILE
     if name == DEMO:
         return DEMO_FILE
@@ -57,15 +58,18 @@ def fetch(
 ) -> Path:
     """Download published weights into the cache and convert them, each once.
 
-    Returns the `.safetensors` there; `progress` as in `download.get`. Nothing appears under a final
-    name before it is complete, and of several processes one fetches while the others wait.
+    Returns the `.safetensors` there, or the folder of a bag; `progress` as in `download.get`.
+    Nothing appears under a final name before it is complete, and of several processes one fetches
+    while the others wait.
     """
     ours = cached(name, cache)
-    if ours.is_file():
+    if ours.exists():
         return ours
+    from xumx_jax.weights import download  # only where something is to be fetched
+
     try:
         with download.only_writer(ours.with_name(f".{name}.lock")):
-            if not ours.is_file():  # another process may have made it meanwhile
+            if not ours.exists():  # another process may have made it meanwhile
                 make(name, ours, opener, progress)
     except OSError as error:
         raise UserError(f"{ours.parent}: cannot be used as a cache ({error})") from error
@@ -73,27 +77,36 @@ def fetch(
 
 
 def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> None:
-    """Download and convert a published model to the file `ours`."""
+    """Download and convert a published model, or several, to `ours`."""
+    from xumx_jax.weights import converters, download
+    from xumx_jax.weights.converters import openunmix
+
     published = PUBLISHED[name]
-    several = len(published.files) > 1
+    several = sum(len(member.files) for member in published.members) > 1
     folder = ours.with_suffix("") if several else ours.parent
-    places = {target: folder / file.name for target, file in published.files.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    for target, file in published.files.items():
-        download.get(file, places[target], opener, progress)
-    if several:
-        weights = openunmix.read_targets(folder, places, published.settings)
+    bags, urls, digests = [], [], []
+    for member in published.members:
+        places = {target: folder / file.name for target, file in member.files.items()}
+        for target, file in member.files.items():
+            download.get(file, places[target], opener, progress)
+            urls.append(file.url)
+            digests.append(files.digest(places[target]))
+        if len(places) > 1:
+            weights = openunmix.read_targets(folder, places, member.settings)
+        else:
+            weights = openunmix.read(*places.values())
+        made = converters.convert_all(weights, member.kind)
+        found = set(made.sources)  # in the file's own order, whatever is said of it
+        if found != set(member.sources):
+            raise UserError(f"{name}: its files hold {', '.join(sorted(found))}, not what is said")
+        bags.append(made)
+    said = {"licence": published.licence, "score": published.score}
+    said |= {"url": " ".join(urls), "sha256": digests}
+    whole = joined(bags, [member.weight for member in published.members])
+    members = [replace(member, info={**member.info, **said}) for member in whole.members]
+    if len(members) == 1:
+        (only,) = members
+        store.save_model(ours, only.name, only.args, only.variables, only.info)
     else:
-        weights = openunmix.read(*places.values())
-    model = converters.convert(weights, published.kind)
-    found = set(model.args["sources"])  # in the file's own order, whatever is said of it
-    if found != set(published.sources):
-        raise UserError(f"{name}: its files hold {', '.join(sorted(found))}, not what is said")
-    info = {
-        **model.info,
-        "url": " ".join(file.url for file in published.files.values()),
-        "sha256": [download.digest_of(place, "sha256") for place in places.values()],
-        "licence": published.licence,
-        "score": published.score,
-    }
-    store.save_model(ours, model.name, model.args, model.variables, info)
+        save(ours, replace(whole, members=tuple(members)))

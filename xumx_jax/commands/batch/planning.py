@@ -34,6 +34,12 @@ class Size:
     stems: int = 0
     spool: int = 0
     there: int = 0  # bytes of stems of an earlier run, which these replace
+    rate: int = 0  # of the file, and its channels; 0 where it could not be read
+    channels: int = 0
+
+    def facts(self) -> dict:
+        """What the report says of the file."""
+        return {"rate": self.rate, "channels": self.channels} if self.rate else {}
 
 
 class Plan:
@@ -124,36 +130,22 @@ def measure(track, job) -> Size:
     """Look at a track's header; one that cannot be read counts nothing, and fails in its turn."""
     options = job.options
     try:
-        with audio.open_blocks(track.path, options.start, options.duration) as blocks:
-            rate, channels, frames = blocks.rate, blocks.channels, blocks.frames
-        tags = audio.read_tags(track.path)
+        opened = audio.open_blocks(track.path, options.start, options.duration, tags=True)
+        with opened as stream:
+            pass  # to separate it, it is opened once more: thousands cannot be kept open
     except (UserError, OSError):
         return Size()
-    if frames is None:
-        frames = guess_frames(track.path, rate, options)
-    if options.channels == "front":
-        channels = min(2, channels)
-    kept = job.separator.rate if options.rate == "model" else rate
-    samples = resampled_length(frames, rate, kept)
-    paths = job.paths(track)
+    frames = stream.estimate if stream.length is None else stream.length
+    channels = min(2, stream.channels) if options.channels == "front" else stream.channels
+    kept = job.separator.rate if options.rate == "model" else stream.rate
+    samples = resampled_length(frames, stream.rate, kept)
+    paths, tags = job.paths(track), stream.tags
     stems = sum(stem_bytes(options, kept, samples, channels, tags.of_stem(name)) for name in paths)
     exact = is_float(options.format, options.bits)
     spool = 0 if exact else 4 * channels * samples * len(paths)
     there = sum(path.stat().st_size for path in paths.values() if path.is_file())
-    return Size(frames / rate, stems, spool, there)
-
-
-def guess_frames(path, rate, options) -> int:
-    """What FFmpeg takes the length for, of formats that do not state it."""
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            seconds = (container.duration or 0) / 1e6
-    except (av.FFmpegError, ValueError):
-        return 0
-    seconds = max(0.0, seconds - options.start)
-    return round(rate * min(seconds, options.duration or seconds))
+    seconds = frames / stream.rate
+    return Size(seconds, stems, spool, there, stream.rate, stream.channels)
 
 
 def stem_bytes(options, rate, samples, channels, tags) -> int:

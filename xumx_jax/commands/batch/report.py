@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from xumx_jax import files
+from xumx_jax.commands.console import say_error
 from xumx_jax.errors import UserError
-from xumx_jax.versions import installed
 from xumx_jax.weights import pointer
 
 PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "av")
@@ -26,7 +26,9 @@ class Report:
         if self.path:
             _check_place(self.path)
         self._entries, self._order = [], {track.label: at for at, track in enumerate(tracks)}
-        self.head = {"status": None, "options": options, "versions": _versions()}
+        self.head = {"status": None, "options": options}
+        if self.path:
+            self.head["versions"] = _versions()
         self.write()
 
     def models(self, infos, device):
@@ -83,5 +85,22 @@ def _model(info) -> dict:
 
 
 def _versions() -> dict[str, str]:
+    from xumx_jax.versions import installed
+
     here = {"python": platform.python_version(), "platform": sys.platform}
     return here | installed(PACKAGES)
+
+
+def failed(report: Report, entry: dict, error: BaseException, debug: bool):
+    """Tell in one line of a track that failed, or of an input that gave none, and report it."""
+    label = entry["input"]
+    report.add({**entry, "status": "failed", "error": " ".join(str(error).split())})
+    say_error(error, debug, f"{label}: " if label else "")
+
+
+def relabelled(error, track):
+    """The same error, with what the user called the file in place of a temporary name."""
+    if isinstance(error, UserError):
+        text = str(error).replace(str(track.path), track.label)
+        return UserError(text).with_traceback(error.__traceback__)
+    return error

@@ -1,42 +1,47 @@
 """Many tracks through one Separator, some at once; the main thread tells what came of them."""
 
+import os
 import queue
 import sys
 import threading
 import time
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
 
 import jax
 
-from xumx_jax.commands import console, weighted
-from xumx_jax.commands.batch import signals, thread_warnings
+from xumx_jax.commands import console
+from xumx_jax.commands import options as common
+from xumx_jax.commands.batch import signals
 from xumx_jax.commands.batch.bars import Bars
-from xumx_jax.commands.batch.failures import failed, relabelled
-from xumx_jax.commands.batch.job import Job
 from xumx_jax.commands.batch.planning import USUAL_SPEED, Plan, in_time
+from xumx_jax.commands.batch.report import failed, relabelled
 from xumx_jax.commands.console import say
+from xumx_jax.errors import Cancelled, UserError
+from xumx_jax.separation.file import separate_file
 from xumx_jax.separation.selection import choose
 
 
-def separate(models, post, tracks, options, report) -> None:
+def separate(models, applied, tracks, options, report) -> None:
     """Load the models and separate the tracks; raises what is not of one track alone."""
     out = sys.stderr if options.out == "-" else sys.stdout
 
     say_line = partial(console.say_line, out=out)
     # who asked for a device by name is not given another
-    separator, infos = weighted.load(models, {**post, "cpu_fallback": options.device == "auto"})
+    separator, infos = common.load(models, {**applied, "cpu_fallback": options.device == "auto"})
     chosen = choose(
         separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
     )
-    line, device = weighted.describe(infos)
+    line, device = common.describe(infos)
     report.models(infos, device)
     say_line(line)
-    with signals.stoppable() as stop, thread_warnings.caught():
+    with signals.stoppable() as stop, console.one_line_warnings():
         job = Job(separator, options, chosen, stop)
         left = _without_finished(tracks, job, report, say_line)
         backend = jax.default_backend()
-        speed = USUAL_SPEED.get(backend, USUAL_SPEED["cpu"]) / len(models)
-        plan = Plan(left, job, speed / max(1, post.get("shifts", 0)))
+        speed = USUAL_SPEED.get(backend, USUAL_SPEED["cpu"]) / len(infos)
+        plan = Plan(left, job, speed / max(1, applied.get("shifts", 0)))
         for warning in plan.warnings():
             say("warning", warning)
         if len(left) > 1:
@@ -62,6 +67,62 @@ def _without_finished(tracks, job, report, say_line) -> list:
     return left
 
 
+class Job:
+    """What is done with every track, in as many threads as are wanted.
+
+    chosen   what to write, of `selection.choose`
+    stop     a `signals.Stop`, looked for between blocks
+    """
+
+    def __init__(self, separator, options, chosen, stop):
+        self.separator, self.options, self.chosen = separator, options, chosen
+        self.stop = stop
+        self._device = threading.Lock()  # one track at a time has it
+
+    def run(self, track, entry: dict, on_warning, on_progress) -> str:
+        """Separate one track, fill its entry of the report and return its summary."""
+        options, piped = self.options, self.options.out == "-"
+        with closing_pipe() if piped else nullcontext():
+            found = separate_file(
+                self.separator,
+                track.path,
+                sys.stdout.buffer if piped else track.folder,
+                stems=options.stems,
+                two_stems=options.two_stems,
+                mix=options.mix,
+                aggregate=options.aggregate,
+                format=options.format,
+                bits=options.bits,
+                bitrate=options.bitrate,
+                rate=options.rate,
+                channels=options.channels,
+                start=options.start,
+                duration=options.duration,
+                allow_truncated=options.allow_truncated,
+                strict=options.strict,
+                label=track.label,
+                on_progress=on_progress,
+                on_warning=on_warning,
+                cancelled=self.stop.asked,
+                device_lock=self._device,
+            )
+        entry |= {"stems_samples": found.stems_samples, "peak": found.peaks, "gain": found.gain}
+        entry |= {"null_error_db": found.null_error_db, "seconds": found.seconds}
+        entry |= {"samples": found.samples, "stems_rate": found.stems_rate}
+        entry["timings"] = {name: round(took, 3) for name, took in sorted(found.timings.items())}
+        null = "silent" if found.null_error_db is None else f"{found.null_error_db:.1f} dB"
+        took = found.timings["total"]
+        return (
+            f"{track.label}: {found.seconds:.1f} s separated in {took:.2f} s "
+            f"({found.seconds / took:.1f} x real time), stems against mix {null}\n"
+            + "\n".join(f"  {path}" for path in entry["outputs"].values())
+        )
+
+    def paths(self, track) -> dict[str, Path]:
+        """Where a track's stems go."""
+        return {name: track.folder / f"{name}.{self.options.format}" for name in self.chosen}
+
+
 class Batch:
     """Threads that separate, one track each at a time; `say_line` prints a track's summary."""
 
@@ -74,7 +135,7 @@ class Batch:
         for number, track in enumerate(tracks):
             self._todo.put((number, track))
         workers = [
-            threading.Thread(target=self._work, args=(plan.seconds, progress), daemon=True)
+            threading.Thread(target=self._work, args=(plan.sizes, progress), daemon=True)
             for _ in range(min(self.job.options.jobs, len(tracks)))
         ]
         try:
@@ -103,43 +164,40 @@ class Batch:
         except queue.Empty:
             return None
 
-    def _work(self, seconds, progress):
+    def _work(self, sizes, progress):
         while not self.stop.asked():
             try:
                 number, track = self._todo.get_nowait()
             except queue.Empty:
                 return
             entry, line, error = entry_of(track, self.job), None, None
+            entry |= {"warnings": [], **sizes[number].facts()}
             try:
                 with progress.track(number, track.label) as bar:
-                    line = self._one(track, entry, bar, seconds[number])
+                    line = self.job.run(track, entry, partial(_note, track, entry), bar)
             except BaseException as caught:  # the main thread decides what it means
                 error = caught
             self._results.put((track, entry, line, error))
             if error is not None and not isinstance(error, Exception):
                 return
 
-    def _one(self, track, entry, bar, seconds):
-        entry["warnings"] = []
-
-        def told(message):
-            message = message.replace(str(track.path), track.label)
-            entry["warnings"].append(message)
-            say("warning", message if track.label in message else f"{track.label}: {message}")
-
-        with thread_warnings.told_to(told):
-            return self.job.run(track, entry, told, bar, seconds)
-
     def _tell(self, track, entry, line, error):
         if error is None:
             self.report.add({**entry, "status": "done"})
             self.say_line(line)
-        elif isinstance(error, Exception) and not isinstance(error, signals.Stopped):
+        elif isinstance(error, Exception) and not isinstance(error, Cancelled):
             failed(self.report, entry, relabelled(error, track), self.job.options.debug)
         else:
             self.report.add({**entry, "status": "interrupted"})
-            if not isinstance(error, signals.Stopped):
+            if not isinstance(error, Cancelled):
                 raise error
+
+
+def _note(track, entry, message):
+    """Show and report a warning about a track."""
+    message = message.replace(str(track.path), track.label)
+    entry["warnings"].append(message)
+    say("warning", message if track.label in message else f"{track.label}: {message}")
 
 
 def entry_of(track, job) -> dict:
@@ -148,3 +206,14 @@ def entry_of(track, job) -> dict:
     if job.options.out == "-":
         return {"input": track.label, "outputs": dict.fromkeys(paths, "stdout")}
     return {"input": track.label, "outputs": {name: str(path) for name, path in paths.items()}}
+
+
+@contextmanager
+def closing_pipe():
+    """Within this, if stdout cannot be written, nothing more is tried when Python ends."""
+    try:
+        yield
+    except UserError as error:
+        if str(error).startswith("stdout: "):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise

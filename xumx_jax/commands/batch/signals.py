@@ -8,6 +8,8 @@ import signal
 import threading
 from contextlib import contextmanager
 
+from xumx_jax.errors import Cancelled
+
 # SIGHUP is what programs get whose terminal is closed; Windows has none.
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -18,10 +20,6 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, number):
         super().__init__(f" by {signal.Signals(number).name}")
         self.status = 128 + number
-
-
-class Stopped(Exception):
-    """Raised in a thread that has been asked to stop."""
 
 
 class Stop:
@@ -38,9 +36,9 @@ class Stop:
         return self._event.is_set()
 
     def check(self):
-        """Raises Stopped if it was asked for."""
+        """Raises Cancelled if it was asked for."""
         if self._event.is_set():
-            raise Stopped
+            raise Cancelled("interrupted")
 
 
 @contextmanager
@@ -72,7 +70,7 @@ def stoppable():
     with _handlers(dict.fromkeys((signal.SIGINT, *_ENDING), ask)):
         try:
             yield stop
-        except Stopped:
+        except Cancelled:
             if stop.number is None:
                 raise
     if stop.number == signal.SIGINT:

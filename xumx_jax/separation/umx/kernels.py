@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from xumx_jax.layers.dense import PRECISION
+from xumx_jax.layers.dense import matmul, operand
 from xumx_jax.layers.lstm import halve
 from xumx_jax.layers.norm import BatchNorm
 from xumx_jax.transforms.bands import log_bands, loudness, pool
@@ -82,18 +82,18 @@ def encode(module, encoder, wave: Array, level: Array | None) -> Array:
     `level` is that of the whole track, for models with bands.
     """
     kernel, shift = encoder
-    size = heard(module, wave)
+    size = magnitudes_of(module, wave)
     if module.bands is None:
         x = size[..., : kernel.shape[0] // module.channels] ** module.power
     else:
         x = log_bands(size[None], module.bands, level)[0]
     x = x.swapaxes(0, 1).reshape(x.shape[1], -1)  # [frame, channel * feature]
-    y = jnp.tanh(jnp.matmul(x, kernel, precision=PRECISION) + shift)
+    y = jnp.tanh(matmul(x, kernel, module.compute) + shift)
     y = y.reshape(len(y), len(module.sources), -1).swapaxes(0, 1)
     return y.mean(0, keepdims=True) if module.bridge else y
 
 
-def heard(module, wave: Array) -> Array:
+def magnitudes_of(module, wave: Array) -> Array:
     """Magnitudes of [channel, time] in as many channels as the model has, [channel, frame, bin]."""
     size = jnp.abs(spectrum(module.transform, wave))
     return size.mean(0, keepdims=True) if module.channels == 1 else size
@@ -101,13 +101,13 @@ def heard(module, wave: Array) -> Array:
 
 def band_loudness(module, wave: Array, frames: Array) -> tuple[Array, Array]:
     """The sums of `transforms.bands.loudness` over the first `frames` frames, those that exist."""
-    energy = pool(jnp.square(heard(module, wave)), module.bands).mean((0, 2))
+    energy = pool(jnp.square(magnitudes_of(module, wave)), module.bands).mean((0, 2))
     energy = energy * (jnp.arange(len(energy)) < frames)
     squared, plain = loudness(energy[:, None])
     return squared[0, 0], plain[0, 0]
 
 
-def recur(x, state, weights, frames: Array, backward: bool):
+def recur(x, state, weights, frames: Array, backward: bool, compute: str = "float32"):
     """Stage 2: one layer, source and direction over one block -> [frame, hidden].
 
     `x` is what the layer reads, a tuple of [frame, feature] laid side by side. `state` (h, c)
@@ -116,12 +116,13 @@ def recur(x, state, weights, frames: Array, backward: bool):
     """
     w_ih, w_hh, bias = weights
     x = jnp.concatenate(x, axis=-1)
-    z = jnp.matmul(x, w_ih, precision=PRECISION) + bias
+    z = matmul(x, w_ih, compute) + bias
+    inside = operand(compute)  # as in `layers.lstm`, "tf32" leaves the recurrence float32
 
     def step(count, carry):
         h, c, out = carry
         at = frames - 1 - count if backward else count
-        gates = jnp.tanh(z[at] + jnp.matmul(h, w_hh, precision=PRECISION))
+        gates = jnp.tanh(z[at] + matmul(h, w_hh, inside))
         i, f, g, o = jnp.split(gates, 4)
         c = (0.5 * f + 0.5) * c + (0.5 * i + 0.5) * g
         h = (0.5 * o + 0.5) * jnp.tanh(c)
@@ -142,10 +143,10 @@ def decode(module, decoder, wave, hidden: Array, latent: Array, frames: Array):
     (kernel_0, shift_0), (kernel_1, shift_1) = decoder
     x = jnp.concatenate([hidden, latent], axis=-1)
     x = jnp.broadcast_to(x, (len(kernel_0), *x.shape[1:]))
-    x = jax.nn.relu(jnp.matmul(x, kernel_0, precision=PRECISION) + shift_0)
+    x = jax.nn.relu(matmul(x, kernel_0, module.compute) + shift_0)
 
     def logits(index):
-        y = jnp.matmul(x[index // module.channels], kernel_1[index], precision=PRECISION)
+        y = matmul(x[index // module.channels], kernel_1[index], module.compute)
         return y + shift_1[index]
 
     spec = spectrum(module.transform, wave)

@@ -16,7 +16,7 @@ import numpy as np
 
 from xumx_jax.audio import StreamResampler
 from xumx_jax.errors import UserError
-from xumx_jax.models.umx import UMX
+from xumx_jax.models.interface import optional
 from xumx_jax.separation.inputs import finite
 from xumx_jax.separation.options import whole_rate
 from xumx_jax.separation.stream_buffer import SampleQueue
@@ -57,7 +57,7 @@ class Live:
         niter: int = 0,
         residual: bool = False,
         difference: bool = False,
-        window_frames: int | None = None,  # of statistics, which are not made here
+        wiener_frames: int | None = None,  # of statistics, which are not made here
         **options,
     ):
         check(module, niter, residual and not difference)
@@ -66,7 +66,7 @@ class Live:
             raise UserError(f"hops is {hops}; wanted a positive whole number")
         self.model, self.rate = module, rate
         self.sources = tuple(module.sources) + ("residual",) * residual
-        options |= {"iterations": 0, "residual": residual, "difference": difference}
+        options |= {"niter": 0, "residual": residual, "difference": difference}
         weights = jax.tree.map(jnp.asarray, kernels.fold(module, variables))
         self._steps_of = lambda width: Steps(
             module, weights, tuple(options.items()), width, hops, background
@@ -166,7 +166,7 @@ class Live:
 
 def check(module, niter: int, fitted: bool) -> None:
     """Raise UserError on what needs more of the signal than has been played."""
-    if not isinstance(module, UMX):
+    if optional(module, "engine") != "umx":
         raise UserError(
             f"the model is a {type(module).__name__}; live wanted an X-UMX or Open-Unmix, trained "
             "with unidirectional=True"

@@ -21,11 +21,11 @@ from xumx_jax.separation.umx.block_inverse import block_weight
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def step(module, post: tuple, weights, state, wave: Array, weight: Array, frames: Array):
+def step(module, wiener_options: tuple, weights, state, wave: Array, weight: Array, frames: Array):
     """Separate a few windows, [channel, time] -> (state, [source, channel, hops * hop]).
 
     `state` is ([layer] of (h, c), each [source, hidden]; the unfinished output). `weight`
-    [hops * hop] is what the inverse transform multiplies by; `post` are options of `wiener`. Of the
+    [hops * hop] is what the inverse transform multiplies by; `wiener_options` are as named. Of the
     frames only the first `frames` exist.
     """
     transform, (memory, unfinished) = module.transform, state
@@ -38,7 +38,7 @@ def step(module, post: tuple, weights, state, wave: Array, weight: Array, frames
         after.append(kept)
     latent = x.mean(0, keepdims=True) if module.bridge else x
     magnitudes, spec = kernels.masked(module, weights["decoder"], wave, hidden, latent, frames)
-    stems = wiener(magnitudes, spec, frame_axis=-2, **dict(post))
+    stems = wiener(magnitudes, spec, frame_axis=-2, **dict(wiener_options))
     pieces = jnp.fft.irfft(stems, transform.n_fft) * transform.window(np.float32)
     sums = transform.overlap_add(pieces).at[..., : unfinished.shape[-1]].add(unfinished)
     return (after, sums[..., len(weight) :]), sums[..., : len(weight)] * weight
@@ -48,11 +48,13 @@ class Steps:
     """One signal of `width` channels: `push([channel, time])`, then `finish()`.
 
     Both give float32 [source, channel, some time], all together as many samples as went in.
-    `weights` are those of `kernels.fold`, on the device; `post` options of `wiener`, as a tuple.
+    `weights` are those of `kernels.fold`, on the device; `wiener_options` as a tuple of pairs.
     With `background` a step's stems are given when the next step begins.
     """
 
-    def __init__(self, module, weights, post: tuple, width: int, hops: int, background: bool):
+    def __init__(
+        self, module, weights, wiener_options: tuple, width: int, hops: int, background: bool
+    ):
         self.transform = transform = module.transform
         self.length = 0  # samples that came
         self._hops, self._size = hops, hops * transform.hop  # of a step
@@ -63,8 +65,8 @@ class Steps:
         self._wave = np.zeros((width, self._span + 1), np.float32)
         self._filled = transform.n_fft // 2
         self._skip = transform.n_fft // 2  # samples of the output that lie before the signal
-        self._run = partial(step, module, post, weights)
-        sources = len(module.sources) + dict(post).get("residual", False)
+        self._run = partial(step, module, wiener_options, weights)
+        sources = len(module.sources) + dict(wiener_options).get("residual", False)
         zero = jnp.zeros((len(module.sources), module.hidden_size))
         unfinished = jnp.zeros((sources, width, transform.n_fft - transform.hop))
         self._state = [(zero, zero)] * module.layers, unfinished

@@ -21,84 +21,77 @@ import jax.numpy as jnp
 import numpy as np
 from jax.errors import JaxRuntimeError
 
-from xumx_jax.models.umx import UMX
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.separation import out_of_memory
 from xumx_jax.separation.host_threads import ahead, host_threads, threads
+from xumx_jax.separation.options import EngineOptions
 from xumx_jax.separation.stream_buffer import StreamBuffer
 from xumx_jax.separation.umx import kernels
 from xumx_jax.separation.umx.block_inverse import BlockInverse, block_weight
 from xumx_jax.separation.umx.kernels import filled
-from xumx_jax.separation.umx.level import Level
+from xumx_jax.separation.umx.level import BandLevel
 
 SEGMENT_SECONDS = 300.0  # of full-size X-UMX 1.5 GB; see `make bench-long`
 LEAST_SECONDS = 30.0  # a shorter segment is not tried when memory is short
 CONTEXT_SECONDS = 15.0
-POST = ("iterations", "softmask", "alpha", "logit", "residual", "difference", "epsilon")
-
-
-def can_stage(module) -> bool:
-    """Whether `module` is a UMX."""
-    return isinstance(module, UMX)
+STATIC = ("niter", "softmask", "alpha", "logit", "residual", "difference", "epsilon")
 
 
 # Compiled once a model, however many Separators share it.
 _encode = jax.jit(kernels.encode, static_argnums=0)
-_recur = jax.jit(kernels.recur, static_argnames="backward")
+_recur = jax.jit(kernels.recur, static_argnames=("backward", "compute"))
 _join = jax.jit(kernels.join)
 _gather = jax.jit(kernels.gather, static_argnums=0)
 _masked = jax.jit(kernels.masked, static_argnums=0)
-_wiener = jax.jit(wiener, static_argnames=(*POST, "frame_axis"))
+_wiener = jax.jit(wiener, static_argnames=(*STATIC, "frame_axis"))
 _invert = jax.jit(kernels.invert, static_argnums=0)
 _invert_masked = jax.jit(kernels.invert_masked, static_argnums=0)
 
 
 @dataclass
 class Segment:
-    """Frames edges[0] to edges[-1] of the stream in `feed`, in blocks.
+    """Frames edges[0] to edges[-1] of the stream in `buffer`, in blocks.
 
     Blocks `inner` are those whose stems are wanted, the others are context. `total` is the number
     of frames of the stream where it ends in this segment, else None.
     """
 
-    feed: StreamBuffer
+    buffer: StreamBuffer
     edges: list[int]
     inner: range
     total: int | None
 
 
 class Offline:
-    """`stream(blocks [channel, time], tick)` -> [source, channel, time], with a folded UMX.
+    """`stream(blocks [channel, time], progress)` -> [source, channel, time], with a folded UMX.
 
-    `options` are those of `wiener`, `window_frames` is how many frames it sees at a time: None
-    takes kernels.FRAMES, and the last two windows of a track share what is left for them.
+    The post filter sees `wiener_frames` at a time; None takes kernels.FRAMES, and the last two
+    windows of a track share what is left for them. Chunks of `chunk_seconds` are segments whose
+    neighbours, the overlap, are context.
     """
 
-    def __init__(
-        self,
-        module,
-        variables,
-        niter=1,
-        residual=False,
-        window_frames=None,
-        segment_seconds=SEGMENT_SECONDS,
-        context_seconds=CONTEXT_SECONDS,
-        cpu_fallback=True,
-        **options,
-    ):
-        self.module, self.transform = module, module.transform
+    def __init__(self, module, variables, options: EngineOptions):
+        given = dict(options.filter_options)
+        given.pop("post_filter")  # all are of one function, and differ in its options
         # without statistics there is nothing that a window could change
-        self.window_frames = window_frames if niter or residual else None
-        self.most = self.window_frames or kernels.FRAMES
-        self.segment = self._whole_blocks(segment_seconds)
-        self.context = round(context_seconds * module.sample_rate / module.hop)
-        self._post = {"iterations": niter, "residual": residual, **options}
-        plain = not (niter or options.get("softmask") or residual)
+        frames = given.pop("wiener_frames")
+        self.wiener_frames = frames if given["niter"] or given["residual"] else None
+        self._filter = given
+        self.module = module.clone(compute=options.compute)
+        self.transform = module.transform
+        self.most = self.wiener_frames or kernels.FRAMES
+        segment, context = SEGMENT_SECONDS / options.streams, CONTEXT_SECONDS
+        if options.chunk_seconds is not None:
+            segment = options.chunk_seconds * (1 - options.overlap)
+            context = options.chunk_seconds * options.overlap / 2
+        self.segment = self._whole_blocks(segment)
+        self.context = round(context * module.sample_rate / module.hop)
+        plain = not (given["niter"] or given["softmask"] or given["residual"])
         direct = module.activation == "relu" and module.power == 1 and module.bands is None
         self._masks_alone = plain and direct
-        self.cpu_fallback = cpu_fallback
+        self.cpu_fallback = options.cpu_fallback
         self._variables = variables
-        self._place(None)
+        self._place(options.devices[0] if options.chosen else None)
 
     def _place(self, device):
         """Put the weights, and with them all that is computed, on a device; None: JAX's default."""
@@ -115,26 +108,26 @@ class Offline:
         (self.device,) = self._encoder[0].devices()
         self.threads = host_threads(self.device.platform)
 
-    def stream(self, blocks, tick):
-        """Separate a stream, every sample kept; `tick` is called with the samples that are done."""
-        feed, at, joint = StreamBuffer(blocks), 0, BlockInverse(self.transform)
-        level = Level(self.module) if self.module.bands else None
-        while (segment := self._next(feed, at)) is not None:
-            now = level and level.hear(feed, at * self.transform.hop)
+    def stream(self, blocks, progress):
+        """Separate a stream, every sample kept; `progress` is called with the samples done."""
+        buffer, at, inverse = StreamBuffer(blocks), 0, BlockInverse(self.transform)
+        level = BandLevel(self.module) if self.module.bands else None
+        while (segment := self._next(buffer, at)) is not None:
+            now = level and level.measure(buffer, at * self.transform.hop)
             try:
-                for done, piece, size in self._separate(segment, now, tick):
+                for done, piece, size in self._separate(segment, now, progress):
                     # `at` moves on first: memory may run short after some blocks of the segment
                     at = segment.edges[done + 1]
-                    for samples in joint.add(piece, size):
-                        yield from joint.trimmed(samples, feed.end if segment.total else None)
+                    for samples in inverse.add(piece, size):
+                        yield from inverse.trimmed(samples, buffer.end if segment.total else None)
             except JaxRuntimeError as error:
                 if not out_of_memory.is_out_of_memory(error):
                     raise
                 self._shrink()
                 continue
             if segment.total:
-                yield from joint.trimmed(joint.carry, feed.end)
-                tick(feed.end)
+                yield from inverse.trimmed(inverse.carry, buffer.end)
+                progress(buffer.end)
                 return
 
     def _whole_blocks(self, seconds) -> int:
@@ -142,28 +135,28 @@ class Offline:
         frames = seconds * self.module.sample_rate / self.module.hop
         return max(1, round(frames / self.most)) * self.most
 
-    def _next(self, feed, at) -> Segment | None:
+    def _next(self, buffer, at) -> Segment | None:
         """Read what the segment that begins with frame `at` needs; None for an empty stream."""
         hop, half, most = self.transform.hop, self.transform.n_fft // 2, self.most
         stop = at + self.segment
         first, last = max(0, at - self.context), stop + self.context
-        feed.drop(max(0, first * hop - half))
+        buffer.drop(max(0, first * hop - half))
         # what is left for the last segment is never less than a block
-        known = feed.reach((stop + max(self.context, most) - 1) * hop + half + 1)
-        if not feed.end:
+        known = buffer.reach((stop + max(self.context, most) - 1) * hop + half + 1)
+        if not buffer.end:
             return None
         if not known:
-            stop = last = self.transform.frames(feed.end)
+            stop = last = self.transform.frames(buffer.end)
         inner = [*range(at, stop, most)]
-        if not (known or self.window_frames) and len(inner) > 1:
+        if not (known or self.wiener_frames) and len(inner) > 1:
             # none may be too short for the Wiener filter's statistics
             inner[-1] = (inner[-2] + stop) // 2
         count = len(inner)
         before, after = range(first, at, most), range(stop, last, most)
         inside = range(len(before), len(before) + count)
-        return Segment(feed, [*before, *inner, *after, last], inside, None if known else stop)
+        return Segment(buffer, [*before, *inner, *after, last], inside, None if known else stop)
 
-    def _separate(self, segment, level, tick):
+    def _separate(self, segment, level, progress):
         """Yield (block, its windowed samples [source, channel, time], its frames), in order."""
         transform, edges = self.transform, segment.edges
         hop, n_fft = transform.hop, transform.n_fft
@@ -172,18 +165,18 @@ class Offline:
         inner, few = segment.inner, self.threads + 1
         begin, end = edges[inner.start] * hop, edges[inner.stop] * hop
 
-        def told(part):
-            tick(begin + part * (end - begin))
+        def report(part):
+            progress(begin + part * (end - begin))
 
         def cut(block):  # the samples that a block's frames cover
-            return filled(segment.feed.frames(transform, edges[block], edges[block + 1]), span)
+            return filled(segment.buffer.frames(transform, edges[block], edges[block + 1]), span)
 
         with threads(self.threads) as pool:
             hidden = []
             encode = partial(_encode, self.module, self._encoder)
             for block in ahead(pool, lambda block: encode(cut(block), level), range(count), few):
                 hidden.append(block)
-                told(0.2 * len(hidden) / count)
+                report(0.2 * len(hidden) / count)
             latents = []  # of every source; of X-UMX, which needs no more, their sum
             run = partial(self._latents, hidden, sizes)
             for done, latent in enumerate(pool.map(run, range(len(self._lstm))), start=1):
@@ -191,7 +184,7 @@ class Offline:
                     latents = [list(map(jnp.add, latents[0], latent))]
                 else:
                     latents.append(latent)
-                told(0.2 + 0.3 * done / len(self._lstm))
+                report(0.2 + 0.3 * done / len(self._lstm))
 
             def finish(block):
                 latent = _gather(self.module, [latent[block] for latent in latents])
@@ -203,26 +196,27 @@ class Offline:
 
             for block, piece in zip(inner, ahead(pool, finish, inner, few), strict=True):
                 yield block, piece, int(sizes[block])
-                told(0.5 + 0.5 * (block + 1 - inner.start) / len(inner))
+                report(0.5 + 0.5 * (block + 1 - inner.start) / len(inner))
 
     def _render(self, wave, hidden, latent, frames, weight):
         """Stage 3 -> [source, channel, time]."""
         inputs = self.module, self._decoder, wave, hidden, latent, frames
         if self._masks_alone and len(wave) == self.module.channels:
             return _invert_masked(*inputs, weight)
-        stems = _wiener(*_masked(*inputs), **self._post, frame_axis=-2)
+        stems = _wiener(*_masked(*inputs), **self._filter, frame_axis=-2)
         return _invert(self.transform, stems, weight)
 
     def _latents(self, hidden, sizes, source):
         """Run the LSTMs of one source -> per block [frame, hidden], directions side by side."""
         blocks = [(block[0 if len(block) == 1 else source],) for block in hidden]
+        recur = partial(_recur, compute=self.module.compute)
         for layer in self._lstm[source]:
             turned = []
             for turn, weights in enumerate(layer):
                 zero = jnp.zeros_like(weights[1][:, 0])
                 state, out = (zero, zero), [None] * len(blocks)
                 for at in range(len(blocks))[:: -1 if turn else 1]:
-                    state, out[at] = _recur(
+                    state, out[at] = recur(
                         blocks[at], state, weights, sizes[at], backward=bool(turn)
                     )
                 turned.append(out)
@@ -234,10 +228,10 @@ class Offline:
         seconds = self.segment * self.module.hop / self.module.sample_rate
         if self.threads > 1:
             self.threads //= 2
-            out_of_memory.tell(f"at most {self.threads} block{'s' * (self.threads > 1)} at once")
+            out_of_memory.warn(f"at most {self.threads} block{'s' * (self.threads > 1)} at once")
         elif seconds / 2 >= LEAST_SECONDS:
             self.segment = self._whole_blocks(seconds / 2)
-            out_of_memory.tell(f"segments of {seconds / 2:.0f} s")
+            out_of_memory.warn(f"segments of {seconds / 2:.0f} s")
         else:
             least = f"segments of {seconds:.0f} s"
             self._place(out_of_memory.fall_back_to_cpu([self.device], self.cpu_fallback, least))

@@ -1,16 +1,14 @@
 """Weights of other programs -> our variables. A kind of weights is a name map in KINDS."""
 
 import re
-from functools import partial
-
-import jax
-import jax.numpy as jnp
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
+from xumx_jax.models.interface import variable_shapes
+from xumx_jax.weights.bag import Bag, bag
 from xumx_jax.weights.converters import openunmix, rules, umx
 from xumx_jax.weights.converters.readers import Weights
-from xumx_jax.weights.store import Loaded
+from xumx_jax.weights.store import Member
 
 KINDS = {**umx.KINDS, **openunmix.KINDS}
 
@@ -23,7 +21,7 @@ def detect(tensors: dict) -> str | None:
     return None
 
 
-def convert(weights: Weights, kind: str | None = None) -> Loaded:
+def convert(weights: Weights, kind: str | None = None) -> Member:
     """Turn the tensors of a file into a model's arguments and variables; `kind` None: look.
 
     Raises UserError, naming file and tensor, unless tensors and variables match one to one.
@@ -44,14 +42,27 @@ def convert(weights: Weights, kind: str | None = None) -> Loaded:
             known.rules(arguments),
             tensors,
             shapes(known.model, arguments),
-            known.spelled or arguments["sources"],
-            arguments["layers"],
+            known.spelled or build(known.model, **arguments).sources,
+            arguments.get("layers", 0),  # rules may be written once a layer
             known.ignore,
         )
     except UserError as error:
         raise UserError(f"{weights.path}: as {kind}: {error}") from error
     info = {"kind": kind, "origin": weights.path.name}
-    return Loaded(known.model, arguments, variables, info)
+    return Member(known.model, arguments, variables, info)
+
+
+def convert_all(weights: Weights, kind: str | None = None) -> Bag:
+    """As `convert`, but targets of Open-Unmix that differ in size become members of a bag.
+
+    Each has its own source then, and is all that counts for it.
+    """
+    parts = openunmix.by_size(weights)
+    if len(parts) == 1:
+        return bag([convert(weights, kind)])
+    if kind is not None and not kind.endswith("-target"):
+        kind = f"{kind}-target"
+    return bag([convert(part, kind) for part in parts])
 
 
 def strip(tensors: dict, anchor: str) -> dict:
@@ -64,8 +75,7 @@ def strip(tensors: dict, anchor: str) -> dict:
 def shapes(model: str, arguments: dict) -> dict:
     """Shapes of the variables of a model, as a tree of ShapeDtypeStruct; nothing is computed."""
     module = build(model, **arguments)
-    mix = jax.ShapeDtypeStruct((1, module.channels, 2 * module.n_fft), jnp.float32)
     try:
-        return jax.eval_shape(partial(module.init, train=False), jax.random.key(0), mix)
+        return variable_shapes(module)
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"sizes that make no model: {arguments}") from error

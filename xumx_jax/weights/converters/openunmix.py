@@ -101,6 +101,38 @@ def read_targets(folder: Path, files: dict[str, Path], settings: dict | None = N
     return Weights(folder, tensors, {"targets": in_order(files), "settings": settings})
 
 
+def by_size(whole: Weights) -> list[Weights]:
+    """Targets of one size stay one set of tensors, others become one each.
+
+    One model needs one size, and all its targets at once for its Wiener filter; targets of
+    different sizes are models of their own. Where sizes cannot be read off every target, whoever
+    converts the whole says what is wrong.
+    """
+    targets = whole.info.get("targets", ())
+    parts = [part_of(whole, target) for target in targets]
+    try:
+        found = [{**_arguments(part), "sources": ()} for part in parts]
+    except UserError:
+        return [whole]
+    return [whole] if all(one == found[0] for one in found[1:]) else parts
+
+
+def part_of(whole: Weights, target: str) -> Weights:
+    """One target of several, its tensors named as in a file of its own."""
+    tensors = {
+        name.removeprefix(before): tensor
+        for before in (f"target_models.{target}.", f"{target}/")
+        for name, tensor in whole.tensors.items()
+        if name.startswith(before)
+    }
+    return Weights(whole.path / target, tensors, {**whole.info, "targets": (target,)})
+
+
+def _arguments(part: Weights) -> dict:
+    torch = any(re.fullmatch(SPEAKING, name) for name in part.tensors)
+    return (target_arguments if torch else nnabla_target_arguments)(part.tensors, part.info)
+
+
 def named(target: str, tensors: Tensors, where: Path | str) -> Tensors:
     """Tensors of one target under the names that they have in the whole model."""
     if any(re.fullmatch(SPEAKING, name) for name in tensors):

@@ -7,6 +7,7 @@ tensor used, so a file of another layout can't pass for one that we know.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -51,7 +52,7 @@ def apply(
     `ignore` lists patterns of tensor names that hold nothing to load (windows, counters). Raises
     UserError, naming the tensor, where one is missing, unused, of the wrong shape or not finite.
     """
-    wanted = flatten_dict(shapes, sep="/")
+    wanted: dict[str, Any] = dict(flatten_dict(shapes, sep="/"))
     filled, used = {}, set()
     for rule, target, names in expand(rules, layers):
         if target not in wanted:

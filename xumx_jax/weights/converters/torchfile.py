@@ -15,7 +15,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -123,7 +123,7 @@ def check_pickle(file: BinaryIO) -> None:
     """Look at a pickle's instructions without following them; `file` stands at its begin again."""
     begin = file.tell()
     for count, (code, argument, _) in enumerate(pickletools.genops(file)):
-        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > count:
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > count:
             raise pickle.UnpicklingError(f"hostile: it asks for room for {argument} objects")
     file.seek(begin)
 
@@ -179,7 +179,7 @@ def load(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:
     """Unpickle a PyTorch file: its contents, and what reads their storages while it stays open."""
     magic = file.read(2)
     file.seek(0)
-    return load_zip(file) if magic == b"PK" else load_legacy(Bounded(file))
+    return load_zip(file) if magic == b"PK" else load_legacy(cast(BinaryIO, Bounded(file)))
 
 
 def load_zip(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:

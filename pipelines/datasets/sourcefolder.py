@@ -1,0 +1,97 @@
+"""Open-Unmix's folders of sources: files that do not belong together, mixed at random."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.datasets.openunmix import name_of
+from pipelines.tracks import folders
+from pipelines.tracks.opening import arrange, judge, listed, probe
+from pipelines.tracks.split import Request, Split
+from pipelines.tracks.track import Clip, Part, Track, whole
+from pipelines.tracks.wav import SUFFIXES
+from xumx_jax.errors import UserError
+
+
+def open_sourcefolder(
+    root, request: Request, *,
+    target_dir: str = "", interferer_dirs=(), ext: str = "", valid_examples: int = 100,
+    max_skipped: float = 0.1,
+) -> Split | None:  # fmt: skip
+    """Open ROOT/<split>/<source>/*.wav or *.flac: sources that do not belong together.
+
+    A model of one target gets the files of `target_dir`, whatever it is called; otherwise targets
+    are folders. `interferer_dirs` are by default all other folders. To validate and to evaluate
+    there are `valid_examples` mixes, each as long as what validation cuts tracks into (10 s in
+    evaluation), drawn once and for all. `ext` restricts the files to one suffix.
+    """
+    root = request.root(root)
+    place = request.folder(root)
+    if place is None or not (valid_examples or request.split == "train"):
+        return None
+    # the sources are those of the training set, where it is there
+    train = folders.split_for_training(root, "train") if request.training else place
+    if target_dir:
+        named = {name_of(target_dir, request): target_dir}
+    else:
+        named = {target: target for target in request.targets if (train / target).is_dir()}
+    others = listed(interferer_dirs) or folders.subfolders(train)
+    named |= {name: name for name in others if name not in named.values()}
+    if request.training:
+        sources, _ = arrange(train, request.targets, named)
+    else:
+        sources = tuple(sorted(named))  # the same mixes whatever the targets
+    clips, skipped = _clips(place, named, sources, ext, request, max_skipped)
+    made = {"known": sources, "max_skipped": max_skipped, "skipped": skipped}
+    if request.training and request.split == "train":
+        made["clips"] = clips
+        made["names"] = tuple(part.file.path.stem for (part,) in clips[sources[0]])
+    else:
+        made["tracks"] = _fixed_mixes(place, clips, valid_examples, request.seconds)
+    return Split(root, place, request.split, "sourcefolder", **made)
+
+
+def _clips(root, named, sources, ext, request, max_skipped):
+    """All clips of each source, {source: (clip, ...)}, and what was left out."""
+    clips, skipped, total = {}, [], 0
+    for source in sources:
+        place = root / named[source]
+        if not place.is_dir():
+            raise UserError(f"{place}: no such folder; wanted audio files of {source}")
+        paths = [p for p in folders.audio_files(place) if not ext or p.name.endswith(ext)]
+        row = []
+        for path in paths:
+            try:
+                file = probe(path, request.rate, request.channels)
+                if not file.samples:
+                    raise UserError(f"{path}: holds no samples")
+                row.append((whole(file),))
+            except UserError as error:
+                skipped.append((f"{named[source]}/{path.name}", str(error)))
+        if not row:
+            why = f"; {skipped[-1][1]}" if paths else ""
+            raise UserError(f"{place}: no usable *{ext or ' or *'.join(SUFFIXES)}{why}")
+        clips[source] = tuple(row)
+        total += len(paths)
+    judge(root, skipped, total, max_skipped)
+    return clips, tuple(skipped)
+
+
+def _fixed_mixes(place: Path, clips, count: int, seconds: float) -> tuple[Track, ...]:
+    """Tracks of one excerpt per source, at random places that never change."""
+
+    def excerpt(source: int, files: tuple[Clip, ...], number: int) -> Clip:
+        draw = np.random.Generator(np.random.Philox(key=[source, number])).random(2)
+        (part,) = files[int(draw[0] * len(files))]
+        samples = round(seconds * part.file.rate)
+        start = int(draw[1] * (max(0, part.samples - samples) + 1))
+        return (Part(part.file, 1, start, min(samples, part.samples)),)
+
+    def track(number: int) -> Track:
+        stems = {
+            source: excerpt(row, files, number) for row, (source, files) in enumerate(clips.items())
+        }
+        name = f"mix{number:04d}"
+        return Track(name, place / name, stems)
+
+    return tuple(track(number) for number in range(count))

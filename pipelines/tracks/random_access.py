@@ -1,0 +1,121 @@
+"""A split as the loader sees it: clips of sources, read at any position from many threads."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.tracks.track import Clip, Part, length
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Random access to the tracks of a split. `pipelines.datasets` opens them.
+
+    names     of the tracks (not aligned: of the first source's clips)
+    sources   of the data: first those that the model knows, in its order, then the others
+    mixing    [target, source] of 0 and 1: which sources add up to each target of the model
+    clips     [source][track]
+    mixtures  [track], empty where the data has no mixture of its own: then it is the sum
+    aligned   track t of every source is the same piece of music
+    skipped   (name, why) of what could not be used
+    identity  what identifies the data, where it is not names, sizes and times of files
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+    mixing: np.ndarray
+    rate: int
+    channels: int
+    clips: tuple[tuple[Clip, ...], ...]
+    mixtures: tuple[Clip, ...] = ()
+    aligned: bool = True
+    skipped: tuple[tuple[str, str], ...] = ()
+    identity: str = ""
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """Number of tracks of each source."""
+        return [len(clips) for clips in self.clips]
+
+    @cached_property
+    def integer(self) -> bool:
+        """Whether every source can be read as the int16 that lies in the files."""
+        return all(_is_integer(clip) for clips in self.clips for clip in clips)
+
+    @cached_property
+    def track_lengths(self) -> list[int]:
+        """Samples of each mixture: those of its longest stem, or of its shortest if not aligned."""
+        if not self.aligned:
+            tracks = range(max(self.counts))
+            return [min(length(clip) for clip in self._beside(track)) for track in tracks]
+        rows = [*self.clips, self.mixtures] if self.mixtures else self.clips
+        return [max(map(length, clips)) for clips in zip(*rows, strict=True)]
+
+    def length(self, source: int, track: int) -> int:
+        """Samples to choose excerpts from: the whole track where stems belong together."""
+        return self.track_lengths[track] if self.aligned else length(self.clips[source][track])
+
+    def read_into(self, source: int, track: int, start: int, out: np.ndarray) -> None:
+        """Fill `out` [time, channel] from sample `start` on, with silence beyond the end.
+
+        `out` is C-contiguous: float32 at full scale 1, or int16 if the set is `integer`. Raises
+        UserError naming a file that has changed since it was indexed.
+        """
+        _fill(self.clips[source][track], start, out)
+
+    def mixture_into(self, track: int, start: int, out: np.ndarray) -> None:
+        """Fill float32 `out` [time, channel] with the real mixture, else the sum of all sources.
+
+        Sources that do not belong together are summed in their order, the shorter lists going
+        round: mixtures for statistics.
+        """
+        if self.mixtures:
+            _fill(self.mixtures[track], start, out)
+        else:
+            _fill(tuple(part for clip in self._beside(track) for part in clip), start, out)
+
+    def _beside(self, track: int) -> list[Clip]:
+        return [clips[track % len(clips)] for clips in self.clips]
+
+    @cached_property
+    def _digest(self) -> str:
+        if self.identity:
+            return hashlib.sha256(f"{self.identity} {self.sources}".encode()).hexdigest()
+        state = hashlib.sha256()
+        state.update(repr((self.rate, self.channels, self.sources, self.aligned)).encode())
+        for row in (*self.clips, self.mixtures):
+            for clip in row:
+                parts = [(*p.file.identity, p.sign, p.start, p.samples) for p in clip]
+                state.update(repr(parts).encode())
+        return state.hexdigest()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what identifies the data: files, sizes, times of change, rate, sources."""
+        return self._digest
+
+
+def _is_integer(clip: Clip) -> bool:
+    return not clip or (len(clip) == 1 and clip[0].sign == 1 and clip[0].file.integer)
+
+
+def _fill(clip: Clip, start: int, out: np.ndarray) -> None:
+    if len(clip) == 1 and clip[0].sign == 1:
+        _fill_part(clip[0], start, out)
+        return
+    if out.dtype != np.float32 and clip:
+        raise TypeError(f"{clip[0].file.path}: a sum of files; read it as float32")
+    out[:] = 0
+    one = np.empty_like(out)
+    for part in clip:
+        _fill_part(part, start, one)
+        (np.add if part.sign == 1 else np.subtract)(out, one, out=out)
+
+
+def _fill_part(part: Part, start: int, out: np.ndarray) -> None:
+    count = max(0, min(len(out), part.samples - start))
+    part.file.read_into(part.start + start, out[:count])
+    out[count:] = 0

@@ -1,0 +1,130 @@
+"""One split of a data set: its tracks, by name and by file, and what it is opened for."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipelines.tracks import folders
+from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Clip, Track, in_order
+from xumx_jax.errors import UserError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a split is opened for. A data set takes from it what it needs.
+
+    split     train, valid or test; evaluation may name any subset that the data have
+    targets   of the model; in evaluation those that were asked for, usually none
+    rate      of the model in Hz; None: as the files have it
+    channels  of the batches, or 2
+    seconds   length of mixes where they are drawn rather than found
+    training  False: for evaluation, which takes ROOT/<split> and nothing in its place
+    """
+
+    split: str
+    targets: tuple[str, ...] = ()
+    rate: int | None = None
+    channels: int = 2
+    seconds: float = 10.0
+    training: bool = True
+
+    def root(self, root) -> Path:
+        """The root as a path. Raises UserError if none was given or it is not a folder."""
+        if not root:
+            option = "--config.data.root" if self.training else "--root"
+            raise UserError(f"no data: give its folder, {option}=FOLDER")
+        root = Path(root).expanduser()
+        if self.training and not root.is_dir():
+            raise UserError(f"{root}: not a folder; wanted the root of a data set")
+        return root
+
+    def folder(self, root: Path) -> Path | None:
+        """The folder of the split; if there is none, None to train, UserError to evaluate."""
+        if self.training:
+            return folders.split_for_training(root, self.split)
+        return folders.split_for_evaluation(root, self.split)
+
+    def option(self, dataset: str, name: str) -> str:
+        """How an option of a data set is written."""
+        return f"--config.data.{dataset}.{name}" if self.training else f"--dataset-option {name}"
+
+
+@dataclass(frozen=True)
+class Split:
+    """The tracks of one split; nothing of them has been opened.
+
+    root, folder   of the data set, and of the split in it
+    subset         its name
+    kind           what reports call it: the data set, or the form that it has
+    tracks         in order
+    known          sources that add up to a mixture, in the order of the data set; without them, by
+                   what tracks have
+    clips          {source: its clips}, in place of tracks, where sources do not belong together
+    names          of the first source's clips then
+    need_mixture   tracks without their own mixture cannot be trained on
+    max_skipped    share of tracks that training may leave out
+    skipped        (name, why) of what was left out already
+    cache          the folder for decoded STEMS
+    hint           what the folder should hold
+    identity       what identifies the data, where it is not names, sizes and times of files
+    """
+
+    root: Path
+    folder: Path
+    subset: str
+    kind: str
+    tracks: tuple[Track, ...] = ()
+    known: tuple[str, ...] = ()
+    clips: Mapping[str, tuple[Clip, ...]] | None = None
+    names: tuple[str, ...] = ()
+    need_mixture: bool = False
+    max_skipped: float = 0.1
+    skipped: tuple[tuple[str, str], ...] = ()
+    cache: Path | None = None
+    hint: str = "folders of stems"
+    identity: str = ""
+
+    @cached_property
+    def counts(self) -> Counter:
+        """How many tracks have each source."""
+        return Counter(source for track in self.tracks for source in track.sources)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Those that any track has, in the order of columns."""
+        return in_order(self.counts)
+
+    @property
+    def common(self) -> tuple[str, ...]:
+        """Those that more than half of the tracks have: every track should."""
+        return tuple(name for name in self.sources if 2 * self.counts[name] > len(self.tracks))
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every target that can be scored: sources, and "accompaniment", all but vocals."""
+        if VOCALS in self.sources and len(self.sources) > 1:
+            return tuple(dict.fromkeys([*self.sources, ACCOMPANIMENT]))
+        return self.sources
+
+    def parts(self, track: Track, target: str) -> tuple[str, ...]:
+        """The sources that add up to a target of a track."""
+        if target in self.sources or target != ACCOMPANIMENT:
+            return (target,)
+        common = self.common
+        every = [*common, *(name for name in track.sources if name not in common)]
+        return tuple(name for name in every if name != VOCALS)
+
+    def known_for(self, targets: Iterable[str]) -> tuple[str, ...]:
+        """Sources that tracks are wanted to have: `known`, or else by what they do have.
+
+        That is what more than half of the tracks have, and targets that any has.
+        """
+        if self.known:
+            return self.known
+        found = Counter(stem for track in self.tracks for stem in track.stems)
+        enough = len(self.tracks) / 2
+        return tuple(
+            sorted(stem for stem, count in found.items() if count > enough or stem in targets)
+        )

@@ -1,0 +1,101 @@
+"""One piece of music: which parts of which files add up to each of its sources."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from pipelines.tracks.musdb_stems import SUFFIX
+from xumx_jax import files
+
+MIXTURE, VOCALS, ACCOMPANIMENT = "mixture", "vocals", "accompaniment"
+ORDER = ("vocals", "drums", "bass", "other")  # of columns; what else there is comes after
+
+
+@dataclass(frozen=True)
+class Part:
+    """`samples` of a file from sample `start` on, added (sign 1) or subtracted (-1).
+
+    `file` is a `wav.File`, or what reads like one. A path stands for the whole of a file that has
+    not been probed yet; `samples` is not known then.
+    """
+
+    file: Any
+    sign: int = 1
+    start: int = 0
+    samples: int | None = None
+
+
+# The sum of its parts; without any it is silence.
+Clip = tuple[Part, ...]
+
+
+def whole(file) -> Part:
+    """All of a file that has been probed."""
+    return Part(file, 1, 0, file.samples)
+
+
+def length(clip: Clip) -> int:
+    """Samples of the longest part of a clip whose files have been probed."""
+    return max((part.samples for part in clip), default=0)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One piece of music; nothing of it has been opened.
+
+    path     its folder, or its .stem.mp4, whose streams have no clips before they are decoded
+    stems    {source: clip}
+    mixture  None: the sum of the stems
+    files    all that lie with it, where it is known by them; elsewhere by the parts of its clips
+    fault    why it cannot be used, if it cannot
+    """
+
+    name: str
+    path: Path
+    stems: Mapping[str, Clip]
+    mixture: Clip | None = None
+    files: tuple[Path, ...] = ()
+    fault: str = ""
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is one .stem.mp4."""
+        return self.path.name.endswith(SUFFIX)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The stems that add up to the mixture: an accompaniment beside its own parts is none."""
+        if self.packed:
+            return tuple(self.stems)
+        names = set(self.stems)
+        if names - {VOCALS, ACCOMPANIMENT}:
+            names.discard(ACCOMPANIMENT)
+        return in_order(names)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its music, by which other music of the same name is told: 1 s per GB."""
+        if self.files:
+            return files.digest_of_all((file.name, file) for file in self.files)
+
+        @cache
+        def digest_of(file) -> str:
+            return files.digest(file) if isinstance(file, Path) else file.digest
+
+        state = hashlib.sha256()
+        for name, clip in (*self.stems.items(), (MIXTURE, self.mixture or ())):
+            for part in clip:
+                place = f"{part.sign} {part.start} {part.samples}"
+                state.update(f"{name} {place} {digest_of(part.file)}\n".encode())
+        return state.hexdigest()
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Sources as columns are: vocals, drums, bass, other, then the rest by name."""
+    names = set(names)
+    first = [name for name in ORDER if name in names]
+    last = [ACCOMPANIMENT] if ACCOMPANIMENT in names else []
+    return (*first, *sorted(names - {*ORDER, ACCOMPANIMENT}), *last)

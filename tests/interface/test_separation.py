@@ -1,0 +1,172 @@
+"""Every model of MODELS, and two toys unlike UMX, through every door of separation."""
+
+import pickle
+
+import jax
+import numpy as np
+import pytest
+from tiny_models import TINY, noise, stack, tiny
+from toy_models import TOYS, toys  # noqa: F401
+
+from xumx_jax.errors import UserError
+from xumx_jax.models import MODELS, build
+from xumx_jax.models.interface import OPTIONAL, Segment, example_mix, optional, variable_shapes
+from xumx_jax.separation.bag import load
+from xumx_jax.separation.export import export, load_exported
+from xumx_jax.separation.separator import Separator
+from xumx_jax.weights import store
+
+pytestmark = pytest.mark.usefixtures("quick_compile", "toys")
+RATE = 8000
+NAMES = [*MODELS, *TOYS]
+
+
+def drawn(name):
+    """A tiny model of that name with random weights."""
+    if name not in TOYS:
+        return tiny(name, layers=1)
+    module, rng = build(name), np.random.default_rng(0)
+    shapes = variable_shapes(module)
+    draw = jax.tree.map(lambda x: 0.3 * rng.standard_normal(x.shape).astype(np.float32), shapes)
+    return module, draw
+
+
+@pytest.fixture(scope="module")
+def models():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, model in TOYS.items():
+            patch.setitem(MODELS, name, model)
+        return {name: drawn(name) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_says_what_it_takes(models, name):
+    module, _ = models[name]
+    assert module.sources and module.sample_rate == RATE and module.channels == 2
+    assert isinstance(module.segment, Segment)
+    mix = example_mix(module)
+    assert module.segment.fit(mix.shape[-1]) == mix.shape[-1]
+    shapes = jax.eval_shape(module.apply, variable_shapes(module), mix)
+    assert shapes.wave.shape == (1, len(module.sources), 2, mix.shape[-1])
+    assert len(shapes.spec) == (0 if module.transform is None else len(shapes.spec))
+    assert {name: optional(module, name) for name in OPTIONAL}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_length_comes_back_however_it_is_cut(models, name):
+    separators = [
+        Separator(*models[name]),
+        Separator(*models[name], chunk_seconds=0.25, overlap=0.5),
+        Separator(*models[name], chunk_seconds=0.25, overlap=0),
+        Separator(*models[name], shifts=2),
+    ]
+    for separator in separators:
+        for time in (1, 5000):
+            mix = noise(time)
+            stems = separator(mix, RATE)
+            assert tuple(stems) == models[name][0].sources
+            assert {wave.shape for wave in stems.values()} == {mix.shape}
+            blocks = [mix[:, :700], mix[:, 700:]]
+            streamed = [stack(block) for block in separator.stream(blocks, RATE)]
+            np.testing.assert_allclose(np.concatenate(streamed, -1), stack(stems), atol=2e-6)
+
+
+def test_a_convolution_does_not_see_where_chunks_end(models):
+    """With real context on both sides, chunks give what the whole does: known by hand."""
+    module, variables = models["toy_wave"]
+    kernel, bias = variables["params"]["conv"]["kernel"], variables["params"]["conv"]["bias"]
+    mix = noise(5000)
+    wanted = np.stack(
+        [
+            [np.convolve(wave, kernel[::-1, 0, source], "same") + bias[source] for wave in mix]
+            for source in range(2)
+        ]
+    )
+    found = stack(Separator(module, variables, chunk_seconds=0.128, overlap=0.25)(mix, RATE))
+    inside = np.abs(found - wanted)[..., 16:-16]
+    # of the cross-fade only what is near a chunk's own end is off, and weighs least
+    assert np.quantile(inside, 0.95) < 1e-5
+    whole = stack(Separator(module, variables, chunk_seconds=0.512, overlap=0)(mix, RATE))
+    assert (np.abs(whole - wanted)[..., 16:4000] < 1e-5).mean() > 0.99
+
+
+def test_a_short_rest_is_given_context(models):
+    """4096 and 904 samples: the rest runs as 912, eight samples of context before it."""
+    module, variables = models["toy_wave"]
+    mix = noise(5000)
+    found = stack(Separator(module, variables, chunk_seconds=0.512, overlap=0)(mix, RATE))
+    alone = jax.jit(module.apply)(variables, mix[None, :, 5000 - 912 :]).wave[0]
+    np.testing.assert_allclose(found[..., 4096:], alone[..., 8:], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_residual_without_a_filter_is_what_the_stems_leave(models, name):
+    mix = noise(1500)
+    stems = Separator(*models[name], residual=True)(mix, RATE)
+    np.testing.assert_allclose(sum(stems.values()), mix, atol=1e-6)
+
+
+def test_filters_go_over_all_blocks(models):
+    mix = noise(1024)
+    plain = stack(Separator(*models["toy_ragged"])(mix, RATE))
+    filtered = stack(Separator(*models["toy_ragged"], post_filter="norbert")(mix, RATE))
+    softmask = Separator(*models["toy_ragged"], post_filter="norbert", niter=0, softmask=True)
+    assert np.abs(filtered - plain).max() > 1e-3
+    np.testing.assert_allclose(stack(softmask(mix, RATE)).sum(0), mix, atol=1e-4)
+    # masks keep the mixture's phase, so it does not matter which of the two a filter starts from
+    complex_ = stack(Separator(*models["toy_ragged"], post_filter="complex")(mix, RATE))
+    np.testing.assert_allclose(complex_, filtered, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("toy_wave", {"niter": 2}, "niter is 2, and the model has no post filter"),
+        ("toy_ragged", {"softmask": True}, "softmask is True, and the model has no post filter"),
+        ("toy_wave", {"post_filter": "norbert"}, "works on waveforms, and post filters on spectra"),
+        ("xumx", {"overlap": 0.5}, "overlap is 0.5 without chunk_seconds"),
+        ("xumx", {"compute": "int8"}, "compute is 'int8'; wanted one of float32, bfloat16, tf32"),
+        ("xumx", {"device": "abacus"}, "unknown device 'abacus'; known: auto, cpu, gpu, tpu"),
+    ],
+)
+def test_options_that_do_not_go_with_a_model(models, name, options, message):
+    with pytest.raises(UserError, match=message):
+        Separator(*models[name], **options)
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_live_is_for_models_that_can(models, name):
+    with pytest.raises(UserError, match="live wanted an X-UMX or Open-Unmix"):
+        Separator(*models[name]).live(RATE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_export_and_pickle_give_the_same(models, name, tmp_path):
+    module, variables = models[name]
+    store.save_model(tmp_path / "m.safetensors", name, arguments(name), variables)
+    about = export(tmp_path / "m.safetensors", tmp_path / "out", seconds=0.1, platforms=("cpu",))
+    samples = about["input"]["shape"][-1]
+    mix = noise(samples)
+    found = load_exported(tmp_path / "out")(mix[None])[0]
+    separator = load(tmp_path / "m.safetensors", chunk_seconds=samples / RATE, overlap=0)
+    wanted = stack(separator(mix, RATE))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    again = pickle.loads(pickle.dumps(separator))
+    np.testing.assert_array_equal(stack(again(mix, RATE)), wanted)
+    assert len(pickle.dumps(separator)) < 1000  # the path, not the weights
+
+
+def arguments(name):
+    return {} if name in TOYS else {**TINY, "layers": 1}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("compute", ["bfloat16", "tf32"])
+def test_other_precisions_are_near(models, name, compute):
+    mix = noise(3000)
+    exact = stack(Separator(*models[name])(mix, RATE))
+    near = stack(Separator(*models[name], compute=compute)(mix, RATE))
+    off = np.sqrt(np.mean((near - exact) ** 2) / np.mean(exact**2))
+    assert off < (0.05 if compute == "bfloat16" else 1e-3)
+    if compute == "bfloat16" and name in MODELS and name not in TOYS:
+        assert off > 1e-6  # it has been at work

@@ -1,0 +1,67 @@
+"""Statistics of a track, measured while it streams."""
+
+import numpy as np
+import pytest
+from flax import linen as nn
+from tiny_models import noise, stack
+
+from xumx_jax.models.interface import Segment
+from xumx_jax.separation import normalization
+from xumx_jax.separation.normalization import MeanAndDeviation
+from xumx_jax.separation.separator import Separator
+from xumx_jax.separation.stream_buffer import StreamBuffer
+from xumx_jax.stems import Stems
+
+RATE = 8000
+
+
+class Normalized(nn.Module):
+    """Doubles what is left of a mixture when mean and deviation are taken from it."""
+
+    sources: tuple[str, ...] = ("a",)
+    sample_rate: int = RATE
+    channels: int = 2
+    transform = None
+    segment = Segment(usual=400)
+    normalization = "mean and deviation"
+
+    @nn.compact
+    def __call__(self, mix, train=False, statistics=None):
+        gain = self.param("gain", nn.initializers.ones, ())
+        mean, deviation = (0.0, 1.0) if statistics is None else statistics
+        return Stems(gain * (mix[:, None] - mean) / deviation)
+
+
+def measure(blocks, at=0):
+    return MeanAndDeviation(Normalized()).measure(StreamBuffer(iter(blocks)), at)
+
+
+def test_mean_and_deviation_are_those_of_the_mono_mixture():
+    wave = 3 + noise(5000)
+    mono = wave.mean(0)
+    for sizes in ([5000], [1, 4999], [2000, 1000, 2000]):
+        blocks = np.split(wave, np.cumsum(sizes)[:-1], axis=1)
+        np.testing.assert_allclose(measure(blocks), [mono.mean(), mono.std(ddof=1)], rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk_seconds": 0.05, "overlap": 0}, {"batch": 3}])
+def test_chunks_are_told_the_statistics_of_the_track(options):
+    wave = noise(3000) * np.linspace(0.1, 1, 3000, dtype=np.float32) + np.float32(0.5)
+    mono = wave.mean(0)
+    wanted = (wave - mono.mean()) / mono.std(ddof=1)
+    separator = Separator(Normalized(), {"params": {"gain": np.float32(1)}}, **options)
+    np.testing.assert_allclose(stack(separator(wave, RATE))[0], wanted, atol=1e-4)
+
+
+def test_what_is_heard_ahead_is_bounded(monkeypatch):
+    monkeypatch.setattr(normalization, "AHEAD_SECONDS", 1000 / RATE)
+    read = []
+
+    def blocks():
+        for _ in range(10):
+            read.append(500)
+            yield noise(500)
+
+    buffer = StreamBuffer(blocks())
+    MeanAndDeviation(Normalized()).measure(buffer, 0)
+    assert sum(read) == 1000

@@ -1,0 +1,113 @@
+"""Downloads that go on where they stopped, for whoever fetches files: weights, data sets, URLs.
+
+What has come stays in a partial file, and only the rest is asked for: at once where the connection
+breaks off, if more than one attempt is wanted, and by the next call. Whether both halves belong
+together, and what the file should hold, is for the caller to check.
+"""
+
+import http.client
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from xumx_jax.errors import UserError
+
+TIMEOUT_SECONDS = 10  # to connect, and for every block read
+BLOCK_BYTES = 1 << 18
+PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
+
+Progress = Callable[[int, int | None], object]  # bytes so far, bytes in all if known
+
+
+class CutOff(UserError):
+    """The connection broke in the middle; what has come is kept."""
+
+
+def fetch(
+    url: str, part: Path, progress: Progress, *, opener: Callable = urlopen,
+    attempts: int = 1, pause_seconds: float = 0.0, name: str = "", offline: str = "",
+    expect: Callable[[int], object] = lambda count: None,
+) -> None:  # fmt: skip
+    """Download what the file `part` lacks, all of it if there is none.
+
+    `name` stands for the URL in messages, `offline` is added to that of a connection that cannot be
+    made. `expect` is called with the number of bytes to come, and may raise. Raises UserError where
+    the download fails, CutOff where it broke off in the last of the attempts, and OSError where
+    `part` cannot be written.
+    """
+    name = name or url
+    for attempt in range(attempts):
+        try:
+            return _transfer(url, part, progress, opener, name, offline, expect)
+        except CutOff:
+            if attempt == attempts - 1:
+                raise
+            time.sleep(pause_seconds)
+
+
+def _transfer(url, part, progress, opener, name, offline, expect) -> None:
+    """Append to `part` from where it ends; a server that knows no ranges sends all of it again."""
+    done = part.stat().st_size if part.exists() else 0
+    try:
+        request = Request(url, headers={"Range": f"bytes={done}-"} if done else {})
+        response = opener(request, timeout=TIMEOUT_SECONDS)
+    except HTTPError as error:  # an answer, with a connection of its own
+        error.close()
+        if error.code == RANGE_NOT_SATISFIABLE and done:  # it is whole already, or of another file
+            part.unlink()
+            return _transfer(url, part, progress, opener, name, offline, expect)
+        raise UserError(f"{name}: download failed, {error}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise UserError(f"{name}: download failed, {reason}{offline}") from error
+    with response:
+        if response.status != PARTIAL_CONTENT:
+            done = 0
+        length = int(response.headers.get("Content-Length") or 0)
+        total = done + length if length else None
+        expect(length)
+        with part.open("r+b" if done else "wb") as file:
+            file.seek(done)
+            while block := _block(response, name, done):
+                file.write(block)
+                done += len(block)
+                progress(done, total)
+    if total is not None and done != total:
+        raise CutOff(f"{name}: download cut off, {done} of {total} bytes; start again to go on")
+
+
+def _block(response, name: str, done: int) -> bytes:
+    # apart from writing, so that a full disk is not taken for a broken line
+    try:
+        return response.read(BLOCK_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise CutOff(f"{name}: download cut off after {done} bytes, {error}") from error
+
+
+class Bar:
+    """A progress bar on stderr, drawn once the first bytes have come: a context manager.
+
+    With `terminal_only` it is not drawn into files.
+    """
+
+    def __init__(self, name: str, terminal_only: bool = False):
+        self.name, self.disable = name, None if terminal_only else False
+        self.drawn = None
+
+    def __enter__(self):
+        return self
+
+    def __call__(self, done: int, total: int | None) -> None:
+        from tqdm import tqdm
+
+        if self.drawn is None:
+            self.drawn = tqdm(
+                total=total, desc=self.name, unit="B", unit_scale=True, disable=self.disable
+            )
+        self.drawn.update(done - self.drawn.n)
+
+    def __exit__(self, *_):
+        if self.drawn is not None:
+            self.drawn.close()

@@ -1,0 +1,130 @@
+"""Run a model over chunks of one length, on all devices; what a song is, is not known here."""
+
+from contextlib import nullcontext
+from functools import lru_cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from xumx_jax import postfilters
+from xumx_jax.models.interface import optional
+
+# What `compute` is to JAX, for models that have no say in it themselves.
+PRECISIONS = {"float32": "highest", "bfloat16": "bfloat16", "tf32": "tensorfloat32"}
+
+
+def separate_chunk(
+    model,
+    variables,
+    mix: Array,
+    statistics: Array | None = None,
+    *,
+    post_filter: str | None = None,
+    wiener_frames: int | None = None,
+    residual: bool = False,
+    **options,
+) -> Array:
+    """Separate one chunk: [channel, time] -> [source, channel, time], every sample kept.
+
+    `statistics` are those of the whole track, for models with a `normalization`. `post_filter` is a
+    key of POST_FILTERS, which sees `wiener_frames` at a time; without one the model's stems are
+    taken as they are, and the residual is what they leave of the mixture. `options` are those of
+    the filter.
+    """
+    told = {} if statistics is None else {"statistics": statistics}
+    batched = model.apply(variables, mix[None], **told)
+    estimate = jax.tree.map(lambda x: x[0], batched)
+    length = mix.shape[-1]
+    if post_filter is not None:
+        spec = postfilters.apply(
+            post_filter,
+            estimate,
+            model.transform.forward(mix),
+            optional(model, "power"),
+            wiener_frames,
+            residual=residual,
+            **options,
+        )
+        return model.transform.inverse(spec, length)
+    wave = estimate.wave
+    if wave.shape[-1] < length:
+        wave = model.transform.inverse(estimate.spec, length)
+    return jnp.concatenate([wave, (mix - wave.sum(0))[None]]) if residual else wave
+
+
+class ChunkRunner:
+    """`run(chunks, length)`: chunks [channel, time] -> [chunk, source, channel, length].
+
+    options  of `separate_chunk`
+    devices  over which chunks are spread
+    compute  what matrix products read, of `layers.dense.DTYPES`
+    """
+
+    def __init__(self, model, variables, options: dict, devices: tuple, compute: str = "float32"):
+        if compute != "float32" and "compute" in type(model).__dataclass_fields__:
+            model, compute = model.clone(compute=compute), "float32"
+        self.model, self.variables, self.options = model, variables, options
+        self.compute = compute
+        self.use(devices)
+
+    def use(self, devices: tuple) -> None:
+        """Run on these devices from now on."""
+        self.devices, self._placed = tuple(devices), None
+
+    def run(
+        self,
+        chunks: list[np.ndarray],
+        length: int,
+        rows: int | None = None,
+        statistics=None,
+        mode: str = "constant",
+    ) -> np.ndarray:
+        """Fill chunks up to `length` and separate them at once.
+
+        `rows` is how many the compiled function takes, if more than there are. A chunk that is
+        shorter is followed by silence or, with `mode` "reflect", by its own reflection.
+        """
+        function, everywhere, each = compile_chunks(
+            self.model, self.devices, tuple(self.options.items())
+        )
+        if self._placed is None:
+            self._placed = everywhere(self.variables)
+        count = len(self.devices)
+        rows = -(-max(rows or 0, len(chunks)) // count) * count
+        stacked = np.zeros((rows, chunks[0].shape[0], length), np.float32)
+        for row, chunk in zip(stacked, chunks, strict=False):
+            missing = length - chunk.shape[1]
+            row[:] = np.pad(chunk, ((0, 0), (0, missing)), mode=mode) if missing else chunk
+        statistics = None if statistics is None else everywhere(statistics)
+        own = self.compute == "float32"
+        with nullcontext() if own else jax.default_matmul_precision(PRECISIONS[self.compute]):
+            return np.asarray(function(self._placed, each(stacked), statistics))[: len(chunks)]
+
+
+@lru_cache(maxsize=8)
+def compile_chunks(model, devices: tuple, options: tuple):
+    """The function `(variables, mix [chunk, channel, time], statistics)`, how to place arguments.
+
+    `statistics` are the same for all chunks, or None. Compiled once a model, however many
+    Separators share it.
+    """
+    one = partial(separate_chunk, model, **dict(options))
+
+    def batched(variables, mix, statistics):
+        return jax.vmap(lambda chunk: one(variables, chunk, statistics))(mix)
+
+    if len(devices) == 1:
+        on_device = partial(jax.device_put, device=devices[0])
+        return jax.jit(batched), on_device, on_device
+    # jit alone would gather all chunks on every device at the FFTs.
+    mesh = Mesh(np.array(devices), ("chunk",))
+    spread = jax.shard_map(
+        batched, mesh=mesh, in_specs=(P(), P("chunk"), P()), out_specs=P("chunk"), check_vma=False
+    )
+    everywhere = partial(jax.device_put, device=NamedSharding(mesh, P()))
+    each = partial(jax.device_put, device=NamedSharding(mesh, P("chunk")))
+    return jax.jit(spread), everywhere, each

@@ -1,0 +1,43 @@
+"""Statistics of a whole track that a model's input is normalised by; engines measure them.
+
+A track may be longer than memory: what is measured is the track so far and AHEAD_SECONDS of what
+comes, all of it for nearly every song.
+"""
+
+import numpy as np
+
+from xumx_jax.separation.umx.level import BandLevel
+
+AHEAD_SECONDS = 300.0  # how far is listened before anything is separated
+
+
+class MeanAndDeviation:
+    """Mean and deviation of the mono mixture, [2]: what Demucs and its heirs normalise by.
+
+    The deviation is the sample's (over count - 1), as PyTorch's `std` has it.
+    """
+
+    # Whatever the chunks: the original takes these of the track and then cuts it.
+    of_chunks = False
+
+    def __init__(self, model):
+        self.ahead = round(AHEAD_SECONDS * model.sample_rate)
+        self.count, self.mean, self.spread = 0, 0.0, 0.0
+
+    def measure(self, buffer, at: int) -> np.ndarray:
+        """Read a StreamBuffer as far as AHEAD_SECONDS behind sample `at` -> mean and deviation."""
+        buffer.reach(at + self.ahead)
+        if buffer.end > self.count:
+            wave = buffer.cut(self.count, buffer.end).mean(0, dtype=np.float64)
+            # join two sets of samples: Chan, Golub and LeVeque 1979
+            total, delta = self.count + len(wave), wave.mean() - self.mean
+            self.spread += wave.var() * len(wave) + delta**2 * self.count * len(wave) / total
+            self.mean += delta * len(wave) / total
+            self.count = total
+        deviation = (self.spread / max(1, self.count - 1)) ** 0.5
+        return np.array([self.mean, deviation], np.float32)
+
+
+# {name: class with measure(buffer, at) -> array for `__call__`'s `statistics`}. With `of_chunks`,
+# chunks that butt (overlap 0) have each their own instead.
+NORMALIZATIONS = {"mean and deviation": MeanAndDeviation, "band level": BandLevel}

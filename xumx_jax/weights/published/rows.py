@@ -1,0 +1,72 @@
+"""What a row of a published model says."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+MUSDB = "trained on MUSDB18, which is for non-commercial use"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file: `digest` is "sha1:..." or "sha256:...", whole or its first digits, "" unknown."""
+
+    url: str
+    digest: str = ""
+
+    @property
+    def name(self) -> str:
+        return urlsplit(self.url).path.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class PublishedMember:
+    """One model of a row.
+
+    files     by target where there is one a target, else one called "" (weights, or a .zip of them)
+    kind      of `converters.KINDS`
+    sources   in the order of the model's outputs
+    settings  what no tensor tells: sample_rate, n_fft, hop
+    weight    in the average over the row's members, a number or {source: number}
+    """
+
+    files: dict[str, File]
+    kind: str
+    sources: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    weight: float | dict[str, float] = 1.0
+
+
+@dataclass(frozen=True)
+class Published:
+    """What somebody else offers under a name: one model, or several whose stems are averaged.
+
+    scores    by source, as its authors report: BSSEval v4 SDR in dB on the 50 test songs of
+              MUSDB18, median over frames, median over songs
+    reported  where they do
+    """
+
+    what: str
+    members: tuple[PublishedMember, ...]
+    licence: str
+    scores: dict[str, float] = field(default_factory=dict)
+    reported: str = ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Those of all members, in the first one's order."""
+        return tuple(dict.fromkeys(name for member in self.members for name in member.sources))
+
+    @property
+    def mean(self) -> float | None:
+        return sum(self.scores.values()) / len(self.scores) if self.scores else None
+
+    @property
+    def score(self) -> str:
+        if not self.scores:
+            return "none published for music"
+        each = ", ".join(f"{source} {value:.2f}" for source, value in self.scores.items())
+        return f"{each}, mean {self.mean:.2f} dB ({self.reported})"
+
+
+FOUR = ("vocals", "drums", "bass", "other")
