@@ -266,7 +266,7 @@ def test_convert_several_to_a_folder(run, model, capsys, tmp_path):
     other, both = tmp_path / "other.safetensors", tmp_path / "both"
     other.write_bytes(model.read_bytes())
     assert cli.main(["convert", f"{model}:3", str(other), str(both)]) == 0
-    assert capsys.readouterr().out == f"{both}: xumx (bass, drums, other, vocals)\n"
+    assert capsys.readouterr().out == f"{both}: xumx (bass, drums, vocals, other)\n"
     said = json.loads((both / "bag.json").read_text())
     assert [member["weights"]["bass"] for member in said["members"]] == [0.75, 0.25]
     assert str(tmp_path) not in (both / "0.safetensors").read_bytes().decode(errors="ignore")
