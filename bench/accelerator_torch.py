@@ -22,7 +22,12 @@ class XUMX:
     def __init__(self, n_fft, n_hop, hidden_size, bins):
         asteroid_xumx.x_umx._ISTFT.forward = asteroid_xumx.istft_fast
         self.model = asteroid_xumx.build(
-            sources=SOURCES, in_chan=n_fft, n_hop=n_hop, hidden_size=hidden_size, max_bin=bins
+            sources=SOURCES,
+            in_chan=n_fft,
+            window_length=n_fft,
+            n_hop=n_hop,
+            hidden_size=hidden_size,
+            max_bin=bins,
         )
         asteroid_xumx.randomise(self.model, seed=1, offset=0.0)
 
@@ -49,10 +54,12 @@ class UMX:
         return self.model(mix)
 
     def loss(self, stems):
-        spectrum = self.model.complexnorm, self.model.stft
-        heard = spectrum[0](spectrum[1](stems.sum(1)))
+        def magnitudes(wave):
+            return self.model.complexnorm(self.model.stft(wave.contiguous()))
+
+        heard = magnitudes(stems.sum(1))
         errors = [
-            torch.nn.functional.mse_loss(model(heard), spectrum[0](spectrum[1](stems[:, source])))
+            torch.nn.functional.mse_loss(model(heard), magnitudes(stems[:, source]))
             for source, model in enumerate(self.model.target_models.values())
         ]
         return sum(errors) / len(errors)

@@ -114,7 +114,7 @@ def convert(options) -> int:
 
     from xumx_jax.weights.load import convert
 
-    given = models[0][0] if len(models) == 1 else models
+    given = str(models[0][0]) if len(models) == 1 else models
     written = convert(given, options.target, options.kind)
     names = ", ".join(dict.fromkeys(member.name for member in written.members))
     print(f"{options.target}: {names} ({', '.join(written.sources)})")

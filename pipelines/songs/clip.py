@@ -16,7 +16,7 @@ from .mixing import render
 SEED = 200000
 SECONDS = 12.0
 RATE = 44100
-PATH = Path(__file__).parents[2] / "xumx_jax" / "data" / "demo.flac"
+PATH = Path(__file__).parents[2] / "xumx_jax" / "assets" / "demo.flac"
 
 
 def mix(engine: str = "auto", seconds: float = SECONDS) -> np.ndarray:

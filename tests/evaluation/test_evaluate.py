@@ -90,6 +90,7 @@ def files_in(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
+@pytest.mark.slow
 def test_a_model_with_everything(quick_compile, run, songs, model, tmp_path):
     out = tmp_path / "estimates"
     status, told, err = run("--model", model, "--root", songs, "--outdir", out, metrics=())
@@ -120,6 +121,7 @@ def test_a_model_with_everything(quick_compile, run, songs, model, tmp_path):
     np.testing.assert_allclose(sdr, 10 * np.log10(energy / error), atol=2e-5)
 
 
+@pytest.mark.slow
 def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeypatch):
     def interrupted(name, *arguments, scored=work.score, **options):
         if name == "three":
@@ -180,6 +182,7 @@ def test_an_interrupt_leaves_no_temporary_files(tmp_path):
     assert not list(scratch.iterdir())
 
 
+@pytest.mark.slow
 def test_estimates_that_are_not_the_models_are_made_again(run, songs, model, tmp_path):
     out = tmp_path / "out"
     options = ("--root", songs, "--track", "one", "--outdir", out)
@@ -211,6 +214,7 @@ def test_estimates_of_another_program_are_not_replaced(run, songs, tmp_path):
     assert files_in(kept.parent) == ["origin.json", "vocals.wav"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "says"),
     [
@@ -258,6 +262,7 @@ def test_a_score_file_of_other_music_or_another_program(run, songs, tmp_path):
     assert status == 2 and "one.json: not JSON" in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_compare_models_oracles_and_score_folders(run, songs, model, tmp_path):
     published = tmp_path / "SiSEC"
     for method in ("UMX", "TAK1"):
@@ -287,6 +292,7 @@ def test_a_folder_called_like_an_oracle_hides_nothing(run, songs, tmp_path, monk
     assert run("--model", "mixture-share", *options)[0] == 0
 
 
+@pytest.mark.slow
 def test_score_folders_alone(run, songs, tmp_path):
     run("--model", "mixture", "--root", songs, evaldir=tmp_path / "all" / "a")
     for given, name in (
@@ -299,6 +305,7 @@ def test_score_folders_alone(run, songs, tmp_path):
     assert "scores.md" in files_in(tmp_path / "scores")
 
 
+@pytest.mark.slow
 def test_anothers_estimates_and_the_accompaniment(run, songs, tmp_path):
     folder = scored_songs.estimate(songs, tmp_path / "theirs")
     targets = ("--targets", "vocals", "drums", "bass", "other", "accompaniment")
@@ -326,6 +333,7 @@ def test_stems(run, tmp_path):
     assert found.frames["drums"]["SDR"] == pytest.approx([sdr], abs=1e-5)  # nothing was rounded
 
 
+@pytest.mark.slow
 def test_folders_without_a_mixture_in_threads(run, tmp_path, model):
     scored_songs.make(tmp_path / "songs", subset="", mixture=False, channels=1)
     status, told, err = run(
@@ -439,6 +447,7 @@ def test_estimates_of_another_length(run, tmp_path, samples, says):
     assert np.isnan(found.frames["bass"]["SDR"]).tolist() == [False, samples == RATE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("silent", ["reference", "estimate"])
 def test_silent_stems_are_left_out(run, tmp_path, silent):
     songs = scored_songs.make(tmp_path / "songs", ["one"])

@@ -1,4 +1,4 @@
-"""Every model of MODELS and two toys that are nothing like UMX, through the doors of separation."""
+"""Every model of MODELS, and two toys unlike UMX, through every door of separation."""
 
 import pickle
 

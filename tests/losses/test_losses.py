@@ -138,3 +138,68 @@ def test_nothing_left_to_compare():
     ref = stems(waves()[..., :320])
     with pytest.raises(UserError, match="nothing after trimming 200"):
         losses.build("weighted_sdr")(ref, ref, ref.wave.sum(1))
+
+
+def ragged(wave) -> Stems:
+    """Spectra in two blocks of different shapes."""
+    long, short = TRANSFORM.forward(wave), Stft(32, 8).forward(wave)
+    return Stems(jnp.asarray(wave), (*long, *short))
+
+
+@pytest.mark.parametrize("name", ["mse", "multi_domain", "segment_sdr"])
+def test_blocks_count_equally(name):
+    """The value of two blocks is the mean of those of each alone."""
+    est, ref = ragged(waves()), ragged(waves())
+    mask = tuple(jnp.clip(jnp.abs(block), 0, 1) for block in est.spec)
+    est, edges = est.replace(mask=mask), tuple(tuple(range(m.shape[-2] + 1)) for m in mask)
+
+    def value(blocks: slice) -> float:
+        one, two = (
+            stems.replace(spec=stems.spec[blocks], mask=stems.mask[blocks]) for stems in (est, ref)
+        )
+        options = {"bands": edges[blocks]} if name == "segment_sdr" else {}
+        found, parts = losses.build(name, **options)(one, two, ref.wave.sum(1))
+        assert all(np.isfinite(part).all() for part in parts.values())
+        return float(found)
+
+    both, first, second = value(slice(None)), value(slice(1)), value(slice(1, None))
+    assert abs(first - second) > 1e-3
+    assert both == pytest.approx((first + second) / 2, rel=1e-5)
+
+
+def test_a_shorter_estimate_is_compared_as_far_as_it_goes():
+    """The truth and the mixture keep what the estimate lacks."""
+    est, ref = waves(), waves()
+    loss = losses.build("weighted_sdr", trim=20)
+    short = loss(Stems(jnp.asarray(est[..., :600])), stems(ref), ref.sum(1))[0]
+    ref = ref[..., :600]
+    assert float(short) == float(
+        loss(Stems(jnp.asarray(est[..., :600])), stems(ref), ref.sum(1))[0]
+    )
+
+
+def test_magnitudes_that_a_model_has_are_taken():
+    est, ref = stems(waves()), stems(waves())
+    given = est.replace(magnitude=tuple(map(jnp.abs, ref.spec)))
+    assert float(losses.build("mse")(given, ref, None)[0]) == 0
+    assert float(losses.build("mse")(est, ref, None)[0]) > 0
+
+
+def test_every_loss_says_what_it_needs():
+    fields = set(Stems.__dataclass_fields__)
+    assert all(loss.needs and set(loss.needs) <= fields for loss in losses.LOSSES.values())
+
+
+def test_a_model_of_waveforms_has_a_loss():
+    class Waves:
+        transform = None
+
+    losses.check("weighted_sdr", "waves", Waves())
+    for name, what in (("mse", "spectra"), ("multi_domain", "spectra"), ("segment_sdr", "spectra")):
+        options = {"bands": BANDS} if name == "segment_sdr" else {}
+        with pytest.raises(UserError) as error:
+            losses.check(name, "waves", Waves(), **options)
+        assert str(error.value) == (
+            f"loss {name!r} compares {what}, and model 'waves' works on waveforms; "
+            "wanted one of weighted_sdr"
+        )

@@ -20,7 +20,7 @@ from xumx_jax.errors import CheckpointError, UserError
 from xumx_jax.training import checkpointing
 from xumx_jax.weights import pointer, store
 
-pytestmark = pytest.mark.usefixtures("quick_compile", "own_cache")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile", "own_cache")]
 
 
 def quiet(_):

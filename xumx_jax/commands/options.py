@@ -7,6 +7,7 @@ from typing import Any
 
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import DEVICES
+from xumx_jax.separation.options import COMPUTE
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
 
@@ -93,6 +94,12 @@ def add_separation(group) -> None:
     option("--alpha", type=float, default=1.0, metavar="A", help="exponent of the ratio masks")
     option("--logit", type=float, metavar="T", help="sharpen the ratio masks around T, such as 0.5")
     option("--wiener-frames", type=int, metavar="N", help="what the Wiener filter sees at a time")
+    option(
+        "--post-filter",
+        metavar="F",
+        help="norbert, openunmix or complex (which keeps the estimates' phase); "
+        "default: that of the model's original, which may be none",
+    )
     option("--residual", action="store_true", help="add a stem for what the model leaves")
     option(
         "--shifts",
@@ -122,6 +129,13 @@ def add_separation(group) -> None:
         metavar="N",
         help="run N chunks (of 10 s) at once, spread over the devices, and cross-fade them",
     )
+    option(
+        "--compute",
+        default="float32",
+        choices=COMPUTE,
+        help="what matrix products read: tf32 and bfloat16 are faster on some GPUs and TPUs, and "
+        "less exact; default: %(default)s",
+    )
 
 
 def separator_options(options) -> dict:
@@ -140,6 +154,11 @@ def separator_options(options) -> dict:
         shifts=options.shifts,
         seed=options.seed,
     )
+    # Reports and protocols tell these where they are given, and are what they were where not.
+    if options.post_filter is not None:
+        made["post_filter"] = options.post_filter
+    if options.compute != COMPUTE[0]:
+        made["compute"] = options.compute
     check_options(**made)
     return {**made, "residual": options.residual}
 

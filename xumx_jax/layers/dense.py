@@ -28,7 +28,7 @@ class Dense(nn.Module):
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
         rows = x.reshape(-1, x.shape[-1])
-        if mean is None:
+        if mean is None or scale is None:  # both or none
             y = product(rows, kernel, self.dtype)
         else:
             kernel = kernel * scale[:, None]

@@ -63,7 +63,7 @@ def cached_moments(
     name = hashlib.sha256(json.dumps([digest, statistics.key]).encode()).hexdigest()
     path = folder / f"{name[:32]}.npz"
     try:
-        with np.load(path) as stored:
+        with np.load(io.BytesIO(path.read_bytes())) as stored:
             endings = [key.removeprefix("mean") for key in stored if key.startswith("mean")]
             return tuple((stored[f"mean{e}"], stored[f"deviation{e}"]) for e in endings), True
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

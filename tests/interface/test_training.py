@@ -1,0 +1,273 @@
+"""Every model through every door of training: MODELS, and two toys that share nothing with UMX."""
+
+import itertools
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+import runs
+from ml_collections import ConfigDict
+from toy_models import TOYS, toys  # noqa: F401
+
+from configs.command_line import override
+from xumx_jax import losses, models
+from xumx_jax.errors import UserError
+from xumx_jax.models import interface
+from xumx_jax.training import config_checks, loop, optimizer, state, step
+from xumx_jax.training.batches import Examples, Pieces
+from xumx_jax.training.initialization import adopted, begin
+from xumx_jax.training.schedule import Plateau
+from xumx_jax.training.statistics import moments
+from xumx_jax.weights import store
+
+pytestmark = pytest.mark.usefixtures("quick_compile", "toys", "own_cache")
+
+UMX = {**runs.TINY, "hidden_size": 4, "layers": 1}
+TINY = {"xumx": UMX, "umx": UMX, "toy_wave": {"width": 5}, "toy_ragged": {}}
+NAMES = [*models.MODELS, *TOYS]
+BANDS = {
+    "xumx": tuple(range(34)),
+    "umx": tuple(range(34)),
+    "toy_ragged": (tuple(range(66)), tuple(range(18))),
+}
+SAMPLES = 512
+
+
+def config(name: str, **train) -> ConfigDict:
+    made = override(runs.config(**train), [f"--config.model.name={name}"])
+    made.model.args.update(TINY[name])
+    made.train.update({"seconds": SAMPLES / runs.RATE, "valid_seconds": SAMPLES / runs.RATE})
+    made.loss.name = "weighted_sdr"
+    return made
+
+
+def model_of(name: str, **more):
+    return models.build(name, **TINY[name], **more)
+
+
+def batch(model, size: int = 4) -> tuple[Examples, Pieces]:
+    """A training and a validation batch of as many sources as the model has."""
+    stems = runs.stems(size, SAMPLES)[:, : len(model.sources)]
+    ones = np.ones(stems.shape[:2], np.float32)
+    weight = np.ones(size, np.float32)
+    return Examples(stems.swapaxes(2, 3).copy(), ones, ones < 0), Pieces(
+        stems, stems.sum(1), weight
+    )
+
+
+def prepared(name: str, loss: str, **options) -> tuple[step.Step, state.State]:
+    """A step for one device, and a state to begin with."""
+    known = interface.fields(models.MODELS[name])
+    given = {"axis_name": step.AXIS, "dtype": "float32"}
+    model = model_of(name, **{key: given[key] for key in given if key in known})
+    adam = optimizer.build("adam", 1e-5)
+    this = step.Step(model, losses.build(loss, **options), adam, lambda done: 1e-3)
+    mix = interface.example_mix(model)
+    start = partial(state.init, model, adam, plateau=Plateau(None, 0.3, 10).init())
+    return this, jax.jit(start)(jax.random.key(0), np.zeros(mix.shape, mix.dtype))
+
+
+def options_for(name: str, loss: str) -> dict:
+    return {"bands": BANDS.get(name, (0, 1))} if loss == "segment_sdr" else {}
+
+
+def applies(name: str, loss: str) -> bool:
+    """The losses of spectra and masks, for models that have them; those of waveforms for all."""
+    return name != "toy_wave" or loss == "weighted_sdr"
+
+
+CASES = [case for case in itertools.product(NAMES, losses.LOSSES) if applies(*case)]
+REFUSED = [case for case in itertools.product(NAMES, losses.LOSSES) if not applies(*case)]
+
+
+def test_every_model_and_every_loss_is_here():
+    assert set(TINY) == set(NAMES)
+    assert {loss for _, loss in REFUSED} == {"mse", "multi_domain", "segment_sdr"}
+
+
+@pytest.mark.parametrize("name, loss", CASES)
+def test_steps(name, loss):
+    """Three training steps lower the loss on one batch; an evaluation step agrees on what it is."""
+    this, now = prepared(name, loss, **options_for(name, loss))
+    losses.check(loss, name, this.model, **options_for(name, loss))
+    over = step.mesh(jax.devices()[:1])
+    examples, pieces = batch(this.model)
+    compiled, seen, before = step.train_step(this, over), [], jax.device_get(now.params)
+    now = step.replicate(now, over)
+    for _ in range(3):
+        now, values = compiled(now, step.shard(examples, over))
+        seen.append(float(values["loss"]))
+    assert np.isfinite(seen).all() and seen[-1] < seen[0]
+    assert now.counters["skipped"] == 0 and now.step == 3
+    moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), before, jax.device_get(now.params))
+    assert any(jax.tree.leaves(moved))
+    sums = step.eval_step(this, over)(now.variables(), step.shard(pieces, over))
+    assert sums["weight"] == 4 and np.isfinite(sums["loss"])
+    assert sums["sdr_db"].shape == (len(this.model.sources),)
+
+
+@pytest.mark.parametrize("name, loss", REFUSED)
+def test_a_loss_that_does_not_apply_is_one_line_before_training(name, loss, tmp_path):
+    wanted = config(name)
+    wanted.loss.name = loss
+    wanted.loss.segment_sdr.bands = (0, 1, 2)
+    with pytest.raises(UserError, match=f"loss '{loss}' compares .*; wanted one of weighted_sdr"):
+        loop.run(wanted, tmp_path, runs.data(), lambda _: None)
+
+
+def test_bands_of_other_masks_are_one_line():
+    for name, bands in (("umx", (0, 1, 33)), ("toy_ragged", (0, 1, 65))):
+        with pytest.raises(UserError, match="loss 'segment_sdr' does not fit model") as error:
+            losses.check("segment_sdr", name, model_of(name), bands=bands)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_input_statistics(name):
+    """Those of a model that has none are None, and nothing is read for them."""
+    model = model_of(name)
+    statistics = interface.optional(model, "input_statistics")
+    if statistics is None:
+        assert name in TOYS
+        return
+    found = moments(statistics, iter(runs.stems(2)[:, : len(model.sources)].sum(1)))
+    assert found and all(mean.shape == deviation.shape for mean, deviation in found)
+    shapes = interface.variable_shapes(model)["params"]
+    filled = jax.eval_shape(partial(statistics.fill, moments=found), shapes)
+    assert jax.tree.map(np.shape, filled) == jax.tree.map(np.shape, shapes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_goes_on_and_its_weights_load(name, tmp_path):
+    """Init, statistics, train, validate, draw, save, resume, load, fine-tune."""
+    wanted = config(name, epochs=1, steps_per_epoch=1)
+    wanted.log.pictures_every = 1
+    data = data_for(name)
+    loop.run(wanted, tmp_path / "run", data, lambda _: None)
+    wanted.train.epochs = 2
+    free = config_checks.flatten(wanted.to_dict())
+    lines = []
+    defaults = loop.Defaults(free, ("train.epochs",))
+    outcome = loop.run(wanted, tmp_path / "run", data, lines.append, defaults)
+    assert lines[0].startswith("going on after step 1") and outcome.row["step"] == 2
+    assert np.isfinite(outcome.row["valid"])
+    assert len(list((tmp_path / "run" / "pictures").iterdir())) == 2
+
+    for path in (tmp_path / "run", tmp_path / "run" / "best"):
+        loaded = store.load_model(path)
+        model = models.build(loaded.name, **loaded.args)
+        assert loaded.name == name and model.sources == model_of(name).sources
+        want = interface.variable_shapes(model)
+        assert jax.tree.map(np.shape, want) == jax.tree.map(np.shape, loaded.variables)
+
+    begun = adopted(str(tmp_path / "run"), model, loaded_variables(tmp_path), lines.append)
+    jax.tree.map(np.testing.assert_array_equal, begun, store.load_model(tmp_path / "run").variables)
+
+
+def loaded_variables(tmp_path) -> dict:
+    return jax.tree.map(np.zeros_like, store.load_model(tmp_path / "run").variables)
+
+
+def data_for(name: str, **changes):
+    """The data of `runs`, of as many sources and samples as the model takes."""
+    model = model_of(name)
+    examples, pieces = batch(model)
+
+    def example():
+        """Of a length that no model but UMX takes as it is."""
+        return pieces.stems[0, ..., :501], pieces.mix[0, ..., :501]
+
+    return runs.data(
+        spoil=lambda batches: itertools.repeat(examples),
+        valid=lambda: iter([pieces]),
+        mixes=lambda: iter(pieces.mix),
+        example=example,
+        **changes,
+    )
+
+
+def fresh_weights(name: str, path, **args):
+    """Weights of a tiny model in a file; returns what they are."""
+    model = models.build(name, **TINY[name] | args)
+    rng = np.random.default_rng(0)
+    variables = jax.tree.map(
+        lambda leaf: rng.uniform(0.1, 1, leaf.shape).astype(np.float32),
+        interface.variable_shapes(model),
+    )
+    store.save_model(path, name, TINY[name] | args, variables)
+    return variables
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_fine_tuning_with_other_sources_is_one_line_where_they_lie_together(name, tmp_path):
+    path = tmp_path / "m.safetensors"
+    variables = fresh_weights(name, path)
+    same = adopted(str(path), model_of(name), variables, print)
+    jax.tree.map(np.testing.assert_array_equal, same, variables)
+    other = models.build(name, **TINY[name], sources=("low", "high"))
+    with pytest.raises(UserError, match="separates high, low; .* has to be") as error:
+        adopted(str(path), other, variables, print)
+    assert "\n" not in str(error.value)
+
+
+def test_fine_tuning_from_another_family_is_one_line(tmp_path):
+    path = tmp_path / "m.safetensors"
+    variables = fresh_weights("toy_wave", path)
+    with pytest.raises(UserError, match="does not fit the config: is a model 'toy_wave'"):
+        adopted(str(path), model_of("toy_ragged"), variables, print)
+    wider = models.build("toy_wave", width=7)
+    with pytest.raises(UserError, match="model.args.width is 7, theirs 5"):
+        adopted(str(path), wider, variables, print)
+
+
+def test_a_model_without_statistics_begins_as_drawn():
+    this, now = prepared("toy_wave", "weighted_sdr")
+    begun = begin(lambda: now, this.model, runs.data(mixes=None), None, print)
+    jax.tree.map(np.testing.assert_array_equal, begun.params, now.params)
+
+
+@pytest.mark.parametrize(
+    "key, value, wanted",
+    [
+        ("train.seconds", 0.6, "config.train.seconds is 0.6, wanted more than 0 and at most 0.512"),
+        ("train.seconds", 0.0, "is 0.0 (whole tracks), wanted more than 0 and at most 0.512"),
+        ("train.valid_seconds", 0.0, "config.train.valid_seconds is 0.0 (whole tracks), wanted"),
+        ("train.compute", "bfloat16", "model 'toy_wave' computes in float32 alone"),
+        ("model.args.channels", 3, "config.model.args.channels is 3, wanted 1 or 2"),
+    ],
+)
+def test_what_a_model_does_not_take_is_one_line(key, value, wanted):
+    made = config("toy_wave")
+    config_checks.check(made)
+    made.update_from_flattened_dict({key: value})
+    with pytest.raises(UserError) as error:
+        config_checks.check(made)
+    assert wanted in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_models_own_refusal_names_the_key():
+    made = config("xumx")
+    made.model.args.activation = "tanh"
+    with pytest.raises(UserError, match="config.model.args: .*activation 'tanh': wanted one of"):
+        config_checks.check(made)
+
+
+def test_examples_are_as_long_as_the_model_takes_them():
+    for name, wanted in (("xumx", 800), ("toy_wave", 800), ("toy_ragged", 1024)):
+        assert config_checks.samples_of(model_of(name), 0.1) == wanted
+        assert config_checks.samples_of(model_of(name), 0) == 0
+
+
+def test_whole_tracks_are_followed_by_silence():
+    from xumx_jax.training.batches import filled
+
+    examples, pieces = batch(model_of("toy_ragged"))
+    short = examples._replace(stems=examples.stems[:, :, :300])
+    made = filled(short, model_of("toy_ragged").segment)
+    assert made.stems.shape == (4, 2, 512, 2) and not made.stems[:, :, 300:].any()
+    np.testing.assert_array_equal(made.stems[:, :, :300], short.stems)
+    short = pieces._replace(stems=pieces.stems[..., :300], mix=pieces.mix[..., :300])
+    made = filled(short, model_of("toy_ragged").segment)
+    assert made.mix.shape == (4, 2, 512) and not made.stems[..., 300:].any()
+    assert filled(short, model_of("xumx").segment) is short
