@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
             from xumx_jax.commands import recipes
 
             return recipes.run(given[0], given[1:])
-        options = parser().parse_args(given)
+        options = parser(given[0] if given else None).parse_args(given)
         debug = options.debug
         with shown_log():
             return options.run(options)
@@ -75,18 +75,17 @@ def main(arguments: list[str] | None = None) -> int:
         return SOME_FAILED
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the parser of all commands."""
+def parser(asked: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser of all commands, or of the one that was asked for alone."""
     top = Parser(prog="xumx", description="Music source separation.")
     top.add_argument("--version", action=PrintVersion)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    separate.add(commands)
-    _add_convert(commands)
-    models.add(commands)
-    export.add(commands)
-    doctor.add(commands)
-    for name, text in RECIPES.items():
-        commands.add_parser(name, help=text, add_help=False)
+    for name, add in COMMANDS.items():
+        if asked == name or asked not in COMMANDS:
+            add(commands)
+    if asked not in COMMANDS:
+        for name, text in RECIPES.items():
+            commands.add_parser(name, help=text, add_help=False)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show where errors come from")
     return top
@@ -120,6 +119,14 @@ def convert(options) -> int:
     print(f"{options.target}: {names} ({', '.join(written.sources)})")
     return 0
 
+
+COMMANDS = {
+    "separate": separate.add,
+    "convert": _add_convert,
+    "models": models.add,
+    "export": export.add,
+    "doctor": doctor.add,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

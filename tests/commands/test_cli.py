@@ -262,6 +262,20 @@ def test_convert(run, model, capsys, tmp_path):
     assert "none.h5" in capsys.readouterr().err
 
 
+def test_convert_several_to_a_folder(run, model, capsys, tmp_path):
+    other, both = tmp_path / "other.safetensors", tmp_path / "both"
+    other.write_bytes(model.read_bytes())
+    assert cli.main(["convert", f"{model}:3", str(other), str(both)]) == 0
+    assert capsys.readouterr().out == f"{both}: xumx (bass, drums, vocals, other)\n"
+    said = json.loads((both / "bag.json").read_text())
+    assert [member["weights"]["bass"] for member in said["members"]] == [0.75, 0.25]
+    assert str(tmp_path) not in (both / "0.safetensors").read_bytes().decode(errors="ignore")
+    write("song.wav", noise(500))
+    assert run("song.wav", "--stems", "bass", model=both)[::2] == (0, "")
+    assert cli.main(["convert", "--kind", "xumx-nnabla", str(model), str(other), str(both)]) == 2
+    assert "--kind xumx-nnabla is for one model" in capsys.readouterr().err
+
+
 def test_help_is_quick_because_it_imports_little():
     code = (
         "import sys; from xumx_jax import cli\n"

@@ -184,7 +184,7 @@ def separate_file(
         channels=stream.channels,
         samples=mixture.read,
         stems_rate=mixture.rate,
-        gain=writer.gain,
+        gain=writer.gain or 1.0,  # known once it is written
         warnings=tuple(said),
         **done,
     )

@@ -38,10 +38,11 @@ class Bag:
     @property
     def only(self) -> Member:
         """The member of a bag of one. Raises UserError where there are several."""
-        if len(self.members) > 1:
-            path = self.members[0].info.get("path", "this")
+        first, *others = self.members
+        if others:
+            path = first.info.get("path", "this")
             raise UserError(f"{path}: is {len(self.members)} models; wanted a single one here")
-        return self.members[0]
+        return first
 
     @property
     def description(self) -> dict[str, Any]:
@@ -77,13 +78,14 @@ def average(
     if not sources or len(weights) != len(sources):
         raise UserError(f"{len(weights)} weights of {len(sources)} models; wanted positive numbers")
     for row, own, weight in zip(table, sources, weights, strict=True):
-        by_source = isinstance(weight, Mapping)
-        if not by_source:
-            weight = dict.fromkeys(own, 1.0 if weight is None else weight)
-        for name, value in weight.items():
+        if isinstance(weight, Mapping):
+            given = dict(weight)
+        else:
+            given = dict.fromkeys(own, 1.0 if weight is None else weight)
+        for name, value in given.items():
             if name not in own:
                 raise UserError(f"a weight for {name!r}; the model has {', '.join(own)}")
-            if not isfinite(value) or value < 0 or (not value and not by_source):
+            if not isfinite(value) or value < 0 or (not value and not isinstance(weight, Mapping)):
                 raise UserError(f"the weights of the models are {weights}; wanted positive numbers")
             row[names.index(name)] = value
     sums = table.sum(axis=0)
@@ -118,9 +120,8 @@ def save(folder: Path, content: Bag) -> None:
         said = []
         for number, member in enumerate(content.members):
             name = f"{number}.safetensors"
-            store.save_model(
-                partial / name, member.name, member.args, member.variables, member.info
-            )
+            info = {key: value for key, value in member.info.items() if key != "path"}
+            store.save_model(partial / name, member.name, member.args, member.variables, info)
             row = dict(zip(content.sources, content.weights[number].tolist(), strict=True))
             said.append({"file": name, "weights": {k: w for k, w in row.items() if w}})
         text = json.dumps({"format": FORMAT, "members": said}, indent=1)

@@ -20,7 +20,7 @@ Models = Name | Mapping[str, Weight] | Sequence[Name | tuple[Name, Weight]]
 def resolve(name_or_path: Name) -> Path:
     """Return the file or folder meant: what is there under that path, else a name of the zoo."""
     if name_or_path is None or name_or_path in zoo.names():
-        return zoo.find(name_or_path)
+        return zoo.find(name_or_path and str(name_or_path))
     path = Path(name_or_path)
     if os.path.exists(path):  # unlike path.exists(), no error where a name is too long
         return path
@@ -100,7 +100,7 @@ def check_place(target: Path) -> None:
 
 
 def convert(
-    source: str | Path | Sequence[tuple[Name, Weight]],
+    source: Models,
     target: str | Path,
     kind: str | None = None,
     half: bool = False,
@@ -115,14 +115,14 @@ def convert(
     target = Path(target)
     if target.suffix in readers.SUFFIXES and target.suffix != ".safetensors":
         raise UserError(f"{target}: can't write {target.suffix}; wanted a folder or .safetensors")
-    several = not isinstance(source, str | Path)
-    if not several:
+    path = None
+    if source is None or isinstance(source, str | Path):
         path = resolve(source)
-        if path.resolve() == target.resolve():
-            raise UserError(f"{target}: source and target are the same")
+    if path is not None and path.resolve() == target.resolve():
+        raise UserError(f"{target}: source and target are the same")
     if target.suffix != ".safetensors":
         check_place(target)
-    found = load_bag(source) if several else load_weights(path, kind)
+    found = load_bag(source) if path is None else load_weights(path, kind)
     if len(found.members) > 1 and (half or target.suffix == ".safetensors"):
         raise UserError(
             f"{target}: {len(found.members)} models become a folder, in float32; wanted one"
