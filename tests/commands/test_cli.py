@@ -133,15 +133,15 @@ def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, s
         (["--start", "-1"], "start is -1"),
         (["--duration", "0"], "duration is 0"),
         (["--rate", "96000"], "invalid choice: '96000'"),
-        (["--out", "-"], "--out - gives one stem as wav; wanted --stems A or --mix A+B"),
-        (["--out", "-", "--mix", "bass", "--format", "flac"], "--out - gives one stem as wav"),
+        (["--out", "-"], "--out - writes one stem as wav; wanted --stems A or --mix A+B"),
+        (["--out", "-", "--mix", "bass", "--format", "flac"], "--out - writes one stem as wav"),
         (["--out", "-", "--mix", "bass", "--skip-existing"], "--skip-existing could find"),
         (["../x.wav", "--out", "-", "--mix", "bass"], "--out - takes one track; wanted a folder"),
         (["--json", "song.wav/x"], "song.wav/x: cannot be written"),
         (["--colour", "red"], "unrecognized arguments"),
         (["--aggregate", "a=bass", "--mix", "bass"], "only one of --stems, --two-stems, --mix"),
         (["--aggregate", "a=bass,b=piano"], "unknown stem 'piano'"),
-        (["--out", "-", "--aggregate", "a=bass,b=drums"], "--out - gives one stem as wav"),
+        (["--out", "-", "--aggregate", "a=bass,b=drums"], "--out - writes one stem as wav"),
         (["--jobs", "0"], "jobs is 0"),
         (["--shifts", "-1"], "shifts is -1"),
         (["--channels", "some"], "invalid choice: 'some'"),
@@ -273,7 +273,10 @@ def test_convert_several_to_a_folder(run, model, capsys, tmp_path):
     write("song.wav", noise(500))
     assert run("song.wav", "--stems", "bass", model=both)[::2] == (0, "")
     assert cli.main(["convert", "--kind", "xumx-nnabla", str(model), str(other), str(both)]) == 2
-    assert "--kind xumx-nnabla is for one model" in capsys.readouterr().err
+    assert (
+        "--kind xumx-nnabla is for one model; wanted each one converted on its own first"
+        in capsys.readouterr().err
+    )
 
 
 def test_help_is_quick_because_it_imports_little():
