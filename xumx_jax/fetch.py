@@ -74,7 +74,7 @@ def _transfer(url, part, progress, opener, name, offline, expect) -> None:
                 done += len(block)
                 progress(done, total)
     if total is not None and done != total:
-        raise CutOff(f"{name}: download cut off, {done} of {total} bytes; start again to go on")
+        raise CutOff(f"{name}: download cut off, {done} of {total} bytes; start again to resume")
 
 
 def _block(response, name: str, done: int) -> bytes:

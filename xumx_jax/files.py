@@ -51,7 +51,7 @@ def write(path: Path, content: str | bytes) -> None:
     try:
         # such as /dev/null, which must not be replaced
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise UserError(f"{path}: cannot be written (it is no file)")
+            raise UserError(f"{path}: cannot be written (it is not a regular file)")
         with replacing(path) as partial:
             partial.write_bytes(content)
     except OSError as error:

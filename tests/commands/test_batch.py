@@ -125,7 +125,7 @@ def test_a_report_replaces_no_track(run):
     assert status == 2 and "--json a.wav: exists and is not a report" in err
     assert Path("a.wav").read_bytes() == before
     status, _, err = run("b.wav", "--json", "/dev/null")
-    assert status == 2 and "/dev/null: cannot be written (it is no file)" in err
+    assert status == 2 and "/dev/null: cannot be written (it is not a regular file)" in err
 
 
 def test_several_tracks_at_once(run):

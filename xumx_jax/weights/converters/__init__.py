@@ -39,7 +39,8 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
     if kind is None:
         some = ", ".join(list(weights.tensors)[:3])
         raise UserError(
-            f"{weights.path}: tensors of none of the known kinds ({', '.join(KINDS)}): {some}, ..."
+            f"{weights.path}: its tensors fit none of the known kinds ({', '.join(KINDS)}): "
+            f"{some}, ..."
         )
     known = KINDS[kind]
     try:
@@ -85,4 +86,4 @@ def shapes(model: str, arguments: dict) -> dict:
     try:
         return variable_shapes(module)
     except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise UserError(f"sizes that make no model: {arguments}") from error
+        raise UserError(f"its sizes do not make a model: {arguments}") from error
