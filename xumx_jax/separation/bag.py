@@ -63,7 +63,7 @@ class BagSeparator:
         def progress(share):
             return callback and (lambda fraction, eta: share(fraction or 0.0))
 
-        inputs = InputBlocks(blocks, 1)  # here, so that warnings are given once
+        inputs = InputBlocks(blocks, 1)  # shared, so that each warning is given once
         running = [
             _stacked(separator.stream(copy, rate, length, progress(share)))
             for separator, copy, share in zip(
@@ -76,7 +76,7 @@ class BagSeparator:
         finally:
             for one in running:
                 one.close()
-        if inputs.samples:  # so the members give no warning
+        if inputs.samples:  # an empty input: the members warn
             inputs.warn()
 
     def _average(self, parts):
