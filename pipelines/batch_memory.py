@@ -1,4 +1,4 @@
-"""Memory for batches that is used again once nobody holds it.
+"""Memory for batches that is reused once nothing refers to it.
 
 The kernel clears fresh memory page by page, which takes longer than reading a batch into it.
 """
@@ -10,14 +10,14 @@ from collections import deque
 
 import numpy as np
 
-ALIGNMENT = 64  # bytes; JAX and TensorFlow copy what lies elsewhere
+ALIGNMENT = 64  # bytes; JAX and TensorFlow copy arrays that are aligned otherwise
 
 
 class Recycler:
-    """Hands out arrays; what the last reference to one leaves behind becomes the next one.
+    """Hands out arrays, and reuses their memory once the last reference to one is gone.
 
-    The arrays begin where JAX can use them without copying. Blocks of one size are kept, as many as
-    were ever in use at once; another size drops them.
+    The arrays are aligned so that JAX can use them without copying. Blocks of one size are kept, as
+    many as were ever in use at once; a request for another size drops them.
     """
 
     def __init__(self):

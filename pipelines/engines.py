@@ -1,9 +1,9 @@
-"""What makes batches in the background, in order: tf.data, or a pool of Python threads.
+"""Make batches in the background, in order: with tf.data, or a pool of Python threads.
 
 An engine is a context manager `engine(make, count, workers, prefetch)` that yields an iterator
-over make(0, stop), make(1, stop), ... up to `count`, or without end. `make` looks at the event
-`stop` now and then and, once that is set, may return anything. What it raises is raised where its
-batch would have come. Leaving waits for all that is in the making: as long as `make` takes to
+over make(0, stop), make(1, stop), ... up to `count`, or endlessly. `make` checks the event `stop`
+now and then and, once that is set, may return anything. Its exceptions are raised where its batch
+would have come. Leaving the context waits for all batches in progress: as long as `make` takes to
 notice `stop`.
 """
 
@@ -23,7 +23,7 @@ Make = Callable[[int, threading.Event], Examples]
 
 @contextmanager
 def threads(make: Make, count: int | None, workers: int, prefetch: int):
-    """Beside the batch in use, at most `prefetch` + `workers` - 1 are held or in the making."""
+    """Besides the batch in use, at most `prefetch` + `workers` - 1 are held or in progress."""
     stop = threading.Event()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
 
@@ -47,10 +47,10 @@ def threads(make: Make, count: int | None, workers: int, prefetch: int):
 
 @contextmanager
 def tf_data(make: Make, count: int | None, workers: int, prefetch: int):
-    """Range -> map, a whole batch a call -> prefetch.
+    """Range -> map, a whole batch per call -> prefetch.
 
-    Only numbers pass TensorFlow. It can hold arrays without copying them, but gives them back late,
-    and memory that is used again costs a third less.
+    Only numbers pass through TensorFlow. It can hold arrays without copying them, but releases them
+    late, and reusing memory costs a third less.
     """
     tf = _tensorflow()
     stop, made, failed = threading.Event(), {}, {}

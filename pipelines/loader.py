@@ -1,6 +1,6 @@
-"""Batches for training, from any `pipelines.tracks.random_access.Tracks`.
+"""Make training batches from any `pipelines.tracks.random_access.Tracks`.
 
-Example i of a seed is always the same, whatever the number of workers or hosts and whichever the
+Example i of a seed is always the same, whatever the number of workers or hosts and whatever the
 engine, so training resumes at step n by asking for the examples from n * batch on.
 """
 
@@ -22,7 +22,7 @@ from pipelines.mixing.recipe import Recipe
 from xumx_jax.errors import UserError
 from xumx_jax.training.batches import Examples
 
-BUCKET_SECONDS = 10  # whole tracks are filled up to multiples of this, so that few shapes compile
+BUCKET_SECONDS = 10  # whole tracks are padded to multiples of this, so that few shapes compile
 
 
 class Loader:
@@ -33,12 +33,12 @@ class Loader:
 
     `samples` is the length of an example; 0 or less: whole tracks, all sources of one song from its
     start, followed by silence. `first` and `last` are example indices (`last` excluded, None:
-    endless; a remainder smaller than `batch` is dropped). `batch` is the global one: of
-    `process_count` hosts, each gets its slice. What goes wrong in the background is raised where
-    the batch would have come.
+    endless; a remainder smaller than `batch` is dropped). `batch` is the global batch size: each of
+    `process_count` hosts gets its slice. Errors in the background are raised where the batch would
+    have come.
 
-    16-bit stems come as they lie in their files, unless the recipe filters or resamples: then, and
-    for other files, as float32. Gain, swap and polarity are left to the device.
+    16-bit stems are returned as stored in their files, unless the recipe filters or resamples:
+    then, and for other files, as float32. Gain, swap and polarity are left to the device.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Loader:
 
         stack = ExitStack()
         self._batches = stack.enter_context(self.background(batch_of))
-        # For those who never leave: background work must not meet the end of the interpreter.
+        # If the context is never left: background work must not outlive the interpreter.
         self._leave = weakref.finalize(self, stack.close)
         return self
 
@@ -93,12 +93,12 @@ class Loader:
         return self._batches
 
     def examples(self, indices) -> Examples:
-        """Make the examples of these indices here and now."""
+        """Make the examples with these indices in this thread."""
         return self.make(indices, slice(None), threading.Event())
 
 
 def sample_type(tracks, recipe: Recipe) -> type:
-    """int16 if samples can stay as they lie in their files, else float32."""
+    """int16 if samples can stay as they are in their files, else float32."""
     return np.int16 if tracks.integer and recipe.as_filed else np.float32
 
 
@@ -106,9 +106,9 @@ def make_examples(
     tracks, recipe: Recipe, seed: int, samples: int, empty: Callable, indices: Sequence[int],
     own: slice, stop: threading.Event,
 ) -> Examples:  # fmt: skip
-    """Make those of the examples `indices` that are in `own`; unfinished if told to `stop`.
+    """Make those of the examples `indices` that are in `own`; incomplete once `stop` is set.
 
-    `empty(shape, dtype)` gives the memory.
+    `empty(shape, dtype)` supplies the memory.
     """
     plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
     if samples <= 0:  # on all hosts alike
@@ -126,7 +126,7 @@ def make_examples(
 
 
 def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
-    """Fill [time, channel] with one source's excerpt and what the host does to it."""
+    """Fill [time, channel] with one source's excerpt, and apply the host's effects to it."""
     if plan.gain[source] == 0:
         out[...] = 0
         return
@@ -143,7 +143,7 @@ def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
 
 
 def _bucket(tracks, plans: Sequence[Draw]) -> int:
-    """How many samples hold the longest of these whole songs, in whole buckets."""
+    """The length of the longest of these songs in samples, rounded up to whole buckets."""
     bucket = BUCKET_SECONDS * tracks.rate
     longest = max(
         tracks.track_lengths[int(plan.track[0])]
@@ -154,7 +154,7 @@ def _bucket(tracks, plans: Sequence[Draw]) -> int:
 
 
 def own_slice(batch: int, process_index: int, process_count: int) -> slice:
-    """The rows of a global batch that one of several hosts makes."""
+    """The rows of a global batch that this host makes."""
     if batch % process_count:
         raise UserError(f"batch {batch} does not divide among {process_count} hosts")
     share = batch // process_count

@@ -1,4 +1,4 @@
-"""Validation: the same pieces of the same tracks every time, with the real mixture."""
+"""Validation data: the same pieces of the same tracks every time, with the real mixture."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from xumx_jax.training.batches import Pieces
 
 
 class Piece(NamedTuple):
-    """One row of a batch: so many samples of a track, and their share in the mean."""
+    """One row of a batch: a number of samples of a track, and their weight in the mean."""
 
     track: int
     start: int
@@ -22,11 +22,12 @@ def pieces(
 ) -> Iterator[Pieces]:
     """Cut whole tracks into pieces of `samples`, the last of which ends with its track.
 
-    It overlaps the one before and weighs its share: what the others have not covered. The weights
-    of a track add up to 1, so a weighted mean is the mean over tracks of each track's mean, as in
-    the reference. A track shorter than a piece is one piece, followed by silence. `samples` 0 or
-    less: every track whole, in a batch of its own. Rows left over are silence (or, beside a whole
-    track, copies) of weight 0. Of `process_count` hosts, each gets its slice of a batch.
+    The last piece overlaps the one before, and its weight is the share that the others have not
+    covered. The weights of a track add up to 1, so a weighted mean is the mean over tracks of each
+    track's mean, as in the reference. A track shorter than a piece is one piece, followed by
+    silence. `samples` 0 or less: every track is one piece, in a separate batch. Unused rows are
+    silence (or, beside a whole track, copies) with weight 0. Each of `process_count` hosts gets its
+    slice of a batch.
     """
     own = own_slice(batch, process_index, process_count)
     for rows, length in _batches(tracks, samples, batch):
@@ -42,7 +43,7 @@ def pieces(
 
 
 def cut(length: int, samples: int) -> list[tuple[int, float]]:
-    """Where the pieces of one track start and what they weigh."""
+    """The starts and weights of the pieces of one track."""
     count, rest = divmod(length, samples)
     found = [(piece * samples, samples / length) for piece in range(count)]
     if rest:

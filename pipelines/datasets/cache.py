@@ -1,4 +1,4 @@
-"""The cache folder of data: one writer at a time, no surprise about space."""
+"""The cache folder for data: one writer at a time, and disk space checked in advance."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from xumx_jax.errors import UserError
 
 
 def cache_folder(chosen="") -> Path:
-    """The folder given, else the one that weights are cached in."""
+    """The folder given, else the one where weights are cached."""
     return Path(chosen).expanduser() if chosen else runtime.cache_folder()
 
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Make a folder and hold its lock: a second process waits here, then finds the work done.
+    """Make a folder and hold its lock: a second process waits, and then finds the work done.
 
     Raises UserError if the folder cannot be written to.
     """
@@ -29,7 +29,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def check_space(folder: Path, wanted: int, what: str) -> None:
-    """Raises UserError if a folder's disk has less than `wanted` bytes left."""
+    """Raise UserError if a folder's disk has less than `wanted` bytes left."""
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise UserError(

@@ -25,9 +25,9 @@ SHARE_BYTES = 80_000_000
 
 
 def unpack(splits: Sequence[Split | None]) -> list[Split | None]:
-    """The same splits, with the STEMS among their tracks decoded: folders of 16-bit WAV.
+    """Decode the STEMS in these splits -> the same splits, with folders of 16-bit WAV instead.
 
-    Tracks that cannot be decoded say so. Raises UserError as `decode_all` does.
+    Tracks that cannot be decoded get a `fault`. Raises UserError as `decode_all` does.
     """
     wanted = {
         split.cache: [] for split in splits if split and any(track.packed for track in split.tracks)
@@ -55,8 +55,8 @@ def unpack(splits: Sequence[Split | None]) -> list[Split | None]:
 def decode_all(paths: list[Path], cache: Path) -> tuple[dict[Path, Path], dict[Path, UserError]]:
     """Decode .stem.mp4 files that are not in the cache yet -> (folders of WAV files, failures).
 
-    What stands in the cache is complete; a file that changed is decoded anew. Raises UserError if
-    the disk has not enough space or the cache cannot be written.
+    What is in the cache is complete; a file that changed is decoded again. Raises UserError if the
+    disk does not have enough space or the cache cannot be written.
     """
     places = {path: _place(path, cache) for path in paths}
     failed = {}
@@ -97,12 +97,12 @@ def _decode_missing(places: dict[Path, Path], cache: Path) -> dict[Path, UserErr
 
 
 def _decode_each(places: dict[Path, Path], processes: int) -> Iterator:
-    """Decode all, in any order; yields (path, what went wrong or None) after each."""
+    """Decode all files, in any order; yield (path, error or None) after each."""
     if processes < 2:
         yield from ((path, _decode(path, place)) for path, place in places.items())
         return
-    # Two threads take longer than one, they quarrel over the interpreter's lock. A fork would be
-    # unsafe once jax runs.
+    # Two threads take longer than one, since they compete for the interpreter's lock. A fork would
+    # be unsafe once JAX runs.
     spawn = multiprocessing.get_context("spawn")
     with _cancelled_at_exit(ProcessPoolExecutor(processes, spawn, _follow_parent)) as pool:
         tasks = {pool.submit(_decode, *pair): pair[0] for pair in places.items()}
@@ -124,7 +124,7 @@ def _cancelled_at_exit(pool):
 
 
 def _follow_parent() -> None:
-    """Leave interrupts to the parent, and end with it even if it is killed."""
+    """Ignore interrupts, which the parent handles, and end with it even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait():
@@ -135,7 +135,7 @@ def _follow_parent() -> None:
 
 
 def _decode(path: Path, place: Path) -> UserError | OSError | None:
-    """Decode one file, whole or not at all; returns what went wrong."""
+    """Decode one file, completely or not at all -> what went wrong, or None."""
     try:
         with files.replacing_folder(place.parent) as part:
             (part / place.name).mkdir()

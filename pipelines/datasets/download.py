@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped, and archives unpacked whole or not at all."""
+"""Downloads that resume where they stopped, and archives unpacked completely or not at all."""
 
 import os
 import shutil
@@ -17,8 +17,8 @@ def fetch_archive(
     """Download a .zip and unpack it to the folder `place`, once -> that folder.
 
     A download that broke off is continued by the next call. Raises UserError, in one line, if it
-    fails, and if the archive is damaged or reaches outside of its folder. `instead` is the option
-    that the line names for who has no network.
+    fails, and if the archive is damaged or has files outside of its folder. `instead` is the option
+    that the message suggests to users without a network.
     """
     if place.is_dir():
         return place

@@ -1,4 +1,4 @@
-"""Songs of the procedural generator, made once and kept."""
+"""Songs from the procedural generator, made once and kept."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from pipelines.tracks.split import Request, Split
 from xumx_jax.errors import UserError
 
 SOURCES = ("vocals", "drums", "bass", "other")
-# As pipelines/songs/README.md shares out the seeds.
+# As seeds are allotted in pipelines/songs/README.md.
 VALID_SEED, TEST_SEED = 100_000, 300_000
 RATE = 44_100  # where nobody asks for another
 
@@ -22,11 +22,11 @@ def open_generated(
     seconds: float = 30.0, engine: str = "plain", processes: int = 2, cache: str = "",
     max_skipped: float = 0.1,
 ) -> Split | None:  # fmt: skip
-    """Make `songs`, `valid_songs` or `test_songs` songs, those that are not there yet.
+    """Make `songs`, `valid_songs` or `test_songs` songs, except those that exist already.
 
-    They go to ROOT/{train,valid,test}, without a root to a folder of the `cache`. `seed` numbers
-    the first song; songs to validate and to test on are the same for every seed. `engine` is plain,
-    sampled or auto.
+    They are written to ROOT/{train,valid,test}, or without a root to a folder in the `cache`.
+    `seed` is the number of the first song; the songs for validation and test are the same for every
+    seed. `engine` is plain, sampled or auto.
     """
     counts = {"train": songs, "valid": valid_songs, "test": test_songs}
     if songs < 1 or min(counts.values()) < 0 or seed < 0 or seed + songs > VALID_SEED:
@@ -56,7 +56,7 @@ def open_generated(
 
 
 def _generate(folder, first, count, rate, seconds, engine, processes) -> None:
-    # A process of its own: the generator forks, which is unsafe once jax runs.
+    # A separate process: the generator forks, which is unsafe once JAX runs.
     command = [sys.executable, "-m", "pipelines.songs", str(folder.resolve())]
     for option, value in (
         ("songs", count), ("first-seed", first), ("seconds", seconds), ("rate", rate),

@@ -23,7 +23,7 @@ def open_musdb(
 ) -> Split | None:  # fmt: skip
     """Open MUSDB18 (ROOT/train/*.stem.mp4) or MUSDB18-HQ (ROOT/train/<track>/<source>.wav).
 
-    `is_wav` says which; None looks. To train, STEMS are decoded into the `cache` folder first.
+    `is_wav` says which; None detects it. For training, STEMS are first decoded into `cache`.
     `valid_tracks` are the names of the tracks held out of train/: "musdb" for the 14 of the musdb
     package, "" for none. Without a root the preview of 7 s per track is downloaded into the cache.
     """
@@ -49,10 +49,10 @@ def open_musdb(
 
 
 def list_tracks(folder: Path, is_wav: bool | None) -> tuple[str, tuple[Track, ...]]:
-    """What lies in a folder: ("stems", tracks of .stem.mp4), or what folders of stems are.
+    """List the tracks in a folder: ("stems", tracks of .stem.mp4), or folders of stems.
 
-    `is_wav` True takes folders alone, False STEMS alone; None takes STEMS where there are any,
-    beside which a folder is a stray one.
+    `is_wav` True lists only folders, False only STEMS; None lists STEMS if there are any, and then
+    ignores folders.
     """
     paths = [] if is_wav else sorted(folder.glob(f"*{SUFFIX}"))
     if not paths and is_wav is not False:
@@ -65,7 +65,7 @@ def list_tracks(folder: Path, is_wav: bool | None) -> tuple[str, tuple[Track, ..
 
 
 def _share(root, request: Request, details: dict, tracks, valid_tracks) -> list[Track]:
-    """Those of the tracks in train/ that belong to the split that is wanted."""
+    """The tracks in train/ that belong to the requested split."""
     names = {track.name for track in tracks}
     official = valid_tracks == OFFICIAL
     held_out = set(details["validation_tracks"] if official else listed(valid_tracks))
@@ -87,7 +87,7 @@ def _share(root, request: Request, details: dict, tracks, valid_tracks) -> list[
 
 
 def is_musdb(root: Path) -> bool:
-    """Say whether a root holds MUSDB18: STEMS, or WAV with tracks of its validation split."""
+    """Return whether a root holds MUSDB18: STEMS, or WAV with tracks of its validation split."""
     train = root / "train"
     if any(train.glob(f"*{SUFFIX}")):
         return True
@@ -95,7 +95,7 @@ def is_musdb(root: Path) -> bool:
 
 
 def musdb_index() -> dict:
-    """Read the index file of the musdb package, without importing it: that would want ffmpeg."""
+    """Read the index file of the musdb package without importing it, which would need ffmpeg."""
     import yaml
 
     found = importlib.util.find_spec("musdb")

@@ -1,4 +1,4 @@
-"""Open-Unmix's data sets of track folders that have one target: all else is the source "rest"."""
+"""Open-Unmix's data sets of track folders with one target; everything else is "rest"."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ def open_aligned(
 ) -> Split | None:  # fmt: skip
     """Open ROOT/<split>/<track>/{input_file, output_file}.
 
-    The target is the output, "rest" what the input has beside it (their difference).
+    The target is the output, and "rest" is the input minus the output.
     """
     wanted("aligned", request, input_file=input_file, output_file=output_file)
     target = one_target("aligned", request, output_file)
@@ -66,8 +66,8 @@ def open_trackfolder_var(
 ) -> Split | None:  # fmt: skip
     """Open ROOT/<split>/<track>/ with a target file and any number of others.
 
-    "rest" is the sum of all other files that end in `ext`, but for one called mixture. A track
-    without the target is left out, or its target is silent if `silence_missing`.
+    "rest" is the sum of all other files that end in `ext`, except one called mixture. A track
+    without the target is left out; with `silence_missing` its target is silent instead.
     """
     wanted("trackfolder_var", request, target_file=target_file)
     target = one_target("trackfolder_var", request, target_file)
@@ -90,9 +90,9 @@ def open_trackfolder_var(
 
 
 def one_target(name: str, request: Request, file: str) -> str:
-    """What the target's file is called: as the one target (beside "rest") of the model.
+    """The name of the target: the model's only target (besides "rest").
 
-    In evaluation without such a target it has the file's name. Raises UserError for another model.
+    In evaluation without such a target it is the file's name. Raises UserError for other models.
     """
     own = _own(request)
     if request.training and len(own) != 1:
@@ -104,13 +104,13 @@ def one_target(name: str, request: Request, file: str) -> str:
 
 
 def name_of(file: str, request: Request) -> str:
-    """As the one target of the model, or else as the file is called."""
+    """The name of the model's only target, or else the file's name."""
     own = _own(request)
     return own[0] if len(own) == 1 else Path(file).stem
 
 
 def wanted(name: str, request: Request, **options) -> None:
-    """Raise UserError for the first of these options of a data set that was not given."""
+    """Raise UserError for the first of these options that was not given."""
     for option, value in options.items():
         if not value:
             raise UserError(
@@ -128,7 +128,7 @@ def _open(
     stems: Callable[[Path], dict[str, Clip]], max_skipped: float, hint: str,
     mixture: Callable[[Path], Clip | None] = lambda folder: None,
 ) -> Split | None:  # fmt: skip
-    """List a split whose tracks are folders; `stems` tells the clips in one, or what is wrong."""
+    """List a split whose tracks are folders; `stems` returns the clips in one, or what is wrong."""
     root = request.root(root)
     place = request.folder(root)
     if place is None:

@@ -1,4 +1,4 @@
-"""Records that `python -m pipelines.records` wrote: random access to a data set on any storage."""
+"""Read records written by `python -m pipelines.records`: random access on any storage."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ INFO = "dataset_info.json"
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """One source of one track in blocks of a second; it reads as a `wav.File` does.
+    """One source of one track in blocks of a second, with the methods of a `wav.File`.
 
-    `blocks` gives the samples of a block by its number, `first` is the number of the first one.
+    `blocks` returns the samples of a block by its number, `first` is the number of the first one.
     """
 
     path: Any
@@ -40,7 +40,7 @@ class Stream:
         return state.hexdigest()
 
     def read_into(self, start: int, out: np.ndarray) -> None:
-        """Fill int16 or float32 `out` [time, channel]; all of it must lie within the stream.
+        """Fill int16 or float32 `out` [time, channel]; all of it must be within the stream.
 
         Raises UserError naming a record that cannot be read.
         """
@@ -72,7 +72,7 @@ def open_records(root, request: Request) -> Split | None:
     """Open what `python -m pipelines.records --data_dir=ROOT` wrote.
 
     ROOT may also be the folder of one of several data sets in it. Raises UserError if there is none
-    or more than one, or if it is of another rate or number of channels.
+    or more than one, or if it has another rate or number of channels.
     """
     import tensorflow_datasets as tfds
     from etils import epath
@@ -117,7 +117,7 @@ def _split(folder, stored: dict, blocks, name: str) -> Split:
         stream = Stream(folder, stored["rate"], stored["channels"], samples, blocks, next(firsts))
         return (whole(stream),)
 
-    # sources one after the other, in each the tracks, then the mixtures: the order of the blocks
+    # the order of the blocks: source after source, each with all tracks, and then the mixtures
     *clips, mixtures = [tuple(map(clip, row)) for row in rows]
     sources, names = tuple(stored["sources"]), tuple(stored["names"])
     made = {

@@ -20,16 +20,16 @@ def open_sourcefolder(
 ) -> Split | None:  # fmt: skip
     """Open ROOT/<split>/<source>/*.wav or *.flac: sources that do not belong together.
 
-    A model of one target gets the files of `target_dir`, whatever it is called; otherwise targets
-    are folders. `interferer_dirs` are by default all other folders. To validate and to evaluate
-    there are `valid_examples` mixes, each as long as what validation cuts tracks into (10 s in
-    evaluation), drawn once and for all. `ext` restricts the files to one suffix.
+    A model with one target gets the files of `target_dir`, whatever its name; otherwise targets are
+    folders. `interferer_dirs` are by default all other folders. Validation and evaluation use
+    `valid_examples` mixes, each as long as a validation piece (10 s in evaluation), which are
+    always the same. `ext` restricts the files to one suffix.
     """
     root = request.root(root)
     place = request.folder(root)
     if place is None or not (valid_examples or request.split == "train"):
         return None
-    # the sources are those of the training set, where it is there
+    # the sources are those of the training set, if there is one
     train = folders.split_for_training(root, "train") if request.training else place
     if target_dir:
         named = {name_of(target_dir, request): target_dir}
@@ -52,7 +52,7 @@ def open_sourcefolder(
 
 
 def _clips(root, named, sources, ext, request, max_skipped):
-    """All clips of each source, {source: (clip, ...)}, and what was left out."""
+    """List all clips of each source -> ({source: (clip, ...)}, what was left out)."""
     clips, skipped, total = {}, [], 0
     for source in sources:
         place = root / named[source]
@@ -78,7 +78,7 @@ def _clips(root, named, sources, ext, request, max_skipped):
 
 
 def _fixed_mixes(place: Path, clips, count: int, seconds: float) -> tuple[Track, ...]:
-    """Tracks of one excerpt per source, at random places that never change."""
+    """Make tracks of one excerpt per source, at random positions that never change."""
 
     def excerpt(source: int, files: tuple[Clip, ...], number: int) -> Clip:
         draw = np.random.Generator(np.random.Philox(key=[source, number])).random(2)

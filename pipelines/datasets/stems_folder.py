@@ -10,10 +10,10 @@ from pipelines.tracks.wav import SUFFIXES
 
 
 def open_folder(root, request: Request, *, sources=(), max_skipped: float = 0.1) -> Split | None:
-    """Open ROOT/<split>; to train ROOT itself if there is no train/, to validate valid/ or test/.
+    """Open ROOT/<split>; to train, ROOT itself if it has no train/; to validate, valid/ or test/.
 
     `sources` (names, or one string with commas) are the files that make up the mixture; by default
-    all that more than half of the training tracks have. A `mixture` file that every track has is
+    all that more than half of the training tracks have. If every track has a `mixture` file, it is
     used for validation and statistics.
     """
     root = request.root(root)
@@ -34,11 +34,11 @@ def open_folder(root, request: Request, *, sources=(), max_skipped: float = 0.1)
 
 
 def _with_sources(track: Track, sources) -> Track:
-    """A track of these sources alone, and known by them: its mixture may be their sum."""
+    """A track reduced to these sources, and identified by them: its mixture may be their sum."""
     stems = {name: clip for name, clip in track.stems.items() if name in sources}
     return replace(track, stems=stems, files=())
 
 
 def kind_of(tracks) -> str:
-    """What reports call tracks in folders: "wav" with a mixture in any, "folder" without."""
+    """The kind of tracks in folders, for reports: "wav" if any has a mixture, else "folder"."""
     return "wav" if any(track.mixture is not None for track in tracks) else "folder"

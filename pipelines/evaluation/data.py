@@ -14,8 +14,8 @@ from xumx_jax.errors import UserError
 def find(root, subset: str, is_wav: bool = False) -> Split:
     """List ROOT/<subset>/*.stem.mp4, or ROOT/<subset>/<track>/, or else ROOT/<track>/.
 
-    STEMS are taken where there are any, unless `is_wav`. Raises UserError naming the subsets that
-    are there if it is none of them.
+    STEMS are used if there are any, unless `is_wav`. Raises UserError naming the existing subsets
+    if there is no such subset.
     """
     root = Path(root).expanduser()
     folder = folders.split_for_evaluation(root, subset)
@@ -29,7 +29,7 @@ def find(root, subset: str, is_wav: bool = False) -> Split:
 def open_dataset(
     name: str, root, subset: str, targets: Sequence[str] = (), options: dict | None = None
 ) -> Split:
-    """A split of a data set by its name; `targets` name the target where files do not.
+    """Open a split of a data set by its name; `targets` name the target where files do not.
 
     Raises UserError as the data set does, and if it has no such split or one without tracks.
     """
@@ -49,7 +49,7 @@ def open_dataset(
 
 
 def choose(data: Split, names=None, limit: int | None = None) -> tuple[Track, ...]:
-    """The tracks of these names, at most `limit`. Raises UserError for a name that is not there."""
+    """Choose tracks by name, at most `limit`. Raises UserError for an unknown name."""
     known = {track.name: track for track in data.tracks}
     for name in names or ():
         if name not in known:

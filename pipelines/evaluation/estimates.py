@@ -1,4 +1,4 @@
-"""Estimates on disk: FOLDER/<target>.wav, and beside ours a note of what made them."""
+"""Estimates on disk: FOLDER/<target>.wav, and beside ours a record of what made them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ def save(
     write: Callable[[dict[str, Path]], None],
     origin: dict | None,
 ) -> None:
-    """Have `write({target: file})` write all of them or none, as float32 WAV.
+    """Let `write({target: file})` write all of them or none, as float32 WAV.
 
-    `origin` (JSON values) goes beside them, at the end with their digests, so files that differ
-    from it were not written by the run that it tells of. What an earlier one left is removed.
+    `origin` (JSON values) is stored beside them, finally with their digests, so files that differ
+    from it were not written by the run that it describes. Files of earlier runs are removed.
     Raises UserError naming the file that cannot be written.
     """
     note = folder / ORIGIN
@@ -52,15 +52,15 @@ def _digests(note: Path) -> dict[str, str]:
 
 
 def foreign(folder: Path, targets: Sequence[str]) -> bool:
-    """Whether a folder holds estimates of these targets that `save` did not write."""
+    """Return whether a folder holds estimates of these targets that `save` did not write."""
     return not (folder / ORIGIN).exists() and any((folder / f"{t}.wav").exists() for t in targets)
 
 
 def belong(folder: Path, targets: Sequence[str], origin: dict, look_inside: bool = True) -> bool:
-    """Whether a folder holds the estimates of these targets that `save` wrote for this origin.
+    """Return whether a folder holds these targets' estimates as `save` wrote them for this origin.
 
-    `look_inside` compares the files' digests, which takes about a second per GB; without it, that
-    they are there is enough.
+    `look_inside` compares the files' digests, which takes about a second per GB; without it, the
+    files only need to exist.
     """
     try:
         found = json.loads((folder / ORIGIN).read_text())
@@ -85,7 +85,7 @@ def place(root: Path, subset: str, track: str) -> Path:
 
 
 def find(folder: Path, targets: Sequence[str], parts) -> dict[str, list[Path]]:
-    """The files that add up to each target; an accompaniment may be the sum of its parts.
+    """Find the files that add up to each target; an accompaniment may be the sum of its parts.
 
     `parts(target)` names them. Raises UserError naming the estimates that are missing.
     """

@@ -1,10 +1,10 @@
-"""Lines on stderr: one each, with the program's name."""
+"""Messages on stderr: one line each, with the program's name."""
 
 import sys
 import threading
 from contextlib import contextmanager
 
-_here = threading.local()  # the track that a thread is at
+_here = threading.local()  # the track that a thread works on
 
 
 def say(kind: str, message) -> None:
@@ -15,7 +15,7 @@ def say(kind: str, message) -> None:
 
 @contextmanager
 def at(name: str):
-    """Within this, warnings of this thread are told with a track's name."""
+    """Print this thread's warnings with a track's name, within this context."""
     before, _here.name = getattr(_here, "name", ""), name
     try:
         yield
@@ -24,6 +24,6 @@ def at(name: str):
 
 
 def show_warning(message, *_) -> None:
-    """One line, without the place in the code that `warnings.showwarning` is told."""
+    """Print a warning in one line, without its place in the code; see `warnings.showwarning`."""
     name = getattr(_here, "name", "")
     say("warning", f"{name}: {message}" if name else message)

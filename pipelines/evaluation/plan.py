@@ -19,7 +19,7 @@ COMPARED = "compare"  # folder within EVALDIR and OUTDIR for all but the first s
 def make(options, separation: dict, evaldir: Path, outdir: Path | None):
     """Open what is to be evaluated -> (Work or None, {label: published scores}).
 
-    Raises UserError, with one line, on the first thing that is not there or not what it should be.
+    Raises UserError, with one line, on the first thing that is missing or wrong.
     """
     published, names = _sort(options.compare, options.subset)
     models = [options.model] if options.model else []
@@ -52,7 +52,7 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
 
 
 def _data(options) -> Split:
-    """The tracks to evaluate on: of a data set that was named, or else as they are found."""
+    """The tracks to evaluate on: those of a named data set, or else those found in the root."""
     if not options.dataset:
         return find(options.root, options.subset, options.is_wav)
     given = datasets.parse_options(options.dataset, options.dataset_option)
@@ -66,7 +66,7 @@ def _data(options) -> Split:
 
 
 def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str]]:
-    """Tell folders of scores, which are read, from models -> ({label: scores}, names)."""
+    """Separate folders of scores, which are read, from models -> ({label: scores}, names)."""
     published: dict[str, list[TrackScores]] = {}
     names = []
     for name in compared:
@@ -107,7 +107,7 @@ def _systems(options, models, data, chosen, separation: dict) -> list[systems.Sy
 
 
 def report(evaldir: Path, work: Work | None, published: dict) -> str:
-    """Write the report over all that has scores; returns its text. Raises UserError if nothing."""
+    """Write the report on all systems with scores -> its text. Raises UserError if none has."""
     methods, sentences = dict(published), []
     if work:
         found = {
@@ -125,7 +125,7 @@ def report(evaldir: Path, work: Work | None, published: dict) -> str:
 
 
 def _holds_scores(folder: Path, subset: str) -> bool:
-    """Whether it has <subset>/**.json or METHOD/<subset>/**.json in it, rather than a model."""
+    """Return whether a folder has <subset>/**.json or METHOD/<subset>/**.json, and is no model."""
     return any(
         any(path.name != estimates.ORIGIN for path in place.glob("**/*.json"))
         for place in (folder / subset, *folder.glob(f"*/{subset}"))
@@ -133,7 +133,7 @@ def _holds_scores(folder: Path, subset: str) -> bool:
 
 
 def _is_known(name: str) -> bool:
-    """Whether it is a name, which comes before a folder that is called so too."""
+    """Return whether this is a known name, which takes precedence over a folder of that name."""
     return systems.is_oracle(name) or name in zoo.names()
 
 
@@ -142,7 +142,7 @@ def _holds_model(folder: Path) -> bool:
 
 
 def _check_pairs(made, wanted: scoring.Settings) -> None:
-    """Raises UserError if v4 is wanted of a single target."""
+    """Raise UserError if v4 is asked for with a single target."""
     for system in made:
         if wanted.full and len(system.targets) < 2:
             raise UserError(
@@ -153,7 +153,7 @@ def _check_pairs(made, wanted: scoring.Settings) -> None:
 
 
 def _check_outdir(outdir: Path, data: Split, made) -> None:
-    """Raises UserError if there are no estimates to write, or they would replace the tracks."""
+    """Raise UserError if there are no estimates to write, or they would replace the tracks."""
     if all(system.write is None for system in made):
         raise UserError("--outdir has no use without a model; the estimates stay where they are")
     for track in data.tracks:

@@ -1,4 +1,4 @@
-"""What scores were made by, and whether those of an earlier run may stay."""
+"""How scores were made, and whether those of an earlier run may be kept."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from xumx_jax.versions import own
 AGGREGATION = "median over frames, then median over tracks"
 VERSIONS = ("program", "jax")
 SHA256 = 64  # digits
-# Told, but not compared: a newer version continues the run of an older one, and the digest knows
-# a system better than its label.
+# Recorded, but not compared: a newer version may continue the run of an older one, and a system is
+# identified by its digest rather than its label.
 TOLD = (*VERSIONS, "model")
 KINDS = {
     "stems": "STEMS, decoded to floating point",
@@ -41,7 +41,7 @@ def describe(system: System, data: Split, track: Track, wanted: Settings) -> dic
 
 
 def _common(system: System, wanted: Settings) -> dict:
-    """What the scores of all tracks share, as far as it is known before they are looked at."""
+    """What the scores of all tracks share, as far as it is known before any track is opened."""
     return {
         "metrics": list(wanted.metrics),
         "targets": list(system.targets),
@@ -64,9 +64,9 @@ def origin(system: System, data: Split, track: Track) -> dict:
 
 
 def finished(path: Path, wanted: dict) -> TrackScores | None:
-    """The scores that lie there if they are of this protocol, None if there are none.
+    """Read existing scores if they have this protocol; None if there are none.
 
-    Raises UserError, saying what differs, if they are of another: they would be lost, or mix with
+    Raises UserError naming the difference if they have another: they would be lost, or mixed with
     those of this run.
     """
     if not path.is_file():
@@ -81,7 +81,7 @@ def finished(path: Path, wanted: dict) -> TrackScores | None:
 
 
 def check_strangers(folder: Path, tracks: Sequence[Track], system: System, wanted: Settings):
-    """Raises UserError if a folder holds scores of another protocol for tracks not in this run."""
+    """Raise UserError if a folder has scores of another protocol for tracks not in this run."""
     chosen = {track.name for track in tracks}
     for path in sorted(folder.glob("*.json")):
         if path.stem in chosen:
@@ -96,16 +96,16 @@ def check_strangers(folder: Path, tracks: Sequence[Track], system: System, wante
 
 
 def for_report(scores: TrackScores, system: System) -> TrackScores:
-    """The same scores, with that part of their protocol that `sentences` do not tell.
+    """The same scores, with the part of their protocol that `sentences` does not state.
 
-    What differs from track to track is left out too: it is in the tracks' files.
+    What differs from track to track is left out as well: it is in the tracks' files.
     """
     made_by = system.digest or f"estimates in {system.name}"
     return _brief_protocol(scores, made_by, system.options)
 
 
 def of_another_run(scores: TrackScores) -> TrackScores:
-    """The same for scores that were read; those of other programs as they are."""
+    """The same for scores that were read; those of other programs unchanged."""
     told = scores.protocol
     if not told:
         return scores
@@ -122,7 +122,7 @@ def _brief_protocol(scores: TrackScores, made_by: str, options: dict) -> TrackSc
 
 
 def sentences(data: Split, tracks: Sequence[Track], wanted: Settings, failed) -> list[str]:
-    """What a report says of how its scores were made."""
+    """What a report says about how its scores were made."""
     if wanted.full:
         lines = [
             "Protocol: BSSEval v4 of museval 0.4.1 (images; distortion filters of "

@@ -18,7 +18,7 @@ FILTER_LENGTH = 512
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured: names of metrics as in the reports, windows, precision of v4."""
+    """What is measured: metrics by their names in the reports, windows, precision of v4."""
 
     metrics: tuple[str, ...] = METRICS
     window_seconds: float = 1.0
@@ -27,12 +27,12 @@ class Settings:
 
     @property
     def full(self) -> bool:
-        """Whether all four numbers of BSSEval v4 are wanted, not SDR alone."""
+        """Whether all four measures of BSSEval v4 are computed, not only SDR."""
         return set(METRICS) <= set(self.metrics)
 
 
 def settings(choices: Sequence[str], window_seconds: float, hop_seconds: float, precision: str):
-    """Settings for the words of --metrics; "sdr" beside "v4" adds nothing."""
+    """Make settings from the words of --metrics; "v4" includes "sdr"."""
     names = dict.fromkeys(name for choice in choices for name in CHOICES[choice])
     ordered = dict.fromkeys(name for choice in CHOICES.values() for name in choice)
     chosen = tuple(name for name in ordered if name in names)
@@ -45,9 +45,9 @@ def score(
 ) -> TrackScores:  # fmt: skip
     """Score [target, channel, time] -> TrackScores.
 
-    Where museval would give a track no scores, because a target's reference or estimate is silent
-    throughout, that target alone has none and the others are scored among themselves, as museval
-    does when it is not given it. Raises UserError if no target is left, and if samples are NaN or
+    Where museval would give a track no scores because a target's reference or estimate is silent
+    throughout, only that target has none, and the others are scored among themselves, as museval
+    does without that target. Raises UserError if no target is left, and if samples are NaN or
     infinite.
     """
     notes, targets = list(notes), list(targets)
@@ -78,10 +78,10 @@ def score(
 
 
 def scenarios(targets: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
-    """Which targets are scored together, and of which the scores are kept.
+    """Which targets are scored together, and whose scores are kept.
 
-    Vocals against accompaniment are a pair of their own, the other targets are scored beside the
-    vocals without the accompaniment: what interferes with a target differs.
+    Vocals and accompaniment are scored as a pair; the other targets are scored with the vocals and
+    without the accompaniment, since what interferes with a target differs.
     """
     if not {VOCALS, ACCOMPANIMENT} <= set(targets):
         yield list(targets), list(targets)
@@ -108,7 +108,7 @@ def _framewise(pair, rate, wanted: Settings, notes) -> tuple[dict, dict]:
 
 
 def _heard(targets, references: Waves, estimates: Waves, rate: int, notes) -> list[str]:
-    """The targets that can be scored. Raises UserError on samples that are not finite."""
+    """List the targets that can be scored. Raises UserError on samples that are not finite."""
     silent = np.zeros(len(targets), bool)
     for kind, waves in (("reference", references), ("estimate", estimates)):
         found = scan(waves, rate)
@@ -127,7 +127,7 @@ def _heard(targets, references: Waves, estimates: Waves, rate: int, notes) -> li
 
 
 def _whole(targets, references: Waves, estimates: Waves, wanted: Settings) -> dict:
-    """The chosen numbers over the whole track, of every target, silent ones too (as in MDX)."""
+    """The chosen measures over the whole track, for every target, silent or not (as in MDX)."""
     chosen = [name for name in ("uSDR", "SI-SDR") if name in wanted.metrics]
     if not chosen:
         return {}

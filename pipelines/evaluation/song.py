@@ -1,4 +1,4 @@
-"""One track opened: its mixture and its true sources, whatever form it has on disk."""
+"""One open track: its mixture and its true sources, whatever its form on disk."""
 
 import shutil
 import tempfile
@@ -25,8 +25,8 @@ PREFIX = "xumx-evaluate-"  # of temporary folders
 class Song:
     """A track whose files can be read; mono only if all of them are.
 
-    `stems` are the clips of the sources that are there, `mixture` is the clip that is separated.
-    `notes` say what is odd. `scratch` is a folder that vanishes with the song.
+    `stems` are the clips of its sources, `mixture` is the clip to separate, `notes` say what is
+    odd. `scratch` is a folder that is removed with the song.
     """
 
     track: Track
@@ -41,7 +41,7 @@ class Song:
     check: Callable[[], None]
 
     def waves(self, targets: Sequence[str]) -> Waves:
-        """The true [target, channel, time]. Raises UserError naming the stems that are missing."""
+        """The true targets [target, channel, time]. Raises UserError naming missing stems."""
         parts = [self.data.parts(self.track, target) for target in targets]
         missing = [name for names in parts for name in names if name not in self.stems]
         if missing:
@@ -54,7 +54,7 @@ class Song:
         return Waves(sums, self.channels, self.samples, self.check)
 
     def mix(self) -> np.ndarray:
-        """The mixture, all of it: float32 [channel, time]."""
+        """The whole mixture: float32 [channel, time]."""
         waves = Waves([self.mixture], self.channels, self.samples, self.check)
         return waves[:, :, :][0].astype(np.float32, copy=False)
 
@@ -99,7 +99,7 @@ def opened(track: Track, data: Split, check: Callable[[], None] = lambda: None) 
 def decode(path: Path, folder: Path, check: Callable[[], None] = lambda: None) -> None:
     """Decode a .stem.mp4 to float32 files FOLDER/{mixture,drums,bass,other,vocals}.wav.
 
-    Not to 16 bit, which would round what museval scores. A few seconds are in memory at a time.
+    Not to 16 bits, which would round what museval scores. A few seconds are in memory at a time.
     """
     folder.mkdir(parents=True)
     with stem_blocks(path) as (rate, samples, blocks), ExitStack() as stack:

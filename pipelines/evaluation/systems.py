@@ -28,12 +28,12 @@ Write = Callable[[Song, dict[str, Path], Callable[[], None]], None]
 class System:
     """One row of the report.
 
-    label     its name there, and of its folders
-    name      as it was asked for
-    options   what it was applied with
-    targets   that it is scored on
-    digest    SHA-256 of its weights; empty for estimates that are there already
-    write     makes the estimates of a song; None for those, which lie in `folder`
+    label     its name in the report, and of its folders
+    name      its name on the command line
+    options   of its separator
+    targets   on which it is scored
+    digest    SHA-256 of its weights; empty for existing estimates
+    write     makes the estimates of a song; None for existing ones, which are in `folder`
     """
 
     label: str
@@ -45,13 +45,13 @@ class System:
     folder: Path | None = None
 
     def place(self, data: Split, track: Track) -> Path:
-        """Where a track's estimates lie, of a system that has them."""
+        """The folder of a track's estimates, for a system with existing estimates."""
         return estimates.place(self.folder, data.subset, track.name)
 
     def digest_of(self, data: Split, track: Track) -> str:
-        """SHA-256 of what makes a track's estimates, which may be the estimates themselves.
+        """SHA-256 of what makes a track's estimates, or of existing estimates.
 
-        Raises UserError naming those that are missing.
+        Raises UserError naming missing estimates.
         """
         if self.write is not None:
             return self.digest
@@ -65,14 +65,14 @@ class System:
 
 
 def is_oracle(name: str) -> bool:
-    """Whether a name is that of an oracle or a baseline."""
+    """Return whether a name is that of an oracle or a baseline."""
     from xumx_jax.evaluation.oracles import ORACLES
 
     return name in ORACLES
 
 
 def label_of(name: str) -> tuple[str, str]:
-    """Split "LABEL=NAME"; without a label it is the name, of a path its last part."""
+    """Split "LABEL=NAME"; the default label is the name, or the last part of a path."""
     label, equals, rest = name.partition("=")
     if equals and label and not any(mark in label for mark in "/."):
         return label, rest
@@ -84,7 +84,7 @@ def label_of(name: str) -> tuple[str, str]:
 
 
 def oracle(label: str, name: str, data: Split, targets: Sequence[str]) -> System:
-    """An oracle, told the true sources, or a baseline."""
+    """Make an oracle, which gets the true sources, or a baseline."""
     from xumx_jax.evaluation.oracles import ORACLES
 
     function = ORACLES[name]
@@ -101,9 +101,9 @@ def oracle(label: str, name: str, data: Split, targets: Sequence[str]) -> System
 
 
 def asked(texts: Sequence[str]) -> tuple[str, str, list[tuple[str, float]]]:
-    """What `--model` was given, once or several times -> (label, name, [(name or path, weight)]).
+    """Parse the values of `--model` -> (label, name, [(name or path, weight)]).
 
-    The label is the first that is given, else the names with "+" between them. Raises UserError.
+    The label is the first one given, else the names joined by "+". Raises UserError.
     """
     split = [label_of(text) for text in texts]
     labels = [label for (label, rest), text in zip(split, texts, strict=True) if rest != text]
@@ -124,7 +124,7 @@ def model(
     targets: Sequence[str],
     options: dict,
 ) -> System:
-    """A model of the zoo or of a path, or several, loaded. Raises UserError with one line."""
+    """Load one or several models, by name or path. Raises UserError with one line."""
     from xumx_jax.separation.bag import separator_of
     from xumx_jax.separation.file import separate_file
     from xumx_jax.weights.load import load_bag
@@ -161,7 +161,7 @@ def model(
 
 
 def _digest(bag) -> str:
-    """SHA-256 of the weights of all members, and of what they count where there are several."""
+    """SHA-256 of all members' weights and, if there are several, of their shares in the average."""
     from flax.traverse_util import flatten_dict
 
     from xumx_jax.weights import safetensors
@@ -179,7 +179,7 @@ def _digest(bag) -> str:
 
 
 def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) -> System:
-    """Estimates that another program has left: PATH/<subset>/<track>/<target>.wav."""
+    """Use another program's estimates: PATH/<subset>/<track>/<target>.wav."""
     path = path.expanduser()
     if not path.is_dir():
         raise UserError(f"{path}: no such folder of estimates")
@@ -199,10 +199,10 @@ def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) 
 
 
 def sums(targets: Iterable[str], sources: Sequence[str]) -> dict[str, dict[str | None, int]]:
-    """What each target is made of -> {target: {source: factor}}, where None is the mixture.
+    """What each target is made from -> {target: {source: factor}}, where None is the mixture.
 
-    An accompaniment that a system has not is the sum of its stems but vocals or, of a system that
-    has vocals alone, what they leave of the mixture.
+    The accompaniment of a system without one is the sum of its stems except vocals or, for a system
+    with only vocals, the mixture minus the vocals.
     """
     made: dict[str, dict[str | None, int]] = {}
     for target in targets:
@@ -217,7 +217,7 @@ def sums(targets: Iterable[str], sources: Sequence[str]) -> dict[str, dict[str |
 
 
 def _chosen(targets: Sequence[str], known, default, who) -> tuple[str, ...]:
-    """The targets asked for, or else `default`. Raises UserError for one that is not known."""
+    """The targets that were asked for, or else `default`. Raises UserError for an unknown one."""
     for target in targets:
         if target not in known:
             raise UserError(f"unknown target {target!r}; {who} has {', '.join(in_order(known))}")

@@ -1,4 +1,4 @@
-"""Samples that stay in their files until they are asked for: `waves[:, :, start:stop]`."""
+"""Samples that stay in their files until they are read: `waves[:, :, start:stop]`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ BLOCK_SECONDS = 10.0
 
 
 class Stopped(Exception):
-    """The run has been interrupted; whoever reads samples is not to go on."""
+    """The run has been interrupted; raised to whoever reads samples, to make it stop."""
 
 
 class Waves:
     """[source, channel, time] read from files, each source the sum of its parts.
 
-    What is shorter is followed by silence, what is longer is cut. Mono files go to every channel.
+    Shorter files are followed by silence, longer ones are cut. Mono files go to every channel.
     Slices of all three axes give arrays: float32, or float64 where parts are added up.
     `check` is called before each reading, and may raise.
     """
@@ -50,11 +50,11 @@ class Waves:
         return out[:, channels]
 
     def pick(self, rows: Sequence[int]) -> "Waves":
-        """These sources alone, in this order."""
+        """Only these sources, in this order."""
         return Waves([self.sums[row] for row in rows], *self.shape[1:], self.check)
 
     def blocks(self, rate: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Walk through all of it: (start, [source, channel, time])."""
+        """Iterate over the whole length: (start, [source, channel, time])."""
         size = max(1, round(BLOCK_SECONDS * rate))
         for start in range(0, self.shape[2], size):
             yield start, self[:, :, start : start + size]
@@ -62,9 +62,9 @@ class Waves:
 
 @dataclass(frozen=True)
 class Scan:
-    """What is found in each source: silence throughout, and samples that are no numbers.
+    """What was found in each source: silence throughout, and samples that are not finite.
 
-    A source is silent where museval says so: if its channels add up to 0 in every sample.
+    A source is silent in museval's sense: if its channels add up to 0 in every sample.
     """
 
     silent: np.ndarray
@@ -73,7 +73,7 @@ class Scan:
 
 
 def scan(waves: Waves, rate: int) -> Scan:
-    """Look at every sample once."""
+    """Check every sample once."""
     sources = waves.shape[0]
     silent, bad = np.ones(sources, bool), np.zeros(sources, int)
     first = np.full(sources, -1)

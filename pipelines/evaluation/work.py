@@ -19,13 +19,13 @@ from pipelines.tracks.track import Track
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores, median
 
-# What a track may fail by: bad files, full disks, too little memory here or on the device.
+# What may make a track fail: bad files, full disks, too little memory on the host or the device.
 FAILURES = (ValueError, OSError, RuntimeError, MemoryError)
 
 
 @dataclass
 class Work:
-    """One run. `folders` say where each system's scores go, `outdirs` where its estimates stay."""
+    """One run. `folders` are for each system's scores, `outdirs` for its estimates."""
 
     data: Split
     tracks: Sequence[Track]
@@ -41,7 +41,7 @@ class Work:
     _one_separates: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self) -> None:
-        """Take over what an earlier run has finished.
+        """Find what an earlier run has finished, and keep it.
 
         Raises UserError on a score file of another protocol or system, and on estimates of another
         program that would be replaced, before anything is computed.
@@ -63,7 +63,7 @@ class Work:
             protocol.check_strangers(folder, self.tracks, system, self.wanted)
 
     def run(self, jobs: int = 1) -> None:
-        """Do what is left, `jobs` tracks at once."""
+        """Do the remaining work, `jobs` tracks at once."""
         left = [
             track
             for track in self.tracks
@@ -87,7 +87,7 @@ class Work:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def scores(self, system: System) -> list[TrackScores]:
-        """What there is of a system, in the order of the tracks."""
+        """The scores of a system so far, in the order of the tracks."""
         found = (self.done.get((system.label, track.name)) for track in self.tracks)
         return [scores for scores in found if scores]
 
@@ -137,7 +137,7 @@ class Work:
         return scores
 
     def _estimates(self, system: System, song: Song):
-        """The estimates of a song -> (waves, notes): those that are there, or else made now."""
+        """The estimates of a song -> (waves, notes): existing ones, or else made now."""
         track, targets = song.track, system.targets
         if system.write is None:
             folder = system.place(self.data, track)
@@ -157,7 +157,7 @@ class Work:
             system.write(song, paths, self._check)
 
     def _kept(self, system: System, track: Track) -> bool:
-        """Whether the estimates are where they are wanted."""
+        """Return whether the estimates are already in place."""
         if system.write is None or system.label not in self.outdirs:
             return True
         origin = protocol.origin(system, self.data, track)
@@ -165,7 +165,7 @@ class Work:
         return estimates.belong(folder, system.targets, origin, look_inside=False)
 
     def _check_foreign(self, system: System, track: Track) -> None:
-        """Raises UserError if estimates that are not ours would be replaced."""
+        """Raise UserError if another program's estimates would be replaced."""
         if self.overwrite or system.write is None or system.label not in self.outdirs:
             return
         folder = self._outdir(system, track)

@@ -1,7 +1,7 @@
 """What one training example is made of: a pure function of (seed, example index).
 
 A counter-based generator (Philox, keyed by the two numbers) gives every example its own numbers, so
-nothing has to be remembered to resume, and hosts and threads may work in any order.
+resuming needs no stored state, and hosts and threads may work in any order.
 """
 
 import functools
@@ -15,8 +15,8 @@ from pipelines.mixing.effects import EFFECTS
 from pipelines.mixing.ranges import between
 from pipelines.mixing.recipe import Recipe
 
-# One row of uniform numbers per decision; a new row goes to the end, which leaves old draws alone.
-# Effects that a recipe lists in `effects` have streams of their own.
+# One row of uniform numbers per decision; a new row goes last, so earlier draws do not change.
+# Effects that a recipe lists in `effects` have their own streams.
 ROWS = (
     "song", "mix_gain", "track", "start", "gain", "swap", "drop", "resample", "ratio",
     "shelf", "low_db", "high_db", "low_hz", "high_hz", "polarity",
@@ -30,9 +30,9 @@ class Draw:
     """The decisions for one example, each an array [source].
 
     track    number of the track
-    start    of the excerpt, as a fraction of the starts that are possible
-    gain     a factor; below 0 the polarity is turned over, 0 is a source that is left out
-    swap     whether left and right change places
+    start    of the excerpt, as a fraction of the possible starts
+    gain     a factor; negative values invert the polarity, 0 leaves the source out
+    swap     whether left and right are swapped
     effects  (name in EFFECTS, values [source, ...]) in the order in which they are applied
     """
 
@@ -44,10 +44,10 @@ class Draw:
 
 
 def draw(recipe: Recipe, seed: int, index: int, tracks: Sequence[int]) -> Draw:
-    """Decide all that is random about example `index`, given how many `tracks` each source has.
+    """Draw everything random about example `index`, given how many `tracks` each source has.
 
     Equal arguments give equal results on every machine. Sources with as many tracks as the first
-    may come from one song, if the recipe says so.
+    may come from the same song, if the recipe says so.
     """
     sources, counts = len(tracks), np.asarray(tracks)
     generator = np.random.Generator(np.random.Philox(key=[seed, index]))
@@ -84,7 +84,7 @@ def draw(recipe: Recipe, seed: int, index: int, tracks: Sequence[int]) -> Draw:
 
 
 def turn(seed: int, index: int, tracks: int) -> int:
-    """The song whose turn it is: a new order in every pass, each song once a pass."""
+    """The song whose turn it is: a new order in every pass, each song once per pass."""
     number, place = divmod(index, tracks)
     return int(_order(seed, number, tracks)[place])
 
@@ -92,7 +92,7 @@ def turn(seed: int, index: int, tracks: int) -> int:
 def effect_numbers(seed: int, index: int, name: str, sources: int) -> dict[str, np.ndarray]:
     """The uniform numbers of an effect for one example, {row: [source + 1]}; the last is common.
 
-    They depend on nothing but seed, example, the effect's name and the number of sources.
+    They depend only on the seed, the example, the effect's name and the number of sources.
     """
     word = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
     stream = np.random.Philox(key=[seed, index], counter=[0, 0, word, EFFECT])
@@ -107,7 +107,7 @@ def _values(name, options, numbers, together) -> np.ndarray:
 
 
 def _of_sources(numbers, together: bool) -> dict[str, np.ndarray]:
-    """{row: [source + 1]} -> {row: [source]}: each source's own number, or that of all of them."""
+    """{row: [source + 1]} -> {row: [source]}: each source's own number, or the common one."""
     if together:
         return {name: np.full(len(row) - 1, row[-1]) for name, row in numbers.items()}
     return {name: row[:-1] for name, row in numbers.items()}
@@ -115,6 +115,6 @@ def _of_sources(numbers, together: bool) -> dict[str, np.ndarray]:
 
 @functools.lru_cache(maxsize=16)
 def _order(seed, number, tracks):
-    # Apart from the numbers of example `number`: the counter starts at another place.
+    # Independent of the numbers of example `number`: the counter starts elsewhere.
     stream = np.random.Philox(key=[seed, number], counter=[0, 0, 0, TURNS])
     return np.random.Generator(stream).permutation(tracks)

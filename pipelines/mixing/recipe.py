@@ -1,4 +1,4 @@
-"""How training examples are mixed: the options, and the recipes that have names."""
+"""How training examples are mixed: the options, and named recipes."""
 
 from dataclasses import dataclass
 
@@ -64,12 +64,12 @@ class Recipe:
 
     @property
     def as_filed(self) -> bool:
-        """Whether a device can do all that is to be done to samples as they lie in their files."""
+        """Whether the device can do everything, so that samples stay as they are in their files."""
         return not (self.own_effects or self.effects)
 
     @property
     def own_effects(self) -> list[tuple[str, dict]]:
-        """Those effects that have fields here, if in use: their names in EFFECTS and options."""
+        """The effects with fields of their own here, if used: names in EFFECTS and options."""
         chain = []
         if self.resample:
             options = {"probability": self.resample, "limit": self.resample_range}
@@ -82,7 +82,7 @@ class Recipe:
 
     @property
     def needs_songs(self) -> bool:
-        """Whether sources of one track must belong together."""
+        """Whether the sources of one track must belong together."""
         return self.same_song > 0 or self.coherent_examples > 0
 
 
@@ -103,6 +103,6 @@ RECIPES = {
 
 
 def _is_effect(pair) -> bool:
-    """Whether this is (name, options)."""
+    """Return whether this is (name, options)."""
     is_pair = isinstance(pair, tuple | list) and len(pair) == 2
     return is_pair and isinstance(pair[0], str) and isinstance(pair[1], dict)

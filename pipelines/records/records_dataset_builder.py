@@ -2,15 +2,15 @@
 
     tfds build pipelines/records --manual_dir=ROOT --data_dir=OUT --config=musdb
 
-ROOT is the data set's own root; OUT gets ArrayRecord files, to be read with the data set `records`.
-A config is a data set with its defaults. Others are given as JSON, the fields of `Config`:
+ROOT is the data set's root; OUT receives ArrayRecord files, to be read with the data set `records`.
+A config is a data set with its defaults. Others are given as JSON, with the fields of `Config`:
 
     --config='{"name": "mine", "dataset": "folder", "targets": ["speech", "rest"], "rate": 16000}'
 
 Samples are 16-bit integers, as bytes: as a Tensor, tfds would store each as a varint of up to three
 bytes. Stems that are not 16-bit are rounded, and clipped at full scale. A split has its sources one
-after the other, then the mixtures if the data set has its own; in each the tracks, in each track
-the seconds, so that a block's number follows from the lengths alone.
+after another, then the mixtures if the data set has its own; each source has its tracks, and each
+track its seconds, so that a block's number follows from the lengths.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-# `tfds build` knows this folder, but not that it is part of something.
+# `tfds build` knows this folder, but not that it is part of a package.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from pipelines import datasets  # noqa: E402
@@ -90,7 +90,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def describe(tracks) -> dict:
-    """What a reader has to know of a split, as JSON."""
+    """What a reader has to know about a split, as JSON."""
     return {
         "names": list(tracks.names),
         "sources": list(tracks.sources),

@@ -1,4 +1,4 @@
-"""What lies in folders: the subsets of a data set, the tracks of a subset, the stems of a track."""
+"""What folders contain: the subsets of a data set, the tracks of a subset, the stems of a track."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ WANTED = f"<track>{SUFFIX}, or <track>/ with vocals.wav, drums.wav, bass.wav and
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted, without hidden ones; none if there is no folder."""
+    """The names of a folder's subfolders, sorted, without hidden ones; [] if it does not exist."""
     if not folder.is_dir():
         return []
     return sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """The WAV and FLAC files in a folder, hidden ones left out, sorted."""
+    """The WAV and FLAC files in a folder, sorted, without hidden ones."""
     return sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES and p.name[0] != ".")
 
 
@@ -30,7 +30,7 @@ def find_stem(folder: Path, source: str) -> Path | None:
 
 
 def track_of(folder: Path, name: str = "") -> Track:
-    """The track whose stems lie in a folder, each in a file of its name; maybe a mixture too."""
+    """The track in a folder with one file per stem, and perhaps a mixture."""
     files = audio_files(folder)
     found = {path.stem: find_stem(folder, path.stem) for path in files}
     clips = {stem: (Part(path),) for stem, path in found.items() if path}
@@ -39,14 +39,14 @@ def track_of(folder: Path, name: str = "") -> Track:
 
 
 def tracks_in(folder: Path) -> tuple[Track, ...]:
-    """The tracks that are folders in a folder."""
+    """The tracks in a folder, one subfolder each."""
     return tuple(track_of(folder / name) for name in subfolders(folder))
 
 
 def split_for_training(root: Path, split: str) -> Path | None:
-    """ROOT/train; ROOT/valid, or else ROOT/test, to validate. None: there is no such folder.
+    """ROOT/train; for validation ROOT/valid, or else ROOT/test. None if there is no such folder.
 
-    Without a train folder ROOT itself is the training set, and nothing validates.
+    Without a train folder, ROOT itself is the training set, and there is no validation.
     """
     flat = not (root / "train").is_dir()
     if split == "train":
@@ -58,7 +58,7 @@ def split_for_training(root: Path, split: str) -> Path | None:
 
 
 def split_for_evaluation(root: Path, subset: str) -> Path:
-    """ROOT/<subset>, or the root itself if tracks lie right in it. Raises UserError if neither."""
+    """ROOT/<subset>, or the root itself if it contains tracks. Raises UserError if neither."""
     if not root.is_dir():
         raise UserError(
             f"{root}: no such folder; wanted the root of MUSDB18 or of folders of stems"

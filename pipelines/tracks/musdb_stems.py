@@ -14,15 +14,15 @@ from xumx_jax.errors import UserError
 
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 SUFFIX = ".stem.mp4"
-# Encoders pad and headers round, so this much may be missing from a whole file.
+# Encoders pad and headers round, so this much may be missing from a complete file.
 ALLOWANCE_SECONDS = 0.1
 
 
 def read_stems(path) -> tuple[dict[str, np.ndarray], int]:
     """Decode all streams of a .stem.mp4: {name: float32 [channel, time]}, rate.
 
-    The mixture is its own stream, so, after lossy coding, not exactly the sum of the others. Raises
-    UserError if the file cannot be decoded, is cut short or has another number of streams.
+    The mixture is a separate stream, so after lossy coding it is not exactly the sum of the others.
+    Raises UserError if the file cannot be decoded, is cut short or has the wrong number of streams.
     """
     with _opened(path) as (container, rate, samples):
         waves = np.zeros((len(STREAMS), 2, samples), np.float32)
@@ -34,9 +34,9 @@ def read_stems(path) -> tuple[dict[str, np.ndarray], int]:
 def write_stems(path, folder: Path) -> None:
     """Decode a .stem.mp4 into 16-bit WAV files FOLDER/{mixture,drums,bass,other,vocals}.wav.
 
-    A few seconds are in memory at a time. The files are on the disk, and as old as their origin,
-    when this returns. Raises UserError as `read_stems` does, and OSError where a file cannot be
-    written.
+    A few seconds are in memory at a time. When this returns, the files are on the disk, with the
+    modification time of the original. Raises UserError as `read_stems` does, and OSError if a file
+    cannot be written.
     """
     changed = os.stat(path).st_mtime_ns
     with _opened(path) as (container, rate, samples), ExitStack() as stack:
@@ -58,10 +58,10 @@ def write_stems(path, folder: Path) -> None:
 
 @contextmanager
 def stem_blocks(path):
-    """Yield (rate, samples, blocks), `blocks` decoded as asked for: (stream, start, wave).
+    """Yield (rate, samples, blocks), with `blocks` decoded on demand: (stream, start, wave).
 
     Streams are numbered as in STREAMS, waves are float32 [channel, time] and end at `samples`; a
-    stream may end up to ALLOWANCE_SECONDS sooner. Raises UserError as `read_stems` does.
+    stream may end up to ALLOWANCE_SECONDS earlier. Raises UserError as `read_stems` does.
     """
     with _opened(path) as (container, rate, samples):
         yield rate, samples, _blocks(path, container, rate, samples)

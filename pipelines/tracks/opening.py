@@ -1,4 +1,4 @@
-"""From a split to random access: what belongs together, and what has to be left out and why."""
+"""From a split to random access: what fits together, and what has to be left out and why."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,15 +14,15 @@ from pipelines.tracks.track import MIXTURE, Clip, Part, Track, whole
 from xumx_jax.errors import UserError
 
 SHOWN = 3  # reasons in one message
-# Stems of one track may differ by this much (coders pad, editors trim): the larger of the two.
+# Stems of one track may differ by the larger of these (coders pad, editors trim).
 TOLERANCE_SECONDS, TOLERANCE_SHARE = 1.0, 0.01
 
 
 def arrange(root, targets: Sequence[str], known: Iterable[str]):
     """Order sources for a model -> (sources, mixing [target, source]).
 
-    Targets that are sources come first. "accompaniment" is all but vocals, "rest" all that is no
-    target itself. Raises UserError for any other target, naming the known ones.
+    Targets that are sources come first. "accompaniment" is everything but vocals, "rest" everything
+    that is no target itself. Raises UserError for any other target, naming the known ones.
     """
     known = tuple(dict.fromkeys(known))
     own = [target for target in targets if target in known]
@@ -43,14 +43,14 @@ def arrange(root, targets: Sequence[str], known: Iterable[str]):
 
 
 def listed(value) -> tuple[str, ...]:
-    """Names given as a sequence or as one string with commas."""
+    """Split names given as a sequence or as one string with commas."""
     if isinstance(value, str):
         value = [name.strip() for name in value.split(",")]
     return tuple(name for name in value or () if name)
 
 
 def say(line: str) -> None:
-    """Tell the user, whatever a program does with its logs."""
+    """Print a message to the user, whatever the program does with its logs."""
     print(f"data: {line}", file=sys.stderr, flush=True)
 
 
@@ -59,10 +59,10 @@ def open_tracks(
 ) -> Tracks:
     """Index the files of a split -> random access to its tracks, sources ordered for a model.
 
-    `known` are the sources of another split of the data, which this one has to have as well. A
-    track is left out if a file of it is missing or damaged, has another rate or other channels, or
-    another length than the others. Raises UserError if there are no tracks or none is left, or if
-    more than the share `max_skipped` was left out.
+    `known` are the sources of another split of the data, which this one must have as well. A track
+    is left out if one of its files is missing or damaged, has the wrong rate or channels, or
+    differs in length. Raises UserError if there are no tracks, if none is left, or if more than the
+    share `max_skipped` was left out.
     """
     folder = split.folder
     if split.clips is not None:
@@ -92,7 +92,7 @@ def open_tracks(
         rate=rate,
         channels=channels,
         clips=tuple(zip(*(stems for stems, _ in kept.values()), strict=True)),
-        # One track without its mixture and all are summed: scores must mean the same for each.
+        # If one track lacks its mixture, all are summed: scores must mean the same for every track.
         mixtures=tuple(mixtures) if all(mixtures) else (),
         skipped=(*split.skipped, *skipped),
         identity=split.identity,
@@ -100,7 +100,7 @@ def open_tracks(
 
 
 def judge(root, skipped: Sequence[tuple[str, str]], total: int, max_skipped: float) -> None:
-    """Say what is left out. Raises UserError if nothing is left, or more than a share is out."""
+    """Print what is left out. Raises UserError if nothing is left, or too much was left out."""
     if not skipped:
         return
     reasons = "; ".join(f"{name} ({why})" for name, why in skipped[:SHOWN])
@@ -115,12 +115,12 @@ def judge(root, skipped: Sequence[tuple[str, str]], total: int, max_skipped: flo
 
 
 def probe(path: Path, rate: int | None, channels: int) -> wav.File:
-    """Read a header. Raises UserError if the file does not fit the data set; no rate: any fits."""
+    """Read a header. Raises UserError if the file does not fit the data set; rate None: any."""
     return _fitting(wav.probe(path), rate, channels)
 
 
 def open_clips(clips: Sequence[Clip], rate: int | None, channels: int) -> list[Clip]:
-    """Probe those files of a track's clips that have not been, each once.
+    """Probe the files of a track's clips that have not been probed yet, each once.
 
     Raises UserError if one does not fit.
     """
@@ -145,7 +145,7 @@ def _fitting(file, rate: int | None, channels: int):
 
 
 def _open_track(track: Track, sources, rate, channels, need_mixture):
-    """(clips of these sources, clip of the mixture), that without parts if there is none."""
+    """Open a track -> (clips of these sources, clip of the mixture, empty if there is none)."""
     if track.fault:
         raise UserError(track.fault)
     if need_mixture and track.mixture is None:
@@ -156,7 +156,7 @@ def _open_track(track: Track, sources, rate, channels, need_mixture):
     listed = [*(track.stems[source] for source in sources), track.mixture or ()]
     *stems, mixture = clips = open_clips(listed, rate, channels)
     parts = {part.file.path: part.file for clip in clips for part in clip}
-    # Excerpts were cut to what they are; files that nobody has looked at should be of one length.
+    # Excerpts were cut on purpose; files that were not probed before should have the same length.
     if not parts or any(isinstance(part.file, Path) for clip in listed for part in clip):
         _check_lengths(list(parts.values()), rate)
     return tuple(stems), mixture

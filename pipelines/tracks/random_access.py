@@ -15,13 +15,13 @@ class Tracks:
     """Random access to the tracks of a split. `pipelines.datasets` opens them.
 
     names     of the tracks (not aligned: of the first source's clips)
-    sources   of the data: first those that the model knows, in its order, then the others
+    sources   of the data: first those that the model has, in its order, then the others
     mixing    [target, source] of 0 and 1: which sources add up to each target of the model
     clips     [source][track]
-    mixtures  [track], empty where the data has no mixture of its own: then it is the sum
+    mixtures  [track], empty if the data have no mixtures: then they are the sums
     aligned   track t of every source is the same piece of music
-    skipped   (name, why) of what could not be used
-    identity  what identifies the data, where it is not names, sizes and times of files
+    skipped   (name, reason) of what could not be used
+    identity  what identifies the data, if it is not names, sizes and times of files
     """
 
     root: Path
@@ -38,17 +38,17 @@ class Tracks:
 
     @cached_property
     def counts(self) -> list[int]:
-        """Number of tracks of each source."""
+        """The number of tracks of each source."""
         return [len(clips) for clips in self.clips]
 
     @cached_property
     def integer(self) -> bool:
-        """Whether every source can be read as the int16 that lies in the files."""
+        """Whether every source can be read as int16, as stored in the files."""
         return all(_is_integer(clip) for clips in self.clips for clip in clips)
 
     @cached_property
     def track_lengths(self) -> list[int]:
-        """Samples of each mixture: those of its longest stem, or of its shortest if not aligned."""
+        """The length of each mixture: that of its longest stem, or its shortest if not aligned."""
         if not self.aligned:
             tracks = range(max(self.counts))
             return [min(length(clip) for clip in self._beside(track)) for track in tracks]
@@ -56,7 +56,7 @@ class Tracks:
         return [max(map(length, clips)) for clips in zip(*rows, strict=True)]
 
     def length(self, source: int, track: int) -> int:
-        """Samples to choose excerpts from: the whole track where stems belong together."""
+        """The length to choose excerpts from: the whole track if stems belong together."""
         return self.track_lengths[track] if self.aligned else length(self.clips[source][track])
 
     def read_into(self, source: int, track: int, start: int, out: np.ndarray) -> None:
@@ -70,8 +70,8 @@ class Tracks:
     def mixture_into(self, track: int, start: int, out: np.ndarray) -> None:
         """Fill float32 `out` [time, channel] with the real mixture, else the sum of all sources.
 
-        Sources that do not belong together are summed in their order, the shorter lists going
-        round: mixtures for statistics.
+        Sources that do not belong together are summed in their order, with shorter lists repeated:
+        mixtures for statistics.
         """
         if self.mixtures:
             _fill(self.mixtures[track], start, out)

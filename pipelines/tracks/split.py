@@ -1,4 +1,4 @@
-"""One split of a data set: its tracks, by name and by file, and what it is opened for."""
+"""One split of a data set: its tracks, by name and by file, and the request that opens it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,14 +13,14 @@ from xumx_jax.errors import UserError
 
 @dataclass(frozen=True)
 class Request:
-    """What a split is opened for. A data set takes from it what it needs.
+    """What a split is opened for; a data set uses the fields that it needs.
 
-    split     train, valid or test; evaluation may name any subset that the data have
+    split     train, valid or test; evaluation may name any subset of the data
     targets   of the model; in evaluation those that were asked for, usually none
-    rate      of the model in Hz; None: as the files have it
+    rate      of the model in Hz; None: that of the files
     channels  of the batches, or 2
-    seconds   length of mixes where they are drawn rather than found
-    training  False: for evaluation, which takes ROOT/<split> and nothing in its place
+    seconds   length of mixes that are drawn rather than found
+    training  False: for evaluation, which reads ROOT/<split> and no substitute for it
     """
 
     split: str
@@ -41,34 +41,34 @@ class Request:
         return root
 
     def folder(self, root: Path) -> Path | None:
-        """The folder of the split; if there is none, None to train, UserError to evaluate."""
+        """The folder of the split; if missing, None for training, UserError for evaluation."""
         if self.training:
             return folders.split_for_training(root, self.split)
         return folders.split_for_evaluation(root, self.split)
 
     def option(self, dataset: str, name: str) -> str:
-        """How an option of a data set is written."""
+        """How an option of a data set is written on the command line."""
         return f"--config.data.{dataset}.{name}" if self.training else f"--dataset-option {name}"
 
 
 @dataclass(frozen=True)
 class Split:
-    """The tracks of one split; nothing of them has been opened.
+    """The tracks of one split, before any of them is opened.
 
     root, folder   of the data set, and of the split in it
     subset         its name
-    kind           what reports call it: the data set, or the form that it has
+    kind           its name in reports: the data set, or its form
     tracks         in order
-    known          sources that add up to a mixture, in the order of the data set; without them, by
-                   what tracks have
-    clips          {source: its clips}, in place of tracks, where sources do not belong together
-    names          of the first source's clips then
+    known          sources that add up to a mixture, in the order of the data set; if not given,
+                   those that tracks have
+    clips          {source: its clips}, instead of tracks, if sources do not belong together
+    names          of the first source's clips in that case
     need_mixture   tracks without their own mixture cannot be trained on
     max_skipped    share of tracks that training may leave out
-    skipped        (name, why) of what was left out already
+    skipped        (name, reason) of what was already left out
     cache          the folder for decoded STEMS
     hint           what the folder should hold
-    identity       what identifies the data, where it is not names, sizes and times of files
+    identity       what identifies the data, if it is not names, sizes and times of files
     """
 
     root: Path
@@ -88,22 +88,22 @@ class Split:
 
     @cached_property
     def counts(self) -> Counter:
-        """How many tracks have each source."""
+        """The number of tracks that have each source."""
         return Counter(source for track in self.tracks for source in track.sources)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Those that any track has, in the order of columns."""
+        """The sources that any track has, in the order of columns."""
         return in_order(self.counts)
 
     @property
     def common(self) -> tuple[str, ...]:
-        """Those that more than half of the tracks have: every track should."""
+        """The sources that more than half of the tracks have: every track should have them."""
         return tuple(name for name in self.sources if 2 * self.counts[name] > len(self.tracks))
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Every target that can be scored: sources, and "accompaniment", all but vocals."""
+        """Every target that can be scored: sources, and "accompaniment", everything but vocals."""
         if VOCALS in self.sources and len(self.sources) > 1:
             return tuple(dict.fromkeys([*self.sources, ACCOMPANIMENT]))
         return self.sources
@@ -117,9 +117,9 @@ class Split:
         return tuple(name for name in every if name != VOCALS)
 
     def known_for(self, targets: Iterable[str]) -> tuple[str, ...]:
-        """Sources that tracks are wanted to have: `known`, or else by what they do have.
+        """The sources that tracks should have: `known`, or else judged by what they do have.
 
-        That is what more than half of the tracks have, and targets that any has.
+        The latter are those that more than half of the tracks have, and targets that any has.
         """
         if self.known:
             return self.known

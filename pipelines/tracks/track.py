@@ -11,15 +11,15 @@ from pipelines.tracks.musdb_stems import SUFFIX
 from xumx_jax import files
 
 MIXTURE, VOCALS, ACCOMPANIMENT = "mixture", "vocals", "accompaniment"
-ORDER = ("vocals", "drums", "bass", "other")  # of columns; what else there is comes after
+ORDER = ("vocals", "drums", "bass", "other")  # of columns; other sources come after these
 
 
 @dataclass(frozen=True)
 class Part:
     """`samples` of a file from sample `start` on, added (sign 1) or subtracted (-1).
 
-    `file` is a `wav.File`, or what reads like one. A path stands for the whole of a file that has
-    not been probed yet; `samples` is not known then.
+    `file` is a `wav.File`, or an object with its methods. A path stands for the whole of a file
+    that has not been probed yet; `samples` is not known then.
     """
 
     file: Any
@@ -28,28 +28,28 @@ class Part:
     samples: int | None = None
 
 
-# The sum of its parts; without any it is silence.
+# The sum of its parts; without parts it is silence.
 Clip = tuple[Part, ...]
 
 
 def whole(file) -> Part:
-    """All of a file that has been probed."""
+    """The whole of a probed file."""
     return Part(file, 1, 0, file.samples)
 
 
 def length(clip: Clip) -> int:
-    """Samples of the longest part of a clip whose files have been probed."""
+    """The length of the longest part of a clip whose files have been probed, in samples."""
     return max((part.samples for part in clip), default=0)
 
 
 @dataclass(frozen=True)
 class Track:
-    """One piece of music; nothing of it has been opened.
+    """One piece of music, before any of its files is opened.
 
     path     its folder, or its .stem.mp4, whose streams have no clips before they are decoded
     stems    {source: clip}
     mixture  None: the sum of the stems
-    files    all that lie with it, where it is known by them; elsewhere by the parts of its clips
+    files    all its files, if they identify it; otherwise the parts of its clips do
     fault    why it cannot be used, if it cannot
     """
 
@@ -67,7 +67,7 @@ class Track:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The stems that add up to the mixture: an accompaniment beside its own parts is none."""
+        """The stems that add up to the mixture: not an accompaniment besides its own parts."""
         if self.packed:
             return tuple(self.stems)
         names = set(self.stems)
@@ -77,7 +77,7 @@ class Track:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of its music, by which other music of the same name is told: 1 s per GB."""
+        """SHA-256 of its music, to distinguish other music of the same name: 1 s per GB."""
         if self.files:
             return files.digest_of_all((file.name, file) for file in self.files)
 
@@ -94,7 +94,7 @@ class Track:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Sources as columns are: vocals, drums, bass, other, then the rest by name."""
+    """Sort sources like columns: vocals, drums, bass, other, then the rest by name."""
     names = set(names)
     first = [name for name in ORDER if name in names]
     last = [ACCOMPANIMENT] if ACCOMPANIMENT in names else []

@@ -1,8 +1,8 @@
-"""Headers of audio files, and excerpts of them at any position, safe from many threads.
+"""Read headers of audio files, and excerpts at any position, safely from many threads.
 
 16-bit WAV (MUSDB18-HQ, the generator, decoded STEMS) is read straight from the file into the
-caller's memory, without decoding; everything else that libsndfile knows goes through its seeks,
-about ten times as slow.
+caller's memory, without decoding; other formats that libsndfile reads are about ten times as slow,
+because of its seeks.
 """
 
 import os
@@ -24,10 +24,10 @@ FULL_SCALE = 32768
 
 @dataclass(frozen=True)
 class File:
-    """One audio file and where its samples lie.
+    """One audio file and the position of its samples.
 
-    `offset` is the byte of the first sample of a plain 16-bit WAV; None: ask soundfile. `size`
-    (bytes) and `changed` (mtime, ns) tell later whether the file is still the same.
+    `offset` is the byte of the first sample of a plain 16-bit WAV; None: use soundfile. `size`
+    (bytes) and `changed` (mtime, ns) later show whether the file is still the same.
     """
 
     path: Path
@@ -40,12 +40,12 @@ class File:
 
     @property
     def integer(self) -> bool:
-        """Whether it can be read as the int16 that lies in it."""
+        """Whether it can be read as int16, as stored in the file."""
         return self.offset is not None
 
     @property
     def identity(self) -> tuple:
-        """What tells it from other files: two names, for the data may move, or lie in a cache."""
+        """What identifies it among other files: two names, since the data may move or be cached."""
         return self.path.parts[-2:], self.size, self.changed
 
     @property
@@ -54,7 +54,7 @@ class File:
         return files.digest(self.path)
 
     def read_into(self, start: int, out: np.ndarray) -> None:
-        """Fill `out` [time, channel] from sample `start` on; all of it must lie within the file.
+        """Fill `out` [time, channel] from sample `start` on; all of it must be within the file.
 
         `out` is C-contiguous: int16 for `integer` files only, or float32 at full scale 1. A mono
         file goes to every channel. Raises UserError if the file is no longer what was probed.
@@ -76,7 +76,7 @@ class File:
 
 
 def probe(path) -> File:
-    """Read a file's header. Raises UserError if it is not audio or shorter than it says."""
+    """Read a file's header. Raises UserError if it is not audio, or shorter than it states."""
     path = Path(path)
     try:
         with open(path, "rb") as file:
@@ -131,8 +131,8 @@ def _riff(path, file, size) -> tuple[int, int, int, int] | None:
 
 
 def _read_pcm16(file: File, start: int, out: np.ndarray) -> None:
-    # One open per read costs microseconds beside a read of a megabyte, and no number of files and
-    # threads can use up the descriptors. A memory map would crash when a file shrinks.
+    # Opening the file for every read takes microseconds, little beside reading a megabyte, and many
+    # files and threads cannot use up the descriptors. A memory map would crash if a file shrinks.
     if file.offset is None:
         raise TypeError(f"{file.path}: not plain 16-bit PCM; read it as float32")
     rest = memoryview(out).cast("B")

@@ -436,7 +436,10 @@ def test_missing_stems_with_fewer_targets(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("samples", "says"),
-    [(RATE, "has 8000 samples, the track 16800; it was filled up"), (3 * RATE, "it was cut")],
+    [
+        (RATE, "has 8000 samples, the track 16800; it was padded with silence"),
+        (3 * RATE, "it was cut"),
+    ],
 )
 def test_estimates_of_another_length(run, tmp_path, samples, says):
     songs = scored_songs.make(tmp_path / "songs", ["one"])
@@ -449,7 +452,7 @@ def test_estimates_of_another_length(run, tmp_path, samples, says):
     assert status == 0 and err.startswith("evaluate: note: one: drums.wav ") and says in err
     found = TrackScores.load(tmp_path / "scores/test/one.json")
     assert says in found.notes[0]
-    # where it was filled up it is silent, and such frames have no scores
+    # where it was padded it is silent, and such frames have no scores
     assert np.isnan(found.frames["bass"]["SDR"]).tolist() == [False, samples == RATE]
 
 

@@ -80,7 +80,7 @@ def test_mono_and_stereo_files_and_a_short_one(tmp_path):
     with opened(data.tracks[0], data) as song:
         assert song.waves(["bass"]).shape == (1, 2, 500)
         assert song.notes == (
-            "drums is 100 samples shorter than the longest file of the track and was filled up "
+            "drums is 100 samples shorter than the longest file of the track and was padded "
             "with silence",
         )
 

@@ -139,7 +139,7 @@ def test_licence_of_the_bundled_model_travels(tmp_path):
         (["--batch", "0"], "batch is 0"),
         (["--niter", "-1"], "niter is -1"),
         (["--platforms", "cpu,vulkan"], "platforms: vulkan; wanted any of cpu, cuda"),
-        (["--platforms", ","], "wanted some of cpu, cuda"),
+        (["--platforms", ","], "wanted any of cpu, cuda"),
     ],
 )
 def test_options_that_make_no_sense(model, tmp_path, capsys, arguments, wanted):

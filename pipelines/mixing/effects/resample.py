@@ -1,4 +1,4 @@
-"""Pitch and tempo changed together, as by a tape that runs faster or slower."""
+"""Change pitch and tempo together, like a tape that runs faster or slower."""
 
 import numpy as np
 import soxr
@@ -7,13 +7,13 @@ from pipelines.mixing.ranges import between
 from xumx_jax.errors import UserError
 
 ROWS = ("resample", "ratio")
-TOGETHER = True  # or sources of one song would drift apart
+TOGETHER = True  # otherwise sources of one song would drift apart
 
 
 def draw(rows, probability: float = 0.5, limit: float = 0.12) -> np.ndarray:
-    """Input samples per output sample [source]: up to `limit` above or below 1; 1 is unchanged.
+    """Draw input samples per output sample [source]: up to `limit` above or below 1.
 
-    Above 1 is higher and faster. Raises UserError on options without sense.
+    1 is unchanged, above 1 is higher and faster. Raises UserError on options that make no sense.
     """
     if not 0 <= probability <= 1:
         raise UserError(f"probability is {probability}, wanted 0 to 1")
@@ -24,7 +24,7 @@ def draw(rows, probability: float = 0.5, limit: float = 0.12) -> np.ndarray:
 
 
 def changes(ratio: float) -> bool:
-    """Whether anything is to be done."""
+    """Return whether the effect changes anything."""
     return ratio != 1
 
 
@@ -34,14 +34,14 @@ def speed(ratio: float) -> float:
 
 
 def input_samples(samples: int, ratio: float) -> int:
-    """How much has to be read so that `apply` can return `samples`."""
+    """How many samples must be read so that `apply` can return `samples`."""
     return samples if ratio == 1 else int(np.ceil(samples * ratio)) + 8
 
 
 def apply(wave: np.ndarray, ratio: float, rate: int, samples: int) -> np.ndarray:
     """Play [channel, time] `ratio` times as fast and as high, cut to `samples`.
 
-    Cubic interpolation: it may fold a little of the top octave, which costs training nothing and
+    Cubic interpolation: it may alias a little of the top octave, which does not harm training, and
     takes half the time of np.interp.
     """
     if ratio == 1:

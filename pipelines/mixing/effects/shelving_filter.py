@@ -7,7 +7,7 @@ from pipelines.mixing.ranges import between, is_range, octaves
 from xumx_jax.errors import UserError
 
 ROWS = ("shelf", "low_db", "high_db", "low_hz", "high_hz")
-TOGETHER = False  # each source has a sound of its own
+TOGETHER = False  # each source gets its own filter
 
 # On digital silence recursive filters fade into denormal numbers, which are slow; -240 dB is not.
 FLOOR = np.float32(1e-12)
@@ -17,10 +17,10 @@ def draw(
     rows, probability: float = 0.5, gain_db=(-6.0, 6.0), low_hz=(80.0, 400.0),
     high_hz=(1500.0, 6000.0),
 ) -> np.ndarray:  # fmt: skip
-    """Low corner in Hz, gain in dB below it, high corner, gain above it: [source, 4].
+    """Draw low corner in Hz, gain in dB below it, high corner, gain above it: [source, 4].
 
     Gains are drawn uniformly in dB, corners in octaves. 0 dB twice means no filter. Raises
-    UserError on options without sense.
+    UserError on options that make no sense.
     """
     if not 0 <= probability <= 1:
         raise UserError(f"probability is {probability}, wanted 0 to 1")
@@ -42,7 +42,7 @@ def draw(
 
 
 def changes(shelves: np.ndarray) -> bool:
-    """Whether anything is to be done."""
+    """Return whether the effect changes anything."""
     return bool(shelves.any())
 
 
@@ -50,7 +50,7 @@ def apply(wave: np.ndarray, shelves: np.ndarray, rate: int, samples: int) -> np.
     """Filter [channel, time] by both shelves (first order each, one biquad together).
 
     `shelves` is low corner in Hz, gain in dB below it, high corner in Hz, gain in dB above it. The
-    length stays: `samples` is that of the excerpt.
+    length does not change: `samples` is that of the excerpt.
     """
     low_hz, low_db, high_hz, high_db = shelves
     if (low_db == 0 and high_db == 0) or not wave.any():
