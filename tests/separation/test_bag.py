@@ -102,7 +102,7 @@ def test_members_may_lack_sources_and_weigh_by_source():
         ([-1, 1], "wanted positive"),
         ([float("nan"), 1], "wanted positive"),
         ([{"a": -1}, 1], "wanted positive"),
-        ([1], "1 weights of 2 models"),
+        ([1], "1 weights for 2 models"),
         ([{"c": 1}, 1], "a weight for 'c'; the model has a, b"),
         ([{"b": 1}, 1], "no model has a weight for a"),
     ],
