@@ -1,4 +1,4 @@
-"""Configs as they are named and changed on the command line."""
+"""Name and change configs on the command line."""
 
 import ast
 import difflib
@@ -12,11 +12,11 @@ from xumx_jax.errors import UserError
 from xumx_jax.training.config_checks import flatten
 
 OURS = Path(__file__).parent
-MAY_BE_NONE = {"optimizer.plateau.patience"}  # beside those that are None to begin with
+MAY_BE_NONE = {"optimizer.plateau.patience"}  # in addition to those that are None by default
 
 
 def read(name: str) -> ConfigDict:
-    """The config of "FILE.py", or of one of ours by name, with or without ":VARIANT" behind it.
+    """Read the config "FILE.py", or one of ours by name, with or without ":VARIANT" at the end.
 
     Ours are found as "xumx", "xumx.py" or "configs/xumx.py" from any folder. Raises UserError if
     there is none.
@@ -36,8 +36,8 @@ def read(name: str) -> ConfigDict:
 def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
     """Apply "--config.KEY=VALUE" (or two words) to a config and return it.
 
-    Raises UserError for anything else, for an unknown key, with the nearest one, and for a value of
-    another type.
+    Raises UserError for anything else, for an unknown key (naming the nearest one), and for a value
+    of the wrong type.
     """
     given = pairs(arguments)
     for key, text in given:
@@ -69,7 +69,7 @@ def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
 
 
 def pairs(arguments: list[str]) -> list[tuple[str, str | None]]:
-    """[(key, value as written)], None for a last key without a value.
+    """Split words into [(key, value as written)], None for a last key without a value.
 
     Raises UserError for a word that is neither.
     """
@@ -88,8 +88,8 @@ def pairs(arguments: list[str]) -> list[tuple[str, str | None]]:
 def take_model(config: ConfigDict, name: str) -> None:
     """Give a config another model's arguments.
 
-    What the recipe had changed of the arguments that both have stays changed; what is a default of
-    its own model's becomes the other's.
+    Arguments that both models have keep the values that the recipe changed; defaults of its own
+    model become the other model's defaults.
     """
     before, args = arguments(config.model.name).to_dict(), arguments(name)
 
@@ -104,7 +104,7 @@ def take_model(config: ConfigDict, name: str) -> None:
 
 
 def literal(text: str, kind: type):
-    """A value as it is written in Python; words need no quotes where words are wanted."""
+    """Parse a Python value; strings need no quotes where a string is expected."""
     if kind is str:
         return text
     if kind is bool and text.lower() in ("true", "false"):

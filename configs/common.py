@@ -1,4 +1,4 @@
-"""What all recipes share; each config file changes what its model needs.
+"""The options that all recipes share; each config file changes what its model needs.
 
 Every value can be given on the command line: `--config.train.batch_size=8`. None means "not used".
 """
@@ -19,9 +19,9 @@ from xumx_jax.training.identity import Defaults
 
 # Of data sets.
 FREE_OPTIONS = {"musdb": ("cache",), "generated": ("cache", "processes")}
-# Options that say where, how long and how fast a run goes and what is seen of it, but not what its
-# weights become: they may change between one start and the next. An option that is added here and
-# is of that kind is named here too; those of data sets are named beside them.
+# Options that determine where, how long and how fast a run goes and what it shows, but not its
+# weights: they may change between one start and the next. A new option of this kind has to be named
+# here; those of data sets are named beside them.
 FREE = (
     "quiet", "log",
     "train.epochs", "train.patience", "train.keep", "train.save_steps", "train.save_minutes",
@@ -32,7 +32,7 @@ FREE = (
 
 
 def base(model: str = "xumx") -> ConfigDict:
-    """The options of every run and their defaults, which are those of the published X-UMX."""
+    """The options of every run, with the values of the published X-UMX as defaults."""
     config = ConfigDict()
     config.quiet = False  # print errors only, no table and no progress bar
 
@@ -111,7 +111,7 @@ def arguments(model: str) -> ConfigDict:
     made = ConfigDict()
     for name, argument in arguments_of(model).items():
         default = None if argument.default is argument.empty else argument.default
-        # what is None to begin with takes values of the type that it is annotated with
+        # an argument that is None by default takes values of its annotated type
         made[name] = config_dict.placeholder(kind_of(argument)) if default is None else default
     return made
 
@@ -124,12 +124,12 @@ def kind_of(argument: inspect.Parameter) -> type:
 
 
 def defaults(model: str) -> Defaults:
-    """Of every option, and which of them may change while a run goes on."""
+    """The default of every option, and which of them may change between starts of a run."""
     return Defaults(flatten(base(model).to_dict()), FREE)
 
 
 def tiny(config: ConfigDict) -> ConfigDict:
-    """Shrink a recipe to seconds on a CPU: to see that everything works, not to learn much."""
+    """Shrink a recipe to seconds on a CPU: to check that everything works, not to learn much."""
     args = config.model.args
     args.hidden_size = 16
     if args.bands is None:  # bands are edges of bins, and stay

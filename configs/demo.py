@@ -3,8 +3,8 @@
     python -m pipelines.songs songs/train --songs 288 --rate 22050
     python train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs
 
-Trained at 22.05 kHz, where a step costs half; its bands lie at the same bins with twice the rate
-and twice the transform, so the weights are used at 44.1 kHz as they are (`export`).
+It is trained at 22.05 kHz, where a step costs half; its bands have the same bins with twice the
+rate and twice the transform, so the same weights are used at 44.1 kHz (`export`).
 Scores: MODEL_CARD.md. `:tiny` runs in seconds and learns little.
 """
 
@@ -54,7 +54,7 @@ def get_config(variant: str = ""):
     config.optimizer.plateau.patience = None
     config.data.name = "folder"
     config.data.workers = 1
-    # A fifth of the run on songs as they are; remixes and effects pay only after that.
+    # A fifth of the run on songs as they are; remixes and effects only help after that.
     opening = 1000 * config.train.batch_size
     config.recipe.update(asdict(replace(RECIPES["demo"], coherent_examples=opening)))
     return variant_of(config, variant)

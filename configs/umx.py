@@ -1,9 +1,9 @@
-"""Open-Unmix (Stoeter et al. 2019): the sources side by side, without X-UMX's averages.
+"""Open-Unmix (Stoeter et al. 2019): independent sources, without X-UMX's averages.
 
     python train.py --config configs/umx.py --config.data.root=MUSDB18-HQ
 
-Every source is trained for itself in the original; here all share one run and one checkpoint, and
-the loss, a mean over sources, leaves each its own gradient. One target alone, the original's way:
+In the original, every source is trained separately; here all share one run and one checkpoint, and
+the loss, a mean over sources, gives each its own gradient. To train one target, as in the original:
 
     python train.py --config configs/umx.py --config.model.args.sources="('vocals',)"
 

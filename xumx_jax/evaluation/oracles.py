@@ -1,17 +1,17 @@
-"""What separation would reach that knew the answer, and what it costs not to try: reference rows.
+"""Reference rows for reports: oracles, which use the true sources, and baselines, which do not.
 
-The ideal masks and the ideal multichannel Wiener filter of the SiSEC 2018 campaign (F.-R. Stoeter
-et al., LVA/ICA 2018), with its parameters at every rate: Hann windows of 2048 samples every 1024,
-zeros around the track. They bound what masks of their kind can do on these windows; they are no
-separators, for they see the sources. Beside them stand baselines that see the mixture alone.
+The oracles are the ideal masks and the ideal multichannel Wiener filter of the SiSEC 2018 campaign
+(F.-R. Stoeter et al., LVA/ICA 2018), with its parameters at every rate: Hann windows of 2048
+samples every 1024, zeros around the track. They bound what masks of their kind can achieve on these
+windows; they are not separators, since they need the sources. Baselines use only the mixture.
 
     function(mix [channel, time], references [source, channel, time], rate, names)
         -> estimates [source, channel, time], float32
 
-The references are all sources of the mixture, `names` what they are called. Both may be anything
-with a `shape` that can be cut along its last axis (arrays, memory maps, readers of files): they are
-read in blocks, which overlap so that the result is that of the whole track. Beside the estimates
-that takes some 0.5 GB, whatever the track's length.
+The references are all sources of the mixture, `names` are their names. Both may be anything with a
+`shape` that can be sliced along its last axis (arrays, memory maps, readers of files): they are
+read in blocks, which overlap so that the result is that of the whole track. Besides the estimates
+that takes about 0.5 GB, whatever the track's length.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,10 +58,10 @@ def ratio_mask(mix, references, rate: int, names: Sequence[str], *, alpha: float
 
 
 def binary_mask(mix, references, rate: int, names: Sequence[str], *, alpha: float) -> np.ndarray:
-    """Give each bin of [channel, time] whole to the sources that have their part of it.
+    """Give each bin of [channel, time] entirely to the sources that dominate it.
 
-    A source with |source| ** alpha at least half of |mixture| ** alpha: SiSEC's IBM1 (`alpha` 1)
-    and IBM2 (2), threshold 0.5. So a bin may go to several sources, or to none.
+    These are sources with |source| ** alpha at least half of |mixture| ** alpha: SiSEC's IBM1
+    (`alpha` 1) and IBM2 (2), threshold 0.5. So a bin may go to several sources, or to none.
     """
     return _walk(partial(_masked, _majorities, alpha), mix, references)
 
@@ -92,9 +92,9 @@ def wiener_filter(mix, references, rate: int, names: Sequence[str]) -> np.ndarra
 
 
 def hand_set(mix, references, rate: int, names: Sequence[str]) -> np.ndarray:
-    """Separate [channel, time] by fixed rules, without learning and without the answer.
+    """Separate [channel, time] by fixed rules, without learning and without the true sources.
 
-    What stands out in time is drums, the rest goes by frequency; between bass and treble, what both
+    Transients are drums, the rest is divided by frequency; between bass and treble, what both
     channels share is vocals. Raises UserError on other sources. D. FitzGerald, "Harmonic/percussive
     separation using median filtering", DAFx 2010.
     """
@@ -129,11 +129,11 @@ def _rules(spec: np.ndarray, hz: np.ndarray) -> dict[str, np.ndarray]:
     return {"vocals": vocals, "drums": drums, "bass": bass, "other": 1 - vocals - drums - bass}
 
 
-# Blocks: what is computed for [start, start + BLOCK) sees `margin` samples more on either side.
+# Blocks: the computation for [start, start + BLOCK) uses `margin` more samples on either side.
 
 
 def _walk(function: Callable, mix, references, margin: int = STFT.hop) -> np.ndarray:
-    """Apply a function of blocks of mixture and references; its blocks, without margins, in one."""
+    """Apply a function to blocks of mixture and references, and join its results, less margins."""
     estimates = np.empty(references.shape, np.float32)
     for start in range(0, mix.shape[-1], BLOCK):
         into = estimates[..., start : start + BLOCK]
@@ -147,7 +147,7 @@ def _around(waves, start: int, margin: int) -> np.ndarray:
 
 
 def _cut(waves, start: int, stop: int) -> np.ndarray:
-    """Read samples `start` to `stop` of [..., time] as float32; zeros where there are none."""
+    """Read samples `start` to `stop` of [..., time] as float32; zeros beyond its ends."""
     length = waves.shape[-1]
     first, last = min(max(start, 0), length), min(max(stop, 0), length)
     inside = waves[(*(slice(None),) * (len(waves.shape) - 1), slice(first, last))]
@@ -204,7 +204,7 @@ def _merge(left: np.ndarray, tilt: np.ndarray, rest: np.ndarray) -> tuple[np.nda
     left, rest, tilt = left.astype(float), rest.astype(float), tilt.astype(complex)
     total = left.sum(0)
     common = (left * tilt).sum(0) / np.maximum(total, TINY)
-    # As variances are merged: within the blocks, and between them.
+    # Merged like variances: within the blocks, and between them.
     rest = rest.sum(0) + (left * _power(tilt - common)).sum(0)
     trace = total * (1 + _power(common)) + rest
     scale = np.where(trace > 0, 2 / np.maximum(trace, TINY), 0)
@@ -222,7 +222,7 @@ def _wiener(factors: tuple[Array, Array, Array], mix: Array, references: Array) 
     v = jnp.square(w1) * _power(y0) + _power(y0 * u1 - y1 * u0)
     v = v + REGULARISER * (_power(y0) + _power(y1))
     v = v / (2 * (jnp.square(u0 * w1) + REGULARISER))
-    # Only the shares matter; so scaled, the filter's regularisation is as small for every bin.
+    # Only the shares matter; with this scale, the regularisation is equally small for every bin.
     v = v / (v.sum(0) + TINY)
     pairs = tuple((channel.real, channel.imag) for channel in x)
     spec = filter_stereo(v, (u0, (u1.real, u1.imag), w1), pairs)

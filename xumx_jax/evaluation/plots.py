@@ -13,7 +13,7 @@ from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores, median
 
-# Okabe and Ito's colours, which the colour-blind tell apart; rows have names, so they may repeat
+# Okabe and Ito's colours, distinct for the colour-blind; rows have names, so they may repeat
 COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#F0E442", "#999999")
 FENCE = 3  # distances between the quartiles of a panel's values, as in Tukey's "far out"
 MARGIN = 0.04  # of a panel's width
@@ -32,8 +32,8 @@ def draw(
     """Write folder/<metric>.png and .svg; return the paths of the PNGs.
 
     Boxes are over the tracks' medians or, if no method has more than one track, over its frames;
-    of metrics with one number for a whole track, over these. The title says which. Equal scores
-    give equal files. Raises UserError without matplotlib.
+    for metrics with one number per track, over these. The title says which. Equal scores give
+    equal files. Raises UserError without matplotlib.
     """
     try:
         import matplotlib
@@ -64,7 +64,7 @@ def _over_frames(methods) -> bool:
 
 
 def _values(methods, target: str, metric: str) -> dict[str, np.ndarray]:
-    """What the boxes of one panel are made of, for every method; stable values where there are."""
+    """The values for the boxes of one panel, for every method; regularised ones if there are."""
     found = {}
     for name, tracks in methods.items():
         if _whole(methods, metric):
@@ -98,7 +98,7 @@ def _title(methods, metric: str) -> str:
 
 
 def _flagged(methods, metric: str) -> set[str]:
-    """Name the methods of whose tracks some have singular references, which matter to a metric."""
+    """Name the methods with tracks whose singular references affect a metric."""
     return {
         name
         for name, tracks in methods.items()
@@ -198,10 +198,10 @@ def _edge(axis, at: float, place: int, text: str) -> None:
 
 
 def _range(boxes: list[dict], values: np.ndarray) -> tuple[float, float]:
-    """Choose what an axis shows: boxes with their whiskers, but none far off from all the rest.
+    """Choose the range of an axis: all boxes with their whiskers, except those far from the rest.
 
-    Values outside of the whiskers have no say, however far they lie, and neither has a method that
-    failed among many that did not; both are counted at the edge.
+    Values beyond the whiskers do not count, however far they are, nor does a method that failed
+    among many that did not; both are counted at the edge.
     """
     lower, upper = np.percentile(values, (25, 75))
     reach = FENCE * (upper - lower)

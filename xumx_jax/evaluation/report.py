@@ -1,4 +1,4 @@
-"""Scores of many tracks and methods in one report: JSON, CSV, Markdown and box plots."""
+"""Report the scores of many tracks and methods: JSON, CSV, Markdown and box plots."""
 
 import csv
 import functools
@@ -21,13 +21,13 @@ Methods = Mapping[str, list[TrackScores]]
 
 
 def summarise(methods: Methods) -> dict:
-    """Aggregate the scores of every method over frames and tracks, in values that JSON has.
+    """Aggregate the scores of every method over frames and tracks, as JSON values.
 
     A track's score is the median over its frames and a method's the median over its tracks (the
-    mean over tracks is there too); NaN counts in neither, as in museval's EvalStore. Of the
-    measures of whole tracks the mean over tracks is what the Music Demixing Challenge ranks by.
-    Where the methods have different tracks, "common" has the same over those which all have, but
-    for methods that have none at all.
+    mean over tracks is there too); NaN counts in neither, as in museval's EvalStore. For measures
+    of whole tracks, the Music Demixing Challenge ranks by the mean over tracks. If the methods have
+    different tracks, "common" has the same over the tracks that all have, except for methods that
+    have none at all.
     Numbers that do not exist are None.
     """
     targets = list(
@@ -59,10 +59,10 @@ def summarise(methods: Methods) -> dict:
 def write_report(folder: str | Path, methods: Methods, protocol: Iterable[str] = ()) -> str:
     """Write scores.json, scores.csv, scores.md and boxplots/ to a folder; return the Markdown.
 
-    `protocol` are sentences on how the scores were made, beyond what the scores themselves know.
-    The plots are over the tracks in common, if there are some.
+    `protocol` are sentences on how the scores were made, beyond what is in the scores themselves.
+    The plots are over the tracks in common, if there are any.
     Raises UserError if a file cannot be written, or if there is no matplotlib for the plots; then
-    all else is there.
+    everything else has been written.
     """
     folder, protocol = Path(folder), list(protocol)
     summary = {"protocol": protocol, **summarise(methods)}
@@ -89,7 +89,7 @@ def write_report(folder: str | Path, methods: Methods, protocol: Iterable[str] =
 
 
 def track_medians(scores: TrackScores, regularised: bool = False) -> dict[str, dict[str, float]]:
-    """Median over frames for every target and metric; `regularised` where there are such."""
+    """Median over frames for every target and metric; of `regularised` values if there are any."""
     other = scores.regularised if regularised else {}
     return {
         target: {
@@ -163,7 +163,7 @@ def _target(target: str, tracks: list[TrackScores], medians: list[dict]) -> dict
 
 
 def _regularised(tracks: list[TrackScores]) -> dict:
-    """As the table of targets, with regularised values for the tracks that have them."""
+    """Like the table of targets, with regularised values for the tracks that have them."""
     medians = [track_medians(scores, regularised=True) for scores in tracks]
     flagged: dict[str, dict] = {}
     for scores in tracks:
@@ -197,7 +197,7 @@ def _cut(value: float) -> float | None:
 
 
 def _frames(scores: TrackScores) -> tuple[int, int]:
-    """Count a track's frames, and those without a score, mostly since some source is silent."""
+    """Count a track's frames, and those without a score, mostly because a source is silent."""
     firsts = [next(iter(metrics.values())) for metrics in scores.frames.values() if metrics]
     silent = max((int(np.isnan(values).sum()) for values in firsts), default=0)
     return max((len(values) for values in firsts), default=0), silent

@@ -1,7 +1,7 @@
 """The scores of one track, and their file: museval's JSON, which published tools read.
 
-Files of museval itself are read too, of any version, among them those of SiSEC 2018. What museval's
-form has no place for lies under the key "xumx_jax" of ours, where other readers pass over it.
+Files of museval itself are read too, from any version, including those of SiSEC 2018. What has no
+place in museval's form is stored under the key "xumx_jax", which other readers ignore.
 """
 
 import dataclasses
@@ -25,13 +25,13 @@ Frames = dict[str, dict[str, np.ndarray]]
 
 @dataclasses.dataclass
 class TrackScores:
-    """What one program scored on one track, in dB.
+    """The scores of one program on one track, in dB.
 
     `frames` holds an array [frame] for every target and every metric that was computed, `whole` one
-    number for each of "uSDR" and "SI-SDR" where they were. `regularised` is like `frames`, and not
-    empty only where the references were singular: then the ISR, SIR and SAR in `frames` cannot be
-    reproduced, and these can. `protocol` says what produced the scores, in values that JSON has;
-    it is empty for the files of other programs. `notes` are sentences for the report.
+    number for "uSDR" and "SI-SDR" if they were computed. `regularised` is like `frames`, and only
+    filled if the references were singular: then the ISR, SIR and SAR in `frames` cannot be
+    reproduced, but these can. `protocol` says what produced the scores, in JSON values; it is empty
+    for files of other programs. `notes` are sentences for the report.
 
     Numbers are held as museval writes them, rounded to 5 decimals and NaN for infinity, so that a
     report is the same whether the scores were computed or read back.
@@ -68,7 +68,7 @@ class TrackScores:
 
     @property
     def singular(self) -> bool:
-        """Say whether the references determined the filters of ISR, SIR and SAR too badly."""
+        """Whether the references did not determine the filters of ISR, SIR and SAR well enough."""
         return bool(self.regularised)
 
     def count(self, target: str) -> int:
@@ -79,7 +79,7 @@ class TrackScores:
         return lengths.pop()
 
     def save(self, path: str | Path) -> None:
-        """Write museval's JSON; what was not computed is NaN there, since its readers want all."""
+        """Write museval's JSON; metrics not computed are NaN, since its readers expect them all."""
         targets = []
         for name, metrics in self.frames.items():
             missing = np.full(self.count(name), np.nan)
@@ -110,7 +110,7 @@ class TrackScores:
 
     @classmethod
     def load(cls, path: str | Path) -> "TrackScores":
-        """Read a score file of ours or of museval; UserError names the file and what was wanted."""
+        """Read a score file of ours or of museval. Raises UserError naming the file."""
         path = Path(path)
         try:
             text = path.read_text(encoding="utf-8-sig")
@@ -131,7 +131,7 @@ class TrackScores:
 
 
 def median(values: np.ndarray) -> float:
-    """Median of the values that are not NaN, NaN where there are none."""
+    """Median of the values that are not NaN; NaN if there are none."""
     values = np.asarray(values, np.float64)
     values = values[~np.isnan(values)]
     return float(np.median(values)) if values.size else math.nan
@@ -155,7 +155,7 @@ def read_folder(folder: str | Path, subset: str = "test") -> list[TrackScores]:
 
 
 def read_methods(path: str | Path, subset: str = "test") -> dict[str, list[TrackScores]]:
-    """Read one method's folder, which has <subset>, or a folder of such folders; by their names."""
+    """Read one method's folder, which has <subset>, or a folder of such folders -> by name."""
     path = Path(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder of scores")

@@ -163,7 +163,7 @@ def _number(value: float | None) -> str:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    """Lay out so that it reads well as plain text too; numbers to the right."""
+    """Lay out a table so that it also reads well as plain text, with numbers to the right."""
     rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     head = [cell.replace("|", "\\|") for cell in head]
     widths = [max(3, *map(len, column)) for column in zip(head, *rows, strict=True)]

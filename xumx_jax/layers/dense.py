@@ -8,8 +8,8 @@ from flax import linen as nn
 from jax import Array, lax
 
 PRECISION = lax.Precision.HIGHEST  # no TF32 or bfloat16 passes: the weights were trained in float32
-# What the operands of a matrix product are: float32 exactly, rounded to bfloat16, or float32 at the
-# device's own precision (TF32 on NVIDIA's GPUs, exact on a CPU). Sums are float32 in all.
+# The operands of a matrix product: exact float32, rounded to bfloat16, or float32 at the device's
+# own precision (TF32 on NVIDIA GPUs, exact on a CPU). Sums are float32 in all cases.
 DTYPES = ("float32", "bfloat16", "tf32")
 
 
@@ -17,7 +17,7 @@ class Dense(nn.Module):
     """Multiply [..., feature] by a kernel, after `(x + mean) * scale` if these are given.
 
     Shift and scale are folded into the kernel: with one pair per source, the input itself need not
-    be copied once a source.
+    be copied for every source.
     """
 
     features: int
@@ -48,7 +48,7 @@ def product(x: Array, kernel: Array, dtype: str = "float32") -> Array:
 
 
 def operand(dtype: str) -> str:
-    """What the operands of a product are kept in, for one of DTYPES."""
+    """The dtype in which operands of a product are stored, for one of DTYPES."""
     return "float32" if dtype == "tf32" else dtype
 
 
@@ -79,14 +79,14 @@ def _product(dtype: str, x: Array, kernel: Array) -> Array:
 
 
 def _forward(dtype: str, x: Array, kernel: Array):
-    # kept as the product reads it, in half the memory if that is bfloat16
+    # stored as the product reads it, in half the memory if that is bfloat16
     return _product(dtype, x, kernel), (x.astype(operand(dtype)), kernel)
 
 
 def _backward(dtype: str, saved, dy: Array):
     x, kernel = saved
     dx = contract("...ro,...io->...ri", dy, kernel, dtype)
-    # In this order: differentiating the product gives [out, in] from a `dy` that is turned over.
+    # In this order: differentiating the product would give [out, in] from a transposed `dy`.
     return dx, contract("...ri,...ro->...io", x, dy, dtype)
 
 

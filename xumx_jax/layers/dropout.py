@@ -8,10 +8,10 @@ from jax import Array, lax
 
 
 def dropout(key: Array, x: Array, rate: float, axis_name: str | None = None) -> Array:
-    """Zero a share `rate` of [source, frame, batch, hidden], and scale what is left.
+    """Zero a share `rate` of [source, frame, batch, hidden], and scale the rest.
 
-    An item's mask depends on its place in the whole batch, which the devices along `axis_name`
-    share in order. Srivastava et al. 2014.
+    An item's mask depends on its index in the whole batch, which the devices along `axis_name`
+    divide in order. Srivastava et al. 2014.
     """
     sources, frames, batch, hidden = x.shape
     first = 0 if axis_name is None else batch * lax.axis_index(axis_name)

@@ -3,8 +3,9 @@
 Written for training speed on a CPU as well: the gates are saved in the forward pass and the
 gradient of the recurrent weights is one matrix product after the reverse loop, instead of one small
 product a step inside it (twice as fast as differentiating the loop; it equals that to rounding).
-Every array lies as the matrix products read and write it, so that none is copied to be turned:
-the loop itself reads direction 1 from the end, and leaves the gates where their inputs lay.
+Every array has the layout in which the matrix products read and write it, so that none is copied to
+be transposed or reversed: the loop itself reads direction 1 from the end, and overwrites the inputs
+of the gates with the gates.
 """
 
 import jax
@@ -17,7 +18,7 @@ from xumx_jax.layers.dense import contract, operand, product
 
 
 class Recurrent(nn.Module):
-    """The weights of one LSTM layer of all sources, which run together; see `lstm`."""
+    """The weights of one LSTM layer for all sources, which run together; see `lstm`."""
 
     sources: int
     hidden: int
@@ -42,13 +43,13 @@ def lstm(x: Array, w_ih: Array, w_hh: Array, bias: Array, dtype: str = "float32"
     """Run one layer over [..., frame, batch, feature] into [..., frame, batch, direction * hidden].
 
     `w_ih` [..., direction, feature, 4 * hidden], `w_hh` [..., direction, hidden, 4 * hidden],
-    `bias` [..., direction, 4 * hidden]; the gates lie in the order i, f, g, o. Leading axes, as
-    that of the source, are independent layers run together. Direction 1 reads the frames backwards.
-    The states start from zero. Hochreiter and Schmidhuber 1997, with forget gates.
+    `bias` [..., direction, 4 * hidden]; the gates are in the order i, f, g, o. Leading axes, such
+    as that of the source, are independent layers run together. Direction 1 reads the frames
+    backwards. The states start from zero. Hochreiter and Schmidhuber 1997, with forget gates.
 
-    Matrix products read `dtype`, one of `layers.dense.DTYPES`, and what is kept for the gradient is
-    kept in it; cell states, sums, the result and the gradients are float32. With "tf32" the
-    recurrence stays float32.
+    Operands of matrix products, and what is stored for the gradient, have `dtype`, one of
+    `layers.dense.DTYPES`; cell states, sums, the result and the gradients are float32. With "tf32"
+    the recurrence stays float32.
     """
     directions, (frames, batch, _) = w_ih.shape[-3], x.shape[-3:]
     rows = x.reshape(*x.shape[:-3], 1, frames * batch, -1)
@@ -95,7 +96,7 @@ def gates(z: Array, h: Array, w_hh: Array) -> Array:
 
 
 def take(x: Array, step: Array) -> Array:
-    """[..., direction, frame, batch, feature] -> what each direction reads at `step`, no frame."""
+    """[..., direction, frame, batch, feature] -> the frame that each direction reads at `step`."""
     last = x.shape[-3] - 1
     turns = [
         lax.dynamic_slice_in_dim(x[..., turn : turn + 1, :, :, :], at, 1, axis=x.ndim - 3)
@@ -105,7 +106,7 @@ def take(x: Array, step: Array) -> Array:
 
 
 def put(x: Array, values: Array, step: Array) -> Array:
-    """Put `values` where `take` would read them."""
+    """Write `values` where `take` would read them."""
     last = x.shape[-3] - 1
     for turn, at in enumerate((step, last - step)[: x.shape[-4]]):
         start = [0] * (x.ndim - 4) + [turn, at, 0, 0]
@@ -115,7 +116,7 @@ def put(x: Array, values: Array, step: Array) -> Array:
 
 
 def before(h: Array) -> Array:
-    """Hidden states [..., direction, frame, batch, hidden] -> what each frame started from."""
+    """Hidden states [..., direction, frame, batch, hidden] -> those before each frame."""
     edge = jnp.zeros_like(h[..., :1, :1, :, :])
     parts = [jnp.concatenate([edge, h[..., :1, :-1, :, :]], axis=-3)]
     if h.shape[-4] == 2:

@@ -14,7 +14,7 @@ def combination_mse(est: Array, ref: Array, groups: np.ndarray) -> Array:
 
     The square of a sum is a quadratic form in the sources' errors e with weights, over all groups,
     of `own` for the square of a source's and `cross` for the product of two, the same for any two:
-    (own - cross) * sum e^2 + cross * (sum e)^2. No group's sum is ever held.
+    (own - cross) * sum e^2 + cross * (sum e)^2. No group's sum is ever stored.
     """
     weights = groups.T @ groups / len(groups)
     own, cross = weights[0, 0], weights[0, 1] if len(weights) > 1 else 0.0
@@ -29,7 +29,7 @@ def mse(est: Stems, ref: Stems, mix: Array, *, combinations: bool, power: int):
     sizes = est.magnitude or tuple(map(jnp.abs, est.spec))
     values = []
     for size, truth in zip(sizes, ref.spec, strict=True):
-        # a masked spectrum already has the model's power; the truth is taken to it here
+        # a masked spectrum already has the model's power; the truth is raised to it here
         pair = size, jnp.abs(truth) ** power
         # [..., bin, frame] -> [..., frame, bin], as both were computed
         values.append(combination_mse(*(each.swapaxes(-1, -2) for each in pair), groups))

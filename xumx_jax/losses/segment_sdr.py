@@ -14,9 +14,10 @@ def segment_sdr(est: Stems, ref: Stems, mix: Array, *, bands, frames: int, share
 
     For masks, on energies pooled into the mask's own bands: with s, x the energies of source and
     mixture and c their correlation in a band, the mask m leaves the error s - 2 m c + m^2 x. Source
-    and error both get `share` of the segment's mixture energy, so that quiet sources are not worth
-    any effort, and `floor`, so that silence is. The mixture is taken to be the sum of the sources.
-    With several blocks, `bands` holds the edges of each, and what comes out is the mean over them.
+    and error both get `share` of the segment's mixture energy added, so that very quiet sources
+    count little, and `floor`, so that silence counts nothing. The mixture is assumed to be the sum
+    of the sources. With several blocks, `bands` holds the edges for each, and the result is their
+    mean.
     """
     edges = bands if isinstance(bands[0], tuple | list) else (bands,) * len(est.mask)
     groups = zip(est.mask, ref.spec, edges, strict=True)

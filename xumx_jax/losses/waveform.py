@@ -14,13 +14,14 @@ EPSILON = 1e-10
 def weighted_sdr(est: Array, ref: Array, mix: Array, groups: np.ndarray) -> Array:
     """1 + mean over groups, batch and channels of the weighted SDR loss; 0 is perfect, silence 1.
 
-    `est`, `ref` [batch, source, channel, time] and `mix` [batch, channel, time] of one length. Per
-    group, minus the cosine between estimate and truth and minus that between what they leave of the
-    mixture, weighted by the truth's share of the energy (Choi et al. 2019, there for one source).
+    `est`, `ref` [batch, source, channel, time] and `mix` [batch, channel, time] of equal length.
+    For each group: minus the cosine between estimate and truth, and minus that between their
+    remainders of the mixture, weighted by the truth's share of the energy (Choi et al. 2019, there
+    for one source).
 
-    What a group leaves of the mixture is the sum of the other sources and of what all sources
-    leave: so every energy is a quadratic form in these, and one matrix of their products serves all
-    groups. Small remainders are summed from small signals, not got by subtraction.
+    The remainder of a group is the sum of the other sources and the remainder of all sources: so
+    every energy is a quadratic form in these, and one matrix of their products serves all groups.
+    Small remainders are sums of small signals, not differences of large ones.
     """
     rest_est = mix - est.sum(1)
     rest_ref = mix - ref.sum(1)
@@ -50,8 +51,8 @@ def weighted_sdr(est: Array, ref: Array, mix: Array, groups: np.ndarray) -> Arra
 def sdr(est: Stems, ref: Stems, mix: Array, *, combinations: bool, trim: int):
     """`weighted_sdr` of waveforms, without `trim` samples at both ends.
 
-    As far as the estimate goes, which may be shorter than the truth. Raises UserError where
-    nothing is left.
+    The estimate may be shorter than the truth, which is then cut. Raises UserError if nothing is
+    left.
     """
     # The estimate ends with its last whole hop; the originals then leave out both ends of all.
     first, last = trim, est.wave.shape[-1] - trim

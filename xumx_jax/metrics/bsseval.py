@@ -47,7 +47,7 @@ ROUNDING = 1e-13  # of correlations in double precision
 
 @dataclass(frozen=True)
 class BssEval:
-    """Ratios in dB, float64 [source, frame]: NaN where a source is silent, infinity where perfect.
+    """Ratios in dB, float64 [source, frame]: NaN if a source is silent, infinity if perfect.
 
     singular      the references do not determine the filters: ISR, SIR and SAR depend on rounding
     regularised   then {"ISR", "SIR", "SAR"} with the energy of 16-bit dither added to each channel
@@ -110,7 +110,7 @@ def bss_eval(
 
 
 def usual_precision() -> str:
-    """The precision to score in where none is asked for: a TPU has no double to speak of."""
+    """The default precision of scores: float32 on a TPU, which has no usable double precision."""
     return "float32" if jax.default_backend() == "tpu" else "float64"
 
 
@@ -157,9 +157,9 @@ def _correlate_blocks(references, estimates, size: int, lag: int) -> tuple[Array
 def _filters(cross, sources, channels, noise) -> tuple[Solution, Solution]:
     """The filters onto all references [lag, p, q] and each source's own [source, lag, c, c].
 
-    `noise` is an energy that is added to each channel. A channel that is others of its source at
-    some gain is left out, for their filters do its work. If it is so but for rounding, filters that
-    amplify the rounding would fit better: then the smallest eigenvalue is told to be 0.
+    `noise` is an energy that is added to each channel. A channel that equals others of its source
+    up to a gain is left out, since their filters do its work. If it does so except for rounding,
+    filters that amplify the rounding would fit better: then the smallest eigenvalue is reported as 0.
     """
     p = sources * channels
     auto, cross = cross[:, :, :p].copy(), cross[:, :, p:].copy()
@@ -189,7 +189,7 @@ def _filters(cross, sources, channels, noise) -> tuple[Solution, Solution]:
 
 
 def _dependent(rows: np.ndarray, channels: int) -> tuple[list[int], bool]:
-    """The channels that others of their source, or silence, explain, and whether in all digits.
+    """The channels that others of their source, or silence, explain, and whether exactly.
 
     Rows [lag, p, p + q] are correlations with everything; the references' energies are 1.
     """
@@ -208,7 +208,7 @@ def _dependent(rows: np.ndarray, channels: int) -> tuple[list[int], bool]:
 
 
 def _host():
-    """The CPU, which has double precision; where it is hidden from JAX, the default device."""
+    """The CPU, which has double precision; if it is hidden from JAX, the default device."""
     try:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:
@@ -235,8 +235,8 @@ def _ratios(frames: Frames, every, own, double: bool) -> np.ndarray:
 def _frame_ratios(every, own, references, estimates, size: int, framing: Framing) -> Array:
     """Ratios of waves [source, channel, time] in dB, [frame, ratio, source].
 
-    Filtered frames are never transformed back: their energies are those of their spectra, `size`
-    being long enough that nothing wraps.
+    Filtered frames are never transformed back: their energies are those of their spectra, since
+    `size` is large enough that nothing wraps.
     """
     kind = own.real.dtype
     references, estimates = (

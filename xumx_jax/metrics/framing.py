@@ -1,7 +1,7 @@
-"""Walk over long waveforms, some seconds at a time, on several threads.
+"""Iterate over long waveforms, some seconds at a time, in several threads.
 
-Waves are whatever has `.shape` (source, channel, time) and gives `waves[:, :, start:stop]` as an
-array: numpy arrays, memory maps, readers of files.
+Waves are anything with `.shape` (source, channel, time) and `waves[:, :, start:stop]` as an array:
+numpy arrays, memory maps, readers of files.
 """
 
 import operator
@@ -20,7 +20,7 @@ THREADS = 4  # at most; what is at a time is in memory once a thread
 
 
 def check_waves(references, estimates) -> tuple[int, int, int]:
-    """Return (sources, channels, samples) of both. Raises ValueError where they differ."""
+    """Return (sources, channels, samples) of both. Raises ValueError if they differ."""
     if len(references.shape) != 3 or 0 in references.shape:
         raise ValueError(f"references {references.shape}; wanted [source, channel, time]")
     if tuple(references.shape) != tuple(estimates.shape):
@@ -29,7 +29,7 @@ def check_waves(references, estimates) -> tuple[int, int, int]:
 
 
 def read(waves, start: int, stop: int) -> np.ndarray:
-    """Samples start to stop of waves, as float32 if they are that, else float64."""
+    """Read samples start to stop of waves, as float32 if they have that type, else float64."""
     part = np.asarray(waves[:, :, start:stop])
     wanted = min(stop, waves.shape[2]) - start
     if part.shape[2] != wanted:
@@ -38,25 +38,25 @@ def read(waves, start: int, stop: int) -> np.ndarray:
 
 
 def pad(part: np.ndarray, length: int) -> np.ndarray:
-    """Append silence: compiled functions take one length."""
+    """Append silence: compiled functions take a fixed length."""
     missing = length - part.shape[-1]
     return np.pad(part, ((0, 0), (0, 0), (0, missing))) if missing else part
 
 
 class Framing(NamedTuple):
-    """Frames of `window` samples every `hop` samples, so many `together`: a compiled shape."""
+    """Frames of `window` samples every `hop` samples, `together` at once: a compiled shape."""
 
     window: int
     hop: int
     together: int
 
     def cut(self, waves: Array) -> list[Array]:
-        """[source, channel, time] -> as many for each frame."""
+        """Cut [source, channel, time] into frames."""
         starts = range(0, self.together * self.hop, self.hop)
         return [waves[:, :, start : start + self.window] for start in starts]
 
     def span(self, frames: int) -> int:
-        """Samples of so many frames."""
+        """The number of samples that a number of frames covers."""
         return (frames - 1) * self.hop + self.window
 
 
@@ -79,7 +79,7 @@ class Frames:
         self.waves = references, estimates
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        """Yield both waves, [source, channel, time], as long as the frames that are together."""
+        """Yield parts of both waves, [source, channel, time], each with the frames of one call."""
         framing = self.framing
         for first in range(0, self.count, framing.together):
             start = first * framing.hop
@@ -88,7 +88,7 @@ class Frames:
             yield tuple(pad(part, framing.span(framing.together)) for part in parts)
 
     def map(self, function: Callable, double: bool) -> np.ndarray:
-        """Apply `function(references, estimates, framing=...)` to all, join the frames' results."""
+        """Apply `function(references, estimates, framing=...)` to all parts; join the results."""
         parts = in_threads(partial(function, framing=self.framing), self, double)
         return np.concatenate(list(parts))[: self.count]
 
@@ -115,7 +115,7 @@ def in_threads(function: Callable, items, double: bool, device=None) -> Iterator
 def any_silent(references: Array, estimates: Array) -> Array:
     """Whether a source is silent in frames [..., source, channel, time] -> [...].
 
-    As museval has it: silent is where the channels add up to nothing.
+    As in museval, a source is silent if its channels add up to 0.
     """
     silent = [(add_channels(waves) == 0).all(-1).any(-1) for waves in (references, estimates)]
     return silent[0] | silent[1]

@@ -1,4 +1,4 @@
-"""Ratios of energies: what needs no filters."""
+"""Ratios of energies: measures that need no filters."""
 
 import operator
 from functools import partial, reduce
@@ -48,12 +48,12 @@ def sdr_frames(
     window_seconds: float = 1.0,
     hop_seconds: float = 1.0,
 ) -> np.ndarray:
-    """SDR of BSSEval version 4 alone, in dB, float64 [source, frame].
+    """Compute only the SDR of BSSEval version 4, in dB, float64 [source, frame].
 
     10 log10(sum s^2 / sum (s - e)^2) over the channels and samples of a frame: the distortion
     filters only divide the error into spatial, interference and artefact parts, whose sum is the
-    error again. Waves and frames are those of `bss_eval`; nothing is refused for its samples: a
-    source that is silent throughout, or NaN, leaves NaN in its frames.
+    error again. Waves and frames are those of `bss_eval`, but no samples are refused: a source that
+    is silent throughout, or NaN, gives NaN in its frames.
 
     E. Vincent et al., "First stereo audio source separation evaluation campaign", ICA 2007, eq. 8.
     """

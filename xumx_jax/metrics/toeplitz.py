@@ -57,8 +57,8 @@ def _levinson(blocks, right):
     """The recursion over orders -> taps, and the function that applies the inverse.
 
     Forward predictors: T [I; A1; ..; Am] = [P; 0; ..; 0]; backward ones: T [Bm; ..; B1; I] =
-    [0; ..; 0; Q]. Every order joins both so that one more row of zeros appears. All are held
-    transposed, [column, lag * p], so that what is long lies together in memory.
+    [0; ..; 0; Q]. Every order combines both so that one more row of zeros appears. All are stored
+    transposed, [column, lag * p], so that the long axis is contiguous in memory.
     """
     lag, p = right.shape[:2]
     # row m is T[m], T[m - 1], .., T[0], 0, ..: what the next row of the matrix meets

@@ -23,9 +23,9 @@ class StftStatistics:
         self.features = jax.jit(self._features)
 
     def pieces(self, mix: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-        """Cut a mix [channel, time] into what FRAMES frames see, with how many are the mix's.
+        """Cut a mix [channel, time] into pieces of FRAMES frames -> (piece, frames of the mix).
 
-        Together they are the frames of the transform of the whole.
+        Together they are the frames of the whole mix's transform.
         """
         stft = self.transform
         half = stft.n_fft // 2

@@ -1,8 +1,8 @@
-"""What a model offers: the attributes that every part of the package asks a linen module for.
+"""What a model offers: the attributes of a linen module that the rest of the package uses.
 
-There is no base class. A module that has what `Separation` lists can be separated with, streamed,
-exported, converted, trained, fine-tuned, saved, evaluated and put into a bag. What a model can do
-beyond that are the attributes of OPTIONAL, found by name; who lacks one gets its default.
+There is no base class. A module with the attributes of `Separation` can separate and stream, and be
+exported, converted, trained, fine-tuned, saved, evaluated and put into a bag. Further capabilities
+are the attributes of OPTIONAL, found by name; a model that lacks one gets its default.
 """
 
 import inspect
@@ -35,13 +35,13 @@ class Transform(Protocol):
 class Segment:
     """The lengths of mixtures that a model takes, in samples.
 
-    usual        of a chunk, where a track is cut and nothing else is said
-    least        a shorter one is followed by silence
+    usual        default length of a chunk if a track is cut
+    least        shorter mixtures are followed by silence
     largest      None: any length
     multiple_of  lengths are multiples of this
-    next_length  (samples) -> the shortest valid length that holds them, where a multiple is not
-                 enough; None: `multiple_of` says it all
-    grid         chunks that begin at multiples of this are transformed as the whole track is
+    next_length  (samples) -> the shortest valid length that holds them, if a multiple is not
+                 enough; None: `multiple_of` suffices
+    grid         chunks that begin at multiples of this have the same frames as the whole track
     """
 
     usual: int
@@ -52,7 +52,7 @@ class Segment:
     grid: int = 1
 
     def fit(self, samples: int) -> int:
-        """The shortest valid length that holds so many samples.
+        """The shortest valid length that holds this many samples.
 
         Raises ValueError if there is none.
         """
@@ -91,7 +91,7 @@ class InputStatistics(Protocol):
               which together give every frame of the whole mixture once
     features  piece -> tuple of [frame, feature], of which the first `count` frames count; jitted
     fill      (params, ((mean, deviation), ...), each [feature]) -> params
-    key       what decides the features, as JSON values: statistics are kept under it
+    key       what determines the features, as JSON values: statistics are cached under it
     """
 
     key: Any
@@ -109,12 +109,12 @@ class Separation(Protocol):
     sources      names, in the order of the source axis
     sample_rate  in hertz
     channels     of the mixtures that it takes: 1 or 2
-    transform    of its spectra; None for models of waveforms: losses then take waveforms alone
+    transform    of its spectra; None for models of waveforms: losses then take only waveforms
     segment      the lengths that it takes
 
     `__call__` separates [batch, channel, time]. `Stems.wave` is as long as the mixture, or ends
-    with the last whole frame where the original does: an engine then inverts `Stems.spec` itself.
-    With `train`, collections other than "params" may be updated, and a "dropout" key is given.
+    with the last whole frame if the original's does: an engine then inverts `Stems.spec` itself.
+    With `train`, collections other than "params" may be updated, and a "dropout" key is passed.
     """
 
     sources: tuple[str, ...]
@@ -126,9 +126,9 @@ class Separation(Protocol):
     def __call__(self, mix: Array, train: bool = False) -> Stems: ...
 
 
-# What a model may offer beyond `Separation`, and what is taken where it does not.
+# What a model may offer beyond `Separation`, and the defaults.
 OPTIONAL: dict[str, Any] = {
-    # key of POST_FILTERS: what its original does with the estimates; None: they are the stems
+    # key of POST_FILTERS: what its original applies to the estimates; None: they are the stems
     "post_filter": None,
     # key of ENGINES: what runs it over a track
     "engine": "chunked",
@@ -137,17 +137,17 @@ OPTIONAL: dict[str, Any] = {
     "normalization": None,
     # an InputStatistics
     "input_statistics": None,
-    # where every array of the model has its axis of sources, if each has one: fine-tuning then
-    # matches sources by name
+    # the source axis of every array of the model, if each has one: fine-tuning then matches sources
+    # by name
     "source_axis": None,
-    # exponent of the magnitudes that `Stems.spec` has and losses compare
+    # exponent of the magnitudes in `Stems.spec`, which losses compare
     "power": 1,
 }
 
-# Fields of a module that training sets, where the module has them: (axis that devices share, what
-# matrix products read).
+# Fields of a module that training sets, if the module has them: (axis that devices share, precision
+# of matrix products).
 TRAINING_FIELDS = ("axis_name", "dtype")
-# The same of separating: what matrix products read.
+# The same for separation: precision of matrix products.
 SEPARATING_FIELDS = ("compute",)
 
 

@@ -1,12 +1,13 @@
-"""Open-Unmix and X-UMX: per source an encoder, a stacked LSTM and a decoder that gives a mask.
+"""Open-Unmix and X-UMX: for each source an encoder, a stacked LSTM and a decoder for a mask.
 
 X-UMX (Sawata et al. 2021, "All for One and One for All") is Open-Unmix (Stoeter et al. 2019) with
 two averages over the source axis, after the encoder and before the decoder: `bridge`. Everything
 that belongs to one source is written for one source and vmapped, so parameters carry the source
 axis in front: `params/enc/dense/kernel [source, channel * bin, hidden]`.
 
-Options beyond the originals serve small models: `bands` pools the input into bands and predicts one
-mask value a band; `activation="softmax"` divides every bin between the sources and "none of them".
+Options beyond the originals are for small models: `bands` pools the input into bands and predicts
+one mask value per band; `activation="softmax"` divides every bin between the sources and "none of
+them".
 """
 
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ class Encoder(nn.Module):
     """[batch, frame, channel, bin] -> [batch, frame, hidden], for one source.
 
     `mean` holds minus the mean of every bin over the training set and `scale` one over its
-    deviation, as all published checkpoints store them.
+    deviation, as in all published checkpoints.
     """
 
     hidden_size: int
@@ -89,18 +90,18 @@ class UMX(nn.Module):
     sample_rate   of the audio that the weights were trained on, in hertz
     n_fft, hop    of the transform, in samples
     channels      1 averages the magnitudes of all input channels; its mask serves them all
-    hidden_size   width of encoder and decoder; bidirectional LSTMs have half of it a direction
+    hidden_size   width of encoder and decoder; bidirectional LSTMs have half of it per direction
     layers        LSTM layers, with `dropout` between them in training
-    bandwidth_hz  the encoder sees bins up to here; `max_bin`, if given, counts them instead
+    bandwidth_hz  highest frequency that the encoder reads; `max_bin`, if given, sets it in bins
     bridge        True: X-UMX, False: sources are separated independently (Open-Unmix)
-    power         of the magnitudes that the network sees and masks
+    power         exponent of the magnitudes that the network reads and masks
     bands         edges of bands (`transforms.scales.band_edges`) that replace the bins at both ends
     activation    "relu", or "softmax" over the sources and a constant "none of them"
     filter        of POST_FILTERS; None: that of its original, norbert for X-UMX, else openunmix
     axis_name     of the devices that share a training batch, for batch normalisation
-    dtype         what matrix products read in training, of `layers.dense.DTYPES`; parameters and
-                  everything else are float32
-    compute       what they read otherwise
+    dtype         precision of matrix products in training, of `layers.dense.DTYPES`; parameters
+                  and everything else are float32
+    compute       their precision otherwise
     """
 
     sources: tuple[str, ...] = ("bass", "drums", "vocals", "other")
@@ -189,7 +190,7 @@ class UMX(nn.Module):
     def masks(self, magnitudes: Array, train: bool = False, level: Array | None = None) -> Array:
         """Mask for magnitudes [batch, channel, bin, frame]: [batch, source, channel, bin, frame].
 
-        The network alone, for callers with a transform of their own. A model with one channel
+        Only the network, for callers with their own transform. A model with one channel
         returns one channel. `level` (`transforms.bands.level_of`) is that of the whole track, for
         models with bands; None takes that of the excerpt.
         """
@@ -218,7 +219,7 @@ class UMX(nn.Module):
         return x.mean(0, keepdims=True) if self.bridge else x
 
     def features(self, magnitudes: Array, level: Array | None = None) -> Array:
-        """What the encoder normalises, [batch, channel, frame, bin or band]."""
+        """The features that the encoder normalises, [batch, channel, frame, bin or band]."""
         if self.bands is not None:
             return log_bands(magnitudes, self.bands, level)
         if self.max_bin is not None:
@@ -248,15 +249,15 @@ class UMX(nn.Module):
         return jnn.softmax(jnp.concatenate([y, none]), axis=0)[:-1]
 
     def _every(self, x: Array) -> Array:
-        """Give each source its own of [source or 1, ...].
+        """Broadcast [source or 1, ...] to all sources.
 
-        A copy, but a small one; with the input shared, XLA makes one product of all sources and
+        A copy, but a small one; if the input is shared, XLA makes one product for all sources and
         first copies their kernels, which are larger, into one.
         """
         return jnp.broadcast_to(x, (len(self.sources), *x.shape[1:]))
 
     def _widen(self, mask: Array) -> Array:
-        """One value per band -> one per bin, on the last axis."""
+        """Expand one value per band to one per bin, on the last axis."""
         if self.bands is None:
             return mask
         return mask[..., band_of_bin(self.bands, self.transform.bins)]

@@ -53,16 +53,15 @@ def wiener(
 ) -> Array:
     """Filter estimates [source, channel, bin, frame] and mixture [channel, bin, frame] to spectra.
 
-    Returns complex64 [source, channel, bin, frame], with `residual` one source more: what the
+    Returns complex64 [source, channel, bin, frame]; `residual` adds a source with what the
     magnitudes leave of the mixture's. Estimates are magnitudes, and the first spectra are these
     with the mixture's phase or, with `softmask`, the mixture divided in proportion to magnitudes **
-    `alpha` (`alpha` acts with `softmask` alone). A ratio mask m becomes 1 / (1 + exp(-15 (m -
-    `logit`))) where that is given. Complex estimates are the first spectra as they are. With
-    `difference` the residual is the mixture less the first spectra of the others. `niter`
-    iterations of EM follow; its statistics and its scaling (the loudest bin becomes `scale`) are
-    those of all frames given, and `epsilon` is the variance that no source has. `frame_axis` -2
-    stands for spectra laid out [..., frame, bin]. Raises ValueError on EM with more than two
-    channels.
+    `alpha` (used only with `softmask`). A ratio mask m becomes 1 / (1 + exp(-15 (m - `logit`))) if
+    that is given. Complex estimates are used as the first spectra. With `difference`, the residual
+    is the mixture minus the first spectra of the others. `niter` iterations of EM follow; its
+    statistics and its scaling (the loudest bin becomes `scale`) are those of all frames given, and
+    `epsilon` is a variance that belongs to no source. `frame_axis` -2 means spectra with the layout
+    [..., frame, bin]. Raises ValueError on EM with more than two channels.
     """
     if niter and mix.shape[0] > 2:
         raise ValueError(f"wiener: the mixture has {mix.shape[0]} channels; EM takes one or two")
@@ -79,7 +78,7 @@ def wiener(
     count = -(-bins // BLOCK_BINS)
     if count == 1 or not niter:
         return filtered(estimate, mix)
-    # Bins know nothing of each other. The last block begins early, to be as long as the others.
+    # Bins are independent. The last block begins early, to be as long as the others.
     size = -(-bins // count)
     axes = (estimate.ndim + bin_axis, mix.ndim + bin_axis)
 
@@ -129,8 +128,8 @@ def expectation_maximization(
 ) -> tuple[Array, Array, Array]:
     """Refine spectra [source, channel, bin, frame]: (spectra, variances, covariances).
 
-    No scaling: the mixture is best of a size between 1 and 10. Variances [source, bin, frame] and
-    spatial covariances [source, bin, channel, channel] are those of the last iteration.
+    No scaling: the mixture's magnitudes should be between 1 and 10. Variances [source, bin, frame]
+    and spatial covariances [source, bin, channel, channel] are those of the last iteration.
     """
     spec = _refine(spec, mix, niter - 1, epsilon, frame_axis)
     v = jnp.square(jnp.abs(spec)).mean(1)
@@ -152,11 +151,11 @@ def _refine(spec, mix, niter, epsilon, frame_axis, gain: float | Array = 1.0) ->
 
 
 def with_residual(magnitudes: Array, mix: Array, frame_axis: int = -1) -> Array:
-    """Append to magnitudes [source, channel, bin, frame] what they leave of the mixture's.
+    """Append to magnitudes [source, channel, bin, frame] their remainder of the mixture's.
 
     Each bin and channel of the given sources is scaled to fit the mixture over time in the
-    least-squares sense. What is appended is the rest before that scaling, where it is positive: the
-    order of the original, kept although the two do not add up to the mixture.
+    least-squares sense. The appended source is the positive part of the remainder before that
+    scaling: the order of the original, kept although the two do not add up to the mixture.
     """
     target = jnp.maximum(EPSILON, mix)
     total = magnitudes.sum(0)

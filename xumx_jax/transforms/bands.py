@@ -6,7 +6,7 @@ from jax import Array, lax
 
 from xumx_jax.transforms.scales import band_of_bin
 
-FLOOR = 0.01  # 40 dB under the level: what lies deeper is inaudible beside the rest
+FLOOR = 0.01  # 40 dB below the level: anything softer is inaudible beside the rest
 GROUP = 16  # bands per matrix product
 SILENT = 1e-12  # power; keeps silence finite
 
@@ -30,8 +30,8 @@ def pool(power: Array, edges: tuple[int, ...]) -> Array:
 def log_bands(magnitudes: Array, edges: tuple[int, ...], level: Array | None = None) -> Array:
     """Log band magnitude over the excerpt's level: [batch, channel, frame, bin] -> [..., band].
 
-    `level` is that of what the excerpt was cut from, where it is known. The feature does not change
-    with gain.
+    `level` is that of the track from which the excerpt was cut, if known. The feature does not
+    change with gain.
     """
     power = pool(jnp.square(magnitudes), edges)
     if level is None:
@@ -40,16 +40,16 @@ def log_bands(magnitudes: Array, edges: tuple[int, ...], level: Array | None = N
 
 
 def loudness(energy: Array) -> tuple[Array, Array]:
-    """Sum squared and plain energies [..., frame, 1] -> [..., 1, 1] twice, to be given `level_of`.
+    """Sum squared and plain energies [..., frame, 1] -> [..., 1, 1] twice, for `level_of`.
 
-    Such sums of parts add up to those of the whole.
+    The sums of parts add up to those of the whole.
     """
     return jnp.square(energy).sum(-2, keepdims=True), energy.sum(-2, keepdims=True)
 
 
 def level_of(squared, plain):
-    """The energy of a frame picked in proportion to its energy, from the sums of `loudness`.
+    """The mean energy of frames, weighted by their energies, from the sums of `loudness`.
 
-    So silence around the music, padding included, leaves it as it is.
+    So silence around the music, padding included, does not change it.
     """
     return squared / (plain + SILENT)

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def bandwidth_to_max_bin(sample_rate: int, n_fft: int, bandwidth_hz: float) -> int:
-    """How many bins lie at or under `bandwidth_hz`: 1487 for 16 kHz at 44.1 kHz and n_fft 4096."""
+    """The number of bins up to `bandwidth_hz`: 1487 for 16 kHz at 44.1 kHz and n_fft 4096."""
     hertz = np.linspace(0, sample_rate / 2, n_fft // 2 + 1)
     return int(np.count_nonzero(hertz <= bandwidth_hz))
 
@@ -19,7 +19,7 @@ def band_edges(
     """First bins of bands, one bin wide up to `linear_hz` and `per_octave` above, then the end.
 
     Band k covers bins edges[k] to edges[k + 1] - 1. The last edge is the first bin that no band
-    covers. Doubling `n_fft` with `sample_rate` leaves the edges as they are.
+    covers. Doubling both `n_fft` and `sample_rate` does not change the edges.
     """
     width_hz = sample_rate / n_fft
     end = min(int(top_hz / width_hz), n_fft // 2) + 1
@@ -32,6 +32,6 @@ def band_edges(
 
 
 def band_of_bin(edges: tuple[int, ...], bins: int) -> np.ndarray:
-    """Which band every bin belongs to, [bin]; bins above the last band belong to it."""
+    """The band of every bin, [bin]; bins above the last band belong to it."""
     inside = np.searchsorted(edges, np.arange(bins), side="right") - 1
     return np.minimum(inside, len(edges) - 2)

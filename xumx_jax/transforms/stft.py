@@ -31,11 +31,11 @@ class Stft:
         return self.n_fft // 2 + 1
 
     def frames(self, samples: int) -> int:
-        """How many frames `samples` samples give."""
+        """The number of frames for `samples` samples."""
         return samples // self.hop + 1
 
     def forward(self, wave: Array) -> tuple[Array]:
-        """Transform [..., time] into one block, as `models.interface.Transform` wants it."""
+        """Transform [..., time] into one block, as `models.interface.Transform` requires."""
         return (self.stft(wave),)
 
     def inverse(self, blocks: tuple[Array], length: int | None = None) -> Array:
@@ -54,7 +54,7 @@ class Stft:
     def forward_frames(self, wave: Array, axis: int = -2) -> Array:
         """Transform [..., time] into complex64 [..., frame, bin], as it is computed.
 
-        `axis` is where the frames lie in the result, counted from its end.
+        `axis` is the axis of the frames in the result, counted from its end.
         """
         frames, half = self.frames(wave.shape[-1]), self.n_fft // 2
         edges = [(0, 0)] * (wave.ndim - 1) + [(half, half)]
@@ -105,7 +105,7 @@ class Stft:
     def overlap_add(self, pieces: Array, axis: int = -2) -> Array:
         """Add [..., frame, n_fft] into [..., time], each frame one hop after the one before.
 
-        `axis` is where the frames lie in `pieces`, counted from its end.
+        `axis` is the axis of the frames in `pieces`, counted from its end.
         """
         frames = pieces.shape[axis]
         if self.n_fft % self.hop:
