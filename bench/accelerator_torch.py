@@ -57,9 +57,9 @@ class UMX:
         def magnitudes(wave):
             return self.model.complexnorm(self.model.stft(wave.contiguous()))
 
-        heard = magnitudes(stems.sum(1))
+        mixture = magnitudes(stems.sum(1))
         errors = [
-            torch.nn.functional.mse_loss(model(heard), magnitudes(stems[:, source]))
+            torch.nn.functional.mse_loss(model(mixture), magnitudes(stems[:, source]))
             for source, model in enumerate(self.model.target_models.values())
         ]
         return sum(errors) / len(errors)

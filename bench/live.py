@@ -72,7 +72,7 @@ def stated(took: list[float]) -> str:
     return f"{median:.2f} | {np.percentile(took, 99):.2f} | {worst:.2f}"
 
 
-def told(options: dict) -> str:
+def described(options: dict) -> str:
     words = [f"{options['rate'] / 1000:g} kHz"]
     words += [f"{options['hops']} frames a step"] if "hops" in options else []
     return ", ".join(words + ["background"] * ("background" in options))
@@ -99,11 +99,11 @@ def measure(name: str, mix: np.ndarray, paced_seconds: float) -> tuple[list[str]
         whole = np.stack(list(separator(signal, rate).values()))
         difference = float(np.abs(stems - whole).max())
         if not difference <= LIMIT:
-            raise SystemExit(f"{name}, {told(options)}: the stems differ by {difference:.1e}")
+            raise SystemExit(f"{name}, {described(options)}: the stems differ by {difference:.1e}")
         fact |= {"latency_ms": 1000 * live.latency_seconds, "difference": difference}
-        facts[told(options)] = fact
+        facts[described(options)] = fact
         rows.append(
-            f"| {MODELS[name]}, {told(options)} | {fact['latency_ms']:.1f} | "
+            f"| {MODELS[name]}, {described(options)} | {fact['latency_ms']:.1f} | "
             f"{1000 * size / rate:.1f} | {stated(fact['pushes'])} | {fact['factor']:.2f} | "
             f"{fact['cpu']:.2f} | {1 / fact['factor']:.1f} | {difference:.0e} | {began:.1f} |"
         )
@@ -111,9 +111,9 @@ def measure(name: str, mix: np.ndarray, paced_seconds: float) -> tuple[list[str]
             signal = signal[:, : int(RATE * paced_seconds)]
             took = run(live, signal, BLOCK, paced=True)[1]["pushes"]
             late = sum(one > 1000 * BLOCK / RATE for one in took)
-            facts[told(options)]["late"] = late / len(took)
+            facts[described(options)]["late"] = late / len(took)
             paced_rows.append(
-                f"| {MODELS[name]}, {told(options)} | {stated(took)} | {late} of {len(took)} |"
+                f"| {MODELS[name]}, {described(options)} | {stated(took)} | {late} of {len(took)} |"
             )
     return rows, paced_rows, facts
 

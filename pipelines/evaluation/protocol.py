@@ -17,7 +17,7 @@ VERSIONS = ("program", "jax")
 SHA256 = 64  # digits
 # Recorded, but not compared: a newer version may continue the run of an older one, and a system is
 # identified by its digest rather than its label.
-TOLD = (*VERSIONS, "model")
+RECORDED = (*VERSIONS, "model")
 KINDS = {
     "stems": "STEMS, decoded to floating point",
     "wav": "WAV",
@@ -75,7 +75,7 @@ def finished(path: Path, wanted: dict) -> TrackScores | None:
     if not found.protocol:
         raise _stale(path, "was written by another program")
     for key, value in wanted.items():
-        if key not in TOLD and found.protocol.get(key) != value:
+        if key not in RECORDED and found.protocol.get(key) != value:
             raise _stale(path, f"has {key} {_brief(found.protocol.get(key))}, not {_brief(value)}")
     return found
 
@@ -106,10 +106,10 @@ def for_report(scores: TrackScores, system: System) -> TrackScores:
 
 def of_another_run(scores: TrackScores) -> TrackScores:
     """The same for scores that were read; those of other programs unchanged."""
-    told = scores.protocol
-    if not told:
+    protocol = scores.protocol
+    if not protocol:
         return scores
-    return _brief_protocol(scores, told.get("digest", ""), told.get("options", {}))
+    return _brief_protocol(scores, protocol.get("digest", ""), protocol.get("options", {}))
 
 
 def _brief_protocol(scores: TrackScores, made_by: str, options: dict) -> TrackScores:
@@ -141,7 +141,7 @@ def sentences(data: Split, tracks: Sequence[Track], wanted: Settings, failed) ->
         f"Data: {kind}, subset {data.subset}, {len(tracks)} of its {len(data.tracks)} tracks."
     )
     if failed:
-        lines.append(f"Not scored, for reasons told when it was tried: {', '.join(failed)}.")
+        lines.append(f"Not scored, for reasons printed during the run: {', '.join(failed)}.")
     return lines
 
 

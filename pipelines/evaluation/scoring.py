@@ -51,12 +51,12 @@ def score(
     infinite.
     """
     notes, targets = list(notes), list(targets)
-    heard = _heard(targets, references, estimates, rate, notes)
-    if not heard:
+    scorable = _scorable(targets, references, estimates, rate, notes)
+    if not scorable:
         raise UserError(f"silent throughout: {', '.join(targets)}; there is nothing to score")
     frames, regularised = {}, {}
     if "SDR" in wanted.metrics:
-        for group, kept in scenarios(heard):
+        for group, kept in scenarios(scorable):
             rows = [targets.index(name) for name in group]
             pair = references.pick(rows), estimates.pick(rows)
             sides = _framewise(pair, rate, wanted, notes)
@@ -67,7 +67,7 @@ def score(
                         regularised[name] = {metric: v[at] for metric, v in sides[1].items()}
     return TrackScores(
         track=track,
-        frames={name: frames.get(name, {}) for name in heard},
+        frames={name: frames.get(name, {}) for name in scorable},
         window_seconds=wanted.window_seconds,
         hop_seconds=wanted.hop_seconds,
         whole=_whole(targets, references, estimates, wanted),
@@ -107,7 +107,7 @@ def _framewise(pair, rate, wanted: Settings, notes) -> tuple[dict, dict]:
     return values, found.regularised or {}
 
 
-def _heard(targets, references: Waves, estimates: Waves, rate: int, notes) -> list[str]:
+def _scorable(targets, references: Waves, estimates: Waves, rate: int, notes) -> list[str]:
     """List the targets that can be scored. Raises UserError on samples that are not finite."""
     silent = np.zeros(len(targets), bool)
     for kind, waves in (("reference", references), ("estimate", estimates)):

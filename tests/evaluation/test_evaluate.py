@@ -412,7 +412,7 @@ def test_one_bad_track_does_not_lose_the_rest(run, tmp_path, case, says):
     assert status == 1 and err.count("\n") == 1, err
     assert err.startswith("evaluate: error: two: ") and says in err
     assert scores_in(tmp_path / "scores" / "test") == ["one", "three"]
-    assert "| theirs" in told and "Not scored, for reasons told when it was tried: two." in told
+    assert "| theirs" in told and "Not scored, for reasons printed during the run: two." in told
 
 
 def test_a_device_that_is_not_there(run, tmp_path):

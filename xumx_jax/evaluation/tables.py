@@ -18,8 +18,8 @@ def markdown(summary: dict, pictures: Sequence[Path] = ()) -> str:
         blocks += _tables(summary, methods)
     else:
         blocks.append(
-            f"The methods have different tracks; {_count(len(common['tracks']), 'track')} all of "
-            "them have in common."
+            "The methods have different tracks; all of them have "
+            f"{_count(len(common['tracks']), 'track')} in common."
         )
         if common["methods"]:
             blocks.append("## Over the tracks in common")
@@ -43,17 +43,19 @@ def _protocol(summary: dict) -> str:
         lines.append(f"Frames of {window:g} s, one every {hop:g} s.")
     elif sizes:
         each = ", ".join(f"{window:g} s every {hop:g} s" for window, hop in sorted(sizes))
-        lines.append(f"Frames differ between the scores, so they do not compare exactly: {each}.")
+        lines.append(
+            f"Frames differ between the scores, so they cannot be compared exactly: {each}."
+        )
     paired = [SUM in have["targets"] for have in summary["methods"].values()]
     if any(paired) and not all(paired):
         lines.append(
             f"Where there is {SUM}, museval takes the ISR, SIR and SAR of vocals from that pair "
-            "alone; they do not compare with those of methods without."
+            "alone; they cannot be compared with those of methods without it."
         )
     if summary["metrics"]:
         lines.append(
             "A track's score is the median over its frames, a method's the median over its tracks, "
-            "as `museval.EvalStore` has it. Frames in which a source is silent do not count."
+            "as in `museval.EvalStore`. Frames in which a source is silent do not count."
         )
     if summary["whole_metrics"]:
         lines.append(
@@ -76,9 +78,9 @@ def _who(methods: dict) -> str:
 def _produced(method: dict) -> str:
     if not method["tracks"]:
         return MISSING
-    told = {key: value for key, value in method["protocol"].items() if value not in (None, {}, [])}
-    told = "; ".join(f"{key} {_word(value)}" for key, value in told.items())
-    return told or "another program; files in museval's form"
+    facts = {key: value for key, value in method["protocol"].items() if value not in (None, {}, [])}
+    facts = "; ".join(f"{key} {_word(value)}" for key, value in facts.items())
+    return facts or "another program; files in museval's form"
 
 
 def _word(value) -> str:
@@ -128,13 +130,13 @@ def _tables(summary: dict, methods: dict) -> list[str]:
     if fewer:
         blocks.append(
             "In square brackets: how many of the method's tracks have that score. The others have "
-            "none, such as those whose estimate is silent; which may flatter the method."
+            "none, for example because the estimate is silent; this may flatter the method."
         )
     if flagged:
         blocks.append(
             f"{FLAG} The references of some tracks are singular: they determine the filters behind "
             "ISR, SIR and SAR so badly that these change with rounding and cannot be reproduced. "
-            "In brackets the same with the stable, regularised values on those tracks. SDR needs "
+            "The values in parentheses use the stable, regularised values on those tracks. SDR needs "
             "no filters."
         )
     return blocks

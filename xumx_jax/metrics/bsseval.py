@@ -130,8 +130,8 @@ def _correlations(references, estimates, lag: int, device) -> np.ndarray:
 
     total, loud = 0, False
     correlate = partial(_correlate_blocks, size=size, lag=lag)
-    for cross, heard in in_threads(correlate, parts(), True, device):
-        total, loud = total + cross, loud | heard
+    for cross, audible in in_threads(correlate, parts(), True, device):
+        total, loud = total + cross, loud | audible
     if not np.isfinite(total).all():
         raise ValueError("not all samples are finite numbers")
     for name, silent in zip(("reference", "estimate"), np.split(~loud, 2), strict=True):
@@ -142,16 +142,16 @@ def _correlations(references, estimates, lag: int, device) -> np.ndarray:
 
 @partial(jax.jit, static_argnames=("size", "lag"))
 def _correlate_blocks(references, estimates, size: int, lag: int) -> tuple[Array, Array]:
-    """Two [source, channel, time] -> summed cross spectra [frequency, p, p + q], who is heard."""
+    """Two [source, channel, time] -> summed cross spectra [frequency, p, p + q], who is audible."""
     waves = jnp.concatenate([references, estimates]).astype(jnp.float64)
-    heard = (add_channels(waves)[:, : 1 - lag or None] != 0).any(-1)
+    audible = (add_channels(waves)[:, : 1 - lag or None] != 0).any(-1)
     p, step = references.shape[0] * references.shape[1], size - lag + 1
     waves = waves.reshape(-1, waves.shape[-1])
     # [channel, time] -> [channel, block, time]; once alone, once with the next one's beginning
     starts = range(0, waves.shape[1] - lag + 1, step)
     longer = jnp.stack([waves[:, start : start + size] for start in starts], 1)
     alone = jnp.fft.rfft(longer[:p, :, :step], size)
-    return jnp.einsum("abf,cbf->fac", alone.conj(), jnp.fft.rfft(longer)), heard
+    return jnp.einsum("abf,cbf->fac", alone.conj(), jnp.fft.rfft(longer)), audible
 
 
 def _filters(cross, sources, channels, noise) -> tuple[Solution, Solution]:
@@ -159,7 +159,8 @@ def _filters(cross, sources, channels, noise) -> tuple[Solution, Solution]:
 
     `noise` is an energy that is added to each channel. A channel that equals others of its source
     up to a gain is left out, since their filters do its work. If it does so except for rounding,
-    filters that amplify the rounding would fit better: then the smallest eigenvalue is reported as 0.
+    filters that amplify the rounding would fit better: then the smallest eigenvalue is reported as
+    0.
     """
     p = sources * channels
     auto, cross = cross[:, :, :p].copy(), cross[:, :, p:].copy()
