@@ -1,13 +1,13 @@
-"""Time every model on whatever device there is: separating and a training step, beside PyTorch.
+"""Time separation and a training step of every model on any device, compared with PyTorch.
 
     make bench-accelerator                  (or: python bench/accelerator.py)
     python bench/accelerator.py --quick     tiny models, seconds on a CPU: does it all run?
 
-At most ten minutes: what has not begun after `--minutes` is named and left out. PyTorch's side
-needs the packages of `bench/parity-*.txt`, and a PyTorch that sees the device; without them ours is
-measured alone. Weights and music are random, precision is float32, and every measurement has a
-process of its own, so that memory is its own too. A new family adds a line to ROWS, and to
-`accelerator_torch.MODELS` if there is something to compare it with.
+It takes at most ten minutes: measurements that have not begun after `--minutes` are named and left
+out. PyTorch's side needs the packages of `bench/parity-*.txt`, and a PyTorch that sees the device;
+without them only ours is measured. Weights and music are random, precision is float32, and every
+measurement runs in a separate process, so that its memory is separate too. A new family adds a line
+to ROWS, and to `accelerator_torch.MODELS` if there is something to compare it with.
 """
 
 import argparse
@@ -69,7 +69,7 @@ QUICK = Size(track_seconds=2.0, batch=2, seconds=0.5, steps=1, rounds=1)
 
 
 def steps_of(task: str, size: Size) -> int:
-    """How many steps a run of the task makes; a track is one."""
+    """The number of steps in a run of the task; a track is one step."""
     return size.steps if task == "train" else 1
 
 
@@ -84,13 +84,13 @@ def music(task: str, rate: int, size: Size) -> np.ndarray:
 
 
 def arguments_of_side() -> tuple[str, str, Path, bool, Size]:
-    """What `measure` gives a side on its command line: row, task, folder, quick, size."""
+    """Parse what `measure` passes to a side: row, task, folder, quick, size."""
     row, task, folder, quick, size = sys.argv[1:]
     return row, task, Path(folder), bool(int(quick)), Size(**json.loads(size))
 
 
 def measure(side: str, row: str, task: str, folder: Path, quick: bool, size: Size) -> dict:
-    """Run one side in a process of its own; its facts, with the median seconds of a step."""
+    """Run one side in a separate process -> its facts, with the median seconds of a step."""
     command = [sys.executable, HERE / f"accelerator_{side}.py", row, task, folder, int(quick)]
     environment = ENVIRONMENT | (QUICK_ENVIRONMENT if quick else {})
     with Worker(*command, json.dumps(vars(size)), env=environment) as worker:
@@ -111,7 +111,7 @@ def measure(side: str, row: str, task: str, folder: Path, quick: bool, size: Siz
 
 
 def sides(row: Row) -> list[str]:
-    """Those that can run here: PyTorch's where there is a counterpart and its packages."""
+    """The sides that can run here: PyTorch's needs a counterpart and its packages."""
     there = all(importlib.util.find_spec(name) for name in ("torch", "asteroid", "openunmix"))
     return ["torch", "jax"] if row.torch and there else ["jax"]
 

@@ -1,8 +1,8 @@
 """asteroid's X-UMX from PyPI, made to run.
 
-asteroid 0.7.0 calls the transform as PyTorch 1 had it and therefore refuses to build the model.
-Here its two transform layers call `torch.stft` and `torch.istft` as they are today; the network
-between them is asteroid's own. torchaudio is imported by asteroid and used by none of this.
+asteroid 0.7.0 calls the transform as in PyTorch 1, and therefore fails to build the model. Here its
+two transform layers call today's `torch.stft` and `torch.istft`; the network between them is
+asteroid's own. torchaudio is imported by asteroid but not used here.
 """
 
 import sys
@@ -36,14 +36,14 @@ x_umx._ISTFT.forward = istft
 
 
 def istft_fast(self, magnitudes, phase):
-    """As asteroid's own, with sine and cosine once for all sources; for the benchmarks."""
+    """Like asteroid's own, with sine and cosine once for all sources; for the benchmarks."""
     spec = torch.complex(magnitudes * phase.cos(), magnitudes * phase.sin())
     wave = torch.istft(spec.flatten(0, 2), self.n_fft, self.hop_length, window=self.window)
     return wave.unflatten(0, spec.shape[:3])
 
 
 def randomise(model: torch.nn.Module, seed: int, offset: float) -> None:
-    """Draw every weight and statistic anew, so that nothing keeps a value that hides a mistake.
+    """Draw every weight and statistic at random, so that no default value hides a mistake.
 
     Vectors are drawn around `offset`; with 0, activations stay of order one, as in a trained model.
     """

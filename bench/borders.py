@@ -2,9 +2,9 @@
 
     python bench/borders.py TRACK... [--model demo] [--chunk-seconds 10 20 30 60] [--niter 0 1]
 
-Prints how far the difference lies below each stem (energies over the whole track, dB), least over
-the stems. A FOLDER stands for the sum of the WAV files in it; with `--joined` all tracks follow
-each other as one.
+Prints how far the difference is below each stem (energies over the whole track, dB), the minimum
+over the stems. A FOLDER stands for the sum of the WAV files in it; with `--joined` all tracks are
+concatenated.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def read(path: Path, rate: int) -> np.ndarray:
 
 
 def below(found: dict, wanted: dict) -> float:
-    """Energy of each stem over that of the difference, dB, the least of all."""
+    """Energy of each stem over that of the difference, in dB, the minimum over stems."""
     return min(
         float(10 * np.log10(np.square(stem).sum() / np.square(found[name] - stem).sum()))
         for name, stem in wanted.items()

@@ -2,11 +2,11 @@
 
     make bench-evaluate        ARGS="--rounds 5 --also 'museval, heap kept'"
 
-A generated song (the plain engine, 16 bit) and a separation of it by masks. Every side lives in a
-process of its own and they take turns on the same two cores; the first turn, in which ours
-compiles, is shown apart. museval computes no metric alone, so SDR alone is compared with all of its
-v4. Ours also scores ten minutes, read from files while it goes. Fails unless SDR is museval's
-within 1e-6 dB and ISR, SIR and SAR within 1e-3 dB in every frame.
+It uses a generated song (the plain engine, 16 bit) and a separation of it by masks. Every side has
+a separate process and they take turns on the same two cores; the first turn, in which ours
+compiles, is shown separately. museval cannot compute a single metric, so SDR alone is compared with
+all of its v4. Ours also scores ten minutes, read from files on the way. Fails unless SDR is that of
+museval within 1e-6 dB and ISR, SIR and SAR within 1e-3 dB in every frame.
 
 With `--device gpu` ours runs there, in either precision, beside ours on the CPU.
 """
@@ -92,7 +92,7 @@ def sides(folder: Path, device: str, also: list[str]):
 
 
 def once(folder: Path, side: str, platform: str) -> dict:
-    """Run a side a single time, compiling counted; its answer."""
+    """Run a side a single time, including compilation -> its answer."""
     env = {"JAX_PLATFORMS": "cpu"} if platform == "cpu" else {}
     command = [sys.executable, HERE / "evaluate_side.py", side, folder, platform]
     with Worker(*command, env={**QUIET, **env}) as worker:

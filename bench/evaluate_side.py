@@ -1,15 +1,15 @@
 """One side of the evaluation benchmark: python bench/evaluate_side.py SIDE FOLDER [PLATFORM]
 
-FOLDER holds references.npy and estimates.npy, float32 [source, channel, time] in memory before the
-clock starts, and for "long" the same as WAV, which is read while it scores. Results are
+FOLDER holds references.npy and estimates.npy, float32 [source, channel, time], loaded before the
+clock starts, and for "long" the same as WAV, which is read while scoring. Results are
 [metric, source, frame]. The sides:
 
 museval       museval's BSSEval v4, on float64 as its own readers give it
 float64       ours, all four metrics
 float32       the same in single precision
-sdr           ours, SDR alone; after the first turn ten times a turn, being so quick
+sdr           ours, only SDR; after the first turn ten times per turn, because it is so quick
 long          as float64, with both sets read from files piece by piece
-museval-long  museval on the same files, all of them in memory as it wants it
+museval-long  museval on the same files, all of them in memory as it requires
 """
 
 import itertools
@@ -55,7 +55,7 @@ def inputs(folder: Path, long: bool):
 
 def museval(folder: Path, long: bool):
     """Return the task, and facts."""
-    # Imported for data sets on disk only, and they want ffmpeg.
+    # Imported only for data sets on disk, which need ffmpeg.
     for name in ("musdb", "stempeg"):
         sys.modules[name] = types.ModuleType(name)
     import museval

@@ -3,8 +3,8 @@
     make bench-live        ARGS="--seconds 30 --cores 2"
 
 A hop of 1024 samples at 44.1 kHz lasts 23.2 ms: a step of one frame has to be quicker. The signal
-is pushed hop by hop as fast as it goes, then in small blocks when they are due, as a sound card
-would, where a push that takes longer than its block lasts would be heard. Fails unless the stems
+is pushed hop by hop as fast as possible, then in small blocks when they are due, as a sound card
+would, where a push that takes longer than its block would be audible. Fails unless the stems
 equal those of a Separator for the whole signal.
 """
 

@@ -2,14 +2,14 @@
 
     make bench-loader          ARGS="--rounds 9"
 
-All sides read the same generated folder from memory (the first turn of each is not counted), live
-in a process of their own and take turns; `loader_side.py` says what each does. CPU seconds are
-those of a side's process and its workers'; batches per CPU second are what "per core" means here.
-Open-Unmix runs with 0 to 4 workers; wall ratios are against the fastest, ratios per core against
-the one that took least. For every excerpt it starts ffprobe and ffmpeg; `stand-in` is spared that:
-functions in the process return the same bytes, which flatters it some fortyfold. Where ffmpeg is at
-hand it also runs as it is, once. Fails unless 16 of our batches equal, sample by sample, what the
-recipe says of the files as soundfile reads them.
+All sides read the same generated folder from memory (the first turn of each is not counted), have
+separate processes and take turns; `loader_side.py` says what each does. CPU seconds are those of a
+side's process and its workers; batches per CPU second are what "per core" means here. Open-Unmix
+runs with 0 to 4 workers; wall ratios are against the fastest, ratios per core against the one that
+took least. For every excerpt it starts ffprobe and ffmpeg; `stand-in` does not: functions in the
+process return the same bytes, which makes it about forty times as fast. If ffmpeg is installed, the
+original also runs once. Fails unless 16 of our batches equal, sample by sample, what the recipe
+makes of the files as read by soundfile.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def measure_as_it_is(root: Path) -> dict[str, dict[str, float]]:
 
 
 def compare(root: Path, batches: int = 16) -> int:
-    """Compare both engines' batches with the recipe; returns how many samples were equal."""
+    """Compare both engines' batches with the recipe -> how many samples were equal."""
     import jax
 
     from pipelines.loader import Loader

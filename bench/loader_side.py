@@ -4,7 +4,7 @@ Every turn makes BATCHES new batches of 16 x 4 stems x 6 s with the recipe of X-
 from a random track and start, gain, channel swap). What each side does, and what it hands over:
 
 openunmix     Open-Unmix's MUSDBDataset in PyTorch's DataLoader: mixture and target, float32
-stand-in      the same, but ffmpeg and ffprobe are functions that take no time but to read
+stand-in      the same, but ffmpeg and ffprobe are functions that only read
 soundfile     open, seek, read, swap, gain, one by one: float32 [batch, source, channel, time]
 read-alone    the same without swap and gain
 tf, threads   ours, unpacked by `render` on JAX's CPU device: float32, as `soundfile`
@@ -36,8 +36,8 @@ def ours(root: Path, batches: int, engine: str, way: str):
     from pipelines.mixing.recipe import Recipe
     from xumx_jax.training.batches import render
 
-    # The result before last gives its memory: a device that trains has its memory, and need not
-    # have it cleared by the kernel each time.
+    # The memory of the result before last is reused: a device that trains has its memory, which the
+    # kernel does not have to clear each time.
     again = jax.jit(lambda examples, old: render(examples), donate_argnums=1, keep_unused=True)
     fresh = jax.jit(render)
     tracks, done = open_tracks(root), 0
@@ -133,10 +133,10 @@ def openunmix(root: Path, batches: int, workers: int, stand_in: bool):
 
 
 def replace_ffmpeg() -> None:
-    """Give stempeg, which reads for musdb, an ffmpeg and an ffprobe that cost next to nothing.
+    """Give stempeg, which reads for musdb, an ffmpeg and an ffprobe that cost almost nothing.
 
-    It starts both for every excerpt. Here soundfile returns what they would, in the process; what
-    is done with it stays as it is.
+    It starts both for every excerpt. Here soundfile returns what they would, in this process; the
+    rest of the program is unchanged.
     """
     from unittest import mock
 
@@ -178,7 +178,7 @@ def seconds(text: str) -> float:
 
 
 def tree_seconds() -> float:
-    """CPU seconds of this process and of all that it started, however deep."""
+    """CPU seconds of this process and of all its descendants."""
     parents, spent = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

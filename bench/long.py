@@ -3,13 +3,13 @@
     make bench-long        ARGS="--minutes 3 30 180 --models demo full --ten-hours"
 
 Tracks are made here, 16-bit stereo at 44.1 kHz: 20 s of music every five minutes and at the end,
-silence between, which takes no room on the disk. "full" is X-UMX at its published size and "small"
-one with a hidden size of 16, both with random weights. `--ten-hours` separates 10 h with the
-small one, from and to RF64. Each run is a process of its own; what is printed is its VmHWM. One
-more separates 100 short files of different lengths, where what counts is that neither memory nor
-the number of compiled functions grows after the first ten. Stops above 2 GB, if anything grows, or
-if stems are not as long as the track. Wanted on the disk (`--folder`): 6 bytes per sample of the
-longest track and channel, 19 GB for ten hours.
+with silence between, which takes no space on the disk. "full" is X-UMX at its published size and
+"small" one with a hidden size of 16, both with random weights. `--ten-hours` separates 10 h with
+the small one, from and to RF64. Each run is a separate process, whose VmHWM is printed. One more
+run separates 100 short files of different lengths, to check that neither memory nor the number of
+compiled functions grows after the first ten. Fails above 2 GB, if anything grows, or if stems are
+not as long as the track. It needs disk space (`--folder`): 6 bytes per sample of the longest track
+and channel, 19 GB for ten hours.
 """
 
 import argparse
@@ -38,7 +38,7 @@ SIZES = {"full": {}, "small": {"hidden_size": 16}}
 
 
 def make_model(folder: Path, name: str) -> str:
-    """What `--model` is told; models of random weights are made."""
+    """The value for `--model`; models with random weights are made."""
     if name not in SIZES:
         return name
     path = folder / f"{name}.safetensors"
@@ -68,7 +68,7 @@ NOTES = ((110, 2.0), (440, 0.5), (660, 0.75))
 
 
 def write_sparse(path: Path, seconds: float) -> None:
-    """Write a WAV file, RF64 past 4 GB, that is silent and a hole between stretches of music."""
+    """Write a sparse WAV file, RF64 past 4 GB, with silence between stretches of music."""
     frames = int(seconds * RATE)
     size, stretch = frames * FRAME, music(min(SOUNDING, seconds))
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, RATE, RATE * FRAME, FRAME, 16)
@@ -99,7 +99,7 @@ def memory_mib(process: int, line: str) -> float:
 
 
 def separate(*options, cache: Path, **env) -> subprocess.Popen:
-    """Start `separate.py`; what it says comes through one pipe."""
+    """Start `separate.py`, with stdout and stderr in one pipe."""
     return subprocess.Popen(
         [sys.executable, HERE.parent / "separate.py", *map(str, options)],
         stdout=subprocess.PIPE,
@@ -110,7 +110,7 @@ def separate(*options, cache: Path, **env) -> subprocess.Popen:
 
 
 def run_long(folder: Path, model: str, seconds: float, wide: bool) -> dict:
-    """Separate a track of so many seconds into one stem -> {"peak_mib", "seconds"}."""
+    """Separate a track of this many seconds into one stem -> {"peak_mib", "seconds"}."""
     frames = int(seconds * RATE)
     free, wanted = shutil.disk_usage(folder).free, frames * 2 * (4 if wide else 6)
     if free < wanted + 2**30:
@@ -139,7 +139,7 @@ def run_long(folder: Path, model: str, seconds: float, wide: bool) -> dict:
 
 
 def check_stem(path: Path, frames: int) -> None:
-    """Stop unless the stem is that long, sounds where the track ends, and has the right header."""
+    """Exit unless the stem is that long, is not silent at its end, and has the right header."""
     with open(path, "rb") as file:
         magic = file.read(4)
     with soundfile.SoundFile(path) as file:

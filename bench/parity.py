@@ -5,7 +5,7 @@
 
 Every case saves the original's weights with `torch.save`, loads that file as a user would, runs
 both on the same audio, and prints the largest difference per tensor, relative to that tensor's
-largest value. Exits with 1 where one is above the limit.
+largest value. Exits with 1 if one is above the limit.
 """
 
 import sys
@@ -34,10 +34,10 @@ SHIFTS = ("enc/mean", "dec/norm_0/bias")
 
 
 def keep_clear_of_corners(model: torch.nn.Module) -> None:
-    """Move what enters each ReLU away from 0, three in four above it and the others below.
+    """Move the inputs of each ReLU away from 0, three in four above it and the others below.
 
-    At 0 the gradient jumps, so a unit within rounding of it has one gradient here and another
-    there, in any two programs and even in two runs of one.
+    At 0 the gradient jumps, so a unit within rounding of it may have different gradients in two
+    programs, and even in two runs of one.
     """
 
     def apart(tensor, distance):
@@ -91,7 +91,7 @@ def outputs(original: torch.nn.Module, path: Path, mix: np.ndarray):
 
 
 def as_ours(info: dict, tensors: dict) -> dict[str, dict]:
-    """A state_dict, or gradients laid like one, -> {collection: {our name: array}}."""
+    """A state_dict, or gradients in its layout -> {collection: {our name: array}}."""
     kind = KINDS[info["kind"]]
     tensors = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
     tree = rules.apply(

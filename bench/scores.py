@@ -1,12 +1,12 @@
-"""Score the bundled model beside baselines and an oracle, and write the tables into its card.
+"""Score the bundled model, baselines and an oracle, and write the tables into its model card.
 
     make scores            MUSDB=FOLDER SUBSET=test ARGS=--overwrite
     python bench/scores.py --musdb MUSDB18 --subset test --songs songs/test
 
 Real music is a MUSDB18 folder, or without one its preview of 7 s per track, which is downloaded;
-beside it stand generated songs that training did not see. All of it goes through `evaluate.py`,
-whose score files, report and box plots stay below the workdir: scores that are there already are
-not made again. The tables go between the markers of MODEL_CARD.md, and to stdout.
+generated songs that were not used in training are scored as well. All of it goes through
+`evaluate.py`, whose score files, report and box plots stay in the workdir: existing scores are not
+computed again. The tables are written between the markers of MODEL_CARD.md, and to stdout.
 """
 
 import argparse
@@ -47,7 +47,7 @@ MUCH = 100  # dB; above, a number tells of rounding alone: the artifacts of a pl
 
 
 def evaluate(root: Path, subset: str, evaldir: Path, more=()) -> dict:
-    """Evaluate all rows on a data set -> the summary of `evaluate.py`. Exits where that fails."""
+    """Evaluate all rows on a data set -> the summary of `evaluate.py`. Exits if that fails."""
     status = command.main(
         ["--model", MODEL, "--compare", *(row for row in ROWS if row != MODEL)]
         + ["--root", str(root), "--subset", subset, "--targets", *SOURCES]
@@ -95,7 +95,7 @@ def _number(value: float | None) -> str:
 
 
 def size(summary: dict) -> str:
-    """How much music it was: "20 tracks, 600 frames of 1 s"."""
+    """The amount of music: "20 tracks, 600 frames of 1 s"."""
     method = summary["methods"][MODEL]
     tracks, frames = method["tracks"], method["frames"]
     return f"{tracks} track{'s' * (tracks != 1)}, {frames} frames of 1 s"

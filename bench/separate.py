@@ -3,11 +3,11 @@
     make bench-separate        ARGS="--heap-kept --rounds 5"
 
 What is timed is the whole program after import: weights are loaded, a WAV file is read and four
-are written. Theirs is asteroid's X-UMX on the whole track, alone and followed by Open-Unmix'
+are written. Theirs is asteroid's X-UMX on the whole track, alone and followed by Open-Unmix's
 Wiener filter; ours is what `separate.py` does, with `--niter` 0 and 1 (the default). Every side
-lives in a process of its own and they take turns. The first run, in which ours compiles, counts
-apart; so do the seconds of whole processes on a short file, with an empty cache of compiled code
-and with a filled one. Fails unless our stems equal theirs.
+has a separate process and they take turns. The first run, in which ours compiles, is shown
+separately, and so are the seconds of whole processes on a short file, with an empty and with a full
+cache of compiled code. Fails unless our stems equal theirs.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def stems(folder: Path, name: str) -> np.ndarray:
 
 
 def compare(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference relative to the largest sample; stops the program above LIMIT."""
+    """The largest difference relative to the largest sample; exits above LIMIT."""
     # Theirs ends with the last whole hop.
     length = theirs.shape[-1]
     if not ours.shape[-1] - 1024 < length <= ours.shape[-1]:
@@ -128,10 +128,10 @@ def compare(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def compare_filtered(folder: Path, ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
-    """How far below their filtered stems the differences lie, dB, least over the sources.
+    """How far the differences are below their filtered stems, in dB, minimum over the sources.
 
-    (With Open-Unmix' rules, with our default rules.) The former stops the program below
-    LIMIT_WIENER_DB: with the same windows and the same regularisation, what is left is rounding.
+    Returns it with Open-Unmix's rules and with our default rules. The former exits below
+    LIMIT_WIENER_DB: with the same windows and regularisation, the only difference is rounding.
     """
     from xumx_jax.separation.separator import Separator
     from xumx_jax.weights.load import load_module
@@ -148,7 +148,7 @@ def compare_filtered(folder: Path, ours: np.ndarray, theirs: np.ndarray) -> tupl
 
 
 def below(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Energy of each stem over that of the difference, dB, the least of all."""
+    """Energy of each stem over that of the difference, in dB, the minimum over stems."""
     wrong = np.square(ours - theirs, dtype=np.float64).sum((1, 2))
     return float(10 * np.log10(np.square(theirs, dtype=np.float64).sum((1, 2)) / wrong).min())
 
@@ -176,7 +176,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=180, help="length of the signal")
     parser.add_argument("--rounds", type=int, default=3, help="how often every side runs")
-    parser.add_argument("--heap-kept", action="store_true", help="theirs with glibc so told, too")
+    parser.add_argument(
+        "--heap-kept", action="store_true", help="theirs with this setting of glibc, too"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

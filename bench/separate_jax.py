@@ -1,4 +1,4 @@
-"""Our side of `make bench-separate`: `separate.py`, from file to files, in a process that stays.
+"""Our side of `make bench-separate`: `separate.py`, from file to files, in a lasting process.
 
 python bench/separate_jax.py FOLDER OUT NITER
 """

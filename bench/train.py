@@ -4,8 +4,8 @@
 
 Forward, multi-domain combination loss, backward, Adam with decay in the gradient. Theirs is
 asteroid's X-UMX with the loss written in PyTorch, in two forms (`train_torch.py`); PyTorch's row is
-its faster form. Every side lives in a process of its own and they take turns. Fails unless both
-give the same loss on the same weights and batch. On a GPU, see `train_gpu.py`.
+its faster form. Every side has a separate process and they take turns. Fails unless both give the
+same loss on the same weights and batch. On a GPU, see `train_gpu.py`.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def measure(folder: Path, names: list[str], rounds: int) -> dict[str, dict]:
 
 
 def check(folder: Path) -> dict:
-    """Compare loss and gradients in a process of its own; stops the program above LIMIT."""
+    """Compare loss and gradients in a separate process; exits above LIMIT."""
     command = [sys.executable, HERE / "train_check.py", folder]
     run = subprocess.run(command, check=True, env=environment(), stdout=subprocess.PIPE, text=True)
     found = json.loads(run.stdout.splitlines()[-1])

@@ -4,7 +4,7 @@
 
 The same weights and batch, without dropout, which is random. Prints a line of JSON, {loss: value of
 each of PyTorch's two forms and of ours, gradient: largest difference of a tensor relative to its
-largest value}. Apart from the timed processes, since it holds both frameworks.
+largest value}. Separate from the timed processes, since it holds both frameworks.
 """
 
 import json

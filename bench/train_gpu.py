@@ -2,9 +2,9 @@
 
     python bench/train.py --device gpu --batch 16 32 64 --precision float32 tf32 bfloat16
 
-Wanted: JAX and PyTorch that both see the GPU. Every side runs in a process of its own; those of one
-batch size and precision take turns. A side that fails, for want of memory perhaps, is named and
-left out.
+It needs JAX and PyTorch that both see the GPU. Every side has a separate process; those with the
+same batch size and precision take turns. A side that fails, perhaps for lack of memory, is named
+and left out.
 """
 
 import json

@@ -71,7 +71,7 @@ def build(folder: Path, precision: str, path: str):
 
 
 def device_mib() -> float:
-    """The most memory held on the device, in MiB; 0 where the device does not count it."""
+    """The most memory held on the device, in MiB; 0 if the device does not count it."""
     return ((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)) / 2**20
 
 

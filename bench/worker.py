@@ -1,7 +1,7 @@
-"""A process that holds one side of a benchmark and does one thing at a time, as it is told.
+"""A process that holds one side of a benchmark and runs one command at a time.
 
-Each side has a process of its own, so that memory is its own too, and all stay alive, so that their
-runs interleave and a change in the machine's speed meets all of them.
+Each side has a separate process, so that its memory is separate too, and all stay alive, so that
+their runs interleave and a change in the machine's speed affects all of them.
 """
 
 import json
