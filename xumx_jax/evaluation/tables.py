@@ -136,7 +136,7 @@ def _tables(summary: dict, methods: dict) -> list[str]:
         blocks.append(
             f"{FLAG} The references of some tracks are singular: they determine the filters behind "
             "ISR, SIR and SAR so badly that these change with rounding and cannot be reproduced. "
-            "The values in parentheses use the stable, regularised values on those tracks. SDR needs "
+            "In parentheses: the stable, regularised values for those tracks instead. SDR needs "
             "no filters."
         )
     return blocks
