@@ -77,7 +77,7 @@ def per_source(module: type[nn.Module], sources: int):
         module,
         variable_axes={"params": 0, "batch_stats": 0},
         split_rngs={"params": True},
-        in_axes=(0, None),
+        in_axes=(0, None),  # pyright: ignore[reportArgumentType] (flax's annotation is too narrow)
         axis_size=sources,
     )
 

@@ -1,5 +1,7 @@
 """The engine for any model: chunks of a stream, a batch at a time, cross-faded."""
 
+from typing import Literal
+
 from jax.errors import JaxRuntimeError
 
 from xumx_jax.models.interface import optional
@@ -73,7 +75,7 @@ class Chunked:
             if batch.last:
                 return
 
-    def _mode(self, batch) -> str:
+    def _mode(self, batch) -> Literal["constant", "reflect"]:
         """How the last chunk is filled up: of the last of many, little lies behind the end."""
         missing = batch.length - (batch.chunks[-1].stop - batch.chunks[-1].start)
         return (

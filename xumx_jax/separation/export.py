@@ -96,7 +96,7 @@ def export(
         # Code for several platforms wants to be told which it runs on; JAX does so by itself.
         "platform_argument": len(platforms) > 1,
         "weights": {key: info[key] for key in TRAVELS if key in info}
-        | {"sha256": safetensors.tensors_digest(flatten_dict(variables, sep="/"))},
+        | {"sha256": safetensors.tensors_digest(dict(flatten_dict(variables, sep="/")))},
         "versions": installed(("xumx_jax", "jax", "jaxlib")),
     }
     return write(target, files, about)

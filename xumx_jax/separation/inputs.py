@@ -8,7 +8,7 @@ from xumx_jax.errors import UserError, warn
 def finite(block: np.ndarray) -> tuple[np.ndarray, int]:
     """Put 0 in the place of samples that are NaN or infinite -> (block, how many they were)."""
     good = np.isfinite(block)
-    bad = block.size - np.count_nonzero(good)
+    bad = int(block.size - np.count_nonzero(good))
     return (np.where(good, block, np.float32(0)) if bad else block), bad
 
 

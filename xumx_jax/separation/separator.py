@@ -102,7 +102,7 @@ class Separator:
         self.engine = make_engine(module, variables, options)
         self._undivided = chunk_seconds is None and batch is None and not shifts
         draw = np.random.default_rng(seed)
-        self.shifts = [int(draw.integers(SHIFT_SECONDS * self.rate)) for _ in range(shifts)]
+        self.shifts = [int(draw.integers(int(SHIFT_SECONDS * self.rate))) for _ in range(shifts)]
 
     def _wiener_options(self, **given) -> dict:
         """The options of the post filter. Raises UserError where these do not go with the model."""
@@ -159,7 +159,7 @@ class Separator:
         progress = Progress(callback, length and length * self.rate / rate)
         inputs = InputBlocks(blocks, self.model.channels)
         stems = self._run(_resampled(inputs, rate, self.rate), progress)
-        back, shape = None, None
+        back, shape = None, (0, 0)
         for block in stems:
             if block.shape[1] > inputs.channels:
                 block = block.mean(axis=1, keepdims=True)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,7 +36,7 @@ def write(path: Path, variables: dict, description: dict, half: bool = False) ->
         partial.write_bytes(save(stored, {"xumx_jax": json.dumps(description)}))
 
 
-def tensors_digest(tensors: dict[str, np.ndarray]) -> str:
+def tensors_digest(tensors: Mapping[str, Any]) -> str:
     state = hashlib.sha256()
     for name in sorted(tensors):
         state.update(f"{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())
