@@ -10,15 +10,13 @@ from typing import get_args, get_origin
 
 from ml_collections import ConfigDict, config_dict
 
-from pipelines.datasets import DATASETS, options_of
+from pipelines.datasets import DATASETS, FREE_OPTIONS, options_of
 from pipelines.mixing.recipe import Recipe
 from xumx_jax.errors import UserError
 from xumx_jax.losses import LOSSES
 from xumx_jax.training.config_checks import arguments_of, flatten
 from xumx_jax.training.identity import Defaults
 
-# Of data sets.
-FREE_OPTIONS = {"musdb": ("cache",), "generated": ("cache", "processes")}
 # Options that say where, how long and how fast a run goes and what is seen of it, but not what its
 # weights become: they may change between one start and the next. An option that is added here and
 # is of that kind is named here too; those of data sets are named beside them.
