@@ -6,7 +6,7 @@ Every value can be given on the command line: `--config.train.batch_size=8`. Non
 import inspect
 from dataclasses import asdict
 from types import NoneType, UnionType
-from typing import get_args, get_origin
+from typing import Union, get_args, get_origin
 
 from ml_collections import ConfigDict, config_dict
 
@@ -116,8 +116,9 @@ def arguments(model: str) -> ConfigDict:
 
 def kind_of(argument: inspect.Parameter) -> type:
     """The type of an argument's values: of `tuple[int, ...] | None` tuple."""
-    kinds = get_args(argument.annotation) if isinstance(argument.annotation, UnionType) else ()
-    kind = next((kind for kind in kinds if kind is not NoneType), argument.annotation)
+    kind = argument.annotation
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(each for each in get_args(kind) if each is not NoneType)
     return get_origin(kind) or kind
 
 
