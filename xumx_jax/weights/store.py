@@ -23,6 +23,7 @@ from xumx_jax.models import frozen
 from xumx_jax.weights import pointer, safetensors
 from xumx_jax.weights.formats import FORMAT, migrated
 
+LOG = logging.getLogger(__name__)
 MANIFEST = "checkpoint.json"
 STEPS = "checkpoints"  # in a training folder: checkpoints, each named by its step
 
@@ -200,8 +201,8 @@ def names(path: tuple) -> tuple[str, ...]:
 def newest(workdir: str | Path) -> Path:
     """Return the newest complete checkpoint of a training folder.
 
-    Damaged and incomplete ones are passed over, each with a line on stderr. Raises CheckpointError
-    where none is left.
+    Damaged and incomplete ones are passed over, each with a warning in the log. Raises
+    CheckpointError where none is left.
     """
     steps = Path(workdir) / STEPS
     found = [path for path in steps.glob("[0-9]*") if path.is_dir() and path.name.isdigit()]
@@ -211,7 +212,8 @@ def newest(workdir: str | Path) -> Path:
                 verify(path)
             return path
         except CheckpointError as error:
-            logging.getLogger(__name__).warning("skipped a damaged checkpoint: %s", error)
+            if path.exists():  # else the run that writes here has removed it
+                LOG.warning("skipped a damaged checkpoint: %s", error)
     raise CheckpointError(f"{steps}: no complete checkpoint in it")
 
 
