@@ -18,7 +18,6 @@ from xumx_jax.layers.dense import DTYPES, Dense
 from xumx_jax.layers.dropout import dropout
 from xumx_jax.layers.lstm import Recurrent
 from xumx_jax.layers.norm import BatchNorm
-from xumx_jax.models.input_statistics import StftStatistics
 from xumx_jax.models.interface import Segment
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import log_bands
@@ -151,7 +150,9 @@ class UMX(nn.Module):
         return None if self.bands is None else "band level"
 
     @property
-    def input_statistics(self) -> StftStatistics:
+    def input_statistics(self):
+        from xumx_jax.models.input_statistics import StftStatistics  # for training alone
+
         return StftStatistics(self)
 
     def setup(self):

@@ -5,12 +5,16 @@ An engine is made of (model, variables, EngineOptions) and has `stream(blocks, p
 its own sizes and in bounded memory. `progress` is called with the samples that are done.
 """
 
-from xumx_jax.models.interface import optional
-from xumx_jax.separation.chunked import Chunked
-from xumx_jax.separation.options import EngineOptions
-from xumx_jax.separation.umx.offline import Offline
+from importlib import import_module
 
-ENGINES = {"chunked": Chunked, "umx": Offline}
+from xumx_jax.models.interface import optional
+from xumx_jax.separation.options import EngineOptions
+
+# {name: (module, class)}, imported when first used
+ENGINES = {
+    "chunked": ("xumx_jax.separation.chunked", "Chunked"),
+    "umx": ("xumx_jax.separation.umx.offline", "Offline"),
+}
 
 
 def make_engine(model, variables, options: EngineOptions):
@@ -19,5 +23,5 @@ def make_engine(model, variables, options: EngineOptions):
     Chunks that butt, and batches of them, are chunks for every model.
     """
     chunks = options.overlap == 0 or options.batch is not None
-    name = "chunked" if chunks else optional(model, "engine")
-    return ENGINES[name](model, variables, options)
+    module, name = ENGINES["chunked" if chunks else optional(model, "engine")]
+    return getattr(import_module(module), name)(model, variables, options)

@@ -1,6 +1,7 @@
 """Separate with a model: any length, rate and channel count in, the same out."""
 
 from itertools import tee
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from xumx_jax.separation.engine import make_engine
 from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.options import EngineOptions, check_options, whole_rate
 from xumx_jax.separation.progress import CALLBACK, Progress
-from xumx_jax.separation.umx.live import Live
+
+if TYPE_CHECKING:
+    from xumx_jax.separation.umx.live import Live
 
 OVERLAP = 0.25  # of chunks
 SHIFT_SECONDS = 0.5  # the largest
@@ -70,6 +73,7 @@ class Separator:
         compute: str = "float32",
         cpu_fallback: bool = True,
     ):
+        runtime.check_not_forked()
         given = {
             name: value
             for name, value in locals().items()
@@ -174,12 +178,14 @@ class Separator:
             if rest.shape[1]:
                 yield self._named(rest.reshape(*shape, -1))
 
-    def live(self, rate: int, hops: int = 1, background: bool = False) -> Live:
+    def live(self, rate: int, hops: int = 1, background: bool = False) -> "Live":
         """Separate a signal as it comes, at `rate` hertz -> an object with `push` and `finish`.
 
         Its stems are those of the whole signal, a constant latency later. Wanted: a model whose
         LSTMs look back only, and of the options none that need more of the signal than one frame.
         """
+        from xumx_jax.separation.umx.live import Live
+
         live = Live(
             self.model,
             self.variables,
