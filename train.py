@@ -1,9 +1,9 @@
 """Train a model: python train.py --config configs/xumx.py --config.data.root=FOLDER
 
-FOLDER is MUSDB18 (.stem.mp4 or WAV), or holds train/ (and, for validation, valid/ or test/) with
-one folder per track, in it vocals.wav, drums.wav, bass.wav and other.wav. Any value of the config
-may be set on the command line: --config.train.batch_size=8. A run that was stopped, or killed, goes
-on when started again with the same --workdir.
+FOLDER is MUSDB18 (.stem.mp4 or WAV), or contains train/ (and, for validation, valid/ or test/) with
+one folder per track, each with vocals.wav, drums.wav, bass.wav and other.wav. Any value of the
+config may be set on the command line: --config.train.batch_size=8. A run that was stopped or killed
+resumes when started again with the same --workdir.
 """
 
 import argparse
@@ -29,13 +29,16 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument(
-        "--config", required=True, metavar="FILE[:VARIANT]", help="recipe, as in configs/"
+        "--config",
+        required=True,
+        metavar="FILE[:VARIANT]",
+        help="a recipe, such as configs/xumx.py",
     )
     made.add_argument(
-        "--workdir", type=Path, help="for checkpoints and logs (default: runs/NAME of the config)"
+        "--workdir", type=Path, help="for checkpoints and logs (default: runs/NAME, by the config)"
     )
     made.add_argument(
-        "--distributed", action="store_true", help="join the processes a cluster has started"
+        "--distributed", action="store_true", help="join the processes that a cluster has started"
     )
     return made
 
@@ -43,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
     """Read the command line: config, workdir, whether to ask the cluster.
 
-    Raises UserError with one line where a key is unknown, or its value of another type or without
+    Raises UserError with one line if a key is unknown, or its value has the wrong type or makes no
     sense.
     """
     from pipelines.datasets import EXAMPLES
@@ -59,7 +62,7 @@ def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
 
 
 def mixing_of(config: ConfigDict, data: str):
-    """The recipe that examples are mixed by: the config's, then the data set's, then X-UMX's."""
+    """The recipe for mixing examples: the config's values, then the data set's, then X-UMX's."""
     from pipelines import datasets
     from pipelines.mixing import recipe
 
@@ -69,7 +72,7 @@ def mixing_of(config: ConfigDict, data: str):
 
 
 def open_data(config: ConfigDict):
-    """What a run reads: the data set that the config names, by way of the loader it names."""
+    """Open what a run reads: the data set that the config names, through the loader it names."""
     import jax
     import numpy as np
 
@@ -132,7 +135,7 @@ def open_data(config: ConfigDict):
 
 
 def outline(*sets) -> str:
-    """A digest of what decides how many batches there are and which tracks are in them."""
+    """A digest of what determines how many batches there are and which tracks are in them."""
     seen = [(s.names, s.track_lengths, s.counts) for s in sets if s is not None]
     return hashlib.sha256(repr(seen).encode()).hexdigest()
 

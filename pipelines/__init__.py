@@ -5,10 +5,10 @@ tracks/        what a track is, and how its samples are read at any position
 datasets/      data sets by name: which tracks their splits have
 loader, engines, batch_memory   training batches, made in the background
 validation     the same pieces of the same tracks every time
-evaluation/    what `evaluate.py` does
+evaluation/    the program behind `evaluate.py`
 records/       writes a data set as sharded records
-songs/         makes songs where there are none
+songs/         generates songs to train on
 
 What happens on a device (unpacking, augmentations inside the step, losses, scores) is in
-`xumx_jax`, which knows nothing of this package.
+`xumx_jax`, which never imports this package.
 """

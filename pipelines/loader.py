@@ -50,7 +50,7 @@ class Loader:
             recipe = dataclasses.replace(recipe, same_song=1.0, balanced=True)
         if recipe.needs_songs and not tracks.aligned:
             wanted = "recipe.same_song 0, recipe.coherent_examples 0 and examples of fixed length"
-            raise UserError(f"{tracks.root}: its files do not belong to songs; wanted {wanted}")
+            raise UserError(f"{tracks.root}: its files do not make up songs; wanted {wanted}")
         if engine not in ENGINES:
             raise UserError(f"unknown engine {engine!r}; known: {', '.join(ENGINES)}")
         if workers < 1:

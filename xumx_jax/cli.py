@@ -19,25 +19,25 @@ from xumx_jax.commands.console import (
 from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
 
-# Programs with parsers of their own, which `commands.recipes` starts.
+# Programs with their own parsers, which `commands.recipes` starts.
 RECIPES = {
-    "train": "train a model by a recipe",
-    "evaluate": "separate a test set, score and report it",
+    "train": "train a model from a recipe",
+    "evaluate": "separate a test set, score it and report the scores",
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, like all others of this program."""
+    """An argument parser whose errors are one line, like all errors of this program."""
 
     def error(self, message):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
 class PrintVersion(argparse.Action):
-    """`--version`: print it and leave; it is looked up only then."""
+    """`--version`: print it and exit; it is looked up only then."""
 
     def __init__(self, option_strings, dest, **options):
-        super().__init__(option_strings, dest, nargs=0, help="print the version and leave")
+        super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
 
     def __call__(self, parser, namespace, values, option_string=None):
         from xumx_jax.versions import own
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser(asked: str | None = None) -> argparse.ArgumentParser:
-    """Build the parser of all commands, or of the one that was asked for alone."""
+    """Build the parser of all commands, or only of the one that was asked for."""
     top = Parser(prog="xumx", description="Music source separation.")
     top.add_argument("--version", action=PrintVersion)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
@@ -95,21 +95,23 @@ def _add_convert(commands):
     command = commands.add_parser(
         "convert",
         help="convert weights to this program's format",
-        description="Convert weights of this or another program to a checkpoint folder, or to one "
-        "file if OUT ends in .safetensors. Several models become one folder, with the weights that "
-        "their stems are averaged with.",
+        description="Convert weights of this or another program to a checkpoint folder, or to a "
+        "single file if OUT ends in .safetensors. Several models become one folder, which also "
+        "keeps the weights used to average their stems.",
     )
-    command.add_argument("source", nargs="+", metavar="IN[:W]", help="as separate --model")
+    command.add_argument("source", nargs="+", metavar="IN[:W]", help="as for separate --model")
     command.add_argument("target", metavar="OUT")
-    command.add_argument("--kind", metavar="K", help="whose weights; default: found out")
+    command.add_argument("--kind", metavar="K", help="kind of weights; default: detected")
     command.set_defaults(run=convert)
 
 
 def convert(options) -> int:
-    """`xumx convert`."""
+    """Convert what the options name, and print what was written."""
     models = parse_models(options.source)
     if len(models) > 1 and options.kind:
-        raise UserError(f"--kind {options.kind} is for one model; wanted those converted before")
+        raise UserError(
+            f"--kind {options.kind} is for one model; wanted each one converted on its own first"
+        )
 
     from xumx_jax.weights.load import convert
 

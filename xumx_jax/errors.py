@@ -1,4 +1,4 @@
-"""What users are told: the exception that a user, rather than a programmer, can cause; warnings."""
+"""Errors that a user, rather than a programmer, can cause; and warnings."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ class CheckpointError(UserError):
 
 
 class Cancelled(UserError):
-    """A caller's callback asked for it: what had been begun was given up."""
+    """A caller's callback asked to stop; unfinished work was discarded."""
 
 
 _listener: ContextVar[Callable[[str], object] | None] = ContextVar("listener", default=None)
 
 
 def warn(message: str) -> None:
-    """Tell of something odd that stops nothing: to `collected`, else as a UserWarning."""
+    """Report something odd that does not stop the work: to `collected`, else as a UserWarning."""
     if listener := _listener.get():
         listener(message)
     else:
@@ -31,10 +31,10 @@ def warn(message: str) -> None:
 
 @contextmanager
 def collected(listener: Callable[[str], object]) -> Iterator[None]:
-    """Within this, `listener(message)` is called with what `warn` is given.
+    """Call `listener(message)` for every `warn` within this context.
 
-    It belongs to this thread, and to threads that are started with a copy of its context
-    (`contextvars.copy_context().run`), so several tracks at once do not mix their warnings up.
+    It applies to this thread, and to threads started with a copy of its context
+    (`contextvars.copy_context().run`), so tracks separated at once do not mix up their warnings.
     """
     token = _listener.set(listener)
     try:

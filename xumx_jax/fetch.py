@@ -1,8 +1,8 @@
-"""Downloads that go on where they stopped, for whoever fetches files: weights, data sets, URLs.
+"""Downloads that resume where they stopped: weights, data sets, URLs.
 
-What has come stays in a partial file, and only the rest is asked for: at once where the connection
-breaks off, if more than one attempt is wanted, and by the next call. Whether both halves belong
-together, and what the file should hold, is for the caller to check.
+The bytes received so far stay in a partial file, and only the rest is requested: at once when the
+connection breaks, if several attempts are allowed, and by the next call. The caller checks that
+both halves belong together and that the file is the right one.
 """
 
 import http.client
@@ -22,7 +22,7 @@ Progress = Callable[[int, int | None], object]  # bytes so far, bytes in all if 
 
 
 class CutOff(UserError):
-    """The connection broke in the middle; what has come is kept."""
+    """The connection broke in the middle; the bytes received so far are kept."""
 
 
 def fetch(
@@ -30,12 +30,11 @@ def fetch(
     attempts: int = 1, pause_seconds: float = 0.0, name: str = "", offline: str = "",
     expect: Callable[[int], object] = lambda count: None,
 ) -> None:  # fmt: skip
-    """Download what the file `part` lacks, all of it if there is none.
+    """Download what the file `part` lacks, or all of it if there is no such file.
 
-    `name` stands for the URL in messages, `offline` is added to that of a connection that cannot be
-    made. `expect` is called with the number of bytes to come, and may raise. Raises UserError where
-    the download fails, CutOff where it broke off in the last of the attempts, and OSError where
-    `part` cannot be written.
+    Messages show `name` instead of the URL, and end in `offline` if no connection can be made.
+    `expect` is called with the number of bytes to come, and may raise. Raises UserError if the
+    download fails, CutOff if the last attempt is cut off, and OSError if `part` cannot be written.
     """
     name = name or url
     for attempt in range(attempts):
@@ -48,14 +47,14 @@ def fetch(
 
 
 def _transfer(url, part, progress, opener, name, offline, expect) -> None:
-    """Append to `part` from where it ends; a server that knows no ranges sends all of it again."""
+    """Append to `part` from where it ends; a server without ranges sends the whole file again."""
     done = part.stat().st_size if part.exists() else 0
     try:
         request = Request(url, headers={"Range": f"bytes={done}-"} if done else {})
         response = opener(request, timeout=TIMEOUT_SECONDS)
     except HTTPError as error:  # an answer, with a connection of its own
         error.close()
-        if error.code == RANGE_NOT_SATISFIABLE and done:  # it is whole already, or of another file
+        if error.code == RANGE_NOT_SATISFIABLE and done:  # complete already, or another file's part
             part.unlink()
             return _transfer(url, part, progress, opener, name, offline, expect)
         raise UserError(f"{name}: download failed, {error}") from error
@@ -75,11 +74,11 @@ def _transfer(url, part, progress, opener, name, offline, expect) -> None:
                 done += len(block)
                 progress(done, total)
     if total is not None and done != total:
-        raise CutOff(f"{name}: download cut off, {done} of {total} bytes; start again to go on")
+        raise CutOff(f"{name}: download cut off, {done} of {total} bytes; start again to resume")
 
 
 def _block(response, name: str, done: int) -> bytes:
-    # apart from writing, so that a full disk is not taken for a broken line
+    # separate from writing, so that a full disk is not mistaken for a broken connection
     try:
         return response.read(BLOCK_BYTES)
     except (OSError, http.client.HTTPException) as error:
@@ -87,9 +86,9 @@ def _block(response, name: str, done: int) -> bytes:
 
 
 class Bar:
-    """A progress bar on stderr, drawn once the first bytes have come: a context manager.
+    """A progress bar on stderr, drawn once the first bytes arrive: a context manager.
 
-    With `terminal_only` it is not drawn into files.
+    With `terminal_only` it is not written to files.
     """
 
     def __init__(self, name: str, terminal_only: bool = False):

@@ -1,8 +1,8 @@
-"""Files and folders that are there whole or not at all, locks between processes, digests.
+"""Atomic writing of files and folders, locks between processes, digests.
 
-What is being written stands beside its place under a hidden name that ends in `.part` and has the
-process and random digits in it: in two containers two writers may have one process number. Whatever
-a killed process left so is removed by `remove_leftovers`.
+While a file is being written it is beside its final place, under a hidden name that ends in `.part`
+and contains the process number and random digits: writers in two containers may have the same
+process number. `remove_leftovers` removes what a killed process left behind.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ PART, OLD = ".part", ".old"  # what is being written, what is being replaced
 
 
 def partial_name(path: Path) -> Path:
-    """A name beside `path` that no other writer takes: `.<name>.<process>-<random>.part`."""
+    """A name beside `path` that no other writer uses: `.<name>.<process>-<random>.part`."""
     name = path.name.encode()[:180].decode(errors="ignore")  # file systems take 255 bytes
     return path.with_name(f".{name}.{os.getpid()}-{token_hex(4)}{PART}")
 
 
 @contextmanager
 def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
-    """Yield a partial name to write a file to; it becomes `path` in one step where all went well.
+    """Yield a temporary name to write to; the file becomes `path` in one step on success.
 
-    With `durable` it has reached the disk before. Missing folders are made. Raises OSError.
+    With `durable`, it reaches the disk before that. Missing folders are made. Raises OSError.
     """
     partial = partial_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,12 +46,12 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Replace a file in one step, with its folders. Raises UserError that names the file."""
+    """Write or replace a file in one step, making its folders. Raises UserError naming the file."""
     content = content.encode() if isinstance(content, str) else content
     try:
-        # such as /dev/null, which is not to be replaced
+        # such as /dev/null, which must not be replaced
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise UserError(f"{path}: cannot be written (it is no file)")
+            raise UserError(f"{path}: cannot be written (it is not a regular file)")
         with replacing(path) as partial:
             partial.write_bytes(content)
     except OSError as error:
@@ -60,9 +60,9 @@ def write(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def replacing_folder(place: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `place` that becomes `place` in one step where all went well.
+    """Yield an empty folder beside `place` that becomes `place` in one step on success.
 
-    Everything in it has reached the disk before; what stood at `place` is gone afterwards. Raises
+    Everything in it reaches the disk before that; whatever was at `place` is then removed. Raises
     OSError.
     """
     partial = partial_name(place)
@@ -77,7 +77,7 @@ def replacing_folder(place: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, place: Path) -> None:
-    """Rename a folder to `place`; what was there is removed once it has left. Raises OSError."""
+    """Rename a folder to `place`, then remove what it replaces. Raises OSError."""
     old = place.with_name(f".{place.name}{OLD}")
     if place.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -93,7 +93,7 @@ def replace_folder(new: Path, place: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Undo what killed processes left in a folder; nobody else may be writing there."""
+    """Clean up what killed processes left in a folder; nobody else may be writing there."""
     for path in folder.glob(f".*{PART}"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -120,12 +120,12 @@ def flush(path: Path) -> None:
 def locked(
     path: Path, waiting: Callable[[], object] | None = lambda: None, shared: bool = False
 ) -> Iterator[None]:
-    """Hold a lock that other processes wait for: a file, made if need be, or a folder.
+    """Hold a lock that other processes wait for: on a file, created if missing, or on a folder.
 
-    The system releases it when the process dies; the file stays, for removing it would be a race.
+    The system releases it when the process dies; the file stays, since removing it would be a race.
     `waiting()` is called before this process has to wait; None raises BlockingIOError instead.
-    With `shared`, others may hold it so too, and nothing is made: FileNotFoundError. Where there
-    are no locks (Windows, some network drives) nobody waits.
+    With `shared`, others may share it, and a missing file is not created: FileNotFoundError. Where
+    there are no locks (Windows, some network drives) nobody waits.
     """
     number = None
     if not (shared or path.is_dir()):
@@ -136,7 +136,7 @@ def locked(
             number = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             raise
-        except OSError:  # of a folder that may be written and not read; Windows
+        except OSError:  # a folder that may be written but not read; Windows
             pass
     try:
         if number is not None:
@@ -169,7 +169,7 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 def digest_of_all(paths: Iterable[tuple[str, Path]]) -> str:
-    """SHA-256 over several files: of lines "<name> <digest>", in the order given."""
+    """SHA-256 of several files: of the lines "<name> <digest>", in the order given."""
     state = hashlib.sha256()
     for name, path in paths:
         state.update(f"{name} {digest(path)}\n".encode())
@@ -177,7 +177,7 @@ def digest_of_all(paths: Iterable[tuple[str, Path]]) -> str:
 
 
 def digest_of_path(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of its files' names and digests."""
+    """SHA-256 of a file or, for a folder, of its files' names and digests."""
     if path.is_file():
         return digest(path)
     found = sorted(file for file in path.rglob("*") if file.is_file())
@@ -190,6 +190,6 @@ def digest_of_value(value: Any) -> str:
 
 
 def remove_quietly(path: Path) -> None:
-    """Remove a file if it is there and may be removed."""
+    """Remove a file if it exists and may be removed; never raises OSError."""
     with suppress(OSError):
         path.unlink()

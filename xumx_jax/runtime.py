@@ -1,6 +1,6 @@
 """The process and the machine: JAX's flags, the heap, the caches, the device, the cores.
 
-Settings here are of the whole process: programs make them before JAX starts, a library must not.
+These settings concern the whole process: programs make them before JAX starts, a library must not.
 """
 
 import os
@@ -12,10 +12,10 @@ from pathlib import Path
 from xumx_jax.errors import UserError
 
 ARENA_MAX = -8  # glibc's M_ARENA_MAX
-# Since this jaxlib an FFT on a CPU that a thread of XLA's pool runs waits for threads of that pool:
-# as many FFTs at once as it has threads wait for ever. openxla/xla pull request 46347 brought it.
+# Since this jaxlib, an FFT on a thread of XLA's CPU pool waits for other threads of that pool: as
+# many FFTs at once as the pool has threads deadlock. Introduced by openxla/xla pull request 46347.
 DEADLOCKING, ONE_POOL_THREAD = (0, 11), "--xla_cpu_multi_thread_eigen=false"
-# {what is asked for: JAX's names of it, each with the CPU beside it, to be tried in this order}
+# {device: JAX's names for it, each with the CPU beside it, to be tried in this order}
 PLATFORMS = {
     "cpu": ("cpu",),
     "gpu": ("cuda,cpu", "rocm,cpu"),
@@ -37,13 +37,13 @@ def cache_folder() -> Path:
 
 
 def fft_may_deadlock() -> bool:
-    """Whether several FFTs at once on a CPU may wait for each other for ever."""
+    """Whether several FFTs at once on a CPU may deadlock."""
     found = tuple(int(part) for part in version("jaxlib").split(".")[:2])
     return found >= DEADLOCKING and ONE_POOL_THREAD not in os.environ.get("XLA_FLAGS", "")
 
 
 def prevent_fft_deadlock() -> None:
-    """Tell XLA to do without its pool where FFTs may deadlock; before JAX has started anything.
+    """Switch XLA's thread pool off where FFTs may deadlock; call it before JAX starts.
 
     Host threads make up for the pool.
     """
@@ -52,9 +52,9 @@ def prevent_fft_deadlock() -> None:
 
 
 def cache_compiled_code() -> None:
-    """Let XLA keep compiled code between runs, unless the user has said where or not to.
+    """Let XLA keep compiled code between runs, unless the user has chosen a place or disabled it.
 
-    Also prevents the deadlock of FFTs, which must be settled at the same early moment.
+    Also prevents the deadlock of FFTs, which must be done at the same early moment.
     """
     import jax
 
@@ -68,10 +68,10 @@ def cache_compiled_code() -> None:
 
 
 def use_one_heap() -> None:
-    """Let glibc serve all threads from one heap, before they start; does nothing elsewhere.
+    """Let glibc serve all threads from one heap; call it before they start. A no-op elsewhere.
 
-    By default each thread has its own and keeps in it what was freed, so a long track in blocks of
-    many megabytes takes half as much memory again (bench/RESULTS.md).
+    By default each thread has its own heap and keeps freed memory in it, so a long track in blocks
+    of many megabytes takes half as much memory again (bench/RESULTS.md).
     """
     if sys.platform == "linux" and not {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & set(os.environ):
         import ctypes
@@ -81,9 +81,9 @@ def use_one_heap() -> None:
 
 
 def choose_device(device: str) -> None:
-    """Let JAX compute there; only `auto`, which is JAX's own choice, may fall back to the CPU.
+    """Make JAX compute on `device`; only `auto`, JAX's own choice, may fall back to the CPU.
 
-    Raises UserError if there is no such device, or JAX has been started on another already.
+    Raises UserError if there is no such device, or if JAX has already started on another.
     """
     if device not in DEVICES:
         raise UserError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
@@ -109,7 +109,7 @@ def choose_device(device: str) -> None:
 
 
 def devices(device: str = "auto") -> tuple:
-    """JAX's devices of a kind, one of DEVICES, in this process; "auto" is JAX's own choice.
+    """JAX's devices of one kind (of DEVICES) in this process; "auto" is JAX's own choice.
 
     Raises UserError if there are none.
     """
@@ -132,9 +132,9 @@ _forked_after_start: list[bool] = []
 
 
 def _look_after_fork() -> None:
-    """Take note, in a new child, that JAX had devices before it was forked."""
+    """Record, in a new child process, that JAX had started before the fork."""
     bridge = sys.modules.get("jax._src.xla_bridge")
-    # not by a function of JAX's, which may wait for a lock that a thread of the parent holds
+    # not with a function of JAX, which may wait for a lock that a thread of the parent holds
     if getattr(bridge, "_backends", None):
         _forked_after_start.append(True)
 
@@ -147,6 +147,6 @@ def check_not_forked() -> None:
     """Raise UserError in a process that was forked after JAX had started: it would hang."""
     if _forked_after_start:
         raise UserError(
-            "this process was forked after JAX had started, where JAX hangs; wanted one that "
-            'starts anew (multiprocessing.get_context("spawn")), or a fork before JAX is used'
+            "this process was forked after JAX had started, so JAX would hang in it; wanted a new "
+            'process (multiprocessing.get_context("spawn")), or a fork before JAX is used'
         )

@@ -27,17 +27,16 @@ LOSSLESS = {0: ("wav", "16", None), 1: ("flac", "16", None)}
 class SpleeterWebSeparator:
     """Separate files for Spleeter Web.
 
-    cpu_separation  keep JAX of this process to the CPU, whatever else there is
-    output_format   0 wav, 1 flac, else mp3 with so many kbit/s
-    softmask, alpha, iterations  as softmask, alpha and niter of `Separator`
-    model           as of `load`; where the published X-UMX cannot be had, that is an error: the
-                    application has asked for nothing less
-    options         more of `Separator`, such as shifts
+    cpu_separation  keep JAX on the CPU in this process, whatever other devices there are
+    output_format   0 wav, 1 flac, else the bitrate of an mp3 in kbit/s
+    softmask, alpha, iterations  softmask, alpha and niter of `Separator`
+    model           as for `load`; it is an error if the published X-UMX cannot be downloaded,
+                    since the application asked for that model and no other
+    options         further options of `Separator`, such as shifts
 
-    The application makes one in the process that serves it, and, where there is a GPU, calls it in
-    another that it forks: so nothing of JAX is touched before a method is called. Files have the
-    sample rate and the channels of the input. Raises UserError with one line, which the application
-    shows.
+    The application makes one in its server process and, where there is a GPU, calls it in a forked
+    child: so JAX is not touched before a method is called. Files have the sample rate and channels
+    of the input. Raises UserError with one line, which the application shows.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class SpleeterWebSeparator:
             output_format, ("mp3", None, output_format)
         )
         check_format(self.format, self.bits, self.bitrate)
-        # it stores an alpha with every mix, also where no softmask is asked for
+        # the application stores an alpha with every mix, even without a softmask
         options |= {"niter": iterations, "softmask": softmask, "alpha": alpha if softmask else 1.0}
         check_options(**{name: value for name, value in options.items() if name != "residual"})
         self.cpu_separation, self.model, self.options = cpu_separation, model, options
@@ -70,7 +69,7 @@ class SpleeterWebSeparator:
         """
         wanted = [name for name in parts if not isinstance(parts, Mapping) or parts[name]]
         if not wanted:
-            raise UserError("no part is to be kept; wanted at least one")
+            raise UserError("no part was chosen; wanted at least one")
         self._separate(input_path, {MIX: Path(output_path)}, wanted)
 
     def separate_into_parts(self, input_path, output_path) -> None:
@@ -102,7 +101,7 @@ class SpleeterWebSeparator:
 
 @lru_cache(maxsize=1)
 def prepared(model, cpu: bool, options: tuple):
-    """The Separator of a process, kept from one track to the next."""
+    """The Separator of this process, kept from one track to the next."""
     from xumx_jax import runtime
     from xumx_jax.separation.bag import load
 
@@ -113,7 +112,7 @@ def prepared(model, cpu: bool, options: tuple):
 
 @contextmanager
 def local_file(place):
-    """The path of a file; one that is at a URL is fetched, and removed afterwards."""
+    """The path of a file; a URL is downloaded first, and the download removed afterwards."""
     url = urlsplit(str(place))
     if url.scheme not in ("http", "https"):
         with nullcontext(Path(place)) as path:
@@ -126,7 +125,7 @@ def local_file(place):
         try:
             download.fetch(str(place), path, urlopen, path.name, lambda done, total: None)
         except UserError as error:
-            # the query of a signed URL is a password
+            # the query of a signed URL is a secret
             shown = url._replace(query="", fragment="").geturl()
             raise UserError(str(error).replace(str(place), shown)) from None
         yield path

@@ -1,4 +1,4 @@
-"""Which versions of packages are at work, ours among them."""
+"""Which versions of packages are in use, ours among them."""
 
 import tomllib
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def own() -> str:
-    """Our version: the checkout's where this runs from one, else that of what was installed.
+    """Our version: the checkout's if this runs from one, else that of the installed package.
 
-    In this order, for a checkout changes and what its editable install once noted does not.
+    In this order, because a checkout changes while its editable install keeps its first version.
     """
     if found := checkout():
         return found["version"]
@@ -24,7 +24,7 @@ def own() -> str:
 
 
 def checkout() -> dict[str, Any] | None:
-    """The [project] table of the checkout that this runs from; None where it was installed."""
+    """The [project] table of the checkout that this runs from; None if it was installed."""
     try:
         found = tomllib.loads(PROJECT.read_text())["project"]
     except (OSError, ValueError, KeyError):
@@ -33,7 +33,7 @@ def checkout() -> dict[str, Any] | None:
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
-    """{package: version} of those that are there."""
+    """{package: version} of those that are installed."""
     found = {}
     for name in names:
         try:

@@ -1,22 +1,22 @@
 """Data sets by name: which tracks their splits train, valid and test have.
 
-A data set is a function in a file of its own and a line in `DATASETS`; training and evaluation know
-it then. The function is
+A data set is a function in its own file and an entry in `DATASETS`: that is all that training and
+evaluation need. The function is
 
     open_xxx(root, request, *, option=default, ...) -> Split | None
 
-`root` is what the user gave, "" if nothing; `request` says which split is wanted and what for
+`root` is what the user gave, or ""; `request` says which split is wanted and for what
 (`pipelines.tracks.split.Request`). It returns the split's tracks, each with the files, or parts of
-files, that add up to its sources, and None where the data have no such split. It opens no audio,
-unless it has to know how long files are; what does not fit is found by those who read. It raises
-UserError for a root that holds no such data. Options have plain values as defaults, from which
-follow their types; they appear as `--config.data.NAME.OPTION` and as `--dataset-option`.
+files, that add up to its sources, or None if the data have no such split. It opens no audio unless
+it has to know the lengths of files; files that do not fit are found when they are read. It raises
+UserError for a root without such data. Options have plain values as defaults, which determine their
+types; they appear as `--config.data.NAME.OPTION` and as `--dataset-option`.
 
-What is not needed by all has a dictionary here: options that do not change what is read
-(`FREE_OPTIONS`), how examples are to be mixed (`RECIPES`) and counted (`EXAMPLES`).
+What only some data sets need is in dictionaries here: options that do not change what is read
+(`FREE_OPTIONS`), how examples are mixed (`RECIPES`) and counted (`EXAMPLES`).
 
-What is not here: how a track is read (`pipelines.tracks`), and what is made of excerpts
-(`pipelines.mixing`).
+How a track is read is not here but in `pipelines.tracks`, and how excerpts are mixed is in
+`pipelines.mixing`.
 """
 
 import ast
@@ -49,17 +49,17 @@ DATASETS = {
     "records": open_records,
 }
 
-# Options that may change from one start of a run to the next: training reads the same.
+# Options that may change from one start of a run to the next: the same data are read.
 FREE_OPTIONS = {"musdb": ("cache",), "generated": ("cache", "processes", "test_songs")}
 
-# How examples are mixed where a recipe leaves it open: as the data set is meant.
+# How examples are mixed where a recipe leaves it open: as the data set intends.
 RECIPES = {
     "aligned": {"same_song": 1.0, "gain": (1.0, 1.0), "swap": 0.0},
     "trackfolder_fix": {"same_song": 1.0},
     "trackfolder_var": {"same_song": 1.0},
 }
 
-# Examples in an epoch, unless its steps are given, where files are not tracks to be counted.
+# Examples in an epoch, unless its steps are given, for data whose files are not tracks.
 EXAMPLES = {"sourcefolder": 1000}
 
 
@@ -70,9 +70,9 @@ def options_of(name: str) -> dict:
 
 
 def parse_options(name: str, words: Sequence[str]) -> dict:
-    """Options of a data set as they are typed: ["max_skipped=0.5"] -> {"max_skipped": 0.5}.
+    """Parse options of a data set: ["max_skipped=0.5"] -> {"max_skipped": 0.5}.
 
-    Raises UserError for what is not KEY=VALUE, for an unknown key and for a value of another type.
+    Raises UserError for a word that is not KEY=VALUE, an unknown key or a value of the wrong type.
     """
     found, known = {}, options_of(name)
     for word in words:
@@ -92,9 +92,9 @@ def parse_options(name: str, words: Sequence[str]) -> dict:
 
 
 def open_split(name: str, root, request: Request, options: dict) -> Split | None:
-    """The tracks of one split of a data set; None if it has no such split.
+    """Open one split of a data set; None if it has no such split.
 
-    Raises UserError for a name or an option that is not known, and as the data set does.
+    Raises UserError for an unknown name or option, and whenever the data set does.
     """
     opener, known = _opener(name), options_of(name)
     for option in options:
@@ -106,7 +106,7 @@ def open_tracks(
     name: str, splits: Sequence[str], root, targets, rate: int, channels: int, options: dict,
     seconds: float = 10.0,
 ) -> list[Tracks | None]:  # fmt: skip
-    """Random access to several splits of a data set, all with the sources of the first.
+    """Open several splits of a data set for random access, all with the sources of the first.
 
     `targets`, `rate` and `channels` are the model's. Mixes that are drawn rather than found are
     `seconds` long. Raises UserError as `open_split` and `opening.open_tracks` do.
@@ -127,7 +127,7 @@ def open_tracks(
 def open_data(
     name: str, root, targets, rate: int, channels: int, options: dict, valid_seconds: float = 10.0
 ) -> tuple[Tracks, Tracks | None]:
-    """Open a data set to train and, where it has something for that, to validate on.
+    """Open a data set to train on and, if it has a split for it, to validate on.
 
     Raises UserError as `open_tracks` does, and if there is nothing to train on.
     """
@@ -139,7 +139,7 @@ def open_data(
 
 
 def guess(root: str) -> str:
-    """The name of the data set that a root holds: MUSDB18, or else folders of stems."""
+    """The name of the data set in a root: MUSDB18, or else folders of stems."""
     return "musdb" if not root or is_musdb(Path(root)) else "folder"
 
 
@@ -155,7 +155,7 @@ def _check_option(name: str, option: str, known) -> None:
 
 
 def _value(text: str, kind: type):
-    """A word as what it stands for; names with commas stay one string."""
+    """Parse a word as a Python value; names with commas stay one string."""
     if kind in (str, tuple):
         return text
     if kind is bool and text.lower() in ("true", "false"):

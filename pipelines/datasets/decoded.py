@@ -110,7 +110,9 @@ def _decode_each(places: dict[Path, Path], processes: int) -> Iterator:
             try:
                 yield tasks[task], task.result()
             except BrokenProcessPool as error:
-                raise UserError("a process that decodes STEMS was killed; start again") from error
+                raise UserError(
+                    "a process that was decoding STEMS was killed; start again"
+                ) from error
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def _share(root, request: Request, details: dict, tracks, valid_tracks) -> list[
     if request.split == "valid" and request.training and held_out and not valid:
         say(
             f"{root}: none of the {len(held_out)} validation tracks is there; "
-            "training goes without validation"
+            "training continues without validation"
         )
     return train if request.split == "train" else valid
 
@@ -100,7 +100,9 @@ def musdb_index() -> dict:
 
     found = importlib.util.find_spec("musdb")
     if found is None:
-        raise UserError("no package musdb, whose index says which tracks validate; pip install it")
+        raise UserError(
+            "no package musdb, whose index lists the validation tracks; pip install musdb"
+        )
     path = Path(found.submodule_search_locations[0]) / "configs" / "mus.yaml"
     try:
         return yaml.safe_load(path.read_text())

@@ -49,7 +49,7 @@ def open_trackfolder_fix(
     files = {name_of(target_file, request): target_file}
     for file in interferers:
         if Path(file).stem in files:
-            raise UserError(f"{name}: {file}: two files of one name")
+            raise UserError(f"{name}: {file}: two files with the same name")
         files[Path(file).stem] = file
 
     def stems(folder: Path) -> dict[str, Clip]:
@@ -97,7 +97,7 @@ def one_target(name: str, request: Request, file: str) -> str:
     own = _own(request)
     if request.training and len(own) != 1:
         raise UserError(
-            f"data set {name!r} has one target and the rest; the model has "
+            f"data set {name!r} has one target and the rest, but the model has "
             f"{', '.join(request.targets)}"
         )
     return name_of(file, request)
@@ -114,7 +114,7 @@ def wanted(name: str, request: Request, **options) -> None:
     for option, value in options.items():
         if not value:
             raise UserError(
-                f"data set {name!r} wants the option {option} ({request.option(name, option)})"
+                f"data set {name!r} needs the option {option} ({request.option(name, option)})"
             )
 
 

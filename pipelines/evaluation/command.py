@@ -1,4 +1,4 @@
-"""The command line of evaluate.py; mistakes in it are told before anything heavy is imported."""
+"""The command line of evaluate.py; mistakes are reported before anything heavy is imported."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ METRICS = ("v4", "sdr", "usdr", "si-sdr")
 
 
 def main(arguments: list[str] | None = None, prog: str = "evaluate.py") -> int:
-    """Evaluate; the exit status: 0, 1 (some tracks failed), 2 (the user's error), 130 (^C)."""
+    """Evaluate -> the exit status: 0, 1 (some tracks failed), 2 (the user's error), 130 (^C)."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         options = parser(prog).parse_args(arguments)
@@ -48,38 +48,38 @@ def parser(prog: str = "evaluate.py") -> Parser:
         prog=prog,
         description="Separate the tracks of a test set, score them by museval's protocol "
         "(BSSEval v4) and report: per track EVALDIR/<subset>/<track>.json, together "
-        "EVALDIR/scores.{json,csv,md} and EVALDIR/boxplots/. What is there already is not done "
-        "again.",
+        "EVALDIR/scores.{json,csv,md} and EVALDIR/boxplots/. Tracks that are already scored are "
+        "not scored again.",
     )
     add = made.add_argument
-    common.add_model(made, False, ". Or an oracle or a baseline; LABEL=... names it")
+    common.add_model(made, False, ". Or an oracle or a baseline. LABEL=... gives it a name")
     add(
         "--estimates",
         metavar="FOLDER",
-        help="score these, of any program, instead: <subset>/<track>/<target>.wav",
+        help="score estimates of any program instead: <subset>/<track>/<target>.wav",
     )
     add(
         "--compare",
         nargs="+",
         default=[],
         metavar="X",
-        help="further models or oracles, evaluated as well, or folders of museval's scores",
+        help="further models or oracles to evaluate, or folders of museval's scores",
     )
     add("--root", metavar="FOLDER", help="MUSDB18 as STEMS or WAV, or folders of stems")
     add("--evaldir", required=True, metavar="FOLDER", help="for scores and the report")
     add("--outdir", metavar="FOLDER", help="keep the estimates: <subset>/<track>/<target>.wav")
-    add("--is-wav", action="store_true", help="take WAV where there are STEMS too")
+    add("--is-wav", action="store_true", help="read WAV where there are STEMS too")
     add(
         "--dataset",
         metavar="NAME",
-        help="a data set of train.py, with its splits as subsets; default: as --root looks",
+        help="a data set of train.py, with its splits as subsets; default: detected from --root",
     )
     add(
         "--dataset-option",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of that data set; may be given again for others",
+        help="an option of that data set; may be given several times",
     )
     add("--subset", default="test", metavar="NAME", help="default: %(default)s")
     add(
@@ -87,34 +87,34 @@ def parser(prog: str = "evaluate.py") -> Parser:
         nargs="+",
         default=[],
         metavar="T",
-        help="default: the model's; accompaniment is all but vocals",
+        help="default: the model's; accompaniment is everything but vocals",
     )
     add(
         "--metrics",
         nargs="+",
         default=["v4"],
         metavar="M",
-        help=f"of {', '.join(METRICS)}; v4 (default) is SDR, ISR, SIR and SAR",
+        help=f"any of {', '.join(METRICS)}; v4 (default) is SDR, ISR, SIR and SAR",
     )
-    add("--track", nargs="+", action="extend", metavar="NAME", help="these tracks only")
-    add("--limit", type=int, metavar="N", help="so many tracks at most")
+    add("--track", nargs="+", action="extend", metavar="NAME", help="evaluate only these tracks")
+    add("--limit", type=int, metavar="N", help="evaluate at most N tracks")
     add("--jobs", type=int, default=1, metavar="N", help="tracks at once; default: %(default)s")
-    add("--overwrite", action="store_true", help="do again what is there already")
+    add("--overwrite", action="store_true", help="replace what is already there")
     add("--window-seconds", type=float, default=1.0, metavar="S", help="default: %(default)s")
     add("--hop-seconds", type=float, default=1.0, metavar="S", help="default: %(default)s")
     add(
         "--precision",
         metavar="float64|float32",
-        help="of v4; default: float64, on a TPU float32",
+        help="precision of v4; default: float64, or float32 on a TPU",
     )
-    group = made.add_argument_group("separation, of every model; see `xumx separate --help`")
+    group = made.add_argument_group("separation, for every model; see `xumx separate --help`")
     common.add_separation(group)
     common.add_device(group)
     return made
 
 
 def run(options) -> int:
-    """Check everything, evaluate what is not done yet, report."""
+    """Check everything, evaluate what has not been evaluated yet, report."""
     applied = common.separator_options(options)
     _check(options)
     evaldir = _writable(options.evaldir, "--evaldir")
@@ -137,7 +137,7 @@ def run(options) -> int:
 
 
 def _check(options) -> None:
-    """Raises UserError on options that are missing, do not go together or make no sense."""
+    """Raise UserError on options that are missing, do not go together or make no sense."""
     if options.model and options.estimates:
         raise UserError("--model and --estimates; wanted one of them, further ones with --compare")
     if not (options.model or options.estimates or options.compare):
@@ -166,12 +166,12 @@ def _check(options) -> None:
 
 
 def _words(given) -> list[str]:
-    """Words apart by spaces or commas."""
+    """Split at spaces and commas."""
     return [word for text in given for word in text.replace(",", " ").split()]
 
 
 def _writable(folder, option: str) -> Path:
-    """The folder, made if need be. Raises UserError if files cannot be written there."""
+    """The folder, made if it is missing. Raises UserError if files cannot be written there."""
     path = Path(folder).expanduser()
     probe = files.partial_name(path / "probe")
     try:

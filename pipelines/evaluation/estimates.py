@@ -108,7 +108,7 @@ def find(folder: Path, targets: Sequence[str], parts) -> dict[str, list[Path]]:
 def open_waves(found: Mapping[str, Sequence[Path]], song: Song) -> tuple[Waves, list[str]]:
     """Open estimates as long as the song -> ([target, channel, time], notes).
 
-    As in museval, longer ones are cut and shorter ones filled up with silence, which the notes say.
+    As in museval, longer ones are cut and shorter ones padded with silence, as the notes say.
     Raises UserError if a file is damaged, or has another rate or more channels than the song.
     """
     sums, notes = [], []
@@ -124,7 +124,7 @@ def open_waves(found: Mapping[str, Sequence[Path]], song: Song) -> tuple[Waves, 
                     f"{file.path}: {file.channels} channels, wanted the track's {song.channels}"
                 )
             if file.samples != song.samples:
-                done = "cut" if file.samples > song.samples else "filled up with silence"
+                done = "cut" if file.samples > song.samples else "padded with silence"
                 notes.append(
                     f"{file.path.name} has {file.samples} samples, the track {song.samples}; "
                     f"it was {done}, as museval does"

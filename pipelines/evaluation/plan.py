@@ -57,7 +57,9 @@ def _data(options) -> Split:
         return find(options.root, options.subset, options.is_wav)
     given = datasets.parse_options(options.dataset, options.dataset_option)
     if "max_skipped" in given:
-        raise UserError("max_skipped is for training; here tracks that cannot be used are named")
+        raise UserError(
+            "max_skipped is for training; evaluation names the tracks that cannot be used"
+        )
     if options.is_wav:
         given["is_wav"] = True
     return open_dataset(options.dataset, options.root, options.subset, options.targets, given)
@@ -144,7 +146,7 @@ def _check_pairs(made, wanted: scoring.Settings) -> None:
     for system in made:
         if wanted.full and len(system.targets) < 2:
             raise UserError(
-                f"{system.name}: v4 compares targets with each other, and has only "
+                f"{system.name}: v4 compares targets with each other, and there is only "
                 f"{system.targets[0]}; wanted another target, such as accompaniment, "
                 "or --metrics sdr"
             )
@@ -164,4 +166,6 @@ def _check_outdir(outdir: Path, data: Split, made) -> None:
 def _check_new(labels, known) -> None:
     for label in labels:
         if label in known:
-            raise UserError(f"two are called {label!r}; wanted LABEL=NAME with another label")
+            raise UserError(
+                f"two systems are called {label!r}; wanted LABEL=NAME with another label"
+            )

@@ -73,7 +73,7 @@ def finished(path: Path, wanted: dict) -> TrackScores | None:
         return None
     found = TrackScores.load(path)
     if not found.protocol:
-        raise _stale(path, "comes from another program")
+        raise _stale(path, "was written by another program")
     for key, value in wanted.items():
         if key not in TOLD and found.protocol.get(key) != value:
             raise _stale(path, f"has {key} {_brief(found.protocol.get(key))}, not {_brief(value)}")

@@ -128,7 +128,7 @@ def _check_space(folder: Path, wanted: int, path: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise UserError(
-            f"{path}: to decode it into {folder} takes {wanted / 1e6:.0f} MB, "
+            f"{path}: decoding it into {folder} takes {wanted / 1e6:.0f} MB, "
             f"{free / 1e6:.0f} MB are free; TMPDIR=FOLDER chooses another place"
         )
 
@@ -138,5 +138,5 @@ def _short(stems: dict[str, Clip], samples: int) -> Iterator[str]:
         if clip and length(clip) < samples:
             yield (
                 f"{name} is {samples - length(clip)} samples shorter than the longest file of the "
-                "track and was filled up with silence"
+                "track and was padded with silence"
             )

@@ -111,7 +111,7 @@ def asked(texts: Sequence[str]) -> tuple[str, str, list[tuple[str, float]]]:
     models = parse_models(given)
     for name, _ in models:
         if len(models) > 1 and is_oracle(name):
-            raise UserError(f"{name}: only models are averaged; wanted it with --compare")
+            raise UserError(f"{name}: only models can be averaged; wanted it with --compare")
     usual = "+".join(label_of(name)[0] for name, _ in models)
     return labels[0] if labels else usual, " ".join(given), models
 

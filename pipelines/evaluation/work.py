@@ -171,7 +171,7 @@ class Work:
         folder = self._outdir(system, track)
         if estimates.foreign(folder, system.targets):
             raise UserError(
-                f"{folder}: holds estimates without {estimates.ORIGIN}, of another program; "
+                f"{folder}: holds another program's estimates, without {estimates.ORIGIN}; "
                 "wanted --overwrite, or another --outdir"
             )
 

@@ -1,4 +1,4 @@
 """Writes a data set as sharded records: `python -m pipelines.records`, a builder of tfds.
 
-Reading them is not here: that is the data set `records`, in `pipelines.datasets.records`.
+Reading them is not here: see the data set `records`, in `pipelines.datasets.records`.
 """

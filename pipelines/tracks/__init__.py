@@ -2,12 +2,12 @@
 
 track           one piece of music: which parts of which files add up to each source
 split           the tracks of one split of a data set, and what a split is opened for
-folders         what lies in folders: subsets, stems
+folders         what folders contain: subsets, tracks, stems
 opening         from a split to random access: what fits together, what is left out and why
 random_access   excerpts of all tracks, at any position and from many threads
 wav             headers of audio files, and excerpts of them
-musdb_stems     .stem.mp4, which is decoded from its beginning only
+musdb_stems     .stem.mp4, which can only be decoded from its beginning
 
-Which tracks a data set has is said in `pipelines.datasets`; what becomes of them in `mixing`,
+Which tracks a data set has is defined in `pipelines.datasets`; how they are used, in `mixing`,
 `loader`, `validation` and `evaluation`.
 """

@@ -68,7 +68,7 @@ def test_half_a_file_is_taken_where_that_is_allowed(tmp_path, name):
     write(path)
     whole, _ = audio.decode(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.warns(UserWarning, match=f"{name}: the file ends after .*; these were taken"):
+    with pytest.warns(UserWarning, match=f"{name}: the file ends after .*; only these were read"):
         read, _ = audio.decode(path, allow_truncated=True)
     time = read.shape[1]
     assert 0.4 * whole.shape[1] < time < 0.55 * whole.shape[1]
@@ -78,7 +78,7 @@ def test_half_a_file_is_taken_where_that_is_allowed(tmp_path, name):
 @pytest.mark.parametrize("name", ["x.wav", "x.mp3"])
 def test_a_start_beyond_the_end(tmp_path, name):
     write(tmp_path / name, 4410)
-    with pytest.raises(UserError, match=f"{name}: is over before 0.5 s"):
+    with pytest.raises(UserError, match=f"{name}: ends before 0.5 s"):
         audio.decode(tmp_path / name, start=0.5)
 
 

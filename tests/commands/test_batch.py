@@ -122,10 +122,10 @@ def test_a_report_replaces_no_track(run):
     write("b.wav", noise())
     before = Path("a.wav").read_bytes()
     status, _, err = run("b.wav", "--json", "a.wav")  # as the shell makes it of --json *.wav
-    assert status == 2 and "--json a.wav: is there and is no report" in err
+    assert status == 2 and "--json a.wav: exists and is not a report" in err
     assert Path("a.wav").read_bytes() == before
     status, _, err = run("b.wav", "--json", "/dev/null")
-    assert status == 2 and "/dev/null: cannot be written (it is no file)" in err
+    assert status == 2 and "/dev/null: cannot be written (it is not a regular file)" in err
 
 
 def test_several_tracks_at_once(run):
@@ -166,7 +166,7 @@ def test_an_estimate_comes_before_a_batch(run, monkeypatch):
     before, *_ = (line for line in out.splitlines() if line.startswith("3 tracks"))
     assert re.match(
         r"3 tracks, 00:03 of music: 96\.2 kB of stems \([\d.]+ [MGT]B free\), about 00:00 at 20 x "
-        r"real time \(usual for a cpu; the first minute will tell\)$",
+        r"real time \(usual for a cpu; the first minute will show\)$",
         before,
     )
     assert len(re.findall(r"^about 00:0\d left, at [\d.]+ x real time$", out, re.M)) == 1
@@ -204,7 +204,8 @@ def test_tracks_of_one_name(run, tmp_path):
         write(f"{folder}/song.wav", noise(300))
     status, _, err = run("a/song.wav", "b/song.wav", "--stems", "bass")
     assert status == 0 and err == (
-        "xumx: note: 2 tracks are called as others are: their stems go to longer names, such as "
+        "xumx: note: 2 tracks have the same name as others: their stems go to folders with longer "
+        "names, such as "
         "separated/a_song\n"
     )
     assert stems_in(tmp_path / "work" / "separated") == ["a_song/bass.wav", "b_song/bass.wav"]

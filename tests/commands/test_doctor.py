@@ -103,8 +103,11 @@ def test_a_good_machine_has_no_problems():
         ({"cache.free": 3e7}, "30.0 MB are free on its disk"),
         ({"cache.free": 3e7, "temporary.free": 3e7}, "set XUMX_CACHE to a folder on another"),
         ({"temporary.writable": "Read-only file system"}, "set TMPDIR"),
-        ({"cache.models": {"umx": "CheckpointError: /c/umx.safetensors: damaged"}}, "fetch it"),
-        ({"cache": {"error": "ImportError: flax"}}, "the cache cannot be looked at"),
+        (
+            {"cache.models": {"umx": "CheckpointError: /c/umx.safetensors: damaged"}},
+            "download it again",
+        ),
+        ({"cache": {"error": "ImportError: flax"}}, "the cache cannot be inspected"),
     ],
 )
 def test_each_problem_is_one_line_that_says_what_to_do(changes, wanted):

@@ -78,9 +78,9 @@ def test_nothing_found_is_an_error_of_that_input(files):
     found, errors = places(["m", "*.mp3", "deep", "a.wav"])
     assert found == {"a.wav": "out/a"}
     assert errors == [
-        "m: no audio files in this folder; --recursive looks into its folders too",
+        "m: no audio files in this folder; --recursive searches its subfolders too",
         "*.mp3: no file matches",
-        "deep: no audio files in this folder; --recursive looks into its folders too",
+        "deep: no audio files in this folder; --recursive searches its subfolders too",
     ]
 
 
@@ -134,5 +134,5 @@ def test_stdin_and_long_names_get_numbers(files):
 
 def test_a_track_where_its_stems_would_go_is_refused(files):
     files("out/song/song.wav")
-    with pytest.raises(UserError, match="lies in out/song, where its stems would go"):
+    with pytest.raises(UserError, match="is in out/song, where its stems would go"):
         places(["out/song/song.wav"])

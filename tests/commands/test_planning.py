@@ -111,7 +111,7 @@ def test_what_is_told(tmp_path):
     plan = planning.Plan([track(tmp_path)] * 90 + [track(tmp_path, "none.wav")], job(tmp_path), 20)
     assert plan.line("cpu").startswith("91 tracks, at least 01:30 of music: 5.77 MB of stems (")
     assert plan.line("cpu").endswith(
-        " free), about 00:04 at 20 x real time (usual for a cpu; the first minute will tell)"
+        " free), about 00:04 at 20 x real time (usual for a cpu; the first minute will show)"
     )
     assert plan.measured({}, False, 90, 5.0) is None  # a track that failed tells nothing
     assert plan.measured({"seconds": 30.0}, True, 89, 10.0) is None

@@ -205,7 +205,11 @@ def test_estimates_of_another_program_are_not_replaced(run, songs, tmp_path):
     before = kept.read_bytes()
     options = ("--model", "mixture", "--root", songs, "--track", "one", "--outdir", out)
     status, told, err = run(*options)
-    assert (status, told) == (2, "") and err.count("\n") == 1 and "of another program" in err
+    assert (
+        (status, told) == (2, "")
+        and err.count("\n") == 1
+        and "holds another program's estimates" in err
+    )
     assert kept.read_bytes() == before
     assert run(*options, "--overwrite")[0] == 0 and kept.read_bytes() != before
     # fewer targets of another system: none of the earlier one's stay among them
@@ -256,7 +260,9 @@ def test_a_score_file_of_other_music_or_another_program(run, songs, tmp_path):
     del content["xumx_jax"]
     path.write_text(json.dumps(content))
     status, _, err = run("--model", "mixture", "--root", songs)
-    assert status == 2 and "one.json: comes from another program" in err and "--overwrite" in err
+    assert (
+        status == 2 and "one.json: was written by another program" in err and "--overwrite" in err
+    )
     path.write_text("{")
     status, _, err = run("--model", "mixture", "--root", songs)
     assert status == 2 and "one.json: not JSON" in err and err.count("\n") == 1
@@ -516,7 +522,7 @@ def test_folders_that_cannot_be_written(run, songs, tmp_path, option):
         (["--model", "mixture", "--root", "ROOT", "--hop-seconds", "nan"], "hop-seconds is nan"),
         (["--model", "mixture", "--root", "ROOT", "--niter", "-1"], "niter is -1"),
         (["--model", "mixture", "--root", "ROOT", "--precision", "half"], "precision is half"),
-        (["--model", "mixture", "--root", "ROOT", "--compare", "mixture"], "two are called"),
+        (["--model", "mixture", "--root", "ROOT", "--compare", "mixture"], "two systems are"),
         (["--model", "mixture", "--root", "ROOT", "--colour"], "unrecognized arguments"),
         (["--model", "mixture", "--root", "ROOT", "--metrics", "v4", "--targets", "bass"],
          "wanted another target, such as accompaniment, or --metrics sdr"),

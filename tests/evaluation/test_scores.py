@@ -207,7 +207,7 @@ TARGET = '{"targets": [{"name": "bass", "frames": [%s]}]%s}'
         ),
         (
             '{"targets": [{"name": "a", "frames": []}, {"name": "a", "frames": []}]}',
-            "the target 'a' is there twice",
+            "the target 'a' appears twice",
         ),
     ],
 )

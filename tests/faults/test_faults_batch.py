@@ -91,7 +91,9 @@ def test_row_28_out_of_memory(run, monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
         patch.setattr(ChunkRunner, "run", short)
         status, _, err = run(*chosen, "--out", "short")
-    said = "xumx: warning: song.wav: the device has too little memory: going on with chunks of 1.50"
+    said = (
+        "xumx: warning: song.wav: the device has too little memory: continuing with chunks of 1.50"
+    )
     assert status == 0 and err.startswith(said) and err.count("\n") == 1
     wanted, found = (audio.decode(f"{out}/song/bass.wav")[0] for out in ("enough", "short"))
     np.testing.assert_allclose(found, wanted, atol=1e-6)

@@ -160,7 +160,7 @@ def test_no_other_model_takes_the_place_of_the_published_one(track, tmp_path, mo
 @pytest.mark.parametrize(
     "parts, message",
     [
-        (dict.fromkeys(PARTS, False), "no part is to be kept"),
+        (dict.fromkeys(PARTS, False), "no part was chosen"),
         ({**NO_VOCALS, "piano": True}, "unknown part piano; the model has bass, drums"),
     ],
 )

@@ -121,8 +121,8 @@ def test_filters_go_over_all_blocks(models):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("toy_wave", {"niter": 2}, "niter is 2, and the model has no post filter"),
-        ("toy_ragged", {"softmask": True}, "softmask is True, and the model has no post filter"),
+        ("toy_wave", {"niter": 2}, "niter is 2, but the model has no post filter"),
+        ("toy_ragged", {"softmask": True}, "softmask is True, but the model has no post filter"),
         ("toy_wave", {"post_filter": "norbert"}, "works on waveforms, and post filters on spectra"),
         ("xumx", {"overlap": 0.5}, "overlap is 0.5 without chunk_seconds"),
         ("xumx", {"compute": "int8"}, "compute is 'int8'; wanted one of float32, bfloat16, tf32"),

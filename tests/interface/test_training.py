@@ -235,7 +235,7 @@ def test_a_model_without_statistics_begins_as_drawn():
         ("train.seconds", 0.6, "config.train.seconds is 0.6, wanted more than 0 and at most 0.512"),
         ("train.seconds", 0.0, "is 0.0 (whole tracks), wanted more than 0 and at most 0.512"),
         ("train.valid_seconds", 0.0, "config.train.valid_seconds is 0.0 (whole tracks), wanted"),
-        ("train.compute", "bfloat16", "model 'toy_wave' computes in float32 alone"),
+        ("train.compute", "bfloat16", "model 'toy_wave' computes only in float32"),
         ("model.args.channels", 3, "config.model.args.channels is 3, wanted 1 or 2"),
     ],
 )

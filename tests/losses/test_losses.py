@@ -126,7 +126,7 @@ def test_segment_sdr_of_silence_is_zero_and_finite():
     [
         ("l7", {}, "unknown loss 'l7'; known: mse"),
         ("mse", {"mcoef": 1}, "loss 'mse' has no option mcoef"),
-        ("segment_sdr", {}, "wants the band edges"),
+        ("segment_sdr", {}, "needs the band edges"),
     ],
 )
 def test_what_cannot_be_built(name, options, message):

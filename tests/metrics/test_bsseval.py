@@ -252,9 +252,9 @@ class Short:
         ((waves()[0], waves(3)[1]), {}, r"\(2, 2, 3500\) and estimates \(3, 2, 3500\) differ"),
         (waves(), {"precision": "half"}, "precision is 'half'; wanted float64 or float32"),
         (waves(), {"filter_length": 0}, "0 taps; wanted at least 1"),
-        (waves(), {"hop_seconds": np.nan}, "hop nan s: wanted above 0"),
-        (waves(), {"hop_seconds": 1e-4}, "hop 0.0001 s: under one sample"),
-        (waves(), {"window_seconds": 0}, "window 0 s, hop 1.0 s: wanted above 0"),
+        (waves(), {"hop_seconds": np.nan}, "hop nan s: wanted more than 0"),
+        (waves(), {"hop_seconds": 1e-4}, "hop 0.0001 s: shorter than one sample"),
+        (waves(), {"window_seconds": 0}, "window 0 s, hop 1.0 s: wanted more than 0"),
         ((Short(waves()[0]), waves()[1]), {}, "samples 0 to 3500 are 3490, wanted 3500"),
     ],
 )

@@ -82,7 +82,7 @@ def test_shapes_that_cannot_be_compared(reference, estimate, message):
 
 
 def test_window_of_no_sample():
-    with pytest.raises(ValueError, match="hop 0.01 s: under one sample"):
+    with pytest.raises(ValueError, match="hop 0.01 s: shorter than one sample"):
         sdr_frames(ones([1]), ones([1]), RATE, hop_seconds=0.01)
 
 

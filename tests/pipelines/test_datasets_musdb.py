@@ -66,7 +66,9 @@ def test_index_is_that_of_the_package_which_is_never_imported():
 
 def test_without_the_package_one_line_says_so(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="no package musdb"):
+    with pytest.raises(
+        UserError, match="no package musdb, whose index lists the validation tracks"
+    ):
         musdb.musdb_index()
 
 

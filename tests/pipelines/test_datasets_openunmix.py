@@ -130,7 +130,7 @@ def test_data_of_one_target_do_not_suit_models_of_several(tmp_path, name, option
     ],
 )
 def test_options_that_are_needed(tmp_path, name, options, lacking):
-    with pytest.raises(UserError, match=f"'{name}' wants the option {lacking}"):
+    with pytest.raises(UserError, match=f"'{name}' needs the option {lacking}"):
         opened(name, tmp_path, **options)
 
 

@@ -206,7 +206,7 @@ def test_the_one_target_is_called_as_asked_for_or_as_its_file(roots):
         ),
         (["--dataset-option", "is_wav=true"], "--dataset-option is_wav=true: wanted --dataset"),
         (["--dataset", "folder", "--is-wav"], "--is-wav is for MUSDB18; the data set is 'folder'"),
-        (["--dataset", "aligned"], "wants the option input_file (--dataset-option input_file)"),
+        (["--dataset", "aligned"], "needs the option input_file (--dataset-option input_file)"),
         (["--dataset", "folder", "--root", ""], "no data: give its folder, --root=FOLDER"),
     ],
 )

@@ -203,7 +203,7 @@ def test_sources_of_their_own_length_and_number_are_mixed(pools):
     [(Recipe(same_song=0.5), 16), (Recipe(coherent_examples=1), 16), (Recipe(), 0)],
 )
 def test_songs_of_sources_that_have_none_are_refused(pools, recipe, samples):
-    with pytest.raises(UserError, match="do not belong to songs"):
+    with pytest.raises(UserError, match="do not make up songs"):
         Loader(pools, recipe, 5, 1, samples)
 
 

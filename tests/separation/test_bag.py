@@ -104,7 +104,7 @@ def test_members_may_lack_sources_and_weigh_by_source():
         ([{"a": -1}, 1], "wanted positive"),
         ([1], "1 weights of 2 models"),
         ([{"c": 1}, 1], "a weight for 'c'; the model has a, b"),
-        ([{"b": 1}, 1], "no model counts for a"),
+        ([{"b": 1}, 1], "no model has a weight for a"),
     ],
 )
 def test_weights_that_make_no_sense(weights, says):
@@ -132,7 +132,9 @@ def test_models_of_one_source_are_separated_with_their_masks(caplog):
     found = separator_of(bag_of([one, other]))
     assert found.sources == ("vocals", "bass")
     (line,) = caplog.messages
-    assert line.startswith("vocals, bass: each from a model of its own, so with its mask alone")
+    assert line.startswith(
+        "vocals, bass: each comes from a separate model, so it is separated by its mask alone"
+    )
     mix = noise(3000)
     stems = found(mix, RATE)
     for part in (one, other):

@@ -223,7 +223,7 @@ def test_progress_may_wait(tmp_path):
         (dict(start=1), "start, duration and allow_truncated are for files"),
         (dict(name="stem.wav"), "the same for several stems"),
         (dict(name="{track}.wav"), "name is '{track}.wav'; wanted {stem}"),
-        (dict(out={"a": "a.wav"}), "there are files for a; wanted one each for a, b, c"),
+        (dict(out={"a": "a.wav"}), "got files for a; wanted one for each of a, b, c"),
         (dict(out=io.BytesIO()), "an open file takes one stem as wav"),
         (dict(aggregate={"a/b": ["a"]}), "cannot be the name of a file"),
     ],

@@ -156,7 +156,11 @@ def test_all_blocks_and_signals_run_the_same_compiled_code():
     ("arguments", "options", "message"),
     [
         ({}, {}, "the model is bidirectional.* wanted one trained with unidirectional=True"),
-        ({"unidirectional": True, "bands": (0, 8, 65)}, {}, "hears in bands.* wanted one without"),
+        (
+            {"unidirectional": True, "bands": (0, 8, 65)},
+            {},
+            "compares the level of bands.* wanted one without",
+        ),
         (None, {}, "the model is a Dense; live wanted an X-UMX or Open-Unmix"),
         ({"unidirectional": True}, {"niter": 1}, "niter is 1.* wanted niter 0"),
         ({"unidirectional": True}, {"residual": True}, "wanted filter openunmix, or no residual"),

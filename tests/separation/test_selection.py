@@ -55,7 +55,7 @@ def test_two_choices_are_one_too_many():
         ("karaoke", "wanted NAME=A"),
         ('{"karaoke": []}', "wanted NAME=A"),
         ('{"karaoke": {"drums": 1}}', "wanted NAME=A"),
-        ('{"karaoke"', "is no JSON"),
+        ('{"karaoke"', "is not JSON"),
         ("{}", "names no stem"),
         ("=drums", "'' cannot be the name of a file"),
         ("../x=drums", "'../x' cannot be the name of a file"),

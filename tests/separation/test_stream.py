@@ -141,7 +141,7 @@ def test_where_memory_is_short_batches_are_halved_then_chunks():
         return (rows or len(chunks)) * length
 
     runner.run = Shortage(usual, size, 90000)
-    with pytest.warns(UserWarning, match="little memory: going on with") as told:
+    with pytest.warns(UserWarning, match="little memory: continuing with") as told:
         stems = joined(separator.stream(cut(mix, (8000,)), RATE))
     said = [str(warning.message).rpartition("with ")[2] for warning in told]
     devices = len(runner.devices)  # 4, see conftest.py
@@ -174,7 +174,7 @@ def test_where_memory_is_short_segments_are_halved(monkeypatch):
         return usual(*arguments)
 
     engine._render = render
-    with pytest.warns(UserWarning, match="little memory: going on with") as told:
+    with pytest.warns(UserWarning, match="little memory: continuing with") as told:
         stems = joined(separator.stream(cut(mix, (8000,)), RATE))
     said = [str(warning.message).rpartition("with ")[2] for warning in told]
     assert said == ["segments of 35 s"]
@@ -223,7 +223,7 @@ def test_the_cpu_is_taken_where_it_is_allowed_and_another():
     class Gpu:
         platform = "gpu"
 
-    with pytest.warns(UserWarning, match="going on with chunks of 1 s on the CPU"):
+    with pytest.warns(UserWarning, match="continuing with chunks of 1 s on the CPU"):
         assert out_of_memory.fall_back_to_cpu([Gpu()], True, "chunks of 1 s").platform == "cpu"
     for devices, allowed in (([Gpu()], False), (jax.local_devices(), True)):
         with pytest.raises(UserError, match="too little memory even for chunks of 1 s; wanted"):

@@ -54,7 +54,7 @@ def test_stems_of_musdb_on_four_devices(tmp_path):
         root = tmp_path / "musdb"
         stem_files.write(root / "train" / "sines.stem.mp4")
     output = finish(songs.train(tmp_path / "run", root, XLA_FLAGS=FOUR))
-    assert "training goes without validation" in output
+    assert "training continues without validation" in output
     losses = [r["loss"] for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in r]
     assert len(losses) == 8 and min(losses[4:]) < max(losses[:4])
 

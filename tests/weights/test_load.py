@@ -104,7 +104,7 @@ def test_convert_replaces_a_checkpoint_and_nothing_else(tmp_path, h5):
     (tmp_path / "mine" / "diary.txt").touch()
     (tmp_path / "file").write_text("text")
     for name in ("mine", "file"):
-        with pytest.raises(UserError, match=f"{name}: is there and is no checkpoint"):
+        with pytest.raises(UserError, match=f"{name}: exists and is not a checkpoint"):
             load.convert(h5, tmp_path / name)
     assert (tmp_path / "mine" / "diary.txt").exists()
     assert (tmp_path / "file").read_text() == "text"

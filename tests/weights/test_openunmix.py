@@ -96,7 +96,7 @@ def test_usual_settings_need_not_be_said():
     [
         (None, r"transform has 16 samples.*wanted sample_rate and nhop in a separator\.json"),
         ({"sample_rate": 16000}, "wanted nhop in a separator"),
-        ({**SEPARATOR, "nfft": 32}, "nfft is said to be 32, its tensors are of 16"),
+        ({**SEPARATOR, "nfft": 32}, "settings give nfft 32, its tensors 16"),
         ({"nfft": "many"}, r"separator\.json: not settings of Open-Unmix"),
         ([1], r"separator\.json: not settings of Open-Unmix"),
     ],
@@ -128,7 +128,7 @@ def test_settings_that_differ_are_named(tmp_path):
 def test_two_files_of_one_target_are_refused(tmp_path):
     folder = write_folder(tmp_path / "model")
     write_pth(folder / "bass-8d85a5bd.pth", openunmix())
-    with pytest.raises(UserError, match=r"bass-8d85a5bd\.pth and bass\.pth are both of bass"):
+    with pytest.raises(UserError, match=r"bass-8d85a5bd\.pth and bass\.pth are both for bass"):
         load.load_weights(folder)
 
 
@@ -173,7 +173,7 @@ def test_targets_of_different_sizes_are_models_of_their_own(tmp_path):
     assert [member.args["hidden_size"] for member in found.members] == [4, 4, 6, 4]
     same(found.members[2].variables, load.load_weights(folder / "bass.pth").only.variables)
     same(found.members[0].variables, load.load_weights(folder / "vocals.pth").only.variables)
-    with pytest.raises(UserError, match="model: is 4 models; wanted a single one"):
+    with pytest.raises(UserError, match="model: contains 4 models; wanted a single one"):
         load.load_module(folder)
 
 

@@ -151,7 +151,7 @@ def test_other_files_are_refused_by_name(tmp_path):
     with pytest.raises(UserError, match="bass/"):
         load.load_weights(folder)
     for names, says in (
-        (("a/bass.h5", "b/bass.h5"), "several files in it are of bass"),
+        (("a/bass.h5", "b/bass.h5"), "several files in it are for bass"),
         (("bass.h5", "other.h5"), r"two\.zip: other\.h5: not one target"),
     ):
         write_h5(tmp_path / "other.h5", {"x": np.ones(3, np.float32)})

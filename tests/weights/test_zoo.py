@@ -161,7 +161,7 @@ def test_a_row_of_several_models_is_a_bag(server, tmp_path, monkeypatch, capsys)
     # as a folder it is a bag, too, and can be written elsewhere
     load.convert(str(path), tmp_path / "copy")
     assert load.load_weights(tmp_path / "copy").weights.tolist() == wanted
-    with pytest.raises(UserError, match="2 models become a folder"):
+    with pytest.raises(UserError, match="2 models become a folder, in float32; wanted a folder"):
         load.convert(str(path), tmp_path / "copy.safetensors")
     (path / "bag.json").write_text('{"format": 1, "members": [{"file": "0.safetensors"}]}')
     with pytest.raises(UserError, match="bag.json: does not describe models with weights"):

@@ -1,1 +1,1 @@
-"""Files that come with the package: the bundled model and a generated clip to try it on."""
+"""Data files that come with the package: the bundled model and a generated clip to try it on."""

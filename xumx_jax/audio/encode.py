@@ -287,8 +287,8 @@ def _close_quietly(writer):
 def _warn_of(gain):
     if gain < 1:
         warn(
-            f"samples reach {1 / gain:.3f} of full scale: all stems were made "
-            f"{-20 * np.log10(gain):.2f} dB softer (32f in a wav file keeps them)"
+            f"samples reach {1 / gain:.3f} of full scale: all stems were attenuated by "
+            f"{-20 * np.log10(gain):.2f} dB (32f in a wav file keeps their level)"
         )
 
 

@@ -88,7 +88,7 @@ def _blocks(path, container, stream, cut, counted, allow_truncated):
     if damaged and not decoded:
         raise UserError(f"{path}: not an audio file that can be decoded (every packet is damaged)")
     if damaged > 1:  # a single one at the end is an ordinary tag
-        warn(f"{path}: {damaged} damaged packets were left out")
+        warn(f"{path}: {damaged} damaged packets were skipped")
 
 
 def _frames(container, stream):
@@ -158,4 +158,4 @@ def tell_cut(path, got, stated, allowed):
     message = f"{path}: the file ends after {got} of {stated} samples"
     if not allowed:
         raise UserError(f"{message}; wanted the whole file, or --allow-truncated")
-    warn(f"{message}; these were taken")
+    warn(f"{message}; only these were read")

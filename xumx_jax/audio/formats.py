@@ -44,7 +44,7 @@ def check_format(format, bits=None, bitrate=None):
         raise UserError(f"{format} files have no bits ({bits!r}); wanted --bitrate")
     _, least, most = BITRATES[format]
     if bitrate is not None and not least <= bitrate <= most:
-        raise UserError(f"bitrate is {bitrate}; {format} files wanted {least} to {most} kbit/s")
+        raise UserError(f"bitrate is {bitrate}; wanted {least} to {most} kbit/s for {format} files")
 
 
 def is_float(format, bits) -> bool:

@@ -42,7 +42,7 @@ def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=N
     if format == "ogg":
         return VorbisFile(path, rate, channels, kbits, tags)
     if channels >= len(_LAYOUTS) or (format != "flac" and channels > 2):
-        raise UserError(f"{path}: {format} files of {channels} channels; wanted wav for those")
+        raise UserError(f"{path}: {channels} channels as {format}; wanted wav for so many")
     writer = FFmpegFile(path, kept, channels, format, bits, kbits, tags)
     return writer if kept == rate else Resampled(writer, rate, kept, channels)
 

@@ -1,1 +1,11 @@
-"""Commands of `xumx` that have a module of their own."""
+"""The commands of `xumx`, and what they share; `xumx_jax.cli` puts them together.
+
+separate, batch/     split any number of tracks
+models               list or download published models
+export               write a model as StableHLO
+doctor, machine      check this machine
+recipes              `xumx train` and `xumx evaluate`
+options, console     options, printing and exit statuses that several commands share
+
+Commands only read options and print: the work is done in the other packages.
+"""

@@ -1,4 +1,4 @@
-"""What all commands share: how they print, and their exit status."""
+"""What all commands share: how they print, and their exit statuses."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 def say(kind, message):
-    """Print a line of a kind: note, warning or error."""
+    """Print a line on stderr; `kind` is note, warning or error."""
     _print(f"xumx: {kind}: {' '.join(str(message).split())}")
 
 
@@ -23,7 +23,7 @@ def _print(line):
 
 
 def say_line(line, out):
-    """Print a line on `out`; where nobody reads it any more that is told once, and work goes on."""
+    """Print a line on `out`; if its reader has gone, warn once and carry on."""
     from tqdm import tqdm
 
     try:
@@ -36,19 +36,19 @@ def say_line(line, out):
 
 
 def print_any_name():
-    """Let names of files be printed that the terminal's coding does not know, or that have none.
+    """Make any file name printable, even one that the terminal's encoding cannot represent.
 
-    What a program is started without (`>&-`) takes and drops what is said.
+    An output that the program was started without (`>&-`) discards what is printed.
     """
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
     if hasattr(sys.stdout, "reconfigure"):
-        # as stderr has it anyway
+        # as stderr does anyway
         sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
-    """One line for any error; where it happened comes before it with `debug`."""
+    """Print one line for any error, after its traceback with `debug`."""
     from xumx_jax.errors import UserError
 
     if debug:
@@ -62,7 +62,7 @@ def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
 
 
 class LogLines(logging.Handler):
-    """Print what the library logs, in one line each."""
+    """Print what the library logs, one line per record."""
 
     def emit(self, record):
         _print(f"xumx: {' '.join(record.getMessage().split())}")
@@ -70,7 +70,7 @@ class LogLines(logging.Handler):
 
 @contextmanager
 def shown_log():
-    """Within this, what the library logs is printed, once; other handlers see it too."""
+    """Print what the library logs within this context, once; other handlers see it too."""
     logger, lines = logging.getLogger("xumx_jax"), LogLines(logging.INFO)
     if any(isinstance(other, LogLines) for other in logger.handlers):  # one command within another
         yield
@@ -87,9 +87,9 @@ def shown_log():
 
 @contextmanager
 def one_line_warnings():
-    """Within this, warnings of the library that belong to no track are printed in one line.
+    """Print the library's warnings that belong to no track in one line each, within this context.
 
-    Python keeps what is done with warnings for all threads together, so this is for all of them.
+    Python handles warnings alike for all threads, so this applies to all of them.
     """
 
     def show(message, category, filename, lineno, file=None, line=None):

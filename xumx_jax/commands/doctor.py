@@ -1,9 +1,9 @@
-"""`xumx doctor`: what this machine offers, and what is wrong with it and how to mend that."""
+"""`xumx doctor`: what this machine offers, what is wrong with it, and how to fix that."""
 
 import json
 import re
 
-LEAST_DISK = 1e9  # bytes free where models and stems go
+LEAST_DISK = 1e9  # free bytes where models and stems are written
 LEAST_MEMORY = 2e9  # what a long track takes at most
 
 
@@ -12,15 +12,15 @@ def add(commands) -> None:
     command = commands.add_parser(
         "doctor",
         help="show devices, cache and versions, and what is wrong",
-        description="Show devices, cache and versions, and what is wrong with them, each with what "
-        "to do. The exit status is 1 if anything is.",
+        description="Show devices, cache and versions, and what is wrong with them, with what to "
+        "do about it. The exit status is 1 if anything is wrong.",
     )
-    command.add_argument("--json", action="store_true", help="all of it as JSON")
+    command.add_argument("--json", action="store_true", help="print everything as JSON")
     command.set_defaults(run=run)
 
 
 def run(options) -> int:
-    """Look, tell, and return 1 if something is wrong."""
+    """Gather the facts, print them, and return 1 if something is wrong."""
     from xumx_jax.commands import machine
 
     facts = machine.gather()
@@ -33,7 +33,7 @@ def run(options) -> int:
 
 
 def findings(facts: dict) -> list[str]:
-    """What is wrong among the facts of `machine.gather`, each one line that says what to do."""
+    """What is wrong among the facts of `machine.gather`: lines that also say what to do."""
     return [
         *_of_packages(facts["versions"], facts["wanted"]),
         *_of_devices(facts),
@@ -49,7 +49,7 @@ def _of_packages(versions, wanted):
 
     for name in CORE:
         if name not in versions:
-            yield f"{name} is not installed; install xumx_jax with pip, which brings it"
+            yield f"{name} is not installed; install xumx_jax with pip, which installs it"
     for name, least in wanted.items():
         if name in versions and number(versions[name]) < number(least):
             yield f"{name} is {versions[name]}, older than wanted; pip install '{name}>={least}'"
@@ -77,8 +77,8 @@ def _of_devices(facts):
     for device in seen["devices"]:
         if device["error"]:
             yield (
-                f"{device['kind']} cannot compute ({device['error']}); end other programs that use "
-                "it, then renew its driver"
+                f"{device['kind']} cannot compute ({device['error']}); close other programs that "
+                "use it, then update its driver"
             )
     if not facts["gpus"] or any(device["platform"] != "cpu" for device in seen["devices"]):
         return
@@ -97,7 +97,7 @@ def _of_environment(environment, seen):
     if seen["x64"]:
         yield "JAX_ENABLE_X64 is on: more time and memory for no better stems; unset it"
     if environment.get("JAX_DISABLE_JIT", "0").lower() not in ("", "0", "false", "no", "off"):
-        yield "JAX_DISABLE_JIT is on: nothing is compiled, all is slow; unset it"
+        yield "JAX_DISABLE_JIT is on: nothing is compiled, everything is slow; unset it"
 
 
 def _of_audio(soundfile, encoders):
@@ -134,7 +134,7 @@ def _of_memory(memory):
 
 def _of_places(cache, temporary):
     if error := cache.get("error"):
-        yield f"the cache cannot be looked at ({error}); mend what is said above first"
+        yield f"the cache cannot be inspected ({error}); fix what is reported above first"
     else:
         if cache["writable"]:
             yield (
@@ -143,7 +143,7 @@ def _of_places(cache, temporary):
             )
         for name, state in cache["models"].items():
             if state != "intact":
-                yield f"the model {name} is damaged ({state}); remove that file and fetch it again"
+                yield f"the model {name} is damaged ({state}); remove it and download it again"
     if temporary["writable"]:
         yield (
             f"{temporary['path']} cannot be written to ({temporary['writable']}); set TMPDIR to a "
@@ -168,7 +168,7 @@ def number(version: str) -> tuple[int, ...]:
 
 
 def amount(size) -> str:
-    """Bytes for people."""
+    """A number of bytes for people to read."""
     if size is None:
         return "unknown"
     for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
@@ -178,7 +178,7 @@ def amount(size) -> str:
 
 
 def lines(facts: dict, problems: list[str]) -> list[str]:
-    """Facts and problems for a terminal."""
+    """The facts and problems as lines for a terminal."""
     memory, cache = facts["memory"], facts["cache"]
     limit = f", {amount(memory['limit'])} for this container" if memory["limit"] else ""
     said = [
@@ -208,7 +208,7 @@ def lines(facts: dict, problems: list[str]) -> list[str]:
 
 
 def _folded(head, words, width=92) -> list[str]:
-    """Words with commas in lines of a width, the head before the first."""
+    """Words joined by commas into lines of at most `width`, the head before the first."""
     rows = [""] if words else []
     for index, word in enumerate(words):
         word += "," if index < len(words) - 1 else ""

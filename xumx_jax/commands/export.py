@@ -1,4 +1,4 @@
-"""`xumx export`: a model as StableHLO, weights inside, for programs that lack this one."""
+"""`xumx export`: a model as StableHLO, weights included, for programs without this package."""
 
 
 def add(commands) -> None:
@@ -6,36 +6,40 @@ def add(commands) -> None:
     command = commands.add_parser(
         "export",
         help="write a model as StableHLO, to run without this program",
-        description="Write a model as StableHLO, weights inside: the folder OUT with "
+        description="Write a model as StableHLO, weights included: the folder OUT with "
         "model.jax_export (for jax.export), model.stablehlo (for other programs) and about.json. "
         "It separates chunks: [batch, channel, time] -> [batch, source, channel, time].",
     )
     option = command.add_argument
-    option("model", metavar="MODEL", help="as separate --model")
-    option("target", metavar="OUT", help="a new folder, or that of an earlier export")
+    option("model", metavar="MODEL", help="as for separate --model")
+    option("target", metavar="OUT", help="a new folder, or one with an earlier export")
     option(
-        "--seconds", type=float, default=10.0, metavar="S", help="of a chunk; default: %(default)g"
+        "--seconds",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="length of a chunk; default: %(default)g",
     )
     option("--batch", type=int, metavar="N", help="chunks at once; default: any number")
     option(
         "--platforms",
         default="cpu,cuda,tpu",
         metavar="A,B",
-        help="of cpu, cuda, rocm and tpu; default: %(default)s",
+        help="any of cpu, cuda, rocm and tpu; default: %(default)s",
     )
     option(
         "--niter",
         type=int,
         default=1,
         metavar="N",
-        help="iterations of the Wiener filter; 0: the masks alone; default: %(default)s",
+        help="iterations of the Wiener filter; 0: only the masks; default: %(default)s",
     )
-    option("--residual", action="store_true", help="add a source for what the model leaves")
+    option("--residual", action="store_true", help="add a source for what the others leave over")
     command.set_defaults(run=run)
 
 
 def run(options) -> int:
-    """Export, and say what was written."""
+    """Export, and print what was written."""
     from xumx_jax.separation.options import check_options
 
     check_options(niter=options.niter, chunk_seconds=options.seconds, batch=options.batch)
@@ -56,7 +60,7 @@ def run(options) -> int:
 
 
 def lines(target, about) -> list[str]:
-    """Say what an export is."""
+    """Describe an export."""
 
     def shape(side):
         return f"[{', '.join(map(str, about[side]['shape']))}]"

@@ -1,6 +1,6 @@
-"""What this machine, its libraries and the cache are like: facts for `xumx doctor`, no judgement.
+"""Facts about this machine, its libraries and the cache, for `xumx doctor`, which judges them.
 
-Nothing raises: what cannot be found out is None, and an error is a text among the facts.
+Nothing here raises: what cannot be determined is None, and an error is a text among the facts.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from xumx_jax.runtime import cores
 from xumx_jax.versions import OURS, checkout, installed
 
-# What versions are told of; the first ones are needed, the others may be there.
+# Packages whose versions are reported: CORE is required, EXTRA is optional.
 CORE = ("jax", "jaxlib", "flax", "numpy", "h5py", "orbax-checkpoint", "safetensors")
 CORE += ("flatbuffers", "soundfile", "soxr", "av", "tqdm")
 EXTRA = ("optax", "tensorflow-cpu", "tensorflow", "tensorflow-datasets", "matplotlib", "scipy")
@@ -25,7 +25,7 @@ ENCODERS = ("flac", "libmp3lame", "aac", "libopus")
 
 
 def gather() -> dict:
-    """All facts, in a form that JSON can hold."""
+    """Gather all facts, as JSON values."""
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
@@ -44,7 +44,7 @@ def gather() -> dict:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what is installed, accelerators' plugins among it."""
+    """Versions of the installed packages, including plugins for accelerators."""
     plugins = sorted(
         name
         for each in metadata.distributions()
@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def wanted() -> dict[str, str]:
-    """{package: least version} of what is needed, and of what may be there."""
+    """{package: least version} of required and optional packages."""
     if project := checkout():
         extras = project.get("optional-dependencies", {}).values()
         lines = [*project["dependencies"], *(line for group in extras for line in group)]
@@ -110,7 +110,7 @@ def gpus() -> list[str]:
 
 
 def about_jax() -> dict:
-    """What JAX sees: its devices, each tried with a small computation, or why there are none."""
+    """The devices that JAX sees, each tried with a small computation, or why there are none."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # others may use the GPU
     try:
         import jax
@@ -135,7 +135,7 @@ def about_jax() -> dict:
 
 
 def try_out(device) -> str | None:
-    """Multiply and transform a little on a device: what went wrong, None if nothing."""
+    """Try a small product and FFT on a device -> what went wrong, None if nothing."""
     import jax
     import numpy as np
 
@@ -154,7 +154,7 @@ def try_out(device) -> str | None:
 
 
 def about_soundfile() -> dict:
-    """Version and abilities of libsndfile, or why there are none."""
+    """The version of libsndfile and the formats it supports, or the error."""
     try:
         import soundfile
 
@@ -168,7 +168,7 @@ def about_soundfile() -> dict:
 
 
 def encoders() -> dict:
-    """Which of FFmpeg's encoders PyAV brings."""
+    """Which of the ENCODERS PyAV's FFmpeg has."""
     try:
         import av
     except Exception as error:
@@ -184,7 +184,7 @@ def encoders() -> dict:
 
 
 def about_cache() -> dict:
-    """The cache: sizes in bytes, and of each model there "intact" or what is wrong with it."""
+    """The cache: sizes in bytes, and for each model "intact" or what is wrong with it."""
     try:
         from xumx_jax import runtime
         from xumx_jax.weights import bag, safetensors, zoo
@@ -208,7 +208,7 @@ def about_cache() -> dict:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder."""
+    """Total bytes of all files below a folder."""
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
@@ -220,7 +220,7 @@ def size_of(folder: Path) -> int:
 
 
 def about_place(folder: Path) -> dict:
-    """A folder that is or could be: whether it can be written to, and the bytes free there."""
+    """A folder that exists or could be made: why it cannot be written to, and its free bytes."""
     nearest = next(place for place in (folder, *folder.parents) if place.exists())
     found = {"path": str(folder), "writable": None, "free": None}
     try:

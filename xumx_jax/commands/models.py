@@ -1,27 +1,27 @@
-"""`xumx models`: what can be had by name, and what lies in the cache."""
+"""`xumx models`: which models have names, and which of them are in the cache."""
 
 
 def add(commands) -> None:
     """Add the command to the parser's commands."""
     command = commands.add_parser(
         "models",
-        help="list the models that have names, fetch them",
+        help="list the models that have names, or download them",
         description="List the models that --model knows by name: their scores (mean SDR in dB on "
         "MUSDB18's test songs, as their authors report), stems and licences, and which are in the "
-        "cache, where they work offline.",
+        "cache and so work offline.",
     )
     command.add_argument(
         "--download",
         action="append",
         default=[],
         metavar="NAME",
-        help="fetch into the cache instead of listing; may be given several times",
+        help="download into the cache instead of listing; may be given several times",
     )
     command.set_defaults(run=run)
 
 
 def run(options) -> int:
-    """List, or download by name."""
+    """List the models, or download those named."""
     from xumx_jax.weights import zoo
 
     for name in options.download:
@@ -35,7 +35,7 @@ def run(options) -> int:
 
 
 def table() -> list[str]:
-    """Lines that say of each model what it is."""
+    """Lines that describe each model."""
     from xumx_jax import runtime
     from xumx_jax.weights import zoo
 

@@ -1,4 +1,4 @@
-"""Options that several commands share: which models, how they are applied, on which device."""
+"""Options that several commands share: which models, how they are applied, and on which device."""
 
 import os
 import re
@@ -13,22 +13,23 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
 
 
 def add_model(group, default: bool = True, more: str = "") -> None:
-    """Add `--model` to a parser or a group of one; `more` goes behind its help."""
-    usual = "default: x-umx, or demo where that cannot be had. " if default else ""
+    """Add `--model` to a parser or to one of its groups; `more` is appended to its help."""
+    usual = "default: x-umx, or demo if that cannot be downloaded. " if default else ""
     group.add_argument(
         "--model",
         action="append",
         metavar="NAME|PATH[:W]",
         help="a name of `xumx models` (downloaded once), demo (bundled), or a path: .safetensors, "
-        f".h5, .pth or a folder; {usual}Given several times, the models' stems are averaged, with "
-        f"weights if there are any: a:0.7{more}",
+        f".h5, .pth or a folder; {usual}If given several times, the models' stems are averaged, "
+        f"with weights if given: a:0.7{more}",
     )
 
 
 def parse_models(given) -> list[tuple[str | None, float]]:
-    """What was given -> (name or path, weight) each; nothing is the default model.
+    """Parse what was given -> (name or path, weight) each; nothing means the default model.
 
-    What exists as a path is one, colon or not. Raises UserError on a weight that is not positive.
+    A path that exists is taken whole, with any colon. Raises UserError on a weight that is not
+    positive.
     """
     return [_parse(text) for text in given] if given else [(None, 1.0)]
 
@@ -44,7 +45,7 @@ def _parse(text):
 
 
 def load(given, options: dict):
-    """Load what `parse_models` found -> (separator, what is known of each model).
+    """Load what `parse_models` found -> (separator, what is known about each model).
 
     `options` are the Separator's. Raises UserError.
     """
@@ -63,7 +64,7 @@ def load(given, options: dict):
 
 
 def describe(infos) -> tuple[str, str]:
-    """One line about models and device, and the device."""
+    """One line about the models and the device, and the device."""
     import jax
 
     several = len(infos) > 1
@@ -80,47 +81,49 @@ def describe(infos) -> tuple[str, str]:
 
 
 def add_separation(group) -> None:
-    """Add the options of a `Separator` to a parser or a group of one."""
+    """Add the options of a `Separator` to a parser or to one of its groups."""
     option = group.add_argument
     option(
         "--niter",
         type=int,
         default=1,
         metavar="N",
-        help="iterations of the Wiener filter; 0 is faster and lets more through; "
+        help="iterations of the Wiener filter; 0 is faster, with more interference; "
         "default: %(default)s",
     )
     option("--softmask", action="store_true", help="start from ratio masks")
     option("--alpha", type=float, default=1.0, metavar="A", help="exponent of the ratio masks")
     option("--logit", type=float, metavar="T", help="sharpen the ratio masks around T, such as 0.5")
-    option("--wiener-frames", type=int, metavar="N", help="what the Wiener filter sees at a time")
+    option("--wiener-frames", type=int, metavar="N", help="frames that the filter takes at a time")
     option(
         "--post-filter",
         metavar="F",
         help="norbert, openunmix or complex (which keeps the estimates' phase); "
-        "default: that of the model's original, which may be none",
+        "default: that of the model's original program, if it has one",
     )
-    option("--residual", action="store_true", help="add a stem for what the model leaves")
+    option("--residual", action="store_true", help="add a stem for what the others leave over")
     option(
         "--shifts",
         type=int,
         default=0,
         metavar="N",
-        help="average over N random shifts in time, N times the work; default: none",
+        help="average over N random shifts in time, at N times the work; default: none",
     )
-    option("--seed", type=int, default=0, metavar="S", help="of the shifts; default: %(default)s")
+    option(
+        "--seed", type=int, default=0, metavar="S", help="seed of the shifts; default: %(default)s"
+    )
     option(
         "--chunk-seconds",
         type=float,
         metavar="S",
         help="cut the track into chunks; default: 300, so that shorter tracks have no borders; "
-        "with --overlap 0 each chunk is separated like a track of its own",
+        "with --overlap 0 each chunk is separated as if it were a whole track",
     )
     option(
         "--overlap",
         type=float,
         metavar="R",
-        help="what chunks share with their neighbours, 0 <= R < 1, beside --chunk-seconds or "
+        help="share of a chunk that overlaps the next, 0 <= R < 1, with --chunk-seconds or "
         "--batch; default: 0.25",
     )
     option(
@@ -133,13 +136,13 @@ def add_separation(group) -> None:
         "--compute",
         default="float32",
         choices=COMPUTE,
-        help="what matrix products read: tf32 and bfloat16 are faster on some GPUs and TPUs, and "
-        "less exact; default: %(default)s",
+        help="precision of matrix products: tf32 and bfloat16 are faster on some GPUs and TPUs, "
+        "and less exact; default: %(default)s",
     )
 
 
 def separator_options(options) -> dict:
-    """What was given, as arguments of a Separator. Raises UserError on what makes no sense."""
+    """The options as arguments of a Separator. Raises UserError on values that make no sense."""
     from xumx_jax.separation.options import check_options
 
     made: dict[str, Any] = dict(
@@ -154,7 +157,7 @@ def separator_options(options) -> dict:
         shifts=options.shifts,
         seed=options.seed,
     )
-    # Reports and protocols tell these where they are given, and are what they were where not.
+    # Only where they are given, so that reports and protocols stay the same where they are not.
     if options.post_filter is not None:
         made["post_filter"] = options.post_filter
     if options.compute != COMPUTE[0]:
@@ -164,10 +167,10 @@ def separator_options(options) -> dict:
 
 
 def add_device(group) -> None:
-    """Add `--device` to a parser or a group of one; `runtime.choose_device` takes its value."""
+    """Add `--device` to a parser or to one of its groups; see `runtime.choose_device`."""
     group.add_argument(
         "--device",
         default="auto",
         choices=DEVICES,
-        help="where to compute; auto (default) takes the fastest that is there",
+        help="where to compute; auto (default) takes the fastest device available",
     )

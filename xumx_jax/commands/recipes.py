@@ -1,9 +1,9 @@
-"""`xumx train` and `xumx evaluate`: train.py and evaluate.py, from wherever this is installed.
+"""`xumx train` and `xumx evaluate`: train.py and evaluate.py, wherever this package is installed.
 
-Their code is `train.py`, `configs/` and `pipelines/`. It lies beside the package in a checkout, and
-in the package's folder `recipes` in a wheel: as packages of their own in site-packages, `configs`
-and `pipelines` would hide folders that users call so. These two commands alone look there for
-imports, before anywhere else.
+Their code is `train.py`, `configs/` and `pipelines/`. It is beside the package in a checkout, and
+in the package's folder `recipes` in a wheel: as separate packages in site-packages, `configs` and
+`pipelines` would hide folders that users give these names. Only these two commands import from
+there, before any other place.
 """
 
 import importlib.util
@@ -15,14 +15,14 @@ from xumx_jax.errors import UserError
 
 PACKAGE = Path(__file__).parents[1]
 PLACES = (PACKAGE / "recipes", PACKAGE.parent)  # in a wheel, in a checkout
-# What to install for each, and one of its packages that the core does not bring.
+# The extra to install for each, and one of its packages that the core does not need.
 EXTRAS = {"train": ("train", "optax"), "evaluate": ("eval", "matplotlib")}
 
 
 def run(name: str, arguments: list[str]) -> int:
-    """Run `train` or `evaluate` with the arguments that follow it; the exit status.
+    """Run `train` or `evaluate` with the arguments that follow it -> the exit status.
 
-    Raises UserError where their code or the packages they need are not installed.
+    Raises UserError if their code or the packages they need are not installed.
     """
     place = next((place for place in PLACES if (place / "pipelines" / "evaluation").is_dir()), None)
     if place is None:

@@ -29,16 +29,23 @@ def add(commands):
         "sample rate and channels.",
     )
     option = command.add_argument
-    option("inputs", nargs="+", metavar="INPUT", help="audio or video files, folders, patterns; -")
+    option(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="audio or video files, folders, patterns; - is stdin",
+    )
     common.add_model(command)
     common.add_device(command)
     option("--out", default="separated", metavar="DIR", help="default: %(default)s; - is stdout")
-    option("--recursive", action="store_true", help="look into the folders of folders too")
-    option("--start", type=float, default=0.0, metavar="S", help="leave out the first seconds")
-    option("--duration", type=float, metavar="S", help="separate so many seconds; default: all")
-    option("--allow-truncated", action="store_true", help="take what there is of files cut short")
+    option("--recursive", action="store_true", help="search subfolders too")
+    option("--start", type=float, default=0.0, metavar="S", help="skip the first S seconds")
+    option("--duration", type=float, metavar="S", help="separate S seconds; default: all")
     option(
-        "--skip-existing", action="store_true", help="pass over tracks that have all their stems"
+        "--allow-truncated", action="store_true", help="separate what is left of files cut short"
+    )
+    option(
+        "--skip-existing", action="store_true", help="skip tracks that already have all their stems"
     )
     option("--jobs", type=int, default=1, metavar="N", help="tracks at once; default: %(default)s")
     option("--strict", action="store_true", help="fail on NaN and infinite samples")
@@ -46,7 +53,7 @@ def add(commands):
         "--channels",
         default="front",
         choices=("front", "all"),
-        help="of more than two: the front pair (default), or all, in pairs",
+        help="if there are more than two: the front pair (default), or all, in pairs",
     )
     option("--stems", metavar="A,B", help="write only these stems; default: all")
     option("--two-stems", metavar="A", help="write this stem, and the rest of the mixture")
@@ -54,7 +61,7 @@ def add(commands):
     option(
         "--aggregate",
         metavar="NAME=A+B,...",
-        help="write such sums, under these names",
+        help="write sums of stems under these names",
     )
     option(
         "--format",
@@ -62,8 +69,8 @@ def add(commands):
         metavar="F",
         help="wav, flac, mp3, ogg, m4a or opus; default: %(default)s",
     )
-    option("--bits", metavar="16|24|32f", help="of wav and flac (not 32f); default: 16")
-    option("--bitrate", type=int, metavar="K", help="of the others, kbit/s; default: 256, opus 192")
+    option("--bits", metavar="16|24|32f", help="for wav and flac (not 32f); default: 16")
+    option("--bitrate", type=int, metavar="K", help="others, in kbit/s; default: 256, opus 192")
     option(
         "--rate",
         default="original",
@@ -71,12 +78,12 @@ def add(commands):
         help="sample rate of the stems; default: %(default)s",
     )
     common.add_separation(command)
-    option("--json", metavar="FILE", help="write a report of every track")
+    option("--json", metavar="FILE", help="write a report on every track")
     command.set_defaults(run=run)
 
 
 def run(options) -> int:
-    """Separate what the options name; 0, or 1 if some tracks failed."""
+    """Separate what the options name -> 0, or 1 if some tracks failed."""
     from xumx_jax.commands.batch.report import Report
 
     models, applied = _check(options)
@@ -92,8 +99,8 @@ def run(options) -> int:
         if renamed:
             say(
                 "note",
-                f"{len(renamed)} tracks are called as others are: their stems go to longer names, "
-                f"such as {renamed[0].folder}",
+                f"{len(renamed)} tracks have the same name as others: their stems go to folders "
+                f"with longer names, such as {renamed[0].folder}",
             )
         report = Report(options.json, _given(options), tracks)
         status = INTERRUPTED
@@ -111,7 +118,7 @@ def run(options) -> int:
 
 
 def _check(options):
-    """Raise UserError on what makes no sense -> (models, options of a Separator)."""
+    """Check the options -> (models, options of a Separator). Raises UserError."""
     from xumx_jax import audio
 
     models, applied = common.parse_models(options.model), common.separator_options(options)
@@ -157,6 +164,6 @@ def _check_stdout(options):
     one = options.mix is not None or (options.stems is not None and "," not in options.stems)
     one = one or (options.aggregate is not None and len(parse_aggregate(options.aggregate)) == 1)
     if not one or options.format != "wav":
-        raise UserError("--out - gives one stem as wav; wanted --stems A or --mix A+B with it")
+        raise UserError("--out - writes one stem as wav; wanted --stems A or --mix A+B with it")
     if options.skip_existing:
         raise UserError("--out - writes no files that --skip-existing could find")

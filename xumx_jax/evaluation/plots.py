@@ -39,7 +39,7 @@ def draw(
         import matplotlib
     except ImportError as error:
         raise UserError(
-            "box plots want matplotlib, which is not installed: pip install '.[eval]'"
+            "box plots need matplotlib, which is not installed: pip install '.[eval]'"
         ) from error
     style: dict[Any, Any] = {"svg.hashsalt": "xumx_jax", "svg.fonttype": "path", "font.size": 9}
     pictures = []

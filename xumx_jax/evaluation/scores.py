@@ -186,7 +186,7 @@ def _parse(track: str, content) -> TrackScores:
     for entry in entries:
         name = _want(_want(entry, dict, "objects in 'targets'").get("name"), str, "a target's name")
         if name in frames:
-            raise ValueError(f"the target {name!r} is there twice, wanted once")
+            raise ValueError(f"the target {name!r} appears twice, wanted once")
         rows = _want(entry.get("frames"), list, f"a list 'frames' of {name!r}")
         rows = [_want(row, dict, f"objects in the frames of {name!r}") for row in rows]
         values = [

@@ -3,8 +3,9 @@
 `build(name, **options)` returns `loss(est, ref, mix) -> (value, parts)`, where `est` and `ref` are
 `Stems` (`ref.spec` holds the model's transform of the true sources), `mix` is
 [batch, channel, time] and `parts` names the terms for the log, scalars or [source]. Spectra are
-compared block by block. Combination losses look at every proper subset of the sources, which has
-the sources' networks share what they know (Sawata et al. 2021).
+compared block by block. Combination losses compare the sums of every proper subset of the sources,
+which lets the sources' networks learn from each other (Sawata et al. 2021). Scores for reports are
+not here but in `xumx_jax.metrics`.
 """
 
 from collections.abc import Callable
@@ -29,8 +30,8 @@ class Loss(NamedTuple):
     """A row of LOSSES.
 
     function  (est, ref, mix, **options) -> (value, parts)
-    options   and their defaults
-    needs     the fields of `Stems` that a model has to give
+    options   {option: default}
+    needs     the fields of `Stems` that a model must return
     """
 
     function: Callable
@@ -60,10 +61,10 @@ MISSING = {
 
 
 def build(name: str, **options):
-    """Make the loss called `name`, a key of LOSSES, with its defaults replaced by `options`.
+    """Make the loss called `name`, a key of LOSSES; `options` replace its defaults.
 
     mcoef         weight of the time-domain term
-    combinations  over all proper subsets of the sources, else over each source alone
+    combinations  compare all proper subsets of the sources, else each source alone
     trim          samples left out at both ends of waveforms, as NNabla's X-UMX does
     power         of the true magnitudes, equal to the model's
     bands         the model's band edges, or those of each of its blocks
@@ -77,14 +78,14 @@ def build(name: str, **options):
     if unknown := set(options) - set(defaults):
         raise UserError(f"loss {name!r} has no option {', '.join(sorted(unknown))}")
     if "bands" in defaults and options.get("bands") is None:
-        raise UserError(f"loss {name!r} wants the band edges of the model as option bands")
+        raise UserError(f"loss {name!r} needs the band edges of the model as option bands")
     return partial(function, **(defaults | options))
 
 
 def check(name: str, model_name: str, model, **options) -> None:
-    """Raise UserError, one line, unless the loss can be computed of what the model gives.
+    """Raise UserError, in one line, unless the loss can be computed from what the model returns.
 
-    Only shapes are computed, and only for losses that look into a model.
+    Only shapes are computed, and only for losses that need the model's own fields.
     """
     loss = build(name, **options)
     if missing := _missing(name, model):
@@ -107,7 +108,7 @@ def check(name: str, model_name: str, model, **options) -> None:
 
 
 def _missing(name: str, model) -> str | None:
-    """The first field that a loss needs and a model does not give."""
+    """The first field that a loss needs and a model does not return."""
     needs = LOSSES[name].needs
     if "spec" in needs and model.transform is None:
         return "spec"
@@ -117,7 +118,7 @@ def _missing(name: str, model) -> str | None:
 
 
 def _estimate(model):
-    """Shapes of what a model makes of a mixture, and of that, [batch, channel, time]."""
+    """Shapes of a model's estimate for a mixture, and of the mixture, [batch, channel, time]."""
     segment = model.segment
     length = segment.fit(segment.usual)
     mix = jax.ShapeDtypeStruct((1, model.channels, length), jnp.float32)

@@ -66,11 +66,13 @@ class Frames:
     def __init__(self, references, estimates, rate, window_seconds, hop_seconds, samples):
         length = references.shape[2]
         if not (window_seconds > 0 and hop_seconds > 0):
-            raise ValueError(f"window {window_seconds} s, hop {hop_seconds} s: wanted above 0")
+            raise ValueError(f"window {window_seconds} s, hop {hop_seconds} s: wanted more than 0")
         # an infinite window is the whole track
         window, hop = (int(min(s * rate, length)) for s in (window_seconds, hop_seconds))
         if window < 1 or hop < 1:
-            raise ValueError(f"window {window_seconds} s, hop {hop_seconds} s: under one sample")
+            raise ValueError(
+                f"window {window_seconds} s, hop {hop_seconds} s: shorter than one sample"
+            )
         self.count = 1 if length <= window else (length - window + hop) // hop
         together = max(1, min(self.count, TOGETHER, samples // window))
         self.framing = Framing(window, hop, together)

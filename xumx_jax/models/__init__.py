@@ -1,4 +1,12 @@
-"""The models by name; `build` makes one from plain arguments."""
+"""The models by name; `build` makes one from plain arguments.
+
+interface          what every model offers to the rest of the package
+umx                Open-Unmix and X-UMX
+input_statistics   how the input of models with an STFT is normalised
+
+Models are networks from a batch of mixtures to `Stems`: they know nothing of files, whole tracks or
+weights on disk.
+"""
 
 from functools import partial
 
@@ -16,7 +24,7 @@ MODELS = {
 def build(name: str, **arguments) -> nn.Module:
     """Make the linen module called `name`, a key of MODELS.
 
-    Lists (from JSON), nested ones too, become tuples. Raises UserError on an unknown name or
+    Lists (from JSON) become tuples, nested ones as well. Raises UserError on an unknown name or
     argument.
     """
     if name not in MODELS:
@@ -28,7 +36,7 @@ def build(name: str, **arguments) -> nn.Module:
 
 
 def frozen(arguments: dict) -> dict:
-    """Arguments as a module takes them: lists, however deep, are tuples."""
+    """Turn lists in arguments into tuples, at any depth, since modules must be hashable."""
 
     def one(value):
         return tuple(map(one, value)) if isinstance(value, list | tuple) else value

@@ -1,7 +1,7 @@
 """Post filters: from a network's estimates and the mixture to the spectra of stems.
 
-What is here knows nothing of networks, tracks and files. A filter is a function of one chunk's
-spectra and a line of POST_FILTERS; a model names the one of its original in `post_filter`.
+Nothing here knows about networks, tracks or files. A filter is a function of one chunk's spectra
+and an entry of POST_FILTERS; a model names its original program's filter in `post_filter`.
 """
 
 from collections.abc import Callable
@@ -24,10 +24,10 @@ class PostFilter:
 
     function  (estimate [source, channel, bin, frame], mix [channel, bin, frame], **options) ->
               complex [source, channel, bin, frame]
-    options   that the program sets; those of the user come on top
-    frames    that it sees at a time; None: as many as it is given
-    complex   it starts from the estimated spectra and keeps their phase, else from magnitudes and
-              the mixture's phase
+    options   that the program sets; the user's options override them
+    frames    that are filtered at a time; None: all that are given
+    complex   whether it starts from the estimated spectra and keeps their phase; else it starts
+              from magnitudes and the mixture's phase
     """
 
     function: Callable[..., Array]
@@ -39,7 +39,7 @@ class PostFilter:
 POST_FILTERS = {
     "norbert": PostFilter(wiener),
     "openunmix": PostFilter(wiener, {"epsilon": 1e-10, "difference": True}, frames=300),
-    # AIMLESS' MWF and Demucs' `cac=False`: EM from the estimated spectra as they are
+    # AIMLESS's MWF and Demucs's `cac=False`: EM from the estimated spectra as they are
     "complex": PostFilter(wiener, complex=True),
 }
 
@@ -50,8 +50,8 @@ def apply(
     """Filter one item's estimate, block by block -> complex blocks [source, channel, bin, ...].
 
     `estimate` has no batch axis, `mix` is the mixture in the same transform, [channel, bin, ...].
-    Axes after the bins (slices and coefficients of a sliCQ) count as frames. `power` is that of the
-    magnitudes in the estimate, and `frames` how many are filtered at a time.
+    Axes after the bins (slices and coefficients of a sliCQ) count as frames. `power` is the
+    exponent of the magnitudes in the estimate, and `frames` how many are filtered at a time.
     """
     known = POST_FILTERS[name]
     function = partial(known.function, **options)
@@ -68,12 +68,12 @@ def apply(
 
 
 def flattened(values: Array, axes: int) -> Array:
-    """Lay the last `axes` axes out as one."""
+    """Flatten the last `axes` axes into one."""
     return values.reshape(*values.shape[: values.ndim - axes], -1)
 
 
 def in_windows(function: Callable, estimate: Array, mix: Array, frames: int | None) -> Array:
-    """Apply a filter to every `frames` frames on their own; the last window may be shorter."""
+    """Apply a filter to windows of `frames` frames; the last window may be shorter."""
     total = mix.shape[-1]
     if frames is None or frames >= total:
         return function(estimate, mix)
@@ -82,7 +82,7 @@ def in_windows(function: Callable, estimate: Array, mix: Array, frames: int | No
     def cut(x):  # [..., frame] -> [window, ..., frame]
         return jnp.moveaxis(x[..., :whole].reshape(*x.shape[:-1], -1, frames), -2, 0)
 
-    # one after the other, and compiled once
+    # one after another, and compiled once
     done = lax.map(lambda pair: function(*pair), (cut(estimate), cut(mix)))
     parts = [jnp.moveaxis(done, 0, -2).reshape(*done.shape[1:-1], whole)]
     if whole < total:

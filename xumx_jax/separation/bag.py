@@ -105,7 +105,7 @@ def separator_of(bag: Bag, **options):
         return _separator(bag.only, options)
     if options.get(RESIDUAL) and not np.allclose(bag.weights, bag.weights[:, :1]):
         raise UserError(
-            "a residual is what all sources of a model leave; wanted models that all have the same "
+            "a residual is what all sources of a model leave over; wanted models with the same "
             "sources and one weight each"
         )
     separators, alone = [], []
@@ -119,8 +119,8 @@ def separator_of(bag: Bag, **options):
         separators.append(Separator(module, member.variables, **own))
     if alone:
         LOG.info(
-            "%s: each from a model of its own, so with its mask alone: the Wiener filter weighs "
-            "the sources of one model against each other",
+            "%s: each comes from a separate model, so it is separated by its mask alone: the "
+            "Wiener filter weighs the sources of one model against each other",
             ", ".join(dict.fromkeys(alone)),
         )
     weights = [

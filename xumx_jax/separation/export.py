@@ -63,7 +63,7 @@ def export(
     unknown = [name for name in platforms if name not in PLATFORMS]
     if unknown or not platforms:
         got = ", ".join(unknown) or "none"
-        raise UserError(f"platforms: {got}; wanted some of {', '.join(PLATFORMS)}")
+        raise UserError(f"platforms: {got}; wanted any of {', '.join(PLATFORMS)}")
     check_place(target)
     module, variables, info = load_module(name_or_path)
     # It knows whose filter belongs to the model, and which options go together.
@@ -117,7 +117,7 @@ def check_place(target: Path):
         return
     if target.is_dir() and (not any(target.iterdir()) or _about(target)):
         return
-    raise UserError(f"{target}: is there and is no earlier export; wanted a new folder")
+    raise UserError(f"{target}: exists and is not an earlier export; wanted a new folder")
 
 
 def write(target: Path, files: dict[str, bytes], about: dict) -> dict:
@@ -179,7 +179,7 @@ def load_exported(folder: str | Path) -> Exported:
     try:
         content = path.read_bytes()
         if digest(path) != about["files"][FOR_JAX]["sha256"]:
-            raise UserError(f"{path}: damaged, it does not have the digest that {ABOUT} tells")
+            raise UserError(f"{path}: damaged, its digest is not the one in {ABOUT}")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     try:

@@ -156,7 +156,7 @@ def separate_file(
         if stream.channels > mixture.channels:
             warn(
                 f"the mixture has {stream.channels} channels: the front pair (the first two) "
-                "is separated into stereo stems (--channels all takes them all)"
+                "is separated into stereo stems (--channels all separates them all)"
             )
         if paths is None:
             ((stem, _),) = chosen.items()
@@ -195,7 +195,9 @@ def _opened(stack, source, start, duration, allow_truncated) -> AudioStream:
         opened = open_blocks(source, start, duration, allow_truncated, tags=True)
         return stack.enter_context(opened)
     if start or duration is not None or allow_truncated:
-        raise UserError("start, duration and allow_truncated are for files; a stream is as it is")
+        raise UserError(
+            "start, duration and allow_truncated are for files; wanted none with a stream"
+        )
     return source
 
 
@@ -208,7 +210,7 @@ def _paths(out, chosen, name, format) -> dict[str, Path] | None:
     if isinstance(out, Mapping):
         if set(out) != set(chosen):
             raise UserError(
-                f"there are files for {', '.join(out)}; wanted one each for {', '.join(chosen)}"
+                f"got files for {', '.join(out)}; wanted one for each of {', '.join(chosen)}"
             )
         paths = {stem: Path(out[stem]) for stem in chosen}
     else:

@@ -54,11 +54,15 @@ def check_options(
     if not (isfinite(alpha) and alpha > 0):
         raise UserError(f"alpha is {alpha}; wanted a positive number")
     if alpha != 1 and not softmask:
-        raise UserError(f"alpha is {alpha} without softmask; alpha acts with softmask alone")
+        raise UserError(
+            f"alpha is {alpha} without softmask; wanted softmask as well, since alpha needs it"
+        )
     if logit is not None and not 0 < logit < 1:
         raise UserError(f"logit is {logit}; wanted a number between 0 and 1")
     if logit is not None and not softmask:
-        raise UserError(f"logit is {logit} without softmask; logit acts with softmask alone")
+        raise UserError(
+            f"logit is {logit} without softmask; wanted softmask as well, since logit needs it"
+        )
     if post_filter is not None:
         from xumx_jax.postfilters import POST_FILTERS
 
@@ -76,7 +80,7 @@ def check_options(
     if overlap is not None and chunk_seconds is None and batch is None:
         raise UserError(
             f"overlap is {overlap} without chunk_seconds: the track is not cut into chunks that "
-            "could overlap; wanted chunk_seconds with it"
+            "could overlap; wanted chunk_seconds as well"
         )
     if batch is not None and batch < 1:
         raise UserError(f"batch is {batch}; wanted at least 1")

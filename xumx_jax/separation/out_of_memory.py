@@ -16,7 +16,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def warn(what: str) -> None:
     """Warn that a smaller step is taken; `what` says which."""
-    errors.warn(f"the device has too little memory: going on with {what}")
+    errors.warn(f"the device has too little memory: continuing with {what}")
 
 
 def fall_back_to_cpu(devices, allowed: bool, least: str):

@@ -65,7 +65,7 @@ def parse_aggregate(text) -> dict[str, list[str] | Mapping]:
         try:
             pairs = json.loads(text, object_pairs_hook=list)
         except ValueError as error:
-            raise UserError(f"--aggregate {text}: is no JSON ({error})") from None
+            raise UserError(f"--aggregate {text}: is not JSON ({error})") from None
         pairs = [(name, [parts] if isinstance(parts, str) else parts) for name, parts in pairs]
     else:
         pairs = [

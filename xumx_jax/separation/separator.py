@@ -115,8 +115,8 @@ class Separator:
             for name, value in usual.items():
                 if given[name] != value:
                     raise UserError(
-                        f"{name} is {given[name]}, and the model has no post filter, which it "
-                        f"would act on; wanted a post filter with it ({', '.join(POST_FILTERS)})"
+                        f"{name} is {given[name]}, but the model has no post filter, which would "
+                        f"use it; wanted a post filter as well ({', '.join(POST_FILTERS)})"
                     )
             return {"residual": given["residual"]}
         sources = self.model.sources
@@ -196,7 +196,7 @@ class Separator:
         )
         if not self._undivided:
             raise UserError(
-                "the separator averages shifts or cuts chunks; live takes the signal as one, and "
+                "the separator averages shifts or cuts chunks, which live separation cannot do; "
                 "wanted none of shifts, chunk_seconds, overlap and batch"
             )
         return live

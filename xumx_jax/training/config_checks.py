@@ -96,13 +96,13 @@ def check_lengths(config: ConfigDict, model) -> None:
         whole = "" if seconds else " (whole tracks)"
         raise UserError(
             f"config.{key} is {seconds!r}{whole}, wanted more than 0 and at most "
-            f"{largest / model.sample_rate:g}: model {config.model.name!r} takes no longer mixtures"
+            f"{largest / model.sample_rate:g}: model {config.model.name!r} takes no more than that"
         )
     has_dtype = "dtype" in interface.fields(models.MODELS[config.model.name])
     if config.train.compute != "float32" and not has_dtype:
         raise UserError(
-            f"config.train.compute is {config.train.compute!r}, and model {config.model.name!r} "
-            f"computes in float32 alone"
+            f"config.train.compute is {config.train.compute!r}, but model {config.model.name!r} "
+            f"computes only in float32"
         )
 
 

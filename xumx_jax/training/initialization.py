@@ -57,8 +57,8 @@ def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> d
     rows = rows_of(model.sources, theirs.sources, info["path"], log) if axis is not None else None
     if axis is None and tuple(theirs.sources) != tuple(model.sources):
         raise UserError(
-            f"{info['path']}: separates {', '.join(theirs.sources)}; its weights do not lie apart "
-            f"by source, so config.model.args.sources has to be {tuple(theirs.sources)!r}"
+            f"{info['path']}: separates {', '.join(theirs.sources)}; its weights are not separate "
+            f"for each source, so config.model.args.sources must be {tuple(theirs.sources)!r}"
         )
 
     def pick(path, ours, value):
@@ -77,7 +77,9 @@ def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> d
     except (KeyError, ValueError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{info['path']}: does not fit the config: has other arrays") from error
+        raise UserError(
+            f"{info['path']}: does not fit the config: its arrays are different"
+        ) from error
 
 
 def rows_of(sources, known, path, log: Callable) -> list[int]:

@@ -1,0 +1,13 @@
+"""Weights on disk: our formats, other programs' formats, published models, the cache.
+
+load          from a name or a path to a model, and `convert`
+store         checkpoints: Orbax folders with digests
+safetensors   one model in one file
+bag           several models whose stems are averaged
+pointer       small files that name a checkpoint, such as `best`
+formats       the format number, and the migration of older files
+converters/   weights of other programs
+zoo, download, published/   models by name
+
+Which states of a run are saved, and when, is in `training.checkpointing`.
+"""

@@ -41,7 +41,9 @@ class Bag:
         first, *others = self.members
         if others:
             path = first.info.get("path", "this")
-            raise UserError(f"{path}: is {len(self.members)} models; wanted a single one here")
+            raise UserError(
+                f"{path}: contains {len(self.members)} models; wanted a single one here"
+            )
         return first
 
     @property
@@ -76,7 +78,9 @@ def average(
     table = np.zeros((len(sources), len(names)))
     weights = [None] * len(sources) if weights is None else list(weights)
     if not sources or len(weights) != len(sources):
-        raise UserError(f"{len(weights)} weights of {len(sources)} models; wanted positive numbers")
+        raise UserError(
+            f"{len(weights)} weights for {len(sources)} models; wanted positive numbers"
+        )
     for row, own, weight in zip(table, sources, weights, strict=True):
         if isinstance(weight, Mapping):
             given = dict(weight)
@@ -91,7 +95,7 @@ def average(
     sums = table.sum(axis=0)
     for name, total in zip(names, sums, strict=True):
         if not total:
-            raise UserError(f"no model counts for {name}; wanted a weight above 0")
+            raise UserError(f"no model has a weight for {name}; wanted one above 0")
     return names, table / sums
 
 
@@ -134,7 +138,7 @@ def load(folder: Path) -> Bag:
     try:
         said = json.loads(place.read_text())
         if said["format"] > FORMAT:
-            raise UserError(f"{place}: is of a later version (format {said['format']})")
+            raise UserError(f"{place}: was written by a later version (format {said['format']})")
         names = [Path(member["file"]).name for member in said["members"]]
         weights = [
             {k: float(w) for k, w in member["weights"].items()} for member in said["members"]

@@ -74,7 +74,7 @@ def wanted_digests(file: File, place: Path) -> list[tuple[str, str, str]]:
     if kept.is_file():
         digits = kept.read_text().split(maxsplit=1)
         if not digits or len(digits[0]) != DIGITS[PIN]:
-            raise UserError(f"{kept}: holds no SHA-256; remove it to trust the file anew")
+            raise UserError(f"{kept}: holds no SHA-256; remove it to trust the file again")
         wanted.append((PIN, digits[0], f"kept in {kept}"))
     return wanted
 

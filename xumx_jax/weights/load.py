@@ -96,7 +96,7 @@ def check_place(target: Path) -> None:
     if not target.exists() or any((target / name).is_file() for name in known):
         return
     if not target.is_dir() or any(target.iterdir()):
-        raise UserError(f"{target}: is there and is no checkpoint; wanted a new folder")
+        raise UserError(f"{target}: exists and is not a checkpoint; wanted a new folder")
 
 
 def convert(
@@ -125,7 +125,7 @@ def convert(
     found = load_bag(source) if path is None else load_weights(path, kind)
     if len(found.members) > 1 and (half or target.suffix == ".safetensors"):
         raise UserError(
-            f"{target}: {len(found.members)} models become a folder, in float32; wanted one"
+            f"{target}: {len(found.members)} models become a folder, in float32; wanted a folder"
         )
     try:
         if len(found.members) > 1:

@@ -27,7 +27,9 @@ def write(path: Path, variables: dict, description: dict, half: bool = False) ->
         tensor = np.ascontiguousarray(tensor)
         if half and tensor.dtype == np.float32:
             if np.abs(tensor).max(initial=0) > HALF_LIMIT:
-                raise UserError(f"{path}: {name} holds values above {HALF_LIMIT:g}, half's largest")
+                raise UserError(
+                    f"{path}: {name} holds values above {HALF_LIMIT:g}, float16's largest"
+                )
             tensor = tensor.astype(np.float16)
         stored[name] = tensor
     description = {**description, "format": FORMAT, "sha256": tensors_digest(stored)}

@@ -90,7 +90,7 @@ def room_for(items: dict[str, Any], folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise CheckpointError(
-            f"{folder.parent}: no room for a checkpoint, {needed} bytes are needed, {free} free"
+            f"{folder.parent}: no room for a checkpoint, {needed} bytes are needed, {free} are free"
         )
 
 
@@ -189,7 +189,7 @@ def fit(found: Any, template: Any, path: Path) -> Any:
 
     fitted = jax.tree_util.tree_map_with_path(one, template)
     if theirs:
-        raise CheckpointError(f"{path}: does not fit ({'/'.join(next(iter(theirs)))} is too many)")
+        raise CheckpointError(f"{path}: does not fit ({'/'.join(next(iter(theirs)))} has no place)")
     return fitted
 
 

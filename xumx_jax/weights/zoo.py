@@ -99,7 +99,9 @@ def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> 
         made = converters.convert_all(weights, member.kind)
         found = set(made.sources)  # in the file's own order, whatever is said of it
         if found != set(member.sources):
-            raise UserError(f"{name}: its files hold {', '.join(sorted(found))}, not what is said")
+            raise UserError(
+                f"{name}: its files hold {', '.join(sorted(found))}, not the sources expected"
+            )
         bags.append(made)
     said = {"licence": published.licence, "score": published.score}
     said |= {"url": " ".join(urls), "sha256": digests}

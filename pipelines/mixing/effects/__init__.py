@@ -1,22 +1,23 @@
 """Effects on one source's excerpt between the file and the batch: numpy, [channel, time].
 
-A new effect is a file here and a line in `EFFECTS`; recipes then name it in `effects`. The file has
+A new effect is a file here and an entry in `EFFECTS`; recipes then name it in `effects`. The file
+has
 
-    ROWS                       names of the uniform numbers that it wants for each source
-    TOGETHER                   whether sources of one song get the same numbers
+    ROWS                       names of the uniform numbers that it needs for each source
+    TOGETHER                   whether all sources of one song get the same numbers
     draw(rows, **options)      {row: [source]} -> values [source, ...]; may raise UserError
     changes(values)            whether these values of one source do anything
     apply(wave, values, rate, samples)   [channel, time] -> [channel, samples]
 
-and, if the length of its input is another than that of its output,
+and, if its input is not as long as its output,
 
-    input_samples(samples, values)       how much it needs to return so many samples
+    input_samples(samples, values)       how many it needs in order to return `samples` samples
     speed(values)                        input samples per output sample
 
-Its numbers come from a stream of its own, keyed by seed, example index and its name, so it moves
-nobody else's. An effect shares the cores with training, so it has to be cheap. Stereo in
-`[channel, time]` views of interleaved memory costs the least. Gain, channel swap and polarity are
-not here: they cost a host more than they cost the device.
+Its numbers come from its own random stream, keyed by seed, example index and its name, so it does
+not change any other effect's numbers. An effect shares the cores with training, so it has to be
+cheap; stereo as a `[channel, time]` view of interleaved memory costs least. Gain, channel swap and
+polarity are not here: they are cheaper on the device than on the host.
 """
 
 import difflib
@@ -32,7 +33,7 @@ EFFECTS = {"resample": resample, "shelving_filter": shelving_filter}
 
 
 def check(name: str, options: dict) -> None:
-    """Raise UserError for an unknown effect, an unknown option or one without sense."""
+    """Raise UserError for an unknown effect, an unknown option or one that makes no sense."""
     if name not in EFFECTS:
         raise UserError(f"config.recipe.effects: unknown effect {name!r}{_nearest(name, EFFECTS)}")
     known = list(inspect.signature(EFFECTS[name].draw).parameters)[1:]
@@ -47,13 +48,13 @@ def check(name: str, options: dict) -> None:
 
 
 def chain_of(effects, source: int) -> list:
-    """Those of a plan's effects that change a source -> [(effect, values)], in their order."""
+    """The effects of a plan that change a source -> [(effect, values)], in order."""
     chain = [(EFFECTS[name], values[source]) for name, values in effects]
     return [(effect, values) for effect, values in chain if effect.changes(values)]
 
 
 def lengths_of(chain, samples: int) -> list[int]:
-    """The samples to read, and those after each effect; the last are `samples`."""
+    """The number of samples to read, and after each effect; the last number is `samples`."""
     lengths = [samples]
     for effect, values in reversed(chain):
         needed = getattr(effect, "input_samples", lambda samples, values: samples)
@@ -62,12 +63,12 @@ def lengths_of(chain, samples: int) -> list[int]:
 
 
 def speed_of(chain) -> float:
-    """Input samples per output sample, of all effects together."""
+    """Input samples per output sample, for all effects together."""
     return math.prod(effect.speed(values) for effect, values in chain if hasattr(effect, "speed"))
 
 
 def apply(chain, wave: np.ndarray, rate: int, lengths: list[int]) -> np.ndarray:
-    """One effect after the other; `lengths` are those of `lengths_of`."""
+    """Apply one effect after another; `lengths` are those of `lengths_of`."""
     for (effect, values), samples in zip(chain, lengths[1:], strict=True):
         wave = effect.apply(wave, values, rate, samples)
     return wave

@@ -1,4 +1,4 @@
-"""Bars on a terminal: one for every track that is being separated, and one for all."""
+"""Progress bars on a terminal: one for every track being separated, and one for all tracks."""
 
 import sys
 from pathlib import Path
@@ -10,9 +10,9 @@ _TOTAL = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} < {remaining}"
 
 
 class Bars:
-    """`seconds` of audio are expected of every track, 0 where that is not known.
+    """The bars of a batch; `seconds` are the expected lengths of its tracks, 0 if unknown.
 
-    For a `with`. Nothing is shown where stderr is no terminal.
+    A context manager. Nothing is shown where stderr is no terminal.
     """
 
     def __init__(self, seconds: list[float]):
@@ -30,7 +30,7 @@ class Bars:
         self._total.close()
 
     def track(self, index, label) -> "TrackBar":
-        """A bar for the track of that index, for a `with`."""
+        """A bar for the track with that index, a context manager."""
         return TrackBar(self, self._seconds[index], Path(label).name)
 
     def advance(self, seconds):
@@ -47,7 +47,7 @@ class Bars:
 
 
 class TrackBar:
-    """Called with the part done, or None where that is not known, and the seconds left."""
+    """A track's bar: called with the part done, or None if that is not known, and seconds left."""
 
     def __init__(self, progress, seconds, name):
         self._progress, self._seconds, self._done = progress, seconds, 0.0

@@ -1,4 +1,4 @@
-"""From what stands on the command line to tracks, and to the folders of their stems."""
+"""Find the tracks that the command line names, and choose the folders for their stems."""
 
 import glob
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 from xumx_jax.errors import UserError
 
 STDIN = "stdin"
-# What is looked for in folders; files that are named themselves may be called anything.
+# Suffixes searched for in folders; files given by name may have any.
 SUFFIXES = frozenset(
     ".aac .ac3 .aif .aiff .amr .ape .au .avi .caf .flac .m4a .m4b .mka .mkv .mov .mp2 .mp3 .mp4 "
     ".mpc .mpg .oga .ogg .ogv .opus .ts .tta .w64 .wav .wave .webm .wma .wv".split()
@@ -23,7 +23,7 @@ _LONGEST = 240  # bytes of a name, of which most file systems take 255; numbers 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file to read, what messages call it, and the folder of its stems."""
+    """A file to read, its name in messages, and the folder for its stems."""
 
     path: Path
     label: str
@@ -33,14 +33,14 @@ class InputFile:
 def find(
     inputs, out: Path, recursive: bool, stdin: Path | None
 ) -> tuple[list[InputFile], list, list]:
-    """Find tracks of files, folders, patterns and `-` (which `stdin` holds), each once.
+    """Find the tracks in files, folders, patterns and `-` (spooled to `stdin`), each once.
 
     -> (tracks, errors, the tracks that got another name than their own)
 
-    Stems go to OUT/<track>/, below the subfolders of a folder or pattern where one was searched.
-    Tracks of one name get distinct folders: with their whole file names if they lie side by side
-    (`song.mp3`, `song.wav`), else with their folder's name in front, and if need be a number.
-    Raises UserError if one lies where its stems would go, and if there can be no such place.
+    Stems go to OUT/<track>/, or below the same subfolders where a folder or pattern was searched.
+    Tracks with the same name get distinct folders: with their full file names if they are in the
+    same folder (`song.mp3`, `song.wav`), else with their folder's name in front, and a number if
+    needed. Raises UserError if a track is where its stems would go, or if a folder cannot be made.
     """
     found, errors = {}, []
     for name in inputs:
@@ -61,7 +61,7 @@ def find(
 
 
 def spool_stdin(folder: str) -> Path:
-    """Copy standard input to a file: formats with their table of contents at the end need one."""
+    """Copy standard input to a file, for formats whose table of contents is at the end."""
     if sys.stdin is None:  # started with `<&-`
         raise UserError("stdin: is closed; wanted an audio file")
     path = Path(folder) / STDIN
@@ -95,19 +95,19 @@ def _expand(name, out, recursive, stdin):
 
 
 def _own(folder, out) -> Path | None:
-    """OUT where it lies below the folder that is searched: the stems there are not tracks."""
+    """OUT if it is below the folder that is searched: the stems there are not tracks."""
     own = out.resolve()
     return own if folder.resolve() in own.parents else None
 
 
 def _fixed_part(pattern) -> Path:
-    """The folder above the first part of a pattern that has anything wild in it."""
+    """The folder above the first part of a pattern that has a wildcard in it."""
     count = next(at for at, part in enumerate(pattern.parts) if WILD & set(part))
     return Path(*pattern.parts[:count])
 
 
 def _search(folder, out, recursive):
-    """Yield the audio files in a folder, but not those below OUT nor hidden ones."""
+    """Yield the audio files in a folder, except hidden ones and those below OUT."""
     own, some = _own(folder, out), False
     for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
         inner = path.relative_to(folder)
@@ -118,19 +118,19 @@ def _search(folder, out, recursive):
         some = True
         yield path, str(path), inner.parent
     if not some:
-        more = "" if recursive else "; --recursive looks into its folders too"
+        more = "" if recursive else "; --recursive searches its subfolders too"
         raise UserError(f"{folder}: no audio files in this folder{more}")
 
 
 def _title(path) -> str:
-    """The name of a track: that of its file, without `.mp3` or `.stem.mp4`."""
+    """The name of a track: its file's, without `.mp3` or `.stem.mp4`."""
     return path.stem.removesuffix(".stem") or path.stem
 
 
 def _place(found, out) -> tuple[list[InputFile], list[InputFile]]:
     """Give every (path, label, subfolder) a folder of its own -> (tracks, those renamed).
 
-    Names that differ by case alone count as one: some file systems do not tell them apart.
+    Names that differ only in case count as one: some file systems do not distinguish them.
     """
     wanted: dict[str, list[Path]] = {}
     for path, _, inner in found:
@@ -155,7 +155,7 @@ def _place(found, out) -> tuple[list[InputFile], list[InputFile]]:
         folder = out / inner / names[path]
         if path.parent.resolve() == folder.resolve():
             raise UserError(
-                f"{label}: lies in {folder}, where its stems would go; wanted another --out"
+                f"{label}: is in {folder}, where its stems would go; wanted another --out"
             )
         tracks.append(InputFile(path, label, folder))
         if other:
@@ -164,7 +164,7 @@ def _place(found, out) -> tuple[list[InputFile], list[InputFile]]:
 
 
 def _free(place, parent, title, owned) -> str:
-    """A name that no other track has: with the folder the track is in before it, or a number."""
+    """A name that no other track has: with its folder's name in front, or a number behind."""
     named = f"{parent}_{title}" if parent else title
     if len(named.encode()) > _LONGEST:
         named = title

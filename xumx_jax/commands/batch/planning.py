@@ -1,4 +1,4 @@
-"""How long a batch will take and what it will write, before it begins."""
+"""Estimate how long a batch will take and how much it will write, before it begins."""
 
 import heapq
 import shutil
@@ -13,39 +13,39 @@ from xumx_jax.audio.resample import resampled_length
 from xumx_jax.audio.riff import file_bytes
 from xumx_jax.errors import UserError
 
-# Seconds of music a second, of one full-size model: what to expect until a track has been measured
+# Seconds of music a second, for one full-size model: assumed until a track has been measured
 USUAL_SPEED = {"cpu": 20, "gpu": 150, "tpu": 150}
-# {format: the least of what is expected that a file of music may come to}. wav is exact; silence
-# compresses to next to nothing, so an estimate alone must not stop anybody.
+# {format: smallest plausible size of a file of music, as a share of its estimate}. wav is exact;
+# silence compresses to almost nothing, so an estimate alone must not refuse a batch.
 _SURE = {"wav": 1.0, "flac": 0.1, "mp3": 0.9, "ogg": 0.2, "m4a": 0.2, "opus": 0.2}
-_FLAC = 0.6  # of what the samples take
-_ENOUGH_SECONDS = 60  # of music, to tell the speed by
+_FLAC = 0.6  # of the size of the samples
+_ENOUGH_SECONDS = 60  # of music, to measure the speed by
 _MANY = 50  # tracks whose headers take a noticeable time to read
 
 
 @dataclass(frozen=True)
 class Size:
-    """What is expected of one track: seconds of music, bytes of its stems, and while it runs.
+    """What one track is expected to take: seconds of music, and bytes on the disk.
 
-    `spool` are bytes that are needed in the stems' folder until the gain of all is known.
+    `spool` are bytes needed in the stems' folder until the gain for all stems is known.
     """
 
     seconds: float = 0.0
     stems: int = 0
     spool: int = 0
-    there: int = 0  # bytes of stems of an earlier run, which these replace
-    rate: int = 0  # of the file, and its channels; 0 where it could not be read
+    there: int = 0  # bytes of an earlier run's stems, which these replace
+    rate: int = 0  # of the file, like its channels; 0 if it could not be read
     channels: int = 0
 
     def facts(self) -> dict:
-        """What the report says of the file."""
+        """What the report says about the file."""
         return {"rate": self.rate, "channels": self.channels} if self.rate else {}
 
 
 class Plan:
     """The sizes of all tracks. Raises UserError if the disk cannot hold their stems.
 
-    `speed` is what to expect, in seconds of music a second, until a track has been measured.
+    `speed` is assumed, in seconds of music a second, until a track has been measured.
     """
 
     def __init__(self, tracks, job, speed: float):
@@ -76,7 +76,7 @@ class Plan:
         self._tight = self._most(1.0) > self.free
 
     def _most(self, part) -> float:
-        """The most that the batch has on the disk at any time beyond what is there now."""
+        """The most disk space that the batch takes at any time beyond what is used now."""
         extra = [size.spool + min(size.there, part * size.stems) for size in self.sizes]
         grown = sum(part * size.stems - size.there for size in self.sizes)
         return grown + sum(heapq.nlargest(self.options.jobs, extra))
@@ -91,7 +91,7 @@ class Plan:
         ]
 
     def line(self, device: str) -> str:
-        """What to say before a batch of several tracks."""
+        """The line that is shown before a batch of several tracks."""
         known = f"{in_time(self._left)} of music"
         if not all(self.seconds):
             known = f"at least {known}" if self._left else "music of unknown length"
@@ -101,15 +101,15 @@ class Plan:
         if self._left:
             text += (
                 f", about {in_time(self._left / self.speed)} at {self.speed:.3g} x real time "
-                f"(usual for a {device}; the first minute will tell)"
+                f"(usual for a {device}; the first minute will show)"
             )
         return text
 
     def measured(self, entry, done: bool, left: int, took: float) -> str | None:
-        """Take note that a track has ended, `took` seconds after the first began.
+        """Record that a track has ended, `took` seconds after the first began.
 
-        The first minute of music gives a new estimate, if tracks are `left`: in less, compiling
-        would count for too much.
+        After the first minute of music there is a new estimate, if tracks are `left`: with less,
+        the time for compiling would distort it.
         """
         seconds = entry.get("seconds", 0.0)
         self._left = max(0.0, self._left - seconds)
@@ -120,19 +120,19 @@ class Plan:
         self._measured = True
         if not (left and self._left):
             return None
-        # of the first of several tracks at once the others have done as much
+        # when the first of several tracks at once has ended, the others are about as far
         together = max(self._finished, min(self.options.jobs, self._finished + left))
         speed = self._done / took * together / self._finished
         return f"about {in_time(self._left / speed)} left, at {speed:.3g} x real time"
 
 
 def measure(track, job) -> Size:
-    """Look at a track's header; one that cannot be read counts nothing, and fails in its turn."""
+    """Read a track's header; one that cannot be read counts as nothing, and fails in its turn."""
     options = job.options
     try:
         opened = audio.open_blocks(track.path, options.start, options.duration, tags=True)
         with opened as stream:
-            pass  # to separate it, it is opened once more: thousands cannot be kept open
+            pass  # it is opened again to be separated: thousands cannot be kept open
     except (UserError, OSError):
         return Size()
     frames = stream.estimate if stream.length is None else stream.length
@@ -149,7 +149,7 @@ def measure(track, job) -> Size:
 
 
 def stem_bytes(options, rate, samples, channels, tags) -> int:
-    """The size of one stem: exact for wav, for others what is usual."""
+    """The size of one stem in bytes: exact for wav, an estimate for other formats."""
     form = options.format
     bits = options.bits or BITS.get(form, ("16",))[0]
     if form == "wav":

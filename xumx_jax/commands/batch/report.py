@@ -1,4 +1,4 @@
-"""The report of a batch as JSON: what was used, and what became of each track."""
+"""The report on a batch as JSON: what was used, and what became of each track."""
 
 import json
 import platform
@@ -16,9 +16,9 @@ STATES = ("done", "skipped", "failed", "interrupted")
 
 
 class Report:
-    """Write FILE now, so that one that cannot be written is known before hours of work, and later.
+    """The report, written at once, so that a bad path fails before hours of work, and at the end.
 
-    Without a path nothing is written. `tracks` are those to come.
+    Without a path nothing is written. `tracks` are those to be separated.
     """
 
     def __init__(self, path, options: dict, tracks=()):
@@ -32,26 +32,26 @@ class Report:
         self.write()
 
     def models(self, infos, device):
-        """What separates, of `weighted.load`, and on which device."""
+        """Add the models, as `options.load` describes them, and the device."""
         if self.path:
             self.head |= {"models": [_model(info) for info in infos], "device": device}
 
     def add(self, entry: dict):
-        """What became of a track: "input", what messages call it, "status" and more."""
+        """Add what became of a track: "input" (its name in messages), "status" and more."""
         self._entries.append(entry)
 
     def some_failed(self) -> bool:
         return any(entry["status"] == "failed" for entry in self._entries)
 
     def summary(self, time) -> str:
-        """What became of all, in one line."""
+        """Summarise all tracks in one line."""
         counts = Counter(entry["status"] for entry in self._entries)
         seconds = sum(entry.get("seconds", 0.0) for entry in self._entries)
         states = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
         return f"{states}: {seconds:.1f} s of music in {time}"
 
     def write(self, status=None):
-        """Write what is known, tracks in the order of the command line."""
+        """Write what is known so far, tracks in the order of the command line."""
         if not self.path:
             return
         tracks = sorted(self._entries, key=lambda entry: self._order.get(entry["input"], -1))
@@ -60,16 +60,16 @@ class Report:
 
 
 def _check_place(path):
-    """Raise UserError on what a report must not replace: `--json *.wav` names a track."""
+    """Raise UserError for a file that a report must not replace: `--json *.wav` names a track."""
     try:
         if not path.is_file():
             return
         with path.open("rb") as file:
             begin = file.read(1)
-    except OSError:  # writing it will tell
+    except OSError:  # writing it will raise the error
         return
     if begin not in (b"", b"{"):
-        raise UserError(f"--json {path}: is there and is no report; wanted another name")
+        raise UserError(f"--json {path}: exists and is not a report; wanted another name")
 
 
 def _model(info) -> dict:
@@ -92,14 +92,14 @@ def _versions() -> dict[str, str]:
 
 
 def failed(report: Report, entry: dict, error: BaseException, debug: bool):
-    """Tell in one line of a track that failed, or of an input that gave none, and report it."""
+    """Print one line for a track that failed, or an input without tracks, and report it."""
     label = entry["input"]
     report.add({**entry, "status": "failed", "error": " ".join(str(error).split())})
     say_error(error, debug, f"{label}: " if label else "")
 
 
 def relabelled(error, track):
-    """The same error, with what the user called the file in place of a temporary name."""
+    """The same error, with the user's name for the file in place of a temporary one."""
     if isinstance(error, UserError):
         text = str(error).replace(str(track.path), track.label)
         return UserError(text).with_traceback(error.__traceback__)

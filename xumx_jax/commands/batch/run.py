@@ -1,4 +1,4 @@
-"""Many tracks through one Separator, some at once; the main thread tells what came of them."""
+"""Separate many tracks with one Separator, some at once; the main thread reports the results."""
 
 import os
 import queue
@@ -24,11 +24,11 @@ from xumx_jax.separation.selection import choose
 
 
 def separate(models, applied, tracks, options, report) -> None:
-    """Load the models and separate the tracks; raises what is not of one track alone."""
+    """Load the models and separate the tracks; raises errors that concern more than one track."""
     out = sys.stderr if options.out == "-" else sys.stdout
 
     say_line = partial(console.say_line, out=out)
-    # who asked for a device by name is not given another
+    # a device that was asked for by name is never replaced by another
     separator, infos = common.load(models, {**applied, "cpu_fallback": options.device == "auto"})
     chosen = choose(
         separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
@@ -54,7 +54,7 @@ def separate(models, applied, tracks, options, report) -> None:
 
 
 def _without_finished(tracks, job, report, say_line) -> list:
-    """With `--skip-existing` those tracks whose stems are not all there, else all."""
+    """With `--skip-existing`, the tracks that lack some of their stems, else all tracks."""
     if not job.options.skip_existing:
         return tracks
     left = []
@@ -68,16 +68,16 @@ def _without_finished(tracks, job, report, say_line) -> list:
 
 
 class Job:
-    """What is done with every track, in as many threads as are wanted.
+    """What is done with every track, in any number of threads.
 
-    chosen   what to write, of `selection.choose`
-    stop     a `signals.Stop`, looked for between blocks
+    chosen   what to write, from `selection.choose`
+    stop     a `signals.Stop`, checked between blocks
     """
 
     def __init__(self, separator, options, chosen, stop):
         self.separator, self.options, self.chosen = separator, options, chosen
         self.stop = stop
-        self._device = threading.Lock()  # one track at a time has it
+        self._device = threading.Lock()  # held by one track at a time
 
     def run(self, track, entry: dict, on_warning, on_progress) -> str:
         """Separate one track, fill its entry of the report and return its summary."""
@@ -119,19 +119,19 @@ class Job:
         )
 
     def paths(self, track) -> dict[str, Path]:
-        """Where a track's stems go."""
+        """{stem: file} for a track."""
         return {name: track.folder / f"{name}.{self.options.format}" for name in self.chosen}
 
 
 class Batch:
-    """Threads that separate, one track each at a time; `say_line` prints a track's summary."""
+    """Threads that each separate one track at a time; `say_line` prints a track's summary."""
 
     def __init__(self, job, report, say_line):
         self.job, self.report, self.stop, self.say_line = job, report, job.stop, say_line
         self._todo, self._results = queue.SimpleQueue(), queue.SimpleQueue()
 
     def run(self, tracks, plan, progress) -> None:
-        """Separate tracks in order, `--jobs` at once; raises what is not of one track alone."""
+        """Separate tracks in order, `--jobs` at once; raises errors of more than one track."""
         for number, track in enumerate(tracks):
             self._todo.put((number, track))
         workers = [
@@ -153,9 +153,9 @@ class Batch:
         finally:
             self.stop.ask()
             for worker in workers:
-                if worker.ident is not None:  # it was started
+                if worker.ident is not None:  # started
                     worker.join()
-            while not self._results.empty():  # those that were stopped, and what came meanwhile
+            while not self._results.empty():  # tracks that were stopped, or finished meanwhile
                 self._tell(*self._results.get())
 
     def _result(self):
@@ -175,7 +175,7 @@ class Batch:
             try:
                 with progress.track(number, track.label) as bar:
                     line = self.job.run(track, entry, partial(_note, track, entry), bar)
-            except BaseException as caught:  # the main thread decides what it means
+            except BaseException as caught:  # the main thread decides what to do about it
                 error = caught
             self._results.put((track, entry, line, error))
             if error is not None and not isinstance(error, Exception):
@@ -194,14 +194,14 @@ class Batch:
 
 
 def _note(track, entry, message):
-    """Show and report a warning about a track."""
+    """Print a warning about a track, and add it to the report."""
     message = message.replace(str(track.path), track.label)
     entry["warnings"].append(message)
     say("warning", message if track.label in message else f"{track.label}: {message}")
 
 
 def entry_of(track, job) -> dict:
-    """What the report says of a track before anything is done with it."""
+    """The report's entry for a track before anything is done with it."""
     paths = job.paths(track)
     if job.options.out == "-":
         return {"input": track.label, "outputs": dict.fromkeys(paths, "stdout")}
@@ -210,7 +210,7 @@ def entry_of(track, job) -> dict:
 
 @contextmanager
 def closing_pipe():
-    """Within this, if stdout cannot be written, nothing more is tried when Python ends."""
+    """If stdout cannot be written to within this context, keep Python from trying again at exit."""
     try:
         yield
     except UserError as error:

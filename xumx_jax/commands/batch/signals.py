@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: an exception while nothing is at stake, a request to stop while tracks run.
 
-Tracks are separated in threads, where no signal arrives: they look whether they are to stop, and
-leave by the same way as after any error, so no interrupt can come between a file and its removal.
+Tracks are separated in threads, which receive no signals: they check whether they should stop, and
+end as they do after any error, so no interrupt can prevent the removal of a temporary file.
 """
 
 import signal
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 from xumx_jax.errors import Cancelled
 
-# SIGHUP is what programs get whose terminal is closed; Windows has none.
+# Programs get SIGHUP when their terminal is closed; Windows has no such signal.
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP; treated as Ctrl-C, with an exit status of its own."""
+    """SIGTERM or SIGHUP; treated like Ctrl-C, with its own exit status."""
 
     def __init__(self, number):
         super().__init__(f" by {signal.Signals(number).name}")
@@ -23,7 +23,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class Stop:
-    """A request that threads look for with `check`; `number` is the signal that made it."""
+    """A request to stop, which threads check; `number` is the signal that caused it."""
 
     def __init__(self):
         self._event, self.number = threading.Event(), None
@@ -36,16 +36,16 @@ class Stop:
         return self._event.is_set()
 
     def check(self):
-        """Raises Cancelled if it was asked for."""
+        """Raise Cancelled if a stop was asked for."""
         if self._event.is_set():
             raise Cancelled("interrupted")
 
 
 @contextmanager
 def terminable():
-    """Within this, SIGTERM and SIGHUP are raised as Terminated, as Ctrl-C is as KeyboardInterrupt.
+    """Raise Terminated on SIGTERM and SIGHUP within this context, like KeyboardInterrupt on Ctrl-C.
 
-    A signal that is ignored, as SIGHUP is below `nohup`, stays so.
+    An ignored signal, such as SIGHUP under `nohup`, stays ignored.
     """
 
     def end(number, frame):
@@ -57,9 +57,9 @@ def terminable():
 
 @contextmanager
 def stoppable():
-    """Within this, signals ask the Stop that it gives, and are raised when it ends.
+    """Yield a Stop that signals set within this context; they are raised when it ends.
 
-    A second Ctrl-C ends the program on the spot.
+    A second Ctrl-C ends the program at once.
     """
     stop = Stop()
 
@@ -81,7 +81,7 @@ def stoppable():
 
 @contextmanager
 def _handlers(wanted):
-    """Set handlers, in the main thread alone, where Python allows it; restore those before."""
+    """Set handlers, only in the main thread, as Python requires; restore the earlier ones."""
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number, handler in wanted.items():

@@ -173,23 +173,23 @@ def check(module, niter: int, fitted: bool) -> None:
         )
     if module.bands is not None:
         raise UserError(
-            "the model hears in bands, how loud they are against the whole signal, which is not "
-            "there yet; live wanted one without bands, trained with unidirectional=True"
+            "the model compares the level of bands with that of the whole signal, which is not "
+            "known yet; live wanted one without bands, trained with unidirectional=True"
         )
     if not module.unidirectional:
         raise UserError(
             "the model is bidirectional: half of its LSTMs begin at the end of the signal, which "
-            "is not there yet; live wanted one trained with unidirectional=True"
+            "is not known yet; live wanted one trained with unidirectional=True"
         )
     if niter:
         raise UserError(
-            f"niter is {niter}: the Wiener filter's statistics are those of many frames, which are "
-            "not there yet; live wanted niter 0"
+            f"niter is {niter}: the Wiener filter's statistics need many frames, which are not "
+            "known yet; live wanted niter 0"
         )
     if fitted:
         raise UserError(
             "this residual is what is left when the stems are fitted to the mixture over time, "
-            "which is not there yet; live wanted filter openunmix, or no residual"
+            "which is not known yet; live wanted filter openunmix, or no residual"
         )
 
 

@@ -1,4 +1,11 @@
-"""Weights of other programs -> our variables. A kind of weights is a name map in KINDS."""
+"""Convert weights of other programs to our variables, without those programs.
+
+readers, torchfile   files to named tensors; nothing that a file names is executed
+kinds, rules         what a kind of weights is: a name map, applied completely or not at all
+umx, openunmix       the kinds, listed in KINDS
+
+Our own formats are not here but in `xumx_jax.weights`.
+"""
 
 import re
 
@@ -14,7 +21,7 @@ KINDS = {**umx.KINDS, **openunmix.KINDS}
 
 
 def detect(tensors: dict) -> str | None:
-    """Return the kind whose telling tensor is there, or None."""
+    """Return the kind whose characteristic tensor is present, or None."""
     for name, kind in KINDS.items():
         if any(re.fullmatch(kind.anchor, tensor) for tensor in tensors):
             return name
@@ -22,7 +29,7 @@ def detect(tensors: dict) -> str | None:
 
 
 def convert(weights: Weights, kind: str | None = None) -> Member:
-    """Turn the tensors of a file into a model's arguments and variables; `kind` None: look.
+    """Turn the tensors of a file into a model's arguments and variables; `kind` None: detect it.
 
     Raises UserError, naming file and tensor, unless tensors and variables match one to one.
     """
@@ -32,7 +39,8 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
     if kind is None:
         some = ", ".join(list(weights.tensors)[:3])
         raise UserError(
-            f"{weights.path}: tensors of none of the known kinds ({', '.join(KINDS)}): {some}, ..."
+            f"{weights.path}: its tensors fit none of the known kinds ({', '.join(KINDS)}): "
+            f"{some}, ..."
         )
     known = KINDS[kind]
     try:
@@ -55,7 +63,7 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
 def convert_all(weights: Weights, kind: str | None = None) -> Bag:
     """As `convert`, but targets of Open-Unmix that differ in size become members of a bag.
 
-    Each has its own source then, and is all that counts for it.
+    Each then has its own source, and all the weight for it.
     """
     parts = openunmix.by_size(weights)
     if len(parts) == 1:
@@ -66,7 +74,7 @@ def convert_all(weights: Weights, kind: str | None = None) -> Bag:
 
 
 def strip(tensors: dict, anchor: str) -> dict:
-    """Drop from the names what a wrapper put before them ("model.", "module.")."""
+    """Drop the prefix that a wrapper put before the names ("model.", "module.")."""
     matches = [match for match in (re.fullmatch(anchor, name) for name in tensors) if match]
     prefix = matches[0][1] if matches else ""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
@@ -78,4 +86,4 @@ def shapes(model: str, arguments: dict) -> dict:
     try:
         return variable_shapes(module)
     except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise UserError(f"sizes that make no model: {arguments}") from error
+        raise UserError(f"its sizes do not make a model: {arguments}") from error

@@ -47,7 +47,7 @@ def sizes(tensors: Tensors, pattern: str, axis: int) -> list[int]:
 def vote(found: Sequence[int], what: str) -> int:
     """Take the commonest of several sizes, so that one wrong tensor is named and not believed."""
     if not found:
-        raise UserError(f"no tensor in it gives {what}")
+        raise UserError(f"none of its tensors gives {what}")
     return Counter(found).most_common(1)[0][0]
 
 

@@ -86,7 +86,7 @@ def files_by_target(folder: Path) -> dict[str, Path]:
     for path in files_in(folder):
         target = target_of(path)
         if target in found:
-            raise UserError(f"{folder}: {found[target].name} and {path.name} are both of {target}")
+            raise UserError(f"{folder}: {found[target].name} and {path.name} are both for {target}")
         found[target] = path
     return found
 
@@ -141,8 +141,8 @@ def named(target: str, tensors: Tensors, where: Path | str) -> Tensors:
         before = f"{target}/"
     else:
         raise UserError(
-            f"{where}: not one target of Open-Unmix; a folder of weights holds a file "
-            f"a target, such as vocals.pth (other weights are loaded by file)"
+            f"{where}: not one target of Open-Unmix; a folder of weights holds one file "
+            f"per target, such as vocals.pth (load other weights by their file)"
         )
     return {f"{before}{name}": value for name, value in tensors.items()}
 
@@ -165,7 +165,7 @@ def read_archive(path: Path) -> Weights:
             for info in members:
                 target = target_of(Path(info.filename))
                 if target in found:
-                    raise UserError(f"{path}: several files in it are of {target}")
+                    raise UserError(f"{path}: several files in it are for {target}")
                 inside = readers.h5_tensors(io.BytesIO(archive.read(info)), info.file_size)
                 found[target] = named(target, inside, f"{path}: {info.filename}")
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
@@ -223,7 +223,7 @@ def completed(made: dict, known: dict) -> dict:
     known = dict(known)
     n_fft = known.pop("n_fft", made["n_fft"])
     if n_fft != made["n_fft"]:
-        raise UserError(f"its nfft is said to be {n_fft}, its tensors are of {made['n_fft']}")
+        raise UserError(f"its settings give nfft {n_fft}, its tensors {made['n_fft']}")
     if n_fft == USUAL_N_FFT:
         known = {"sample_rate": USUAL_RATE, "hop": USUAL_HOP, **known}
     missing = [SETTINGS[name] for name in ("sample_rate", "hop") if name not in known]

@@ -1,4 +1,7 @@
-"""What others offer for download, and what is known of it: rows by name, a file a family."""
+"""Models that others publish, and what is known about them: rows by name, one file per family.
+
+Downloading and converting them is not here but in `xumx_jax.weights.zoo`.
+"""
 
 from xumx_jax.weights.published import open_unmix, xumx
 from xumx_jax.weights.published.rows import FOUR, File, Published, PublishedMember
