@@ -1,4 +1,4 @@
-"""Audio files of any format, block by block or whole; one that is cut or damaged is an error."""
+"""Read audio files of any format, block by block or whole; cut or damaged files are errors."""
 
 import errno
 import os
@@ -18,11 +18,11 @@ from xumx_jax.errors import UserError
 # libsndfile reads these exactly; everything else, compressed WAV included, goes to FFmpeg (PyAV).
 _SOUNDFILE_MAGIC = (b"RIFF", b"RF64", b"fLaC", b"FORM")
 _BLOCK = 1 << 18
-_AT_ONCE = 1 << 26  # samples to make room for on the word of a header
+_AT_ONCE = 1 << 26  # samples to reserve memory for because a header says so
 
 
 def check_file(path) -> None:
-    """Raise UserError unless `path` is a file with something in it; it is not opened."""
+    """Raise UserError unless `path` is a file that is not empty; it is not opened."""
     try:
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
@@ -60,14 +60,14 @@ def decode(path, start=0.0, duration=None, allow_truncated=False) -> tuple[np.nd
 
 @dataclass
 class AudioStream:
-    """Decoded audio: iterate over it, once, for float32 [channel, time] of any length but 0.
+    """Decoded audio: iterate over it once for float32 [channel, time] blocks of any length but 0.
 
     rate      in hertz
     channels  of every block
-    length    samples to come, None where nobody knows; of lossy formats it may be a little off
+    length    number of samples, None if unknown; for lossy formats it may be slightly wrong
     blocks    the iterator
-    tags      of the track, which its stems are to carry
-    estimate  samples that may come where `length` is None, for a bar; 0 where nobody can tell
+    tags      of the track, to be copied to its stems
+    estimate  expected samples where `length` is None, for a progress bar; 0 if unknown
     """
 
     rate: int
@@ -83,19 +83,19 @@ class AudioStream:
 
 @contextmanager
 def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=False):
-    """Open an audio file of any format as an `AudioStream`, in a `with`.
+    """Open an audio file of any format as an `AudioStream`, in a `with` statement.
 
-    Of several streams (stems in one .mp4) the first is taken. Reads from `start` seconds on, for
-    `duration` seconds or to the end if that comes sooner; with `tags` they are read too. The file
-    is opened once, and both libraries read from that. Raises UserError, here or while blocks are
-    read, for a file that is missing, no audio, over before `start`, or that ends before the length
-    that its own header states, unless `allow_truncated` makes that a warning.
+    If there are several streams (stems in one .mp4), the first is read. Reads from `start` seconds
+    on, for `duration` seconds or to the end if that comes sooner; `tags` also reads the tags. The
+    file is opened once, for both libraries. Raises UserError, here or while blocks are read, for a
+    file that is missing, is not audio, ends before `start`, or ends before the length that its own
+    header states, unless `allow_truncated` makes that a warning.
     """
     check_range(start, duration)
     path = Path(path)
     with ExitStack() as stack:
         try:
-            # without a buffer, whose idea of the position libsndfile would not share
+            # unbuffered, because libsndfile would not know the buffer's position
             file = stack.enter_context(open(path, "rb", buffering=0))
             if not file.seekable():
                 raise UserError(f"{path}: is a pipe; wanted a file (or - in `xumx separate`)")
@@ -109,7 +109,7 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
         # FFmpeg loses the beginning of a Vorbis stream that fits into one page, and libsndfile
         # everything after the first of several streams.
         ours = magic in _SOUNDFILE_MAGIC or (pages.vorbis and pages.streams == 1 and not pages.cut)
-        # Of FLAC that is cut short, FFmpeg gives more.
+        # FFmpeg decodes more of a FLAC that is cut short.
         if ours and not (allow_truncated and magic == b"fLaC"):
             opened = _open_soundfile(path, file, stack, allow_truncated)
         if opened is None:
@@ -128,7 +128,7 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
 
 
 def check_range(start, duration):
-    """Raise UserError unless these seconds make sense."""
+    """Raise UserError unless `start` and `duration` make sense."""
     if not (isfinite(start) and start >= 0):
         raise UserError(f"start is {start}; wanted 0 or more seconds")
     if duration is not None and not (isfinite(duration) and duration > 0):
@@ -136,7 +136,7 @@ def check_range(start, duration):
 
 
 def _from(path, rate, first, blocks):
-    """Pass the blocks on; that there are none is an error if the file is over before `first`."""
+    """Pass the blocks on; no block at all is an error if the file ends before sample `first`."""
     some = False
     for block in blocks:
         if block.shape[1]:
@@ -151,7 +151,7 @@ def _open_soundfile(path, file, stack, allow_truncated):
     import soundfile
 
     stated = headers.riff_frames(file)
-    # libsndfile reads on from where the file stands, so nothing else may move it from now on
+    # libsndfile reads on from the file's position, so nothing else may move it from now on
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:
         sound = stack.enter_context(soundfile.SoundFile(file.fileno(), closefd=False))

@@ -1,4 +1,4 @@
-"""Stems to files: all of a track's or none, whole or not at all, with one gain for all."""
+"""Write stems to files: all of a track's or none, each complete, with one gain for all."""
 
 import os
 import tempfile
@@ -18,7 +18,7 @@ _BLOCK = 1 << 18
 
 
 def encode(path, wave, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS) -> float:
-    """Write [channel, time] to one file, whole or not at all; see `encode_all`."""
+    """Write [channel, time] to one file, completely or not at all; see `encode_all`."""
     return encode_all({path: wave}, rate, format, bits, bitrate, tags)
 
 
@@ -46,7 +46,7 @@ def encode_all(waves, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS)
 
 
 def gain_for(peak) -> float:
-    """What brings this peak to full scale, if it is beyond."""
+    """The gain that brings this peak to full scale, or 1 if it is below."""
     return 1.0 / float(peak) if peak > 1 else 1.0
 
 
@@ -57,22 +57,22 @@ class StemWriter:
     format   one of FORMATS, with `bits` or `bitrate` (kbit/s), None for the format's own default
     gain     None, or what every stem is multiplied by
     length   the number of samples, if known
-    tags     of the track (`read_tags`); a file's name without suffix goes behind the title
+    tags     of the track (`read_tags`); the file's name without suffix is appended to the title
     check    called between blocks while the spool is encoded, which takes long; may raise
 
-    Files stand under temporary names until the block ends; then they are renamed, or removed if it
-    ended in an error, so nothing half-written ever has a final name; of two processes that write
-    the same stems, all are of the one that ended last. Float files keep every value. In other
-    formats one gain brings all stems below full scale where any exceeds it, so that they still add
-    up, and a warning tells it.
+    Files have temporary names until the `with` block ends; then they are renamed, or removed after
+    an error, so no half-written file ever has a final name. If two processes write the same stems,
+    all files are those of the process that ended last. Float files keep every value. In other
+    formats, if any stem exceeds full scale, one gain brings all of them below it, so that they
+    still add up, and a warning says so.
 
-    Stems are encoded as they come, as if none would. Since the last sample may bring a gain for the
-    first, their floats are spooled beside that, without a name, until the end is known: most tracks
-    drop the spool then. The first peak above full scale drops what was encoded, and the whole is
-    encoded from the spool at the end. Nothing shorter would do: samples that were rounded at one
-    gain are not those that are rounded at another. With a `gain`, and for float files, there is no
-    spool. Raises UserError naming the file that cannot be written. Afterwards `gain` and `peak`
-    (before it) are known.
+    Stems are encoded as they come, as if none would exceed full scale. Since the last sample may
+    require a gain for the first, the floats are spooled as well, in a file without a name, until
+    the end: most tracks then discard the spool. The first peak above full scale discards what was
+    encoded, and everything is encoded from the spool at the end. There is no shorter way: rounding
+    at one gain cannot be turned into rounding at another. With a `gain`, and for float files, there
+    is no spool. Raises UserError naming the file that cannot be written. Afterwards `gain` and
+    `peak` (before the gain) are known.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class StemWriter:
         return self
 
     def write(self, blocks):
-        """Append {name: [channel, time]}, one of every stem and all of one length."""
+        """Append {name: [channel, time]}, one block for every stem, all of the same length."""
         if not self._parts:
             self._open()
         self.peak = max(self.peak, *map(_peak, blocks.values()))
@@ -166,7 +166,7 @@ class StemWriter:
             self._writers[name].write(scaled)
 
     def _drop(self):
-        """Give up what was encoded, because it needs a gain."""
+        """Discard what was encoded, because it needs a gain."""
         for writer in self._writers.values():
             _close_quietly(writer)
         for part in self._parts.values():
@@ -174,7 +174,7 @@ class StemWriter:
         self._writers.clear()
 
     def _encode_spooled(self):
-        """Encode the next _BLOCK samples of all stems, or what is left of them."""
+        """Encode the next _BLOCK samples of all stems, or the rest of them."""
         for name, spool in self._spools.items():
             with _named(self.paths[name]):
                 block = _unspool(spool, self.channels, self._encoded)
@@ -215,8 +215,8 @@ class StemWriter:
 class StdoutWriter:
     """Write one stem to a binary stream as WAV, as `StemWriter` writes files.
 
-    A pipe takes no header twice, so the samples are spooled until their number and peak are
-    known; after an error nothing is written.
+    The header of a pipe cannot be rewritten, so the samples are spooled until their number and
+    peak are known; after an error nothing is written.
     """
 
     def __init__(self, file, rate, channels, bits=None, tags=NO_TAGS):
@@ -259,13 +259,13 @@ def _spool(file, block):
 
 
 def _unspool(file, channels, at):
-    """_BLOCK samples [channel, time] of such a file from `at` on, fewer where it ends before."""
+    """Read _BLOCK samples [channel, time] of such a file from `at` on, or fewer at its end."""
     file.seek(4 * channels * at)
     return np.fromfile(file, np.float32, _BLOCK * channels).reshape(-1, channels).T
 
 
 class _named:
-    """Turn what a library raises while it writes `path` into a UserError that names it."""
+    """Turn a library's error while it writes `path` into a UserError that names the file."""
 
     def __init__(self, path):
         self.path = path

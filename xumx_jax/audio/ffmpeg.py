@@ -1,4 +1,4 @@
-"""Whatever FFmpeg reads (PyAV brings it along), block by block."""
+"""Read any format that FFmpeg knows (through PyAV), block by block."""
 
 from contextlib import contextmanager
 
@@ -16,12 +16,12 @@ _PADDING = 4096  # what an encoder may append to fill its last packets
 def open_container(file):
     """Open a binary file with PyAV; tags that are not UTF-8 must not hide its audio.
 
-    The file's name goes along: of some formats FFmpeg knows no more than the suffix.
+    The file's name is passed on, since FFmpeg recognises some formats only by their suffix.
     """
     import av
 
     file.seek(0)
-    # PyAV 19 knows no such argument, and lets them pass
+    # PyAV 19 has no such argument, and accepts such tags
     known = int(av.__version__.split(".")[0]) < 19
     return av.open(file, **({"metadata_errors": "replace"} if known else {}))
 
@@ -29,8 +29,8 @@ def open_container(file):
 def open_file(path, file, stack, allow_truncated=False):
     """Open the first audio stream -> (rate, channels, samples if stated, reader, seconds).
 
-    `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end; `seconds` are
-    what FFmpeg takes the length for.
+    `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end; `seconds` is
+    FFmpeg's estimate of the length.
     """
     cut, counted = headers.ogg_pages(file).cut, headers.mp3_states_length(file)
     with _named(path):
@@ -54,13 +54,13 @@ def open_file(path, file, stack, allow_truncated=False):
 
 
 def _blocks(path, container, stream, cut, counted, allow_truncated):
-    """Decode the whole stream, one [channel, time] a frame, without what pads its end.
+    """Decode the whole stream, one [channel, time] per frame, without the padding at its end.
 
     cut      whether the last page of an Ogg file is not whole
     counted  whether an MP3 counts its frames
     """
     decoded = damaged = 0
-    # MP4 states how much of the last packets is padding, but FFmpeg hands it out.
+    # MP4 states how much of the last packets is padding, but FFmpeg returns it all the same.
     end = _length(container, stream) if "mov" in _names(container) else 0
     spare = []  # what lies beyond the stated end: padding, or more music if the header is wrong
     with _named(path):
@@ -92,7 +92,7 @@ def _blocks(path, container, stream, cut, counted, allow_truncated):
 
 
 def _frames(container, stream):
-    """Yield float32 [channel, time] a frame, None a damaged packet."""
+    """Yield float32 [channel, time] for each frame, None for each damaged packet."""
     import av
 
     to_float = av.AudioResampler("fltp", stream.layout, stream.rate)
@@ -108,7 +108,7 @@ def _frames(container, stream):
 
 
 def _joined(blocks):
-    """Gather blocks of a few samples into longer ones."""
+    """Join short blocks into longer ones."""
     held, size = [], 0
     for block in blocks:
         held.append(block)
@@ -135,7 +135,7 @@ def _named(path):
 
 
 def _stated_frames(container, stream, counted) -> int:
-    """Length in samples that the container's header states, 0 where it is only an estimate."""
+    """Length in samples that the container's header states, 0 if it is only an estimate."""
     names = _names(container)
     if names & _STATES_LENGTH or ("mp3" in names and counted):
         return _length(container, stream)

@@ -1,4 +1,4 @@
-"""Which output formats there are and what they can hold; nothing is opened here."""
+"""Which output formats there are, and what they can hold; nothing is opened here."""
 
 from bisect import bisect_left
 
@@ -18,7 +18,7 @@ BITRATES = {
 FORMATS = (*BITS, *BITRATES)
 
 _MPEG = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-# {format: sample rates that it knows}, others know any
+# {format: sample rates that it supports}; the others support any
 _RATES = {
     "mp3": _MPEG,
     "m4a": (*_MPEG, 64000, 88200, 96000),
@@ -53,7 +53,7 @@ def is_float(format, bits) -> bool:
 
 
 def stored_rate(format, rate) -> int:
-    """The rate at which `format` stores a signal of `rate` hertz: the next one that it knows."""
+    """The rate at which `format` stores a signal of `rate` hertz: the next one it supports."""
     known = _RATES.get(format)
     if known is None:
         return rate

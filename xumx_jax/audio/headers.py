@@ -1,6 +1,6 @@
-"""What the headers of audio files state; libraries repair or guess, so they are read here too.
+"""Read what the headers of audio files state, since libraries repair or guess their contents.
 
-All functions take a binary file that can seek, and leave it anywhere.
+All functions take a seekable binary file and may leave it at any position.
 """
 
 import os
@@ -33,7 +33,7 @@ def riff_frames(file) -> int:
 
 @dataclass(frozen=True)
 class Pages:
-    """Of an Ogg file: streams one after another or at once, whether the first is Vorbis, an end."""
+    """What is known of an Ogg file: its streams, whether the first is Vorbis, whether it ends."""
 
     streams: int = 0
     vorbis: bool = False
@@ -41,7 +41,7 @@ class Pages:
 
 
 def ogg_pages(file) -> Pages:
-    """Walk over the pages of an Ogg file, whose header states no length; no Ogg gives `Pages()`."""
+    """Walk over the pages of an Ogg file, which states no length; `Pages()` if it is none."""
     file.seek(0)
     streams, vorbis = 0, False
     if file.read(4) != b"OggS":

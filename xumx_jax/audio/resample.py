@@ -1,4 +1,4 @@
-"""Other sample rates, of a whole signal or block by block, with exact lengths."""
+"""Resample a whole signal, or one that comes in blocks, with exact lengths."""
 
 import numpy as np
 
@@ -25,10 +25,10 @@ def resampled_length(length, rate, target_rate) -> int:
 
 
 class StreamResampler:
-    """Resample a signal that comes in blocks: what `resample` gives, in bounded memory.
+    """Resample a signal that comes in blocks: the same as `resample`, in bounded memory.
 
-    `push(block)` takes [channel, time] and gives [channel, some time]; `finish(length)` gives the
-    rest, so that all together has `length` samples, by default ceil(time * target / rate).
+    `push(block)` takes [channel, time] and returns [channel, some time]; `finish(length)` returns
+    the rest, so that the whole has `length` samples, by default ceil(time * target / rate).
     """
 
     def __init__(self, rate: int, target_rate: int, channels: int):
@@ -45,7 +45,7 @@ class StreamResampler:
     def push(self, block) -> np.ndarray:
         self._taken += block.shape[1]
         if self._stream is not None:
-            # soxr wants [time, channel] side by side in memory
+            # soxr needs contiguous [time, channel]
             block = self._stream.resample_chunk(np.ascontiguousarray(block.T, np.float32)).T
         self._given += block.shape[1]
         return block
@@ -63,7 +63,7 @@ class StreamResampler:
 
 
 def _margin(rate, target_rate) -> int:
-    """Silence to append: soxr rounds the length down at times, so it gets more than is kept."""
+    """Silence to append: soxr sometimes rounds the length down, so it gets more than is kept."""
     return 2 + 2 * rate // target_rate
 
 

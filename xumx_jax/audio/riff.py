@@ -28,7 +28,7 @@ class WavFile:
     """Write [channel, time] blocks to a binary file as WAV, as RF64 where that outgrows 4 GB.
 
     `frames` is the length if it is known, which a file that cannot seek (a pipe) needs for a true
-    header; `tags` stand at the end. Raises OSError where `file` does.
+    header; `tags` are written at the end. Raises OSError if `file` does.
     """
 
     def __init__(self, file, rate, channels, bits, frames=None, tags=NO_TAGS):

@@ -1,4 +1,4 @@
-"""Titles, names and the cover picture of a file, to be carried over to its stems."""
+"""Titles, names and the cover picture of a file, to be copied to its stems."""
 
 import base64
 import struct
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from xumx_jax.audio.ffmpeg import open_container
 
-# FFmpeg's names for what stays true of a stem; loudness and encoder delay, for example, do not
+# FFmpeg's names of tags that are still true for a stem; loudness and encoder delay are not
 _KEPT = (
     *("title", "artist", "album", "album_artist", "composer", "performer", "date", "genre"),
     *("track", "disc", "publisher", "copyright", "comment"),
@@ -40,7 +40,7 @@ class Tags:
     mime: str = ""
 
     def of_stem(self, stem: str) -> "Tags":
-        """The same for one stem, whose name goes behind the title."""
+        """The same for one stem, whose name is appended to the title."""
         if "title" not in self.text:
             return self
         return replace(self, text={**self.text, "title": f"{self.text['title']} ({stem})"})
@@ -50,7 +50,7 @@ NO_TAGS = Tags()
 
 
 def read_tags(path) -> Tags:
-    """What a file tells of itself; one that tells nothing, or in no known way, gives `Tags()`."""
+    """Read the tags of a file; `Tags()` if it has none, or none in a known form."""
     try:
         with open(path, "rb") as file:
             return tags_of(file)
@@ -59,7 +59,7 @@ def read_tags(path) -> Tags:
 
 
 def tags_of(file) -> Tags:
-    """As `read_tags`, of a binary file that can seek, which is left anywhere."""
+    """Like `read_tags`, for a seekable binary file, whose position changes."""
     import av
 
     try:

@@ -26,7 +26,7 @@ _VORBIS_KBITS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 
 
 def ERRORS():
-    """What the libraries raise when a file cannot be written; soundfile asserts on a full disk."""
+    """What libraries raise if a file cannot be written; soundfile asserts on a full disk."""
     import av
     import soundfile
 
@@ -34,7 +34,7 @@ def ERRORS():
 
 
 def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=NO_TAGS):
-    """Open `path` for one stem; formats that do not know `rate` get the next that they know."""
+    """Open `path` for one stem; formats that do not support `rate` get the next that they do."""
     kept = stored_rate(format, rate)
     if format == "wav":
         return WavFile(open(path, "wb"), rate, channels, bits, length, tags)
@@ -48,7 +48,7 @@ def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=N
 
 
 class Resampled:
-    """A writer at one rate, fed at another."""
+    """A writer that takes samples at another rate than its file's."""
 
     def __init__(self, writer, rate, kept, channels):
         self.writer, self.stream = writer, StreamResampler(rate, kept, channels)
@@ -72,7 +72,7 @@ class VorbisFile:
         # the table is of stereo at 44.1 kHz
         quality = np.interp(kbits, _VORBIS_KBITS, np.linspace(0, 1, len(_VORBIS_KBITS)))
         self.path, self.frames = path, 0
-        open(path, "wb").close()  # libsndfile would let nobody else write it, whatever the umask
+        open(path, "wb").close()  # libsndfile would let nobody else write to it, whatever the umask
         self.file = soundfile.SoundFile(
             *(os.fsencode(path), "w", rate, channels),
             subtype="VORBIS",
@@ -98,7 +98,7 @@ class VorbisFile:
 
 
 class FFmpegFile:
-    """FLAC or a lossy format with FFmpeg's encoders, of which decoders give back every sample."""
+    """FLAC or a lossy format, with FFmpeg's encoders; decoders return every sample."""
 
     def __init__(self, path, rate, channels, format, bits, kbits, tags):
         import av
@@ -155,7 +155,9 @@ class FFmpegFile:
         if self.closed:
             return
         self.closed = True
-        if not self.frames and not self.bits:  # lossy containers of nothing are no files
+        if (
+            not self.frames and not self.bits
+        ):  # a lossy container without samples is not a valid file
             self.write(np.zeros((self.stream.channels, 1), np.float32))
         with self.container as container:
             self._mux(self.pieces.resample(None))

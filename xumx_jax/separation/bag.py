@@ -1,4 +1,4 @@
-"""Several models as one: the weighted average of their stems, source by source."""
+"""Several models used as one: the weighted average of their stems, source by source."""
 
 import logging
 from itertools import tee
@@ -21,14 +21,14 @@ RESIDUAL = "residual"
 
 
 class BagSeparator:
-    """Separators with weights; called and streamed like one `Separator`.
+    """Separators with weights; called and streamed like a single `Separator`.
 
     separators  of any models: sample rates and sources may differ
-    weights     of each, a number or {source: number}; None: all the same. For every source they
-                are divided by their sum over the separators that have it
+    weights     one per separator, a number or {source: number}; None: all equal. For every source
+                they are divided by their sum over the separators that have it
 
-    `sources` are those of the first separator, then those that others add; all appear in the stems.
-    Raises UserError on weights that make no sense, and on a source that none counts for.
+    `sources` are those of the first separator, then those that others add; all are in the stems.
+    Raises UserError on weights that make no sense, and on a source without any weight.
     """
 
     def __init__(self, separators, weights=None):
@@ -52,18 +52,18 @@ class BagSeparator:
         return tuple(separator.engine for separator in self.separators)
 
     def __call__(self, mix, rate: int, callback: CALLBACK | None = None) -> dict[str, np.ndarray]:
-        """As `Separator.__call__`."""
+        """Separate an array: like `Separator.__call__`."""
         return at_once(self, mix, rate, callback)
 
     def stream(self, blocks, rate: int, length: int | None = None, callback=None):
-        """As `Separator.stream`."""
+        """Separate a stream: like `Separator.stream`."""
         count = len(self.separators)
         shares = streams.shares(Progress(callback, length and 1), count)
 
         def progress(share):
             return callback and (lambda fraction, eta: share(fraction or 0.0))
 
-        inputs = InputBlocks(blocks, 1)  # once, so that what is odd is told once
+        inputs = InputBlocks(blocks, 1)  # shared, so that each warning is given once
         running = [
             _stacked(separator.stream(copy, rate, length, progress(share)))
             for separator, copy, share in zip(
@@ -76,11 +76,11 @@ class BagSeparator:
         finally:
             for one in running:
                 one.close()
-        if inputs.samples:  # of none the members tell
+        if inputs.samples:  # an empty input: the members warn
             inputs.warn()
 
     def _average(self, parts):
-        """[source, channel, time] of every separator -> of all sources."""
+        """Average [source, channel, time] of every separator -> [source, channel, time]."""
         mean = np.zeros((len(self.sources), *parts[0].shape[1:]), np.float32)
         for separator, part, weights in zip(self.separators, parts, self.weights, strict=True):
             for name, stem in zip(separator.sources, part, strict=True):
@@ -95,10 +95,10 @@ def _stacked(stream):
 
 
 def separator_of(bag: Bag, **options):
-    """What separates with a bag: a `Separator` for one member, else a `BagSeparator`.
+    """Make a `Separator` for a bag with one member, or a `BagSeparator` for more.
 
-    `options` are the Separator's, of every member. A member with one source is separated with its
-    mask alone (niter 0), unless `residual` gives its Wiener filter something to weigh it against.
+    `options` are those of `Separator`, for every member. A member with one source is separated by
+    its mask alone (niter 0), unless `residual` gives the Wiener filter a second source.
     """
     runtime.check_not_forked()
     if len(bag.members) == 1:
@@ -136,14 +136,14 @@ def _separator(member, options) -> Separator:
 
 
 def load(models: Models = None, **options):
-    """Load what separates: names of the zoo or paths, several with weights (see `load_bag`).
+    """Load models by name or path, several of them with weights (see `load_bag`).
 
-    Returns a `Separator`, or for several models a `BagSeparator`, which has the same methods but
-    `live`; `options` are the Separator's. Raises UserError with one line.
+    Returns a `Separator`, or for several models a `BagSeparator`, which has the same methods except
+    `live`; `options` are those of `Separator`. Raises UserError with one line.
     """
     runtime.check_not_forked()
     bag = load_bag(models)
     separator = separator_of(bag, **options)
     if isinstance(separator, Separator):
-        separator._origin = bag.only.info["path"]  # where it is unpickled it is loaded from there
+        separator._origin = bag.only.info["path"]  # loaded from there again when it is unpickled
     return separator

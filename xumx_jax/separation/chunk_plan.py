@@ -6,9 +6,9 @@ from xumx_jax.models.interface import Segment
 
 
 class Chunk(NamedTuple):
-    """Samples `start` to `stop` of a stream, whose stems are wanted from `wanted` on.
+    """Samples `start` to `stop` of a stream; its stems are used from `wanted` on.
 
-    What lies before that is context.
+    The samples before that are context.
     """
 
     start: int
@@ -25,16 +25,15 @@ class Batch(NamedTuple):
 
 
 class ChunkPlan:
-    """Chunks of about `samples` for a model that takes `segment`s.
+    """Chunks of about `samples` samples for a model with this `segment`.
 
-    overlap  part that neighbours share. With an overlap chunks begin at multiples of `unit`, and
-             the last one is moved back so that it has real context on its left; what it still has
-             behind the end of the stream is less than `unit`. With 0 chunks butt, and the last one
-             is as long as what is left, with context on its left where the model takes nothing so
-             short.
+    overlap  part that neighbours share. With an overlap, chunks begin at multiples of `unit`, and
+             the last one is moved back so that it has real context on its left; it extends past the
+             end of the stream by less than `unit`. With 0, chunks are adjacent, and the last one
+             is as long as the rest, with context on its left if the model takes nothing as short.
     unit     samples; by default the segment's own grid
 
-    Raises ValueError where the model takes no length near `samples`.
+    Raises ValueError if the model takes no length near `samples`.
     """
 
     def __init__(self, segment: Segment, samples: float, overlap: float, unit: int | None = None):
@@ -46,14 +45,14 @@ class ChunkPlan:
         self.step = max(self.unit, step) if overlap else self.length
 
     def reach(self, at: int, count: int) -> int:
-        """How far a stream must be known to plan `count` chunks from sample `at` on."""
-        # one sample more tells whether the chunk is the last one
+        """How far a stream must have been read to plan `count` chunks from sample `at` on."""
+        # one sample more, to know whether the chunk is the last one
         return at + (count - 1) * self.step + self.length + 1
 
     def next(self, at: int, count: int, known: int, over: bool) -> Batch:
-        """The next `count` chunks or less, from `at` on, of a stream that is `known` so far.
+        """Up to `count` more chunks from `at` on, of a stream that has been read up to `known`.
 
-        `over`: it ends there. An empty batch ends the plan.
+        `over`: the stream ends there. An empty batch ends the plan.
         """
         length, chunks = self.length, []
         while len(chunks) < count and at + length < known:
@@ -62,7 +61,7 @@ class ChunkPlan:
         if not (over and len(chunks) < count):
             return Batch(length, chunks, False)
         if not self.overlap:
-            # the rest has a length of its own, so it runs alone
+            # the rest has another length, so it runs alone
             return Batch(length, chunks, False) if chunks else self._rest(at, known)
         if not known:
             return Batch(length, [], True)

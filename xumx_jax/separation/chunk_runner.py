@@ -1,4 +1,4 @@
-"""Run a model over chunks of one length, on all devices; what a song is, is not known here."""
+"""Run a model over chunks of one length, on all devices; nothing here knows about whole tracks."""
 
 from contextlib import nullcontext
 from functools import lru_cache, partial
@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec as P
 from xumx_jax import postfilters
 from xumx_jax.models.interface import optional
 
-# What `compute` is to JAX, for models that have no say in it themselves.
+# JAX's precision for each `compute`, for models that do not handle it themselves.
 PRECISIONS = {"float32": "highest", "bfloat16": "bfloat16", "tf32": "tensorfloat32"}
 
 
@@ -32,9 +32,9 @@ def separate_chunk(
     """Separate one chunk: [channel, time] -> [source, channel, time], every sample kept.
 
     `statistics` are those of the whole track, for models with a `normalization`. `post_filter` is a
-    key of POST_FILTERS, which sees `wiener_frames` at a time; without one the model's stems are
-    taken as they are, and the residual is what they leave of the mixture. `options` are those of
-    the filter.
+    key of POST_FILTERS and filters `wiener_frames` at a time; without one the model's stems are
+    used as they are, and the residual is the mixture minus their sum. `options` are those of the
+    filter.
     """
     told = {} if statistics is None else {"statistics": statistics}
     batched = model.apply(variables, mix[None], **told)
@@ -62,7 +62,7 @@ class ChunkRunner:
 
     options  of `separate_chunk`
     devices  over which chunks are spread
-    compute  what matrix products read, of `layers.dense.DTYPES`
+    compute  precision of matrix products, of `layers.dense.DTYPES`
     """
 
     def __init__(self, model, variables, options: dict, devices: tuple, compute: str = "float32"):
@@ -73,7 +73,7 @@ class ChunkRunner:
         self.use(devices)
 
     def use(self, devices: tuple) -> None:
-        """Run on these devices from now on."""
+        """Switch to these devices."""
         self.devices, self._placed = tuple(devices), None
 
     def run(
@@ -86,8 +86,8 @@ class ChunkRunner:
     ) -> np.ndarray:
         """Fill chunks up to `length` and separate them at once.
 
-        `rows` is how many the compiled function takes, if more than there are. A chunk that is
-        shorter is followed by silence or, with `mode` "reflect", by its own reflection.
+        `rows` is the number that the compiled function takes, if that is more. A shorter chunk is
+        followed by silence or, with `mode` "reflect", by its own reflection.
         """
         function, everywhere, each = compile_chunks(
             self.model, self.devices, tuple(self.options.items())
@@ -110,7 +110,7 @@ class ChunkRunner:
 def compile_chunks(model, devices: tuple, options: tuple):
     """The function `(variables, mix [chunk, channel, time], statistics)`, how to place arguments.
 
-    `statistics` are the same for all chunks, or None. Compiled once a model, however many
+    `statistics` are the same for all chunks, or None. Compiled once per model, however many
     Separators share it.
     """
     one = partial(separate_chunk, model, **dict(options))

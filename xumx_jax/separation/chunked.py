@@ -13,18 +13,18 @@ from xumx_jax.separation.options import EngineOptions
 from xumx_jax.separation.overlap_add import OverlapAdd, triangle
 from xumx_jax.separation.stream_buffer import StreamBuffer
 
-LEAST_SECONDS = 1.0  # a shorter chunk is not tried when memory is short
-WINDOW_FRAMES = 240  # of the post filter, where its original takes the whole track
+LEAST_SECONDS = 1.0  # shorter chunks are not tried when memory is short
+WINDOW_FRAMES = 240  # of the post filter, if its original filters whole tracks
 
 
 class Chunked:
     """`stream(blocks [channel, time], progress)` -> [source, channel, time], in chunks.
 
-    Without `chunk_seconds` chunks have the model's usual length. With an overlap they are to give
-    what the whole would: they begin on the whole's grid of frames, because masks of other frames
-    differ by 25 dB, and where they are long enough on that of the filter's windows; and statistics
-    are those of the track (`separation.normalization`). With `overlap` 0 each chunk stands for
-    itself.
+    Without `chunk_seconds`, chunks have the model's usual length. With an overlap, the result
+    should be that of the whole track: chunks begin on the track's grid of frames, because masks of
+    shifted frames differ by 25 dB, and, if they are long enough, on the grid of the filter's
+    windows; and statistics are those of the track (`separation.normalization`). With `overlap` 0
+    each chunk is separated on its own.
     """
 
     def __init__(self, model, variables, options: EngineOptions):
@@ -39,7 +39,7 @@ class Chunked:
         self._fit(seconds * model.sample_rate if seconds else model.segment.usual)
 
     def stream(self, blocks, progress):
-        """Separate a stream; `progress` is called with the samples that are done."""
+        """Separate a stream; `progress` is called with the number of samples done."""
         buffer, stems, at, first = StreamBuffer(blocks), OverlapAdd(), 0, True
         overlap, statistics = self.options.overlap, self._statistics()
         while True:
@@ -76,7 +76,7 @@ class Chunked:
                 return
 
     def _mode(self, batch) -> Literal["constant", "reflect"]:
-        """How the last chunk is filled up: of the last of many, little lies behind the end."""
+        """How the last chunk is padded: the last of many extends little past the end."""
         missing = batch.length - (batch.chunks[-1].stop - batch.chunks[-1].start)
         return (
             "reflect"
@@ -92,7 +92,7 @@ class Chunked:
         return None if kind.of_chunks and not self.options.overlap else kind(self.model)
 
     def _fit(self, samples: float) -> None:
-        """Choose the plan; with an overlap chunks are whole windows of the filter, if possible."""
+        """Choose the plan; with an overlap, chunks are whole windows of the filter, if possible."""
         segment = self.model.segment
         unit = segment.grid
         if self.options.post_filter and (self._filter["niter"] or self._filter["residual"]):
@@ -102,7 +102,7 @@ class Chunked:
         self.plan = ChunkPlan(segment, samples, self.options.overlap, unit)
 
     def _shrink(self) -> None:
-        """Halve what runs at once, then the chunk, then take the CPU, because memory is short."""
+        """Memory is short: halve what runs at once, then the chunk, then switch to the CPU."""
         rate, length = self.model.sample_rate, self.plan.length
         devices = self.runner.devices
         segment = self.model.segment

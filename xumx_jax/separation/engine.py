@@ -1,8 +1,8 @@
-"""What applies a model to a stream: ENGINES, and which of them serves a Separator.
+"""Engines apply a model to a stream: ENGINES, and which of them a Separator uses.
 
-An engine is made of (model, variables, EngineOptions) and has `stream(blocks, progress)`: blocks
-[channel, time] at the model's rate in, [source, channel, time] out, as many samples, in blocks of
-its own sizes and in bounded memory. `progress` is called with the samples that are done.
+An engine is made from (model, variables, EngineOptions) and has `stream(blocks, progress)`: blocks
+[channel, time] at the model's rate in, [source, channel, time] out, with as many samples, in blocks
+of any size and in bounded memory. `progress` is called with the number of samples done.
 """
 
 from importlib import import_module
@@ -18,9 +18,9 @@ ENGINES = {
 
 
 def make_engine(model, variables, options: EngineOptions):
-    """The engine that the model names, or "chunked" where chunks are asked for as such.
+    """Make the engine that the model names, or "chunked" if the options ask for chunks.
 
-    Chunks that butt, and batches of them, are chunks for every model.
+    Chunks without overlap, and batches of chunks, always use "chunked".
     """
     chunks = options.overlap == 0 or options.batch is not None
     module, name = ENGINES["chunked" if chunks else optional(model, "engine")]

@@ -1,11 +1,11 @@
-"""A model as StableHLO, weights inside: one function that runs without this package.
+"""Export a model as StableHLO, weights included: one function that runs without this package.
 
     OUT/model.jax_export   for `jax.export.deserialize`
     OUT/model.stablehlo    the same for other programs: StableHLO bytecode, a portable artifact
     OUT/about.json         rate, sources, shapes, options, licence, digests, versions
 
-The function is that of chunks, [batch, channel, time] -> [batch, source, channel, time], with the
-Wiener filter: each for itself, as a `Separator` with `overlap` 0 does.
+The function separates chunks, [batch, channel, time] -> [batch, source, channel, time], with the
+Wiener filter: each on its own, as a `Separator` with `overlap` 0 does.
 """
 
 import json
@@ -34,7 +34,7 @@ FORMAT = "xumx_jax export 1"
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 USUAL = ("cpu", "cuda", "tpu")
 ABOUT, FOR_JAX, FOR_OTHERS = "about.json", "model.jax_export", "model.stablehlo"
-# What is known of the weights and goes with them; paths of the machine they come from do not.
+# What is exported about the weights; paths of the machine that they come from are not.
 TRAVELS = ("kind", "origin", "url", "licence", "score")
 
 
@@ -48,12 +48,12 @@ def export(
     niter: int = 1,
     residual: bool = False,
 ) -> dict[str, Any]:
-    """Write the model as the folder `target`, whole or not at all, and return what about.json says.
+    """Write the model as the folder `target`, in one step, and return the content of about.json.
 
     seconds    length of a chunk, which is fixed: the nearest that the model takes
-    batch      None takes any number of chunks, which some compilers other than XLA cannot
-    platforms  that the code is for, of PLATFORMS
-    niter, residual  as of `Separator`
+    batch      None: any number of chunks, which some compilers other than XLA do not support
+    platforms  the platforms to compile for, of PLATFORMS
+    niter, residual  as in `Separator`
 
     An earlier export in `target` is replaced; anything else there is an error.
     """
@@ -66,7 +66,7 @@ def export(
         raise UserError(f"platforms: {got}; wanted any of {', '.join(PLATFORMS)}")
     check_place(target)
     module, variables, info = load_module(name_or_path)
-    # It knows whose filter belongs to the model, and which options go together.
+    # It knows which filter belongs to the model, and which options go together.
     separator = Separator(
         module, variables, niter=niter, residual=residual, chunk_seconds=seconds, overlap=0
     )
@@ -93,7 +93,7 @@ def export(
         },
         "options": {"seconds": seconds, "niter": niter, "residual": residual},
         "platforms": list(platforms),
-        # Code for several platforms wants to be told which it runs on; JAX does so by itself.
+        # Code for several platforms takes the platform as an argument; JAX passes it by itself.
         "platform_argument": len(platforms) > 1,
         "weights": {key: info[key] for key in TRAVELS if key in info}
         | {"sha256": safetensors.tensors_digest(dict(flatten_dict(variables, sep="/")))},
@@ -103,7 +103,7 @@ def export(
 
 
 def lower(module, variables, samples, batch, platforms, options) -> jax_export.Exported:
-    """Trace one chunk of `samples`, with the weights as constants -> what JAX exports."""
+    """Trace one chunk of `samples`, with the weights as constants -> JAX's export."""
     one = partial(separate_chunk, module, variables, **options)
     if batch is None:
         (batch,) = jax_export.symbolic_shape("batch")
@@ -121,7 +121,7 @@ def check_place(target: Path):
 
 
 def write(target: Path, files: dict[str, bytes], about: dict) -> dict:
-    """Write the files and what is said about them beside their place, then rename."""
+    """Write the files and about.json to a temporary folder, then rename it."""
     try:
         with replacing_folder(target.resolve()) as partial_:
             for name, content in files.items():
@@ -170,7 +170,7 @@ class Exported:
 
 
 def load_exported(folder: str | Path) -> Exported:
-    """Read what `export` wrote. Raises UserError where that is missing or damaged."""
+    """Read what `export` wrote. Raises UserError if it is missing or damaged."""
     folder = Path(folder)
     about = _about(folder)
     if about is None:

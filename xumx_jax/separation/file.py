@@ -1,7 +1,7 @@
-"""From a file, or any stream of decoded audio, to files of its stems: the one way there.
+"""From a file, or a stream of decoded audio, to files of its stems.
 
-The command line, Spleeter Web's class and whatever else serves files call `separate_file`; which
-files there are, and what is shown of them, is theirs.
+The command line, Spleeter Web's class and every other program that separates files call
+`separate_file`; which files are separated, and what is shown, is up to them.
 """
 
 import os
@@ -35,10 +35,10 @@ class SeparatedFile:
     stems_rate, stems_samples   of the files
     peaks          {stem: its largest absolute sample before `gain`}
     gain           what all stems were multiplied by so that none exceeds full scale; 1 as a rule
-    null_error_db  how far the model's stems together are from the mixture, in dB below it; None of
-                   silence
-    timings        {"decode", "separate", "encode", "total": seconds}; decoding runs beside the rest
-    warnings       what was odd about the track, a line each
+    null_error_db  how far the sum of the model's stems is from the mixture, in dB below it; None
+                   for silence
+    timings        {"decode", "separate", "encode", "total": seconds}; decoding runs in parallel
+    warnings       what was odd about the track, one line each
     """
 
     paths: dict[str, Path]
@@ -55,7 +55,7 @@ class SeparatedFile:
 
     @property
     def seconds(self) -> float:
-        """Of the source."""
+        """The length of the source in seconds."""
         return self.samples / self.rate
 
 
@@ -86,8 +86,9 @@ def separate_file(
 ) -> SeparatedFile:
     """Separate one track block by block and write its stems; memory does not grow with its length.
 
-    separator  of `load`
-    source     a file in any format, opened once; or an AudioStream, such as another process decodes
+    separator  from `load`
+    source     a file in any format, opened once; or an AudioStream, such as one from a decoder in
+               another process
     out        the folder for the stems, or {stem: file}, or a binary file open for writing, such as
                a pipe, which gets one stem as WAV
 
@@ -95,30 +96,30 @@ def separate_file(
     stems      some of the stems, ("vocals", "bass") or "vocals,bass"; all by default. Or one of
     two_stems  a stem, and the rest of the mixture, called "rest"
     mix        the sum of some, ("drums", "bass") or "drums+bass", under the latter name
-    aggregate  {name: stems to add up}, or as `--aggregate` has it
+    aggregate  {name: stems to add up}, or a text as for `--aggregate`
     format     one of `audio.FORMATS`, with `bits` ("16", "24", "32f") or `bitrate` (kbit/s); None:
                the format's own default
     rate       "original", the source's, or "model", the model's
-    channels   of more than two the "front" pair, or "all" of them, in pairs
-    name       of a file in the folder, from {stem} and {format}
+    channels   if there are more than two: the "front" pair, or "all" of them, in pairs
+    name       name of each file in the folder, made from {stem} and {format}
 
     What is read:
     start, duration  seconds of a file
-    allow_truncated  take what there is of a file that was cut short, with a warning
-    strict           samples that are NaN or infinite are an error; else 0, with a warning
-    label            what messages call the source; None: its path
+    allow_truncated  read what is left of a file that was cut short, with a warning
+    strict           samples that are NaN or infinite are an error; otherwise 0, with a warning
+    label            name of the source in messages; None: its path
 
-    Meanwhile:
-    on_progress  called with the part done and the seconds left (None where nobody knows) while the
-                 model computes; returning False cancels. It may wait, to pause.
-    on_warning   called with each line of the result's `warnings` as it comes, in any thread
-    cancelled    asked between blocks, and while something is waited for; True cancels
+    While it runs:
+    on_progress  called with the part done and the seconds left (None if unknown) while the model
+                 computes; returning False cancels. It may block, to pause.
+    on_warning   called with each line of the result's `warnings` as it arises, in any thread
+    cancelled    called between blocks, and while waiting; True cancels
     device_lock  a lock that is held while the model computes, for callers that separate several
-                 files at once: decoding and encoding go on beside it
+                 files at once: decoding and encoding continue in parallel
 
-    Files appear together, when all are complete, and replace those that are there. Raises UserError
-    with one line, for anything that is wrong with the track, the options or the place; Cancelled,
-    which is one, where that was asked for. Nothing is left then.
+    Files appear together, once all are complete, and replace existing ones. Raises UserError with
+    one line for anything wrong with the track, the options or the place, and its subclass Cancelled
+    if it was cancelled. In these cases no files are left behind.
     """
     begin = time.perf_counter()
     check_format(format, bits, bitrate)
@@ -202,7 +203,7 @@ def _opened(stack, source, start, duration, allow_truncated) -> AudioStream:
 
 
 def _paths(out, chosen, name, format) -> dict[str, Path] | None:
-    """Where the stems go, None for an open file. Raises UserError before anything is computed."""
+    """{stem: file}, None for an open file. Raises UserError before anything is computed."""
     if hasattr(out, "write"):
         if len(chosen) > 1 or format != "wav":
             raise UserError("an open file takes one stem as wav; wanted stems or a mix with one")
@@ -226,7 +227,7 @@ def _paths(out, chosen, name, format) -> dict[str, Path] | None:
 
 
 def check_place(folder: Path, paths=()) -> None:
-    """Raise UserError if no folder or file can be made there."""
+    """Raise UserError if the folder, or files in it, cannot be made."""
     for path in paths:
         if path.is_dir():
             raise UserError(f"{path}: cannot be written: it is a folder")
@@ -239,7 +240,7 @@ def check_place(folder: Path, paths=()) -> None:
 
 
 def _write(separated, mixture, chosen, writer, check) -> dict:
-    """Write block by block what is separated -> what is known of it, as fields of the result."""
+    """Write the stems block by block -> fields of the result."""
     timings = {"separate": 0.0, "encode": 0.0}
     written, null, peaks = 0, NullError(), dict.fromkeys(chosen, 0.0)
     with writer:
@@ -271,7 +272,7 @@ def _write(separated, mixture, chosen, writer, check) -> dict:
 
 
 def _separated(separator, mixture, tick, lock, check):
-    """Yield {name: [channel, time]} of the mixture."""
+    """Separate the mixture, and yield {name: [channel, time]}."""
     blocks = iter(mixture)
     first = next(blocks, None)
     if first is None:

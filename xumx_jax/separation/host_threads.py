@@ -10,7 +10,7 @@ MOST = 4
 
 
 def ahead(pool, function, items, most):
-    """As `pool.map`, but with at most so many results made before they are taken."""
+    """Like `pool.map`, but computes only a limited number of results in advance."""
     waiting = deque()
     for item in items:
         if len(waiting) == most:
@@ -22,7 +22,7 @@ def ahead(pool, function, items, most):
 
 @contextmanager
 def threads(count):
-    """Threads that drop what they have not begun when the caller is interrupted."""
+    """A pool of threads that drops what it has not begun if the caller is interrupted."""
     pool = ThreadPoolExecutor(count)
     try:
         yield pool
@@ -31,7 +31,7 @@ def threads(count):
 
 
 def host_threads(platform: str) -> int:
-    """How many threads feed a device: some on a CPU where that is safe, one elsewhere."""
+    """How many threads feed a device: several on a CPU if that is safe, otherwise one."""
     if platform != "cpu" or fft_may_deadlock():
         return 1
     return max(1, min(MOST, cores()))

@@ -1,4 +1,4 @@
-"""Make any mixture one that a model can take: finite, and of one or two channels."""
+"""Make a mixture fit a model: finite samples, and one or two channels."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from xumx_jax.errors import UserError, warn
 
 
 def finite(block: np.ndarray) -> tuple[np.ndarray, int]:
-    """Put 0 in the place of samples that are NaN or infinite -> (block, how many they were)."""
+    """Replace samples that are NaN or infinite by 0 -> (block, number replaced)."""
     good = np.isfinite(block)
     bad = int(block.size - np.count_nonzero(good))
     return (np.where(good, block, np.float32(0)) if bad else block), bad
 
 
 class InputBlocks:
-    """Iterate over blocks made finite and as wide as the model; counts what was odd.
+    """Iterate over blocks, made finite and with the model's channels; counts what was odd.
 
     channels   of the stems: those of the blocks, at most two
     samples    so far

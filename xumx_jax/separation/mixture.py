@@ -1,4 +1,4 @@
-"""A track on its way to a Separator, block by block, and again beside what comes of it."""
+"""A track on its way to a Separator, block by block, and again beside its stems."""
 
 import contextvars
 import queue
@@ -15,21 +15,20 @@ from xumx_jax.separation.inputs import finite
 from xumx_jax.separation.stream_buffer import SampleQueue
 
 _AHEAD = 4  # blocks
-_PATIENCE = 0.1  # seconds of waiting between two looks for whether to stop
+_PATIENCE = 0.1  # seconds of waiting between two checks for whether to stop
 
 
 class Mixture:
-    """What is separated of decoded audio: finite, the wanted channels, at the wanted rate.
+    """The mixture made from decoded audio: finite, with the chosen channels, at the chosen rate.
 
-    stream   an AudioStream; `source`, if given, has its blocks instead of it
-    wide     all channels; else of more than two the front pair
-    rate     hertz to resample to; None: the stream's
-    strict   samples that are not finite are an error, else they are taken as 0
+    stream   an AudioStream; `source`, if given, supplies its blocks instead
+    wide     keep all channels; otherwise only the front pair of more than two
+    rate     hertz to resample to; None: the stream's rate
+    strict   samples that are not finite are an error; otherwise they become 0
 
-    Iterate over it once for [channel, time]; `take` then gives the same samples again. `read` and
-    `bad` are samples of the stream so far, `given` those that were yielded, and `length` is how
-    many that will be, None where nobody knows; `expected` is then the best guess, 0 if there is
-    none.
+    Iterate over it once for [channel, time]; `take` then returns the same samples again. `read` and
+    `bad` count samples of the stream so far, `given` those that were yielded, and `length` is how
+    many will be, None if unknown; `expected` is then the best guess, 0 if there is none.
     """
 
     def __init__(
@@ -69,21 +68,21 @@ class Mixture:
             yield block
 
     def take(self, samples) -> np.ndarray:
-        """The next [channel, samples] of what was yielded, each once."""
+        """Return the next [channel, samples] of what was yielded, each sample once."""
         return self._held.take(samples) if samples else np.zeros((self.channels, 0), np.float32)
 
 
 class ReadAhead:
     """Iterate over `blocks` in a thread of its own, a few of them ahead; `seconds` counts its work.
 
-    For a `with`, which ends when the thread has ended. `check()` is called while its reader waits,
-    and may raise.
+    A context manager that ends when the thread has ended. `check()` is called while its reader
+    waits, and may raise.
     """
 
     def __init__(self, blocks, check):
         self.seconds, self._blocks, self._check = 0.0, iter(blocks), check
         self._queue, self._over = queue.Queue(_AHEAD), threading.Event()
-        # with its context warnings reach who collects them here
+        # in a copy of this context, so that warnings reach whoever collects them here
         run = contextvars.copy_context().run
         self._thread = threading.Thread(target=run, args=(self._read,), name="decode", daemon=True)
 

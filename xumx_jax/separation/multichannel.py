@@ -1,4 +1,4 @@
-"""More than two channels: a model takes pairs of them, side by side through the track."""
+"""Separate more than two channels: pairs of channels run side by side through the track."""
 
 from itertools import tee
 
@@ -13,7 +13,7 @@ MOST = {**dict.fromkeys(FORMATS, 2), "wav": None, "flac": 8}
 
 
 def check_channels(label, channels, format):
-    """Raise UserError if files of `format` cannot hold so many."""
+    """Raise UserError if files of `format` cannot hold that many channels."""
     most = MOST[format]
     if most is not None and channels > most:
         raise UserError(
@@ -25,11 +25,11 @@ def check_channels(label, channels, format):
 def stream(separator, channels, blocks, rate, length, callback):
     """Separate [channel, time] blocks of more than two channels -> iterator of {name: block}.
 
-    Channels 1 and 2 are separated as a track of their own, then 3 and 4, and so on; the last of
-    an odd number as mono. The last pair tells the callback.
+    Channels 1 and 2 are separated as one track, 3 and 4 as another, and so on; the last of an odd
+    number as mono. The last pair reports to the callback.
     """
     firsts = range(0, channels, 2)
-    # All are at about the same place, so what `tee` has to keep is little.
+    # All are at about the same position, so `tee` has to keep little.
     streams = [
         separator.stream(_cut(share, at), rate, length, callback if at == firsts[-1] else None)
         for at, share in zip(firsts, tee(blocks, len(firsts)), strict=True)

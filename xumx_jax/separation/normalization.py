@@ -1,23 +1,23 @@
-"""Statistics of a whole track that a model's input is normalised by; engines measure them.
+"""Statistics of a whole track by which a model's input is normalised; engines measure them.
 
-A track may be longer than memory: what is measured is the track so far and AHEAD_SECONDS of what
-comes, all of it for nearly every song.
+A track may be longer than memory: the statistics are those of the track so far and the next
+AHEAD_SECONDS, which for nearly every song is all of it.
 """
 
 import numpy as np
 
 from xumx_jax.separation.umx.level import BandLevel
 
-AHEAD_SECONDS = 300.0  # how far is listened before anything is separated
+AHEAD_SECONDS = 300.0  # how far to read ahead before anything is separated
 
 
 class MeanAndDeviation:
-    """Mean and deviation of the mono mixture, [2]: what Demucs and its heirs normalise by.
+    """Mean and deviation of the mono mixture, [2]: Demucs and its successors normalise by them.
 
-    The deviation is the sample's (over count - 1), as PyTorch's `std` has it.
+    The deviation is the sample deviation (over count - 1), as in PyTorch's `std`.
     """
 
-    # Whatever the chunks: the original takes these of the track and then cuts it.
+    # Whatever the chunks: the original measures these on the track and then cuts it.
     of_chunks = False
 
     def __init__(self, model):
@@ -39,5 +39,5 @@ class MeanAndDeviation:
 
 
 # {name: class with measure(buffer, at) -> array for `__call__`'s `statistics`}. With `of_chunks`,
-# chunks that butt (overlap 0) have each their own instead.
+# chunks without overlap each have their own instead.
 NORMALIZATIONS = {"mean and deviation": MeanAndDeviation, "band level": BandLevel}

@@ -11,15 +11,15 @@ COMPUTE = ("float32", "bfloat16", "tf32")
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What a Separator tells its engine.
+    """The options that a Separator passes to its engine.
 
-    filter_options  arguments of `postfilters.apply`, complete
-    post_filter     key of POST_FILTERS, None: the model's stems are taken as they are
-    chunk_seconds, overlap, batch, compute  as of `Separator`
-    streams         that run side by side and share the memory of one
-    devices         JAX's, to spread work over
-    chosen          these devices were asked for, so nothing is put elsewhere
-    cpu_fallback    go on on the CPU where they have too little memory
+    filter_options  all arguments of `postfilters.apply`
+    post_filter     key of POST_FILTERS; None: the model's stems are used as they are
+    chunk_seconds, overlap, batch, compute  as in `Separator`
+    streams         number of streams that run side by side and share the memory of one
+    devices         JAX's devices, to spread work over
+    chosen          the user chose these devices, so no others are used
+    cpu_fallback    continue on the CPU if the devices have too little memory
     """
 
     filter_options: dict[str, Any]
@@ -91,7 +91,7 @@ def check_options(
 
 
 def whole_rate(rate) -> int:
-    """A sample rate of any type of number, in hertz. Raises UserError unless it is a whole one."""
+    """A sample rate of any number type as an int, in hertz. Raises UserError unless it is whole."""
     if rate < 1 or rate != int(rate):
         raise UserError(f"the sample rate is {rate}; wanted a whole number of hertz")
     return int(rate)

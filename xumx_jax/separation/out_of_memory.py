@@ -1,4 +1,4 @@
-"""When a device has too little memory."""
+"""What to do when a device has too little memory."""
 
 import jax
 from jax.errors import JaxRuntimeError
@@ -10,17 +10,17 @@ _SIGNS = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether `error` says that the device's memory did not suffice."""
+    """Whether `error` says that the device ran out of memory."""
     return isinstance(error, JaxRuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 def warn(what: str) -> None:
-    """Warn that a smaller step is taken; `what` says which."""
+    """Warn that work continues in a smaller step; `what` describes it."""
     errors.warn(f"the device has too little memory: continuing with {what}")
 
 
 def fall_back_to_cpu(devices, allowed: bool, least: str):
-    """The CPU, for what `devices` have too little memory for even in the `least` step there is.
+    """Return the CPU, if `devices` have too little memory even for the `least` step.
 
     Raises UserError if that is not allowed, or it was the CPU.
     """

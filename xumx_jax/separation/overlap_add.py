@@ -10,11 +10,11 @@ def triangle(chunk: int) -> np.ndarray:
 
 
 class OverlapAdd:
-    """Overlap-add chunks [source, channel, time] that come in order, and give what is finished.
+    """Overlap-add chunks [source, channel, time] that come in order, and return finished samples.
 
     Each chunk is weighted by a window [time] and the sum divided by the summed weights, so any
-    positive window rebuilds an unchanged input exactly. Held is what lies between `done`, up to
-    which samples were given, and the end of the furthest chunk.
+    positive window rebuilds an unchanged input exactly. It holds the samples between `done`, up to
+    which samples have been returned, and the end of the furthest chunk.
     """
 
     def __init__(self):
@@ -41,7 +41,7 @@ class OverlapAdd:
         self._weights[here] += window
 
     def take(self, until: int) -> np.ndarray | None:
-        """Finish and give the samples before position `until`; None if there are none."""
+        """Return the finished samples before position `until`; None if there are none."""
         count = until - self.done
         if self._total is None or count <= 0:
             return None

@@ -1,4 +1,4 @@
-"""Tell a caller how far a separation is, and let it be cancelled."""
+"""Report the progress of a separation to a caller, and let it cancel."""
 
 import time
 from collections.abc import Callable
@@ -6,15 +6,14 @@ from collections.abc import Callable
 from xumx_jax.errors import Cancelled
 
 CALLBACK = Callable[[float | None, float | None], object]
-_EARLY = 0.02  # part of the work before which the time that is left cannot be told
+_EARLY = 0.02  # part of the work before which the remaining time cannot be estimated
 
 
 class Progress:
     """Turn counts of samples into `callback(fraction, eta)`.
 
-    `fraction` is the part done, rising from 0 to 1, and `eta` the seconds left, None while nobody
-    can know. Without a `total` both are None. Where the callback returns False, Cancelled is
-    raised.
+    `fraction` is the part done, rising from 0 to 1, and `eta` the seconds left, None while unknown.
+    Without a `total` both are None. If the callback returns False, Cancelled is raised.
     """
 
     def __init__(self, callback: CALLBACK | None, total: float | None):
@@ -26,7 +25,7 @@ class Progress:
             return
         fraction = eta = None
         if self._total:
-            # stated lengths may be a little off
+            # stated lengths may be slightly wrong
             fraction = self._fraction = max(self._fraction, min(1.0, done / self._total))
             if fraction >= _EARLY:
                 eta = (time.monotonic() - self._begin) * (1 - fraction) / fraction

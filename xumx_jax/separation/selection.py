@@ -1,4 +1,4 @@
-"""Which stems are written, and how they are made of the separated ones and the mixture."""
+"""Which stems are written, and how they are made from the separated ones and the mixture."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ REST = "rest"
 def choose(
     sources, stems=None, two_stems=None, mix=None, aggregate=None
 ) -> dict[str, dict[str | None, int]]:
-    """What to write: {name: {source: factor}}, where the source None is the mixture.
+    """Choose what to write: {name: {source: factor}}, where the source None is the mixture.
 
-    stems      "vocals,bass" or ("vocals", "bass"): these as they are
-    two_stems  "vocals": it, and the mixture without it
+    stems      "vocals,bass" or ("vocals", "bass"): these stems as they are
+    two_stems  "vocals": this stem, and the mixture without it
     mix        "drums+bass" or ("drums", "bass"): their sum, one stem
-    aggregate  "karaoke=drums+bass,voice=vocals": sums with names of their own, or the same as
-               Open-Unmix has it, '{"karaoke": ["drums", "bass"], "voice": ["vocals"]}', or as a
-               dictionary, which may have {source: factor} in the place of a list
+    aggregate  "karaoke=drums+bass,voice=vocals": sums under new names, or the same in Open-Unmix's
+               form, '{"karaoke": ["drums", "bass"], "voice": ["vocals"]}', or a dictionary, which
+               may have {source: factor} instead of a list
 
     At most one of the four is given; by default every source is written as it is. Raises
     UserError on a name that the model does not have.
@@ -53,7 +53,7 @@ def check_choice(stems, two_stems, mix, aggregate=None):
 
 
 def parse_aggregate(text) -> dict[str, list[str] | Mapping]:
-    """Read what `--aggregate` was given -> {name: stems to add}. Raises UserError."""
+    """Parse the value of `--aggregate` -> {name: stems to add}. Raises UserError."""
     factors = {}
     if isinstance(text, Mapping):
         factors = {name: parts for name, parts in text.items() if isinstance(parts, Mapping)}
@@ -88,7 +88,7 @@ def parse_aggregate(text) -> dict[str, list[str] | Mapping]:
 
 
 def _split(given, mark) -> list[str]:
-    """Names that are one text, or a sequence."""
+    """Split names given as one text, or as a sequence."""
     return given.split(mark) if isinstance(given, str) else list(given)
 
 
@@ -101,7 +101,7 @@ def _known(names, sources) -> list[str]:
 
 
 def make(chosen, separated, heard) -> dict:
-    """The stems of `choose` from {source: [channel, time]} and the mixture as it was heard."""
+    """Make the stems of `choose` from {source: [channel, time]} and the separated mixture."""
     made = {}
     for name, factors in chosen.items():
         if factors == {name: 1}:
@@ -116,7 +116,7 @@ def make(chosen, separated, heard) -> dict:
 
 
 class NullError:
-    """How far all stems together are from the mixture, told block by block."""
+    """How far the sum of all stems is from the mixture, computed block by block."""
 
     def __init__(self):
         self._power = self._rest = 0.0
@@ -128,7 +128,7 @@ class NullError:
         self._rest += float(np.square(rest, dtype=np.float64).sum())
 
     def db(self) -> float | None:
-        """In dB below the mixture; None for a silent one."""
+        """The error in dB below the mixture; None if the mixture is silent."""
         if not self._power:
             return None
         return float(10 * np.log10(max(self._rest / self._power, 1e-20)))

@@ -1,4 +1,4 @@
-"""Separate with a model: any length, rate and channel count in, the same out."""
+"""Separate with one model: any length, rate and number of channels in, the same out."""
 
 from itertools import tee
 from typing import TYPE_CHECKING
@@ -27,29 +27,30 @@ class Separator:
     """A model with its weights and how to apply it: arrays in, arrays out.
 
     niter, softmask, alpha, logit, residual   as in `postfilters.wiener`; `residual` adds a stem of
-                    that name. They act with a post filter, but the residual, which without one is
-                    what the stems leave of the mixture
-    post_filter     a key of POST_FILTERS; None: as the model's original has it, which may be none
-    wiener_frames   frames that the post filter sees at a time; None: as the original
-    chunk_seconds   None takes UMX models over five minutes at once, so that shorter tracks have no
-                    borders, and cuts tracks into chunks of the usual length of other models
-    overlap         what neighbouring chunks share, a quarter if nothing is said. 0 butts them, each
-                    with its own edges and statistics: the original programs' protocol
-    batch           so many chunks at once, spread over the devices, for UMX models too
-    shifts          average so many runs on the track moved by up to half a second; 0: one, unmoved
+                    that name. They need a post filter, except the residual, which without one is
+                    the mixture minus the stems
+    post_filter     a key of POST_FILTERS; None: that of the model's original, which may be none
+    wiener_frames   frames that the post filter takes at a time; None: as in the original
+    chunk_seconds   None: UMX models take five minutes at once, so that shorter tracks have no
+                    borders; for other models, chunks have the model's usual length
+    overlap         share of a chunk that overlaps the next, a quarter by default. With 0, each
+                    chunk has its own edges and statistics: the original programs' protocol
+    batch           number of chunks at once, spread over the devices, for UMX models too
+    shifts          number of runs to average, each on the track shifted by up to half a second; 0:
+                    a single run, without a shift
     seed            of the shifts
-    device          "auto", "cpu", "gpu" or "tpu"; of several devices of a kind all are used
-    compute         what matrix products read: "float32", "bfloat16", or "tf32", which is what the
-                    device does fastest with float32; sums are float32
-    cpu_fallback    go on on the CPU where a device has too little memory even for small steps
+    device          "auto", "cpu", "gpu" or "tpu"; if there are several of a kind, all are used
+    compute         precision of matrix products: "float32", "bfloat16", or "tf32", the device's
+                    fastest with float32 operands; sums are float32
+    cpu_fallback    continue on the CPU if a device has too little memory even for small steps
 
-    `separator(mix [channel, time], rate)` gives {name: float32 [channel, time]} at the same rate,
-    length and channel count; `stream` does so block by block. Mono input to a stereo model gives
-    mono stems; of more than two channels the front pair is separated. Warns about that, about
-    samples that are not finite (taken as 0), about empty input, and where a device has too little
-    memory and smaller steps are taken. It may be used from several threads, and pickled; one that
-    `load` has made loads its weights again where it arrives. Raises UserError on options that make
-    no sense, and in a process that was forked after JAX had started.
+    `separator(mix [channel, time], rate)` returns {name: float32 [channel, time]} with the same
+    rate, length and number of channels; `stream` does so block by block. Mono input to a stereo
+    model gives mono stems; of more than two channels, the front pair is separated. Warns about
+    that, about samples that are not finite (replaced by 0), about empty input, and if too little
+    memory requires smaller steps. It may be used from several threads, and pickled; one made by
+    `load` loads its weights again when it is unpickled. Raises UserError on options that make no
+    sense, and in a process that was forked after JAX had started.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Separator:
         self.shifts = [int(draw.integers(int(SHIFT_SECONDS * self.rate))) for _ in range(shifts)]
 
     def _wiener_options(self, **given) -> dict:
-        """The options of the post filter. Raises UserError where these do not go with the model."""
+        """The options of the post filter. Raises UserError if they do not fit the model."""
         if self.post_filter is None:
             usual = {"niter": 1, "softmask": False, "alpha": 1.0, "logit": None}
             for name, value in usual.items():
@@ -133,7 +134,7 @@ class Separator:
         return {**given, **POST_FILTERS[self.post_filter].options}
 
     def __reduce__(self):
-        """Pickle the name that weights were loaded by, or else model and weights."""
+        """Pickle the name that the weights were loaded by, or else the model and its weights."""
         if self._origin is not None:
             return _loaded, (self._origin, self._given)
         return _made, (type(self), self.model, self.variables, self._given)
@@ -146,17 +147,17 @@ class Separator:
     def __call__(self, mix, rate: int, callback: CALLBACK | None = None) -> dict[str, np.ndarray]:
         """Separate [channel, time] at `rate` hertz -> {name: [channel, time]}.
 
-        `callback(fraction, eta)` is told the part done and the seconds left (None at first); where
-        it returns False, Cancelled is raised.
+        `callback(fraction, eta)` gets the part done and the seconds left (None at first); if it
+        returns False, Cancelled is raised.
         """
         return at_once(self, mix, rate, callback)
 
     def stream(self, blocks, rate: int, length: int | None = None, callback=None):
-        """Separate blocks [channel, time], any number and sizes -> yield {name: [channel, time]}.
+        """Separate blocks [channel, time] of any number and size -> yield {name: [channel, time]}.
 
-        What is yielded has together as many samples as the blocks, in blocks of its own sizes, and
-        memory does not grow with their number. `length` is the number of samples to come, if
-        known: without it the callback is told None.
+        In total it yields as many samples as it gets, in blocks of other sizes, and memory does not
+        grow with their number. `length` is the total number of samples, if known; without it the
+        callback gets None.
         """
         runtime.check_not_forked()
         rate = whole_rate(rate)
@@ -181,8 +182,8 @@ class Separator:
     def live(self, rate: int, hops: int = 1, background: bool = False) -> "Live":
         """Separate a signal as it comes, at `rate` hertz -> an object with `push` and `finish`.
 
-        Its stems are those of the whole signal, a constant latency later. Wanted: a model whose
-        LSTMs look back only, and of the options none that need more of the signal than one frame.
+        Its stems are those of the whole signal, with a constant latency. Needs a model whose LSTMs
+        only look back, and no options that need more of the signal than one frame.
         """
         from xumx_jax.separation.umx.live import Live
 
@@ -218,7 +219,7 @@ class Separator:
 
 
 def at_once(separator, mix, rate, callback) -> dict[str, np.ndarray]:
-    """Separate an array [channel, time] with the `stream` of a Separator or an Ensemble."""
+    """Separate an array [channel, time] with the `stream` of a Separator or a BagSeparator."""
     mix = np.asarray(mix, np.float32)
     if mix.ndim != 2 or not mix.shape[0]:
         raise UserError(f"the mixture has shape {mix.shape}; wanted [channel, time]")

@@ -1,4 +1,4 @@
-"""Samples of a stream that are held: by their position in it, or as a queue."""
+"""Hold samples of a stream: by their position in it, or as a queue."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class StreamBuffer:
-    """Samples [channel, time] by their position in the stream, of which a part is kept.
+    """Samples [channel, time] by their position in a stream, a part of which is kept.
 
     start, end   positions of the first sample kept and after the last one read
     over         whether the stream has ended there
@@ -19,7 +19,7 @@ class StreamBuffer:
         self.over = False
 
     def reach(self, stop: int) -> bool:
-        """Read until position `stop` is known; False if the stream ends before."""
+        """Read up to position `stop`; False if the stream ends before that."""
         while self.end < stop and not self.over:
             block = next(self._blocks, None)
             if block is None:
@@ -54,13 +54,13 @@ class StreamBuffer:
         return wave[:, left + begin - start :][:, : stop - begin]
 
     def complete(self, transform) -> int:
-        """How many frames are known: all of them once the stream is over."""
+        """How many frames are complete: all of them once the stream has ended."""
         if self.over:
             return transform.frames(self.end)
         return max(0, (self.end - transform.n_fft // 2) // transform.hop)
 
     def drop(self, before: int) -> None:
-        """Forget what lies wholly before that position."""
+        """Drop the blocks that end before that position."""
         while self._parts and self._parts[0][0] + self._parts[0][1].shape[1] <= before:
             at, block = self._parts.popleft()
             self.start = at + block.shape[1]
@@ -77,7 +77,7 @@ class SampleQueue:
         self.samples += block.shape[-1]
 
     def take(self, samples) -> np.ndarray:
-        """The next [..., samples]; at least one, and no more than there are."""
+        """Return the next [..., samples]; at least one, and no more than there are."""
         if not 0 < samples <= self.samples:
             raise AssertionError(f"{samples} samples wanted of {self.samples}")
         self.samples -= samples

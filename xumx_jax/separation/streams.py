@@ -8,9 +8,9 @@ from xumx_jax.separation.stream_buffer import SampleQueue
 
 
 def aligned(streams: Iterable[Iterator[np.ndarray]]) -> Iterator[list[np.ndarray]]:
-    """Yield from every stream of [..., time] a block, all of one length, whatever theirs are.
+    """Yield one block of every stream of [..., time], all of equal length, whatever their own.
 
-    Held is what the fastest is ahead of the slowest. Raises ValueError if one ends before others.
+    Holds what the fastest stream is ahead of the slowest. Raises ValueError if one ends early.
     """
     streams = list(streams)
     waiting = [SampleQueue() for _ in streams]
@@ -35,7 +35,7 @@ def mean_of(streams: Iterable[Iterator[np.ndarray]], weights) -> Iterator[np.nda
 
 
 def shares(tell: Callable[[float], None], count: int) -> list[Callable[[float], None]]:
-    """Functions for so many streams to say how far they are; `tell` gets the mean of all."""
+    """Progress functions for several streams; `tell` gets the mean of all."""
     done = [0.0] * count
 
     def share(index):
@@ -49,7 +49,7 @@ def shares(tell: Callable[[float], None], count: int) -> list[Callable[[float], 
 
 
 def delayed(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """Yield so many samples of silence, then the blocks [channel, time]."""
+    """Yield a number of samples of silence, then the blocks [channel, time]."""
     first = True
     for block in blocks:
         if first and samples:
@@ -59,7 +59,7 @@ def delayed(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
 
 
 def advanced(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """Yield the blocks [..., time] without their first so many samples."""
+    """Yield the blocks [..., time] without a number of samples at the start."""
     for block in blocks:
         left = min(samples, block.shape[-1])
         samples -= left

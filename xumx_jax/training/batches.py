@@ -12,11 +12,11 @@ from xumx_jax.models.interface import Segment
 
 
 class Examples(NamedTuple):
-    """A training batch as it lies in files, with what is still to be done to it.
+    """A training batch as stored in files, with what is still to be done to it.
 
     stems  [batch, source, time, channel], int16 at full scale 32768 or float32 at full scale 1
-    gain   [batch, source] float32; below 0 turns the polarity over
-    swap   [batch, source] bool: left and right change places
+    gain   [batch, source] float32; negative values invert the polarity
+    swap   [batch, source] bool: left and right are swapped
     """
 
     stems: Array
@@ -38,15 +38,15 @@ class Pieces(NamedTuple):
 
 
 class Data(NamedTuple):
-    """What a run reads. Sources are ordered as `mixing` says, without it as the model's.
+    """What a run reads. Sources are ordered as `mixing` says, or else as the model's.
 
-    train(first)  context of an endless iterator over Examples, from the example of that index on;
-                  of several processes each gets its slice of the batch
+    train(first)  context of an endless iterator over Examples, from that index on; if there are
+                  several processes, each gets its slice of the batch
     valid()       iterator over Pieces, likewise sliced
     mixes()       iterator over whole training mixtures [channel, time], for the input statistics
     tracks        how many training tracks there are
     fingerprint   of the data; changes when they do
-    outline       hexadecimal digest of what every process must see alike
+    outline       hexadecimal digest of what must be the same in every process
     mixing        [target, source] or None, as in `step.Step`
     example()     some seconds of a validation track to look at, (stems, mix) as in Pieces for one
                   item; None without validation
@@ -63,9 +63,9 @@ class Data(NamedTuple):
 
 
 def filled(batch, segment: Segment):
-    """A batch of Examples or Pieces, followed by silence up to a length that the model takes.
+    """Pad a batch of Examples or Pieces with silence to a length that the model takes.
 
-    Only whole tracks are ever filled: examples of a given length have been read as long as that.
+    Only whole tracks are ever padded: examples of a given length were read with that length.
     """
     examples = isinstance(batch, Examples)
     axis = -2 if examples else -1
@@ -79,7 +79,7 @@ def filled(batch, segment: Segment):
 
 
 def with_silence(wave: np.ndarray, length: int, axis: int = -1) -> np.ndarray:
-    """Follow samples along `axis` with zeros up to `length`."""
+    """Pad `axis` with zeros to `length`."""
     edges = [(0, 0)] * wave.ndim
     edges[axis] = (0, length - wave.shape[axis])
     return np.pad(wave, edges)
@@ -88,8 +88,8 @@ def with_silence(wave: np.ndarray, length: int, axis: int = -1) -> np.ndarray:
 def render(examples: Examples) -> Array:
     """Unpack a batch on its device: stems [batch, source, channel, time] float32.
 
-    Gain and swap cost a host more than they cost a device, and 16-bit samples travel in half the
-    time. The result is that of numpy on the host, bit for bit: scaling by 2^-15 rounds nothing.
+    Gain and swap are cheaper on a device than on a host, and 16-bit samples transfer in half the
+    time. The result is the same as numpy's on the host, bit for bit: scaling by 2^-15 is exact.
     """
     stems, gain, swap = examples
     full_scale = 32768.0 if stems.dtype == jnp.int16 else 1.0

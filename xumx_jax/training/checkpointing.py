@@ -1,10 +1,10 @@
-"""A run's checkpoints: what is in them, when they fit a config, and who may write them.
+"""A run's checkpoints: what they contain, which configs they fit, and who may write them.
 
-`checkpoints/<step>` holds two Orbax items, `model` (what separating restores: params and other
-collections, averaged if the run averages) and `optimizer` (all else of the state), and in its
+`checkpoints/<step>` holds two Orbax items, `model` (what separation needs: params and other
+collections, averaged if the run averages) and `optimizer` (the rest of the state), and in its
 description `TrainingProgress`, the config and what it was trained on. `best` is a pointer to
-`best-<step>`, which holds the model alone.
-Nothing else is needed to go on exactly: data and dropout are functions of seed and step.
+`best-<step>`, which holds only the model.
+Nothing else is needed to resume exactly: data and dropout are functions of seed and step.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ BEST = "best"  # of a workdir
 
 @dataclasses.dataclass
 class TrainingProgress:
-    """Where a run stands, beside its arrays; JSON-able.
+    """How far a run has come, apart from its arrays; JSON-able.
 
-    `epoch` counts those trained and validated; `sums` are the losses of the steps since, `best` is
-    the lowest validation loss and `stale` the epochs since it was found.
+    `epoch` counts the epochs trained and validated; `sums` are the losses of the steps since then,
+    `best` is the lowest validation loss and `stale` the number of epochs since it was found.
     """
 
     epoch: int = 0
@@ -40,7 +40,7 @@ class TrainingProgress:
     sums: dict = dataclasses.field(default_factory=dict)
 
     def means(self) -> dict:
-        """Of the losses in `sums`, over the steps that gave one; empty before the first."""
+        """The means of the losses in `sums` over the steps that had one; empty before the first."""
         steps = self.sums.get("steps", 0)
         return {key: np.asarray(value) / steps for key, value in self.sums.items()} if steps else {}
 
@@ -53,7 +53,7 @@ class TrainingProgress:
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Keep other runs out of a workdir, and clear up after one that was killed in it."""
+    """Lock a workdir against other runs, and clean up after one that was killed in it."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(files.locked(workdir / ".lock", waiting=None))
@@ -69,7 +69,7 @@ def locked(workdir: Path) -> Iterator[None]:
 
 
 def items(state: State) -> dict:
-    """Sort a state into the items of a checkpoint."""
+    """Split a state into the items of a checkpoint."""
     rest = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
     del rest["average"]
     if state.average is None:  # then the model is the weights themselves
@@ -78,9 +78,9 @@ def items(state: State) -> dict:
 
 
 def state_of(found: dict, fresh: Callable[[], State], folder: Path) -> State:
-    """Make a state of a checkpoint's items; `fresh()` is one that this run would begin with.
+    """Make a state from a checkpoint's items; `fresh()` is a new run's first state.
 
-    A field of State that the checkpoint lacks, because it is younger, takes its fresh value.
+    A field of State that is newer than the checkpoint gets its fresh value.
     """
     wanted = items(jax.eval_shape(fresh))
     known = {name: tree for name, tree in wanted["optimizer"].items() if name in found["optimizer"]}
@@ -97,8 +97,8 @@ def state_of(found: dict, fresh: Callable[[], State], folder: Path) -> State:
 def save(workdir: Path, state: State, progress: TrainingProgress, about: dict, keep: int) -> None:
     """Write `checkpoints/<step>`, then remove all but the newest `keep`.
 
-    Checkpoints of later steps are damaged, else the run had gone on from them: they go first. One
-    that a process is loading just now goes next time.
+    Checkpoints of later steps are damaged, or the run would have resumed from them: they are
+    removed first. One that a process is loading at the moment is removed next time.
     """
     step = int(state.step)
     folder = workdir / store.STEPS / f"{step:08d}"
@@ -113,7 +113,7 @@ def save(workdir: Path, state: State, progress: TrainingProgress, about: dict, k
 def save_best(
     workdir: Path, state: State, progress: TrainingProgress, about: dict, value: float
 ) -> None:
-    """Let `best` name this moment's model."""
+    """Save the current model, and point `best` to it."""
     step = int(state.step)
     description = describe(about, step, progress)
     description["info"]["value"] = value
@@ -130,12 +130,12 @@ def describe(about: dict, step: int, progress: TrainingProgress) -> dict:
 
 
 def versions() -> dict[str, str]:
-    """Of what could have changed the numbers; a package run without being installed has none."""
+    """Versions of what could change the numbers; a package that is not installed has none."""
     return installed(("xumx_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy"))
 
 
 def about(config: ConfigDict, fingerprint: str) -> dict:
-    """What a checkpoint of this run says of itself."""
+    """The description of a checkpoint of this run."""
     info = {
         "export": config.export.to_dict(),
         "loss": config.loss.name,
@@ -149,10 +149,10 @@ def about(config: ConfigDict, fingerprint: str) -> dict:
 def restore(
     workdir: Path, fresh: Callable[[], State], config: ConfigDict, defaults: Defaults
 ) -> tuple[State, dict] | None:
-    """The newest good checkpoint's state and `info`; None in a workdir that never had one.
+    """Restore the newest good checkpoint -> (state, `info`); None if the workdir never had one.
 
-    `fresh()` is the state that this run would begin with. Raises CheckpointError where there are
-    only damaged ones, and UserError where it was made by another config.
+    `fresh()` is the state that this run would begin with. Raises CheckpointError if all of them are
+    damaged, and UserError if the checkpoint was made by another config.
     """
     steps = workdir / store.STEPS
     if not any(path.name.isdigit() for path in steps.glob("[0-9]*")):

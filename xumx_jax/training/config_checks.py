@@ -1,4 +1,4 @@
-"""What the values of a config may be, beyond their types, and the names of its keys."""
+"""Check the values of a config beyond their types, and the names of its keys."""
 
 import inspect
 
@@ -25,7 +25,7 @@ def check(config: ConfigDict) -> None:
     """Raise UserError naming the first value that makes no sense."""
     for key, lowest in LOWEST.items():
         value = value_of(config, key)
-        # a learning rate that is not a number passes: it ends the run, as the data's NaN would
+        # a learning rate that is not a number passes: it ends the run, as a NaN in the data would
         if value is not None and value < lowest:
             raise wrong(config, key, f"{lowest} or more")
     if config.optimizer.clip is not None and not config.optimizer.clip > 0:
@@ -42,7 +42,7 @@ def check(config: ConfigDict) -> None:
 
 
 def check_arguments(config: ConfigDict) -> None:
-    """The same for what the network is made of, of the arguments that it has."""
+    """The same for the model's arguments, of those that it has."""
     args = config.model.args
     for name, lowest in LOWEST_ARGUMENT.items():
         if name in args and args[name] < lowest:
@@ -66,9 +66,9 @@ def check_arguments(config: ConfigDict) -> None:
 
 
 def build(config: ConfigDict, **more):
-    """The model that a config names, `more` arguments given beside the config's.
+    """Build the model that a config names, with `more` arguments besides the config's.
 
-    Raises UserError where its own checks refuse the arguments.
+    Raises UserError if its own checks refuse the arguments.
     """
     name = config.model.name
     if name not in models.MODELS:
@@ -83,7 +83,7 @@ def build(config: ConfigDict, **more):
 
 
 def check_lengths(config: ConfigDict, model) -> None:
-    """Raise UserError where the model cannot be trained with such examples or products."""
+    """Raise UserError if the model takes no examples of these lengths, or not this precision."""
     largest = model.segment.largest
     for key in ("train.seconds", "train.valid_seconds"):
         seconds = value_of(config, key)
@@ -107,27 +107,27 @@ def check_lengths(config: ConfigDict, model) -> None:
 
 
 def samples_of(model, seconds: float) -> int:
-    """The length of examples of so many seconds that the model takes; 0: whole tracks.
+    """The nearest length in samples that the model takes for this many seconds; 0: whole tracks.
 
-    Raises ValueError where they are too long.
+    Raises ValueError if that is too long for the model.
     """
     samples = round(seconds * model.sample_rate)
     return model.segment.fit(samples) if samples > 0 else 0
 
 
 def check_loss(config: ConfigDict, model) -> None:
-    """Raise UserError unless a config's loss can be computed of what its model gives."""
+    """Raise UserError unless a config's loss can be computed from what its model returns."""
     name = config.loss.name
     losses.check(name, config.model.name, model, **options_of(config.loss, name))
 
 
 def options_of(part: ConfigDict, name: str) -> dict:
-    """The options of the loss or data set `name`; none where it has no place in the config."""
+    """The options of the loss or data set `name`; {} if the config has none for it."""
     return part[name].to_dict() if name in part else {}
 
 
 def arguments_of(model: str) -> dict[str, inspect.Parameter]:
-    """The arguments of an entry of MODELS that a config gives, with defaults and annotations.
+    """The arguments that a config gives an entry of MODELS, with defaults and annotations.
 
     Raises UserError for an unknown model.
     """

@@ -1,6 +1,6 @@
 """Several processes that train as one: joining them, sharing what one has read, stopping together.
 
-Everything is also right, and costs nothing, in a process that is alone.
+Everything also works, at no cost, in a single process.
 """
 
 import json
@@ -21,8 +21,8 @@ VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 def connect(detect: bool = False) -> None:
     """Join the other processes, before JAX does anything else.
 
-    Where the three VARIABLES are set, as `python -m xumx_jax.training.launch` does, they say who is
-    who; with `detect`, JAX asks the cluster (SLURM, Open MPI, Kubernetes, TPU pods).
+    If the three VARIABLES are set, as `python -m xumx_jax.training.launch` does, they number the
+    processes; with `detect`, JAX asks the cluster (SLURM, Open MPI, Kubernetes, TPU pods).
     """
     given = [os.environ.get(name) for name in VARIABLES]
     if not any(given) and not detect:
@@ -44,12 +44,12 @@ def connect(detect: bool = False) -> None:
 
 
 def first() -> bool:
-    """Say whether this is the process that prints and writes."""
+    """Return whether this is the process that prints and writes."""
     return jax.process_index() == 0
 
 
 def leave(status: int) -> NoReturn:
-    """End this process; after a failure without the farewell, which would wait for the others."""
+    """End this process; after a failure without JAX's shutdown, which would wait for the others."""
     if status and jax.process_count() > 1:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -58,7 +58,7 @@ def leave(status: int) -> NoReturn:
 
 
 def share(tree: Any) -> Any:
-    """Give every process the first one's pytree of arrays; the others pass one of equal shapes."""
+    """Give every process the first one's pytree of arrays; others pass one with equal shapes."""
     if jax.process_count() == 1:
         return tree
     return jax.tree.map(np.asarray, multihost_utils.broadcast_one_to_all(tree))
@@ -85,10 +85,10 @@ def agree(digest: str, what: str) -> None:
 
 
 class Preemption:
-    """Listens for SIGTERM and SIGINT while it is entered; `asked(step)` says whether to stop.
+    """Catches SIGTERM and SIGINT while it is entered; `asked(step)` returns whether to stop.
 
-    Several processes agree on the step, whichever of them was told. A second Ctrl-C interrupts at
-    once.
+    Several processes agree on the step, whichever of them got the signal. A second Ctrl-C
+    interrupts at once.
     """
 
     def __init__(self):
@@ -114,7 +114,7 @@ class Preemption:
             signal.signal(number, handler)
 
     def asked(self, step: int) -> bool:
-        """Every process calls this once before every step, with that step."""
+        """Whether to stop; every process calls this once before every step, with that step."""
         if jax.process_count() == 1:
             return self.signal is not None
         if self.signal is not None and not self.told:

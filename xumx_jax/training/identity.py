@@ -1,9 +1,9 @@
-"""What of a config makes a run what it is: two configs that agree in it train the same weights.
+"""The identity of a run: two configs with the same identity train the same weights.
 
-A run is what it uses: its model, its loss with that loss's options, its data set with that one's,
-optimizer, recipe and all else but for what only decides where, how fast or how long it runs. So a
-loss, a data set or an option that is new changes no run that does not use it: a key that a config
-lacks counts as its default.
+A run is identified by what it uses: its model, its loss with the options of that loss, its data set
+with its options, optimizer, recipe and everything else, except for what only decides where, how
+fast or how long it runs. So a new loss, data set or option changes no run that does not use it: a
+key that a config lacks counts as its default.
 """
 
 import json
@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 from xumx_jax.models import MODELS, interface
 from xumx_jax.training.config_checks import flatten
 
-CHOICES = ("loss", "data")  # parts that hold options of each thing that `name` chooses from
+CHOICES = ("loss", "data")  # parts with options for each of the things that `name` chooses from
 
 
 class Defaults(NamedTuple):
-    """What a config file declares beside the values of its options.
+    """What a config file declares besides the values of its options.
 
-    values  {"a.b": default} of every option
+    values  {"a.b": default} for every option
     free    options, or parts above them, that may change between one start of a run and the next
     """
 
@@ -27,7 +27,7 @@ class Defaults(NamedTuple):
 
 
 def differences(theirs: dict, ours: dict, defaults: Defaults) -> list[str]:
-    """Name the options in which the runs of two configs differ: "key was theirs, now ours"."""
+    """List the options in which the runs of two configs differ: "key was theirs, now ours"."""
     theirs, ours = (identity(config, defaults) for config in (theirs, ours))
     args = interface.fields(MODELS[ours["model.name"]])
     known = defaults.values | {f"model.args.{name}": value for name, value in args.items()}
@@ -41,7 +41,7 @@ def differences(theirs: dict, ours: dict, defaults: Defaults) -> list[str]:
 
 
 def identity(config: dict, defaults: Defaults) -> dict[str, Any]:
-    """{"a.b": value} of the options that a run uses and that are not free, as JSON has values."""
+    """{"a.b": value} for the options that a run uses and that are not free, as JSON values."""
     flat = flatten(json.loads(json.dumps(config)))  # tuples become lists
     free = set(defaults.free)
     if flat.get("optimizer.schedule", "constant") != "constant":
@@ -54,7 +54,7 @@ def identity(config: dict, defaults: Defaults) -> dict[str, Any]:
 
 
 def used(key: str, config: dict) -> bool:
-    """Say whether a run looks at an option: not at those of other losses and data sets."""
+    """Return whether a run uses an option: it does not use those of other losses and data sets."""
     part, *path = key.split(".")
     if part not in CHOICES or len(path) < 2:
         return True

@@ -1,4 +1,4 @@
-"""The state that a run begins with: fresh weights and input statistics, or somebody's weights."""
+"""The state that a run begins with: fresh weights and input statistics, or given weights."""
 
 import json
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from xumx_jax.weights import load
 
 
 def begin(fresh: Callable, model, data, weights: str | None, log) -> state.State:
-    """The first state of a run; `fresh()` draws it from the seed.
+    """Make the first state of a run; `fresh()` draws it from the seed.
 
-    With `weights`, a name or path of whatever `separate.py --model` takes, their statistics are
-    kept as well, as in Open-Unmix's fine-tuning; else those of the training mixes are taken, where
+    With `weights`, a name or path as for `separate.py --model`, their input statistics are kept as
+    well, as in Open-Unmix's fine-tuning; otherwise those of the training mixtures are computed, if
     the model has a place for them.
     """
     now = jax.jit(fresh)()
@@ -45,11 +45,11 @@ def begin(fresh: Callable, model, data, weights: str | None, log) -> state.State
 
 
 def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> dict:
-    """Fit somebody's weights to `model`: a tree like `variables`.
+    """Fit given weights to `model`: a tree like `variables`.
 
-    Where the model's arrays have an axis of sources, these are matched by name, and one that the
-    weights do not know begins as a copy of their "other", or else of their first: a trained network
-    is a better start for a new stem than a random one. Else the sources have to be the same.
+    If the model's arrays have a source axis, sources are matched by name, and a source that the
+    weights lack begins as a copy of their "other", or else of their first: a trained network is a
+    better start for a new stem than a random one. Otherwise the sources have to be the same.
     """
     theirs, found, info = load.load_module(weights)
     check_arguments(model, theirs, info)
@@ -83,7 +83,7 @@ def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> d
 
 
 def rows_of(sources, known, path, log: Callable) -> list[int]:
-    """For each of our sources the place of theirs that it begins as."""
+    """For each of our sources, the index of the one among theirs that it begins as."""
     spare, rows = known.index("other") if "other" in known else 0, []
     for source in sources:
         if source in known:
@@ -99,7 +99,7 @@ def check_arguments(model: nn.Module, theirs: nn.Module, info: dict) -> None:
     if type(theirs) is not type(model):
         raise UserError(f"{info['path']}: does not fit the config: is a model {info['model']!r}")
     wanted, got = arguments(model), arguments(theirs)
-    moved = info.get("export", {})  # changed when they are loaded to separate
+    moved = info.get("export", {})  # changed when weights are loaded for separation
     different = [
         f"model.args.{key} is {wanted[key]!r}, theirs {got.get(key)!r}"
         for key in sorted(set(wanted) - set(moved))
@@ -110,7 +110,7 @@ def check_arguments(model: nn.Module, theirs: nn.Module, info: dict) -> None:
 
 
 def arguments(model: nn.Module) -> dict:
-    """What a model's weights mean, but for its sources' names and what their shapes show anyway."""
+    """What a model's weights mean, except for its sources' names and what shapes show anyway."""
     free = {"parent", "name", "sources", "dropout", "max_bin", "bandwidth_hz", "filter", "compute"}
     free |= set(interface.TRAINING_FIELDS)
     names = set(type(model).__dataclass_fields__) - free

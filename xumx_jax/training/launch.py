@@ -2,9 +2,8 @@
 
     python -m xumx_jax.training.launch --processes 2 train.py --config configs/xumx.py ...
 
-For machines with several GPUs that are better driven apart, one by each process, and to try out on
-one machine what will run on many. On a cluster, let its own launcher start
-`train.py --distributed` instead.
+For machines with several GPUs that work better with one process each, and to try out on one machine
+what will run on many. On a cluster, let its own launcher start `train.py --distributed` instead.
 """
 
 import argparse
@@ -38,9 +37,9 @@ def free_port() -> int:
 
 
 def launch(processes: int, command: list[str], port: int) -> int:
-    """Run `command` so many times; returns 0, or the first exit status that was not 0.
+    """Run `command` in several processes; return 0, or the first exit status that was not 0.
 
-    When one fails, the others are told to stop: they would wait for it for ever. SIGTERM and SIGINT
+    When one fails, the others are asked to stop: they would wait for it forever. SIGTERM and SIGINT
     are passed on to all.
     """
     common = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(processes)}
@@ -68,7 +67,7 @@ def launch(processes: int, command: list[str], port: int) -> int:
 
 
 def wait(children: list[subprocess.Popen]) -> int:
-    """Wait for all; after a failure, end the others."""
+    """Wait for all processes; after a failure, end the others."""
     status, deadline = 0, None
     while running := [child for child in children if child.poll() is None]:
         failed = [child.returncode for child in children if child.returncode]

@@ -1,6 +1,6 @@
 """The training loop: restore or begin, then epoch by epoch train, validate, print, save.
 
-Data come from outside (`batches.Data`), so the loop neither knows nor imports an input pipeline.
+Data are passed in (`batches.Data`), so the loop neither knows nor imports an input pipeline.
 """
 
 import dataclasses
@@ -31,25 +31,25 @@ NONE = Defaults()
 
 
 class Outcome(NamedTuple):
-    """How a run ended: the last epoch's row of the table, and what signal stopped it, if one."""
+    """How a run ended: the last epoch's row of the table, and the signal that ended it, if any."""
 
     row: dict
     signal: int | None = None
 
 
 class Stopped(Exception):
-    """Leaves the loop after a signal; everything is saved."""
+    """Raised to leave the loop after a signal; everything is saved."""
 
 
 def run(
     config: ConfigDict, workdir: str | Path, data: Data, log: Callable = print, defaults=NONE
 ) -> Outcome:
-    """Train as `config` says until its last epoch, or patience ends.
+    """Train as `config` says until its last epoch, or until patience runs out.
 
     `defaults` are those of the config's options, and say which of these may change. A workdir with
-    checkpoints goes on after the newest good one. SIGTERM and SIGINT save and end it. Raises
-    UserError where config, data and checkpoints do not fit, and when too many steps in a row had no
-    finite loss; what was saved stays, and is good.
+    checkpoints resumes from the newest good one. SIGTERM and SIGINT save and end the run. Raises
+    UserError if config, data and checkpoints do not fit together, and if too many steps in a row
+    have no finite loss; what was saved remains, and is good.
     """
     log = log if distributed.first() and not config.quiet else lambda *_: None
     workdir = Path(workdir)
@@ -58,7 +58,7 @@ def run(
 
 
 class Run:
-    """One run: what stays the same (config, model, compiled steps) and what moves on."""
+    """One run: what stays the same (config, model, compiled steps) and what changes."""
 
     def __init__(self, config: ConfigDict, workdir: Path, data: Data, log: Callable, defaults):
         check(config)
@@ -108,7 +108,7 @@ class Run:
         self.about = checkpointing.about(config, data.fingerprint)
 
     def run(self) -> Outcome:
-        """Restore or begin, train, and say how it ended."""
+        """Restore or begin, train, and return how the run ended."""
         config, epochs = self.config, self.config.train.epochs
         self.restore_or_begin()
         row: dict = {}
@@ -170,7 +170,7 @@ class Run:
 
     def train_epoch(self, batches: Iterator[Examples]) -> None:
         """Train to the last step of the epoch."""
-        # values are read one step late: the device works while the next batch is fetched
+        # values are read one step late: the device works while the next batch is read
         hopeless, waiting = False, None
         end = (self.progress.epoch + 1) * self.steps_per_epoch
         while self.at < end:
@@ -199,13 +199,13 @@ class Run:
             )
 
     def save_is_due(self) -> bool:
-        """Say whether to save within an epoch, after so many steps or minutes."""
+        """Return whether to save within an epoch, after the configured steps or minutes."""
         train = self.config.train
         late = time.monotonic() - self.saved > 60 * train.save_minutes
         return late or bool(train.save_steps and self.at % train.save_steps == 0)
 
     def settle(self, waiting: tuple[int, dict, float] | None) -> bool:
-        """Wait for a step's values and book them; says whether too many steps were bad in a row."""
+        """Wait for a step's values and record them -> whether too many steps in a row were bad."""
         if waiting is None:
             return False
         at, values, waited = waiting
@@ -223,7 +223,7 @@ class Run:
         return in_row >= self.config.train.max_bad_steps
 
     def end_epoch(self) -> dict:
-        """Validate, adapt, print and save; returns the row of the table."""
+        """Validate, adapt, print and save -> the row of the table."""
         train, valid = self.progress.means(), self.validate()
         epoch = self.progress.epoch + 1
         row: dict[str, Any] = {"epoch": epoch, "step": self.at}
@@ -252,7 +252,7 @@ class Run:
         return row
 
     def validate(self) -> dict:
-        """Weighted means of losses and SDRs; empty without validation data."""
+        """The weighted means of losses and SDRs; empty without validation data."""
         sums: dict = {}
         variables = self.now.variables()
         for pieces in self.data.valid():
@@ -269,7 +269,7 @@ class Run:
         return {key: value / total for key, value in sums.items()} | {"sdr_db": sdr}
 
     def save(self, now: state.State | None = None) -> None:
-        """Write a checkpoint of this moment; `now` is the state, if the host has it already."""
+        """Write a checkpoint; `now` is the current state, if the host has it already."""
         self.saved = time.monotonic()
         if not distributed.first():
             return
@@ -285,7 +285,7 @@ class Run:
         raise Stopped
 
     def draw(self, now: state.State | None) -> None:
-        """Every few epochs, let us see and hear what the model makes of a validation track."""
+        """Every few epochs, write pictures and sounds of a validation track's separation."""
         every = self.config.log.pictures_every
         if not every or self.progress.epoch % every or not distributed.first():
             return

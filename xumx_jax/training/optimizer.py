@@ -62,7 +62,7 @@ def build(
     """Make the optimizer called `name`: clip the global norm (unless None), then adapt.
 
     Its updates are directions of ascent, to be scaled by minus the learning rate. With `accumulate`
-    above 1, gradients of so many calls are averaged and only the last of them gives an update.
+    above 1, the gradients of that many calls are averaged and only the last call gives an update.
     Raises UserError on an unknown name.
     """
     if name not in OPTIMIZERS:

@@ -1,10 +1,10 @@
 """When to lower the learning rate and when to stop, from the validation loss of each epoch.
 
-Both are the libraries', set so that they decide as the reference programs do (X-UMX's own classes,
-Open-Unmix by way of PyTorch): the rate falls when more than `patience` epochs in a row were not
-better than the best by a relative 1e-4, and then has `cooldown` epochs' peace; training ends when
-`patience` epochs in a row were not better at all. (A loss that is not a number ends it too; that is
-the loop's to see.)
+Both use libraries (optax, flax), set up to decide as the reference programs do (X-UMX's own
+classes, PyTorch for Open-Unmix): the rate falls when more than `patience` epochs in a row were not
+better than the best by a relative 1e-4, and is then kept for `cooldown` epochs; training ends when
+`patience` epochs in a row were not better at all. (A loss that is not a number ends it too; the
+loop checks that.)
 """
 
 import math
@@ -29,7 +29,7 @@ class Plateau:
                 f"optimizer.plateau.factor is {factor}, wanted more than 0, less than 1"
             )
         self.patience = patience
-        # optax counts to its patience, the reference past it
+        # optax counts up to its patience, the reference one further
         self.rule = contrib.reduce_on_plateau(factor, (patience or 0) + 1, cooldown=cooldown)
 
     def init(self):
@@ -43,7 +43,7 @@ class Plateau:
 
 
 def early_stopping(patience: int, best: float | None = None, stale: int = 0) -> EarlyStopping:
-    """A fresh counter, or one that goes on with a best value and `stale` epochs without a better.
+    """A fresh counter, or one that continues from a best value and `stale` epochs since.
 
     flax stops one epoch later than the reference.
     """
@@ -52,5 +52,5 @@ def early_stopping(patience: int, best: float | None = None, stale: int = 0) -> 
 
 
 def out_of_patience(early: EarlyStopping) -> bool:
-    """Say whether training ends here."""
+    """Return whether training ends here."""
     return early.patience_count > early.patience

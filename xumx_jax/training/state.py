@@ -1,4 +1,4 @@
-"""All that a training step reads and writes."""
+"""Everything that a training step reads and writes."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from jax import Array
 
 @struct.dataclass
 class State:
-    """What a run is at one moment, as a tree of arrays.
+    """The state of a run at one moment, as a tree of arrays.
 
     step         batches so far
-    collections  what the model has beside "params": its running statistics, or nothing
-    average      {"params", **collections} that follow slowly; None where no average is kept
+    collections  the model's collections other than "params": its running statistics, or nothing
+    average      a running average of {"params", **collections}; None if none is kept
     plateau      changes between epochs; its `scale` is a factor on the learning rate
-    counters     "skipped": batches that changed nothing, "in_row": the last ones of these
+    counters     "skipped": batches that changed nothing, "in_row": the latest of them in a row
     """
 
     step: Array
@@ -30,13 +30,13 @@ class State:
     counters: dict[str, Array]
 
     def variables(self) -> dict:
-        """What gets evaluated and published: the average, where there is one."""
+        """The variables that are evaluated and published: the average, if there is one."""
         if self.average is not None:
             return self.average
         return self.trained()
 
     def trained(self) -> dict:
-        """The model's variables as the last step left them."""
+        """The model's variables after the last step."""
         return {"params": self.params, **self.collections}
 
 

@@ -38,7 +38,7 @@ def moments(statistics: InputStatistics, mixes: Iterable[np.ndarray]) -> Moments
 
 
 def joined(frames, mean, spread, block) -> tuple:
-    """Count, mean and summed squares of frames so far and of a block [frame, feature] together.
+    """Combine count, mean and summed squares of the frames so far with a block [frame, feature].
 
     Chan, Golub and LeVeque 1979.
     """
@@ -56,9 +56,9 @@ def cached_moments(
     digest: str,
     folder: Path,
 ) -> tuple[Moments, bool]:
-    """`moments`, kept in `folder` under a digest of the data and of what the model makes of them.
+    """`moments`, cached in `folder` under a digest of the data and of the model's features.
 
-    Says as well whether they were there already. A file that can't be read is made again.
+    Also returns whether they were already there. A file that cannot be read is made again.
     """
     name = hashlib.sha256(json.dumps([digest, statistics.key]).encode()).hexdigest()
     path = folder / f"{name[:32]}.npz"

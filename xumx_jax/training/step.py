@@ -27,14 +27,14 @@ AXIS = "data"
 
 
 class Step(NamedTuple):
-    """What a training step is made of; everything here is fixed when it is compiled.
+    """The parts of a training step; everything here is fixed when it is compiled.
 
     schedule    (updates so far) -> learning rate, before the plateau's factor
-    accumulate  batches an update is made from, as the optimizer was built with
+    accumulate  batches per update, as the optimizer was built with
     decay       of the running average
     seed        of dropout
-    mixing      [target, source]: which of the data's sources sum to which of the model's, None: the
-                same ones in the same order
+    mixing      [target, source]: which of the data's sources add up to which of the model's; None:
+                the same sources in the same order
     """
 
     model: nn.Module
@@ -51,7 +51,7 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     """Take one step on this replica's examples.
 
     Dropout keys derive from seed and step; nothing random is stored. A step whose loss,
-    gradient or learning rate is not finite changes nothing but the counters.
+    gradient or learning rate is not finite changes only the counters.
     """
     stems = render(examples)
     mix = stems.sum(1)
@@ -93,12 +93,12 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
 
 
 def learning_rate(steps: Array, skipped: Array, plateau, this: Step) -> Array:
-    """The rate of the step after `steps` of them, of which some were skipped."""
+    """The learning rate after `steps` steps, some of which were skipped."""
     return this.schedule((steps - skipped) // this.accumulate) * plateau.scale
 
 
 def updated(state: State, grads, collections: dict, rate: Array, this: Step) -> State:
-    """Follow the gradients."""
+    """Update the parameters by the gradients."""
     directions, opt_state = this.optimizer.update(grads, state.opt_state, state.params)
     params = jax.tree.map(lambda p, d: p - rate * d, state.params, directions)
     average = state.average
@@ -129,7 +129,7 @@ def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]
     """Sum losses and SDRs over this replica's pieces, each alone, weighted by `pieces.weight`.
 
     Returns sums over all replicas: the losses and "weight", their divisor; "sdr_db" [source]
-    and "sounding" [source], its divisor, since a source that is silent has no SDR.
+    and "sounding" [source], its divisor, since a silent source has no SDR.
     """
 
     def one(piece):

@@ -1,6 +1,6 @@
-"""Several models whose stems are averaged: members, and weights [member, source].
+"""Bags: several models whose stems are averaged, with weights [member, source].
 
-One model is a bag of one. On disk a bag is a folder with `bag.json` and a file for every member.
+A single model is a bag of one. On disk, a bag is a folder with `bag.json` and one file per member.
 """
 
 import json
@@ -24,10 +24,10 @@ Weight = float | Mapping[str, float] | None  # of a member: for all its sources,
 
 @dataclass(frozen=True)
 class Bag:
-    """What separates: one model, or several with what each counts for every source.
+    """One model, or several with the weight of each for every source.
 
     members   models with their variables
-    sources   the first member's in its order, then those that others add
+    sources   the first member's, in its order, then those that others add
     weights   float64 [member, source], 0 where a member lacks the source; every column sums to 1
     """
 
@@ -37,7 +37,7 @@ class Bag:
 
     @property
     def only(self) -> Member:
-        """The member of a bag of one. Raises UserError where there are several."""
+        """The member of a bag of one. Raises UserError if there are several."""
         first, *others = self.members
         if others:
             path = first.info.get("path", "this")
@@ -48,7 +48,7 @@ class Bag:
 
     @property
     def description(self) -> dict[str, Any]:
-        """All but the variables, as JSON values."""
+        """Everything except the variables, as JSON values."""
         return {
             "members": [
                 {"name": member.name, "args": member.args, "info": member.info}
@@ -68,11 +68,11 @@ def bag(members: Sequence[Member], weights: Sequence[Weight] | None = None) -> B
 def average(
     sources: Sequence[Sequence[str]], weights: Sequence[Weight] | None = None
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """What each member counts -> (sources of all, float64 [member, source] with columns of sum 1).
+    """Normalise weights -> (sources of all members, float64 [member, source], columns sum to 1).
 
-    `sources` are every member's. A weight is a number for all of them, or {source: number}, where
-    those that are left out count 0; None is 1, and no weights at all are equal ones. Raises
-    UserError on weights that make no sense, and on a source that none counts for.
+    `sources` are those of every member. A weight is a number for all of them, or {source: number},
+    where sources that are left out get 0; None is 1, and without weights all are equal. Raises
+    UserError on weights that make no sense, and on a source without any weight.
     """
     names = tuple(dict.fromkeys(name for member in sources for name in member))
     table = np.zeros((len(sources), len(names)))
@@ -100,7 +100,7 @@ def average(
 
 
 def joined(bags: Sequence[Bag], weights: Sequence[Weight] | None = None) -> Bag:
-    """Put bags into one; a weight is of a whole bag."""
+    """Join several bags into one; each weight is that of a whole bag."""
     if len(bags) == 1 and not isinstance((weights or [None])[0], Mapping):
         return bags[0]
     names, outer = average([one.sources for one in bags], weights)
@@ -133,7 +133,7 @@ def save(folder: Path, content: Bag) -> None:
 
 
 def load(folder: Path) -> Bag:
-    """Read such a folder. Raises UserError naming what is damaged."""
+    """Read the folder of a bag. Raises UserError naming what is damaged."""
     place = Path(folder) / FILE
     try:
         said = json.loads(place.read_text())

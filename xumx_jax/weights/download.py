@@ -1,9 +1,9 @@
-"""Files from elsewhere: fetched once, by way of a partial file, and checked by their digest.
+"""Download files once, through a partial file, and check their digests.
 
-A download that breaks off goes on where it stopped: at once, and, where a digest can tell that both
-halves belong together, in the next call too. Where the digest is not known in full, the file's own
+A download that breaks off resumes where it stopped: at once and, if a digest can show that both
+halves belong together, in the next call as well. If the digest is not known in full, the file's own
 SHA-256 is written beside it after the first download (`<file>.sha256`, as `sha256sum` writes it),
-and the file has to have it from then on.
+and the file has to match it from then on.
 """
 
 import logging
@@ -23,7 +23,7 @@ PIN, PART = "sha256", ".part"
 
 
 def only_writer(lock: Path):
-    """Hold a lock file: other processes that want it wait here, and then find the work done."""
+    """Hold a lock file: other processes wait here, and then find the work done."""
     return files.locked(lock, lambda: LOG.warning("%s: waiting for another process", lock.parent))
 
 
@@ -33,11 +33,11 @@ def get(
     opener: Callable = urlopen,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> None:
-    """Have `file` at `place`: as it lies there if its digest is right, else downloaded.
+    """Make sure that `file` is at `place` with the right digest, downloading it if necessary.
 
-    `progress` is called with the bytes so far and those in all; None draws a bar on stderr. Only
-    one process may be here for a `place` (`only_writer`). Raises UserError where the download fails
-    or is not what was wanted; nothing is left then but the part that the next call goes on with.
+    `progress` is called with the bytes so far and in total; None draws a bar on stderr. Only one
+    process may do this for a `place` at a time (`only_writer`). Raises UserError if the download
+    fails or is the wrong file; only the part that the next call resumes from is then left.
     """
     wanted = wanted_digests(file, place)
     if place.is_file() and not wrong_digest(place, wanted):
@@ -66,7 +66,7 @@ def get(
 
 
 def wanted_digests(file: File, place: Path) -> list[tuple[str, str, str]]:
-    """(algorithm, first digits, who says so): the published digest, and the one kept here."""
+    """List (algorithm, first digits, source): the published digest, and the one stored here."""
     wanted = []
     if file.digest:
         wanted.append((*file.digest.split(":"), "published"))
@@ -80,7 +80,7 @@ def wanted_digests(file: File, place: Path) -> list[tuple[str, str, str]]:
 
 
 def wrong_digest(path: Path, wanted: list[tuple[str, str, str]]) -> str:
-    """What is wrong with a file, "" if nothing is."""
+    """What is wrong with a file, or "" if nothing is."""
     for algorithm, digits, who in wanted:
         found = files.digest(path, algorithm)
         if not found.startswith(digits):
@@ -95,7 +95,7 @@ def pin_of(place: Path) -> Path:
 
 
 def pin(file: File, place: Path) -> None:
-    """Keep the digest of a file whose whole digest nobody published; say so where none is."""
+    """Store the digest of a file whose full digest is not published; log it if none is at all."""
     algorithm, _, digits = file.digest.partition(":")
     if pin_of(place).is_file() or len(digits) == DIGITS.get(algorithm, -1):
         return
@@ -110,7 +110,7 @@ def pin(file: File, place: Path) -> None:
 
 
 def fetch(url: str, part: Path, opener: Callable, name: str, progress: Callable | None) -> None:
-    """Download what `part` lacks, and again what is lacking where the connection breaks off."""
+    """Download what `part` lacks, and resume if the connection breaks off."""
     with resumable.Bar(name) as drawn:
         resumable.fetch(
             url, part, progress or drawn, opener=opener, attempts=ATTEMPTS,

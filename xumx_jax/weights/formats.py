@@ -1,7 +1,7 @@
-"""The format number of our checkpoints and `.safetensors`, and what brings older ones up to it.
+"""The format number of our checkpoints and `.safetensors`, and the migration of older ones.
 
-A change to what is stored raises FORMAT by one and adds the function that makes the new form of the
-old one to MIGRATIONS: what was written once can be read for ever.
+A change to what is stored raises FORMAT by one and adds a function from the old form to the new one
+to MIGRATIONS, so that old files can always be read.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ MIGRATIONS = {0: _from_0}
 def migrated(path: Path, number: Any, part: str, content: Any) -> Any:
     """Bring a part of what `path` holds up to FORMAT.
 
-    Raises CheckpointError where a later version of this package wrote it.
+    Raises CheckpointError if a later version of this package wrote it.
     """
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise CheckpointError(f"{path}: its format is {number!r}, wanted a number")

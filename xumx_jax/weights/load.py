@@ -1,4 +1,4 @@
-"""From names and paths to models that can separate, whatever format their weights have."""
+"""Load models by name or path, whatever the format of their weights."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ Models = Name | Mapping[str, Weight] | Sequence[Name | tuple[Name, Weight]]
 
 
 def resolve(name_or_path: Name) -> Path:
-    """Return the file or folder meant: what is there under that path, else a name of the zoo."""
+    """Return the file or folder that `source` names: an existing path, else a name of the zoo."""
     if name_or_path is None or name_or_path in zoo.names():
         return zoo.find(name_or_path and str(name_or_path))
     path = Path(name_or_path)
@@ -34,8 +34,8 @@ def resolve(name_or_path: Name) -> Path:
 def load_weights(path: str | Path, kind: str | None = None) -> Bag:
     """Read an Orbax folder, our `.safetensors`, a bag's folder, or another program's weights.
 
-    Those are a file, or a folder of one file a target as Open-Unmix has it.
-    `kind` (of `converters.KINDS`) says which program's, None looks at the tensors' names.
+    Another program's weights are a file, or a folder with one file per target (Open-Unmix).
+    `kind` (of `converters.KINDS`) says which program wrote them; None looks at tensor names.
     """
     path = Path(path)
     if bag.is_bag(path):
@@ -56,8 +56,8 @@ def load_bag(models: Models = None) -> Bag:
 
     `models` is a name of the zoo or a path; several of them, each alone or (name, weight); or
     {name: weight}. A weight is a number or {source: number}. None is the published weights, or the
-    bundled model where they can't be had. `info` of each member has "path", and what the file
-    tells: "kind", "origin", "licence", "score". Raises UserError with one line.
+    bundled model if they cannot be downloaded. `info` of each member has "path", and what the file
+    states: "kind", "origin", "licence", "score". Raises UserError with one line.
     """
     if isinstance(models, Mapping):
         models = list(models.items())
@@ -82,8 +82,8 @@ def _located(name: Name) -> Bag:
 def load_module(name_or_path: Name = None) -> tuple[nn.Module, dict, dict[str, Any]]:
     """Return a linen module, its variables (numpy) and what is known about them.
 
-    `info` is that of `load_bag`, with "model" and "args", what `build` was called with. Raises
-    UserError with one line, also where there are several models.
+    `info` is that of `load_bag`, with "model" and "args", the arguments of `build`. Raises
+    UserError with one line, also if there are several models.
     """
     only = load_bag(name_or_path).only
     module = build(only.name, **only.args)
@@ -91,7 +91,7 @@ def load_module(name_or_path: Name = None) -> tuple[nn.Module, dict, dict[str, A
 
 
 def check_place(target: Path) -> None:
-    """Raise UserError unless a checkpoint or bag can be `target`: it replaces one, or nothing."""
+    """Raise UserError unless `target` is free, empty, or a checkpoint or bag to be replaced."""
     known = (store.MANIFEST, bag.FILE)
     if not target.exists() or any((target / name).is_file() for name in known):
         return
@@ -105,10 +105,10 @@ def convert(
     kind: str | None = None,
     half: bool = False,
 ) -> Bag:
-    """Write any weights that `load` takes as an Orbax folder, or as `.safetensors` by suffix.
+    """Write any weights that `load` reads as an Orbax folder, or as `.safetensors` by suffix.
 
-    Several models, as `load_bag` takes them, become the folder of a bag. `half` stores float16
-    (`.safetensors` only). Returns what was written.
+    Several models, as for `load_bag`, become the folder of a bag. `half` stores float16
+    (`.safetensors` only). Returns the bag that was written.
     """
     from xumx_jax.weights.converters import readers
 

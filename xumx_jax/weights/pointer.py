@@ -1,8 +1,8 @@
 """Pointers: small files that name an immutable checkpoint beside them, such as a run's `best`.
 
-To replace what a pointer names is to write another folder and then the pointer, in one step: who
-reads beside the writer finds one or the other, whole. A reader holds a lock that other readers
-share, and a folder that is held is not removed.
+To replace the checkpoint, another folder is written and then the pointer, in one step: a concurrent
+reader finds the old one or the new one, complete. A reader holds a lock that other readers share,
+and a folder that is being read is not removed.
 """
 
 import json
@@ -20,7 +20,7 @@ EARLIER = "earlier"
 
 
 def is_pointer(path: Path) -> bool:
-    """Say whether a path is a pointer, damaged or not."""
+    """Return whether a path is a pointer, damaged or not."""
     try:
         if path.suffix or not path.is_file() or path.stat().st_size > LARGEST:
             return False
@@ -30,9 +30,9 @@ def is_pointer(path: Path) -> bool:
 
 
 def follow(path: Path) -> Path:
-    """The folder that a pointer names; any other path as it is.
+    """The folder that a pointer names; any other path unchanged.
 
-    Raises CheckpointError for a pointer of a later format, or without a name in it.
+    Raises CheckpointError for a pointer in a later format, or one without a name.
     """
     if not is_pointer(path):
         return path
@@ -46,10 +46,10 @@ def follow(path: Path) -> Path:
 
 
 def point(path: Path, step: int, write: Callable[[Path], None]) -> None:
-    """Have `write(folder)` make a folder beside `path`, and let `path` name it from then on.
+    """Let `write(folder)` make a folder beside `path`, then point `path` to it.
 
-    The folder before stays as well, for readers that are about to open it, and so does any that is
-    being read. A folder at `path` itself, as earlier versions had it, becomes `<name>-earlier`.
+    The previous folder is kept as well, for readers that are about to open it, and so is any folder
+    being read. A folder at `path` itself, as in earlier versions, becomes `<name>-earlier`.
     """
     folder, before = free_name(path, f"{step:08d}"), follow(path)
     write(folder)
@@ -62,16 +62,16 @@ def point(path: Path, step: int, write: Callable[[Path], None]) -> None:
 
 
 def recover(path: Path) -> None:
-    """Undo what `point` did if it was killed while it replaced a folder; nobody may be writing."""
+    """Repair what `point` left if it was killed while replacing a folder; nobody may be writing."""
     earlier = path.with_name(f"{path.name}-{EARLIER}")
     if earlier.is_dir() and not path.exists():
         earlier.rename(path)
 
 
 def free_name(path: Path, ending: str) -> Path:
-    """`<name>-<ending>`, or with a number after it where the pointer's own folder is called so.
+    """`<name>-<ending>`, with a number if the pointer's own folder has that name.
 
-    Another of that name was left by a process that was killed, and nothing names it: it goes.
+    Any other folder of that name was left by a killed process, and nothing names it: remove it.
     """
     used, count = follow(path).name, 1
     wanted = path.with_name(f"{path.name}-{ending}")
@@ -83,7 +83,7 @@ def free_name(path: Path, ending: str) -> Path:
 
 
 def remove_unread(folder: Path) -> bool:
-    """Remove a checkpoint unless a process reads it just now; says whether it is gone."""
+    """Remove a checkpoint unless a process is reading it; return whether it is gone."""
     try:
         with files.locked(folder, waiting=None):
             shutil.rmtree(folder, ignore_errors=True)
@@ -94,9 +94,9 @@ def remove_unread(folder: Path) -> bool:
 
 @contextmanager
 def reading(find: Callable[[], Path]) -> Iterator[Path]:
-    """Hold the checkpoint that `find()` gives, which another process may replace meanwhile.
+    """Hold the checkpoint that `find()` returns, which another process may replace meanwhile.
 
-    Raises CheckpointError where there is none, or it cannot be opened.
+    Raises CheckpointError if there is none, or if it cannot be opened.
     """
     with ExitStack() as held:
         folder = find()
@@ -108,7 +108,7 @@ def reading(find: Callable[[], Path]) -> Iterator[Path]:
 
 
 def _hold(folder: Path, held: ExitStack) -> bool:
-    """Lock a folder; says whether it was still there."""
+    """Lock a folder; return whether it was still there."""
     try:
         held.enter_context(files.locked(folder, shared=True))
     except FileNotFoundError:

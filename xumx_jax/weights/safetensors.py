@@ -1,4 +1,4 @@
-"""One model in one `.safetensors` file, which says what it is and carries its own digest."""
+"""One model in one `.safetensors` file, which describes itself and contains its own digest."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def write(path: Path, variables: dict, description: dict, half: bool = False) ->
         stored[name] = tensor
     description = {**description, "format": FORMAT, "sha256": tensors_digest(stored)}
     with files.replacing(path) as partial:
-        # not save_file: that makes files which only their owner can read
+        # not save_file: it makes files that only their owner can read
         partial.write_bytes(save(stored, {"xumx_jax": json.dumps(description)}))
 
 
@@ -47,7 +47,7 @@ def tensors_digest(tensors: Mapping[str, Any]) -> str:
 
 
 def is_ours(path: str | Path) -> bool:
-    """Say whether a `.safetensors` file describes a model of ours."""
+    """Return whether a `.safetensors` file describes a model of ours."""
     return "xumx_jax" in (metadata(Path(path)) or {})
 
 
@@ -62,7 +62,7 @@ def metadata(path: Path) -> dict | None:
 
 
 def read(path: Path) -> tuple[dict, dict]:
-    """Return description and variables, float16 as float32."""
+    """Read a file -> (description, variables), float16 as float32."""
     from safetensors.numpy import load_file
 
     text = (metadata(path) or {}).get("xumx_jax")

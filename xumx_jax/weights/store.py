@@ -1,7 +1,7 @@
 """Weights and training states on disk: Orbax folders with a digest manifest.
 
-Orbax restores flipped bits without a word, so every file of a checkpoint has its SHA-256 in
-`checkpoint.json`, and nothing is read that does not match. A checkpoint describes itself: its
+Orbax restores flipped bits without an error, so every file of a checkpoint has its SHA-256 in
+`checkpoint.json`, and a file that does not match is never read. A checkpoint describes itself: its
 description names the model and the arguments that rebuild it.
 
 Orbax is slow to import and only folders need it, so it is imported where it is used.
@@ -41,9 +41,9 @@ class Member:
 def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
     """Write a checkpoint: one Orbax item per pytree of arrays, and the JSON-able description.
 
-    All or nothing, also for a machine that loses power: it is written beside its place, handed to
-    the disk and renamed, so `folder` is complete or is what it was before. Only the calling process
-    writes, however many there are. Raises CheckpointError where the disk has no room.
+    All or nothing, even if the machine loses power: it is written to a temporary folder, flushed to
+    the disk and renamed, so `folder` is complete or unchanged. Only the calling process writes,
+    however many there are. Raises CheckpointError if the disk has no room.
     """
     folder = Path(folder).resolve()
     items = jax.device_get(items)
@@ -72,7 +72,7 @@ def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
 
 
 def saver():
-    """An Orbax checkpointer that waits for no other process."""
+    """An Orbax checkpointer that does not wait for other processes."""
     import orbax.checkpoint as ocp
 
     alone = ocp.options.MultiprocessingOptions(
@@ -85,7 +85,7 @@ def saver():
 
 
 def room_for(items: dict[str, Any], folder: Path) -> None:
-    """Raise CheckpointError unless the disk has room for the arrays, uncompressed, and a little."""
+    """Raise CheckpointError unless the disk has room for the uncompressed arrays and a bit more."""
     needed = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(items)) + 2**20
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -141,10 +141,10 @@ def describe(folder: str | Path) -> dict:
 def read(folder: str | Path, item: str, template: Any = None, check: bool = True) -> Any:
     """Read one item of a checkpoint as numpy arrays, after checking its files' digests.
 
-    Without `template`, containers come back as dicts and lists; with one (arrays or
-    ShapeDtypeStruct) they come back as in the template, each array placed like the template's
-    leaf where that has a sharding. `check` False trusts a folder that was just verified. Raises
-    CheckpointError, naming the file or the array.
+    Without `template`, containers are restored as dicts and lists; with one (arrays or
+    ShapeDtypeStruct) they are restored as in the template, each array placed like the template's
+    leaf if that has a sharding. `check` False trusts a folder that was just verified. Raises
+    CheckpointError naming the file or the array.
     """
     import orbax.checkpoint as ocp
 
@@ -170,7 +170,7 @@ def read(folder: str | Path, item: str, template: Any = None, check: bool = True
 def fit(found: Any, template: Any, path: Path) -> Any:
     """Put arrays into a template's containers, each checked and placed as the template's is.
 
-    They are matched by the names on their way: a checkpoint has dicts and lists for all containers.
+    They are matched by their paths: in a checkpoint all containers are dicts and lists.
     """
     theirs = {names(key): leaf for key, leaf in jax.tree_util.tree_leaves_with_path(found)}
 
@@ -194,15 +194,20 @@ def fit(found: Any, template: Any, path: Path) -> Any:
 
 
 def names(path: tuple) -> tuple[str, ...]:
-    """The way to a leaf, whatever its containers are: dicts, tuples, named tuples, dataclasses."""
+    """The path of a leaf, whatever its containers are: dicts, tuples, named tuples, dataclasses."""
     return tuple(jax.tree_util.keystr((step,), simple=True) for step in path)
 
 
 def newest(workdir: str | Path) -> Path:
     """Return the newest complete checkpoint of a training folder.
 
+<<<<<<< HEAD
     Damaged and incomplete ones are passed over, each with a warning in the log. Raises
     CheckpointError where none is left.
+=======
+    Damaged and incomplete ones are skipped, each with a line on stderr. Raises CheckpointError if
+    none is left.
+>>>>>>> e1
     """
     steps = Path(workdir) / STEPS
     found = [path for path in steps.glob("[0-9]*") if path.is_dir() and path.name.isdigit()]
@@ -261,7 +266,7 @@ def load_model(path: str | Path) -> Member:
 
 
 def checkpoint_of(path: Path) -> Path:
-    """The folder that is meant: of a training folder the newest, of a pointer what it names."""
+    """The checkpoint in `folder`: the newest of a training folder, or what a pointer names."""
     if not (path / MANIFEST).is_file() and (path / STEPS).is_dir():
         return newest(path)
     return pointer.follow(path)

@@ -1,4 +1,4 @@
-"""Models by name: the bundled one, and published ones, which are fetched and converted once."""
+"""Models by name: the bundled one, and published ones, which are downloaded and converted once."""
 
 import logging
 from collections.abc import Callable
@@ -26,16 +26,16 @@ def names() -> tuple[str, ...]:
 
 
 def cached(name: str, cache: str | Path | None = None) -> Path:
-    """Where a published model lies, or would lie, converted: a file, of several models a folder."""
+    """The path of a published model once converted: a file, or a folder for several models."""
     suffix = "safetensors" if len(PUBLISHED[name].members) == 1 else "bag"
     return (Path(cache) if cache is not None else cache_folder()) / f"{name}.{suffix}"
 
 
 def find(name: str | None = None, cache: str | Path | None = None, opener=urlopen) -> Path:
-    """Return the weights file for a name of the zoo, downloading it where it is not cached.
+    """Return the weights file for a name of the zoo, downloading it if it is not cached.
 
-    None is the published default; where it can't be had, that is logged and the bundled demo
-    model takes its place. Raises UserError on an unknown name and on a failed download.
+    None is the published default; if it cannot be downloaded, that is logged and the bundled demo
+    model is used instead. Raises UserError on an unknown name and on a failed download.
     """
     if name is None:
         try:
@@ -58,9 +58,9 @@ def fetch(
 ) -> Path:
     """Download published weights into the cache and convert them, each once.
 
-    Returns the `.safetensors` there, or the folder of a bag; `progress` as in `download.get`.
-    Nothing appears under a final name before it is complete, and of several processes one fetches
-    while the others wait.
+    Returns the cached `.safetensors`, or the folder of a bag; `progress` as in `download.get`.
+    Nothing appears under a final name before it is complete, and if there are several processes,
+    one downloads while the others wait.
     """
     ours = cached(name, cache)
     if ours.exists():

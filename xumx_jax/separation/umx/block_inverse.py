@@ -1,4 +1,4 @@
-"""Put the windowed samples of blocks of frames together to one inverse transform."""
+"""Combine the windowed samples of blocks of frames into one inverse transform."""
 
 from functools import lru_cache
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 class BlockInverse:
-    """Adds up blocks that overlap by less than a window, and leaves out the padding."""
+    """Add up blocks that overlap by less than a window, and leave out the padding."""
 
     def __init__(self, transform):
         self.hop, self.tail = transform.hop, transform.n_fft - transform.hop
         self.carry, self.at = np.float32(0), -(transform.n_fft // 2)
 
     def add(self, piece, frames):
-        """Yield finished samples of one more block [source, channel, time] of so many frames."""
+        """Add a block [source, channel, time] of `frames` frames, and yield finished samples."""
         kept, tail = frames * self.hop, self.tail
         head, rest = piece[..., :tail] + self.carry, piece[..., tail : kept + tail]
         if kept < tail:

@@ -1,4 +1,4 @@
-"""A folded UMX or X-UMX on one block of a track: pure functions, for `separation.umx.offline`.
+"""A folded UMX or X-UMX on one block of a track: pure functions for `separation.umx.offline`.
 
 Spectra of stems are made and inverted one source and channel at a time: fresh memory costs more
 than the arithmetic done in it.

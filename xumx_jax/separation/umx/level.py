@@ -6,13 +6,13 @@ import numpy as np
 from xumx_jax.separation.umx import kernels
 from xumx_jax.transforms.bands import level_of
 
-AHEAD_SECONDS = 300.0  # how far is listened before anything is separated
+AHEAD_SECONDS = 300.0  # how far to read ahead before anything is separated
 
 _loudness = jax.jit(kernels.band_loudness, static_argnums=0)
 
 
 class BandLevel:
-    """What `level_of` needs, of all frames so far."""
+    """The sums that `level_of` needs, over all frames so far."""
 
     of_chunks = True
 
@@ -21,7 +21,7 @@ class BandLevel:
         self.squared = self.plain = 0.0
 
     def measure(self, buffer, at: int) -> np.float32:
-        """Read a StreamBuffer as far as AHEAD_SECONDS behind sample `at` -> the level of it."""
+        """Read a StreamBuffer to AHEAD_SECONDS past sample `at` -> its level."""
         transform = self.model.transform
         buffer.reach(at + round(AHEAD_SECONDS * self.model.sample_rate))
         known = buffer.complete(transform)

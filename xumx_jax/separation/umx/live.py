@@ -1,9 +1,10 @@
 """Separate a signal as it comes: blocks of any size in, as many samples of every stem out, later.
 
-Where the latency comes from, in samples at the model's rate. A sample of a stem is complete with
+Where the latency comes from, in samples at the model's rate: a sample of a stem is complete with
 the last window over it, which ends up to n_fft samples later. A step takes all its frames at once,
-(hops - 1) * hop later than the first of them, and in the background is given hops * hop later
-still. At another rate there is what the two resamplers hold back, which is measured: `held_back`.
+(hops - 1) * hop later than the first of them, and in the background its result is returned hops *
+hop later still. At another rate, the delay of the two resamplers is added, which is measured:
+`held_back`.
 """
 
 import warnings
@@ -28,22 +29,22 @@ PROBE_SECONDS = 10
 
 
 class Live:
-    """`push(block)`, again and again, then `finish()`; each gives {name: float32 [channel, time]}.
+    """Call `push(block)` repeatedly, then `finish()`; each returns {name: float32 [channel, time]}.
 
-    `push` gives as many samples as it takes, those that went in `latency` samples (of `rate`
-    hertz) before: the first `latency` samples are silence. `finish` gives the last `latency`
-    samples; the next `push` begins a new signal. Whoever drops the first `latency` samples of all
-    has what a Separator gives for the whole signal.
+    `push` returns as many samples as it takes, namely those that went in `latency` samples (at
+    `rate` hertz) before: the first `latency` samples are silence. `finish` returns the last
+    `latency` samples; the next `push` begins a new signal. Without its first `latency` samples, the
+    result is that of a Separator for the whole signal.
 
-    hops         frames a step: more are less work in all, in fewer and larger portions, with
+    hops         frames per step: more mean less work in total, in fewer and larger portions, with
                  (hops - 1) * hop more samples of latency
     background   compute a step while the samples of the next come in, so that `push` need not
-                 wait if there is a core for each; one step more of latency
-    options      of `wiener`, as a Separator hands them on
+                 wait if there is a core for each; adds one step of latency
+    options      of `wiener`, as a Separator passes them on
 
-    Raises UserError on models and options that need to know what has not been played yet, and
-    where a block differs from the first in its channels. Warns as a Separator does. Compiles when
-    made (but in a mono model's case of stereo blocks: at the first).
+    Raises UserError for models and options that need samples which have not been played yet, and
+    for a block whose number of channels differs from the first. Warns as a Separator does. Compiles
+    when it is made (a mono model with stereo blocks: at the first block).
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Live:
         return self.latency / self.rate
 
     def push(self, block) -> dict[str, np.ndarray]:
-        """Take [channel, time]; give as much of every stem."""
+        """Take [channel, time] and return as many samples of every stem."""
         block = np.asarray(block, np.float32)
         if block.ndim != 2 or not block.shape[0]:
             raise UserError(f"the block has shape {block.shape}; wanted [channel, time]")
@@ -102,7 +103,7 @@ class Live:
         return self._take(count)
 
     def finish(self) -> dict[str, np.ndarray]:
-        """Give the last `latency` samples of every stem."""
+        """Return the last `latency` samples of every stem."""
         if self._channels is None:
             self._open(self.model.channels)
         self._give(self._steps.push(self._before.finish()))
@@ -116,7 +117,7 @@ class Live:
         self._channels, self._length = None, 0
 
     def _open(self, channels):
-        """Make ready for a signal of so many channels."""
+        """Prepare for a signal with this number of channels."""
         if channels > 2:
             warnings.warn(
                 f"the signal has {channels} channels: the front pair (the first two) is separated "
@@ -134,7 +135,7 @@ class Live:
         self._ready.put(silence)
 
     def _tidy(self, block):
-        """Make the block finite and as wide as the model."""
+        """Make the block finite, with the model's channels."""
         block, bad = finite(block)
         if bad:
             warnings.warn(f"{bad} samples are NaN or infinite and were replaced by 0", stacklevel=3)
@@ -165,7 +166,7 @@ class Live:
 
 
 def check(module, niter: int, fitted: bool) -> None:
-    """Raise UserError on what needs more of the signal than has been played."""
+    """Raise UserError for a model or option that needs more of the signal than has been played."""
     if optional(module, "engine") != "umx":
         raise UserError(
             f"the model is a {type(module).__name__}; live wanted an X-UMX or Open-Unmix, trained "
@@ -194,9 +195,9 @@ def check(module, niter: int, fitted: bool) -> None:
 
 
 class Resampler:
-    """A StreamResampler that is fed PIECE samples at a time, however the signal is cut.
+    """A StreamResampler that gets PIECE samples at a time, however the signal is cut.
 
-    So what it holds back never depends on that.
+    So its delay never depends on the blocks.
     """
 
     def __init__(self, rate: int, target_rate: int, channels: int):
@@ -220,10 +221,10 @@ class Resampler:
 
 @lru_cache(maxsize=32)
 def held_back(rate: int, target_rate: int) -> float:
-    """The most samples, of `rate`, that went into a Resampler and did not come out yet.
+    """The largest delay of a Resampler, in samples at `rate`.
 
-    Measured on silence: it works in portions of its own, whatever the signal. Two samples are
-    added, for portions that are rounded otherwise later on.
+    Measured on silence: it works in portions of fixed size, whatever the signal. Two samples are
+    added, for later portions that are rounded differently.
     """
     stream = StreamResampler(rate, target_rate, 1)
     block = np.zeros((1, PIECE), np.float32)

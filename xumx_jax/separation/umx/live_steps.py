@@ -1,10 +1,10 @@
 """Run UMX and X-UMX step by step on a signal as it comes; `separation.umx.live` is for users.
 
-With LSTMs that only look back, a frame of the transform needs nothing behind it. The frames are
-those of the whole track, `hops` of them a step, and little is handed from step to step: the states
-(h, c) of all sources and layers, the last window of the input, and the output that later windows
-have yet to add to. So the stems are those of the whole track, to rounding, from its reflected
-beginning to its reflected end.
+With LSTMs that only look back, a frame of the transform needs nothing that follows it. The frames
+are those of the whole track, `hops` of them per step, and little is passed from step to step: the
+states (h, c) of all sources and layers, the last window of the input, and the output to which later
+windows still have to be added. So the stems are those of the whole track, up to rounding, from its
+reflected beginning to its reflected end.
 """
 
 from collections import deque
@@ -47,9 +47,9 @@ def step(module, wiener_options: tuple, weights, state, wave: Array, weight: Arr
 class Steps:
     """One signal of `width` channels: `push([channel, time])`, then `finish()`.
 
-    Both give float32 [source, channel, some time], all together as many samples as went in.
-    `weights` are those of `kernels.fold`, on the device; `wiener_options` as a tuple of pairs.
-    With `background` a step's stems are given when the next step begins.
+    Both return float32 [source, channel, some time], in total as many samples as went in.
+    `weights` are those of `kernels.fold`, on the device; `wiener_options` is a tuple of pairs.
+    With `background`, a step's stems are returned when the next step begins.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Steps:
         jax.block_until_ready(self._step(self._wave[:, :-1], np.zeros(self._size, np.float32), 0))
 
     def push(self, wave: np.ndarray) -> np.ndarray:
-        """Take [channel, time]; give what is complete."""
+        """Take [channel, time] and return the samples that are complete."""
         self.length += wave.shape[1]
         done = [self._empty]
         while wave.shape[1]:
@@ -95,7 +95,7 @@ class Steps:
         return np.concatenate(done, axis=-1)
 
     def finish(self) -> np.ndarray:
-        """Reflect the end and give the rest."""
+        """Reflect the end of the signal and return the rest."""
         if not self.length:
             return self._empty
         half, hop, size = self.transform.n_fft // 2, self.transform.hop, self._size
@@ -123,7 +123,7 @@ class Steps:
             self._wave[:, :half] = self._wave[:, half + 1 :][:, :half][:, ::-1]
 
     def _advance(self, wave, weight, frames) -> np.ndarray:
-        """Begin a step and give the stems of the one before or, without `background`, its own."""
+        """Begin a step and return the stems of the one before or, without `background`, its own."""
         self._state, stems = self._step(wave, weight, frames)
         self._frames += self._hops
         self._running.append(stems)

@@ -1,16 +1,16 @@
 """Run UMX and X-UMX over a stream in stages: exactly over a whole track, and with flat memory.
 
-Of a segment of up to five minutes only the audio and one small feature vector a frame are held:
+For a segment of up to five minutes, only the audio and one small feature vector per frame are held:
 
     1. block by block: transform, encoder                       -> features
     2. block by block, in both directions: the LSTMs, states carried -> latents
     3. block by block: transform again, decoder, mask, Wiener, inverse, overlap-add
 
 so a track of one segment has no borders at all. Longer ones are cut into segments whose LSTMs also
-see CONTEXT_SECONDS on both sides; everything else is that of the whole track. All blocks have one
-shape: every length of track runs the same compiled code. Batch normalisation and scalings are
-folded into the kernels once. On a CPU blocks and sources run from several host threads, because
-one scan is one core's work and XLA runs the scans of one program one after another.
+read CONTEXT_SECONDS on both sides; everything else is as for the whole track. All blocks have the
+same shape, so every track runs the same compiled code, whatever its length. Batch normalisation and
+scalings are folded into the kernels once. On a CPU, blocks and sources run in several host threads,
+because one scan uses one core and XLA runs the scans of one program one after another.
 """
 
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ from xumx_jax.separation.umx.kernels import filled
 from xumx_jax.separation.umx.level import BandLevel
 
 SEGMENT_SECONDS = 300.0  # of full-size X-UMX 1.5 GB; see `make bench-long`
-LEAST_SECONDS = 30.0  # a shorter segment is not tried when memory is short
+LEAST_SECONDS = 30.0  # shorter segments are not tried when memory is short
 CONTEXT_SECONDS = 15.0
 STATIC = ("niter", "softmask", "alpha", "logit", "residual", "difference", "epsilon")
 
 
-# Compiled once a model, however many Separators share it.
+# Compiled once per model, however many Separators share it.
 _encode = jax.jit(kernels.encode, static_argnums=0)
 _recur = jax.jit(kernels.recur, static_argnames=("backward", "compute"))
 _join = jax.jit(kernels.join)
@@ -52,8 +52,8 @@ _invert_masked = jax.jit(kernels.invert_masked, static_argnums=0)
 class Segment:
     """Frames edges[0] to edges[-1] of the stream in `buffer`, in blocks.
 
-    Blocks `inner` are those whose stems are wanted, the others are context. `total` is the number
-    of frames of the stream where it ends in this segment, else None.
+    Blocks `inner` are those whose stems are used, the others are context. `total` is the number
+    of frames of the stream if it ends in this segment, else None.
     """
 
     buffer: StreamBuffer
@@ -65,15 +65,15 @@ class Segment:
 class Offline:
     """`stream(blocks [channel, time], progress)` -> [source, channel, time], with a folded UMX.
 
-    The post filter sees `wiener_frames` at a time; None takes kernels.FRAMES, and the last two
-    windows of a track share what is left for them. Chunks of `chunk_seconds` are segments whose
-    neighbours, the overlap, are context.
+    The post filter takes `wiener_frames` at a time, by default kernels.FRAMES, and the last two
+    windows of a track share the rest. Chunks of `chunk_seconds` are segments with the overlap as
+    context.
     """
 
     def __init__(self, module, variables, options: EngineOptions):
         given = dict(options.filter_options)
-        given.pop("post_filter")  # all are of one function, and differ in its options
-        # without statistics there is nothing that a window could change
+        given.pop("post_filter")  # all are the same function with different options
+        # without statistics, windows make no difference
         frames = given.pop("wiener_frames")
         self.wiener_frames = frames if given["niter"] or given["residual"] else None
         self._filter = given
@@ -94,7 +94,7 @@ class Offline:
         self._place(options.devices[0] if options.chosen else None)
 
     def _place(self, device):
-        """Put the weights, and with them all that is computed, on a device; None: JAX's default."""
+        """Put the weights on a device, which then computes everything; None: JAX's default."""
         weights = jax.device_put(kernels.fold(self.module, self._variables), device)
         self._encoder, self._decoder = weights["encoder"], weights["decoder"]
         # [source][layer][direction] -> (w_ih, w_hh, bias)
@@ -131,7 +131,7 @@ class Offline:
                 return
 
     def _whole_blocks(self, seconds) -> int:
-        """As many frames, in whole blocks."""
+        """Round a number of frames up to whole blocks."""
         frames = seconds * self.module.sample_rate / self.module.hop
         return max(1, round(frames / self.most)) * self.most
 
@@ -141,7 +141,7 @@ class Offline:
         stop = at + self.segment
         first, last = max(0, at - self.context), stop + self.context
         buffer.drop(max(0, first * hop - half))
-        # what is left for the last segment is never less than a block
+        # at least a block is always left for the last segment
         known = buffer.reach((stop + max(self.context, most) - 1) * hop + half + 1)
         if not buffer.end:
             return None
@@ -224,7 +224,7 @@ class Offline:
         return jax.block_until_ready([_join(turned) for turned in blocks])
 
     def _shrink(self):
-        """Run fewer blocks at once, then shorter segments, then on the CPU: memory is short."""
+        """Memory is short: run fewer blocks at once, then shorter segments, then on the CPU."""
         seconds = self.segment * self.module.hop / self.module.sample_rate
         if self.threads > 1:
             self.threads //= 2

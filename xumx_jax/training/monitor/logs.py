@@ -1,4 +1,4 @@
-"""The files that a run's history is appended to: lines of JSON, and TensorBoard's events."""
+"""The files with a run's history: lines of JSON, and TensorBoard's events."""
 
 import errno
 import json
@@ -16,7 +16,7 @@ from xumx_jax.training.monitor import pictures
 
 
 def plain(value):
-    """Turn NumPy's and JAX's values into those of JSON; what is not finite becomes null."""
+    """Turn NumPy and JAX values into JSON values; numbers that are not finite become null."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):
@@ -29,10 +29,10 @@ def plain(value):
 
 
 def read_metrics(path: str | Path) -> Iterator[dict]:
-    """Yield the records of a `metrics.jsonl`; a line that a kill has cut is passed over.
+    """Yield the records of a `metrics.jsonl`; an incomplete line is skipped.
 
-    A run that was killed repeats the steps since its last checkpoint: of two records of one step
-    the later one counts (on one device they are equal but for the clock).
+    A run that was killed repeats the steps since its last checkpoint: if a step has two records,
+    the later one counts (on one device they are equal except for the clock).
     """
     with open(path, "rb") as file:
         for line in file:
@@ -41,13 +41,13 @@ def read_metrics(path: str | Path) -> Iterator[dict]:
 
 
 class Lines:
-    """Appends records to a file, a line each, each in one write: a kill cuts the last at most."""
+    """Appends records to a file, one line and one write each: a kill can cut only the last."""
 
     def __init__(self, path: Path):
         self.path, self.file, self.whole = path, None, True
 
     def write(self, record: dict) -> None:
-        """Append one line, on a line of its own even where the last one was cut. Raises OSError."""
+        """Append one line, on a new line even if the last one was cut. Raises OSError."""
         if self.file is None:
             self.file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             size = os.fstat(self.file).st_size
@@ -68,8 +68,8 @@ class Lines:
 class Board:
     """Appends scalars, pictures and sounds to a TensorBoard event file, opened when first used.
 
-    Of tensorboardX only the format is used: its SummaryWriter hands events to a thread, and once
-    that has died of a full disk, the next calls wait for it forever.
+    Only tensorboardX's format is used: its SummaryWriter passes events to a thread, and once
+    that has died because the disk is full, later calls wait for it forever.
     """
 
     FLUSH_SECONDS = 10
@@ -78,7 +78,7 @@ class Board:
         self.folder, self.file, self.flushed = folder, None, 0.0
 
     def open(self, step: int) -> None:
-        """Begin a file. What earlier files say of later steps, TensorBoard then forgets."""
+        """Begin a file. TensorBoard then drops what earlier files say about later steps."""
         from tensorboardX import RecordWriter
         from tensorboardX.proto.event_pb2 import SessionLog
 
@@ -111,7 +111,7 @@ class Board:
             raise
 
     def scalars(self, step: int, values: dict[str, float], flush: bool = False) -> None:
-        """Write numbers by tag. Raises OSError, as the others do."""
+        """Write numbers by tag. Raises OSError, like the other methods."""
         from tensorboardX.proto.summary_pb2 import Summary
 
         named = [Summary.Value(tag=t, simple_value=float(v)) for t, v in values.items()]

@@ -1,6 +1,6 @@
 """What can be seen of a run: a table, a progress bar, `metrics.jsonl`, TensorBoard, pictures.
 
-Logs never stop a run: where one cannot be written, a line says so, once, and training goes on.
+Logs never stop a run: if one cannot be written, a line says so once, and training continues.
 """
 
 import sys
@@ -16,12 +16,12 @@ from tqdm import tqdm
 from xumx_jax.training.monitor import pictures
 from xumx_jax.training.monitor.logs import Board, Lines
 
-SECONDS = 8.0  # of a track that pictures show and sounds play, from its middle
+SECONDS = 8.0  # from the middle of a track, in pictures and sounds
 
 
 @dataclass
 class Pace:
-    """How fast steps went, and how much of it was waiting for input."""
+    """How fast steps were, and how much of the time was spent waiting for input."""
 
     steps: int = 0
     seconds: float = 0.0
@@ -39,18 +39,18 @@ class Pace:
 
 
 class Monitor:
-    """Shows and keeps what a run reports; a context manager.
+    """Shows and stores what a run reports; a context manager.
 
     sources        names for values that are arrays [source]
     batch          examples per step, over all devices and processes
-    total_steps    where the progress bar ends
+    total_steps    end of the progress bar
     scalars_every  steps between points in TensorBoard
-    quiet          no table and no progress bar; files are written all the same
+    quiet          no table and no progress bar; files are still written
     active         False in all processes but one: then every call does nothing
     log            prints a line
 
-    Time counts as training's from the first step on, and only between a call of any kind and the
-    next step: so compiling, validating, saving and drawing do not, in examples/s and waiting.
+    Time counts as training time from the first step on, and only between a call of any kind and the
+    next step: compiling, validating, saving and drawing count in neither examples/s nor waiting.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Monitor:
         self.mark = now
 
     def epoch(self, row: dict) -> None:
-        """Report an epoch: "epoch", "step", "train" and "valid" (losses), "lr", further terms.
+        """Report an epoch: "epoch", "step", "train" and "valid" (losses), "lr" and other terms.
 
         Examples per second and the percentage of time spent waiting for input are added.
         """
@@ -130,9 +130,9 @@ class Monitor:
         self._restart()
 
     def event(self, name: str, **values) -> None:
-        """Note that something happened, at `step=` or else at the step of the last call.
+        """Record that something happened, at `step=` or else at the step of the last call.
 
-        The first one of a start says which step it goes on from.
+        The first one after a start says which step the run resumes from.
         """
         if not self.active:
             return
@@ -145,8 +145,8 @@ class Monitor:
     ) -> None:
         """Show and play mix [channel, time], truth and estimate [source, channel, time].
 
-        Of the middle SECONDS: a picture and a sound per source to TensorBoard, truth and mix to be
-        heard once; all pictures in one as `pictures/step-<step>.png`.
+        For the middle SECONDS: a picture and a sound per source to TensorBoard, truth and mix only
+        once; all pictures in one as `pictures/step-<step>.png`.
         """
         if not self.active:
             return
@@ -170,7 +170,7 @@ class Monitor:
         self._restart()
 
     def say(self, line: str) -> None:
-        """Print a line, the progress bar out of its way."""
+        """Print a line without disturbing the progress bar."""
         if not self.active:
             return
         if self.bar is not None:
@@ -180,14 +180,14 @@ class Monitor:
             self.bar.refresh()
 
     def _restart(self) -> None:
-        """Begin to count time anew, once there was a step."""
+        """Restart the clock, if there has been a step."""
         self.mark = None if self.mark is None else time.monotonic()
 
     def _line(self, record: dict) -> None:
         self._try(self.lines.path, self.lines.write, record)
 
     def _advance(self, step: int, loss: float | None) -> None:
-        """Move the progress bar, which is there if anyone watches."""
+        """Move the progress bar, if there is one."""
         if self.bar is None and not self.quiet and sys.stderr.isatty():
             self.bar = tqdm(total=self.total_steps, initial=self.at, unit="step", leave=False)
         if self.bar is not None:
@@ -197,7 +197,7 @@ class Monitor:
         self.at = step
 
     def _try(self, path: Path, write: Callable, *args) -> None:
-        """Write; where that fails, say so the first time."""
+        """Write; if that fails, say so the first time."""
         try:
             write(*args)
         except OSError as error:
@@ -208,13 +208,13 @@ class Monitor:
 
 
 class Table:
-    """Prints rows under a header; an array [source] takes one column a source."""
+    """Prints rows under a header; an array [source] takes one column per source."""
 
     def __init__(self, log: Callable, sources: tuple[str, ...]):
         self.log, self.sources, self.header = log, sources, []
 
     def row(self, values: dict) -> None:
-        """Print one row, below a new header if it has other columns than the last."""
+        """Print one row, below a new header if its columns differ from the last row's."""
         cells = flat(by_source(values, self.sources), " ")
         if list(cells) != self.header:
             self.log("  ".join(f"{key:>{self.width(key)}}" for key in cells))

@@ -1,7 +1,7 @@
-"""Spectrogram pictures, and the bytes of PNG and WAV files. Pictures are uint8 [row, column, RGB].
+"""Draw spectrograms, and encode PNG and WAV files. Pictures are uint8 [row, column, RGB].
 
 Frequency runs upwards on the mel scale, so that bass and voice get as much room as cymbals; time
-runs to the right. What belongs together is drawn in one range of loudness.
+runs to the right. Pictures that belong together share one range of loudness.
 """
 
 import io
@@ -92,12 +92,12 @@ def compare(truth: np.ndarray, estimate: np.ndarray, top: float, name: str, rate
 
 
 def loudest(mix: np.ndarray, rate: int) -> float:
-    """The power [channel, time] that a picture shows brightest; never nothing."""
+    """The power of [channel, time] that a picture shows brightest; never 0."""
     return max(float(spectrogram(mix, rate).max()), 1e-10)
 
 
 def beside(pictures: list[np.ndarray], columns: int = 2) -> np.ndarray:
-    """Lay pictures of one size out in rows of `columns`."""
+    """Arrange pictures of equal size in rows of `columns`."""
     columns = min(columns, len(pictures))
     blank = np.empty_like(pictures[0])
     blank[:] = PAPER

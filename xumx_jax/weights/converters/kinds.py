@@ -1,4 +1,4 @@
-"""What a kind of weights is, and how sizes are read off tensors."""
+"""What a kind of weights is, and how sizes are read from tensors."""
 
 import re
 from collections import Counter
@@ -20,10 +20,10 @@ class Kind:
     """One layout of weights.
 
     model      key of MODELS
-    anchor     regular expression for one telling tensor name; its group is what wrappers put before
+    anchor     regular expression for a characteristic tensor name; its group is a wrapper's prefix
     arguments  (tensors, info) -> arguments of the model
     rules      those arguments -> name map
-    spelled    the sources as the tensors' names have them, None where that is as in the arguments
+    spelled    the sources as spelled in tensor names, None if spelled as in the arguments
     ignore     patterns of names that hold nothing to load
     """
 
@@ -36,7 +36,7 @@ class Kind:
 
 
 def sizes(tensors: Tensors, pattern: str, axis: int) -> list[int]:
-    """Lengths of one axis of all tensors whose name matches."""
+    """The lengths of one axis in all tensors whose names match."""
     return [
         tensor.shape[axis]
         for name, tensor in tensors.items()
@@ -45,12 +45,12 @@ def sizes(tensors: Tensors, pattern: str, axis: int) -> list[int]:
 
 
 def vote(found: Sequence[int], what: str) -> int:
-    """Take the commonest of several sizes, so that one wrong tensor is named and not believed."""
+    """Take the most common of several sizes, so that a single wrong tensor is found and named."""
     if not found:
         raise UserError(f"none of its tensors gives {what}")
     return Counter(found).most_common(1)[0][0]
 
 
 def groups_in(tensors: Tensors, pattern: str) -> tuple[str, ...]:
-    """What the group of `pattern` matches in the names (sources), in the order of the file."""
+    """What the group of `pattern` matches in the names (the sources), in the file's order."""
     return tuple(dict.fromkeys(m[1] for m in (re.fullmatch(pattern, n) for n in tensors) if m))

@@ -1,11 +1,11 @@
-"""Open-Unmix's weights: name maps, and its model folders of one file a target.
+"""Open-Unmix's weights: name maps, and its model folders with one file per target.
 
-PyTorch's folder holds `<target>.pth`, or `<target>-<start of its SHA-256>.pth`, and beside them
-json files with what tensors do not tell: `separator.json`, and per target `<target>.json`.
-Everything becomes one model, its tensors named as in the state of Open-Unmix's `Separator`.
+PyTorch's folder has `<target>.pth`, or `<target>-<start of its SHA-256>.pth`, and JSON files with
+the settings that tensors do not show: `separator.json`, and `<target>.json` for each target.
+Everything becomes one model, with its tensors named as in the state of Open-Unmix's `Separator`.
 
-Sony's NNabla version has `<target>.h5` in a folder, and offers that as a .zip; tensors get the name
-of their target in front, as they have it in NNabla once its program has read them.
+Sony's NNabla version has `<target>.h5` in a folder, offered as a .zip; tensors get the name of
+their target as a prefix, as in NNabla once its program has read them.
 """
 
 import io
@@ -48,12 +48,12 @@ def in_order(targets: Iterable[str]) -> tuple[str, ...]:
 
 
 def target_of(path: Path) -> str:
-    """The target that a file is named after: "vocals" for `vocals-c8df74a5.pth`."""
+    """The target in a file's name: "vocals" for `vocals-c8df74a5.pth`."""
     return re.sub(r"[-_][0-9a-f]{8}$", "", path.stem)
 
 
 def is_folder(path: Path) -> bool:
-    """Say whether a folder holds a file of weights per target."""
+    """Return whether a folder holds one file of weights per target."""
     return path.is_dir() and bool(files_in(path))
 
 
@@ -62,11 +62,11 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def read(path: Path) -> Weights:
-    """Read any weights file, or a folder or .zip of one a target, with what lies beside.
+    """Read any weights file, or a folder or .zip with one per target, and the settings beside it.
 
     For Open-Unmix's, `info["targets"]` names the targets and `info["settings"]` has those of
     SETTINGS that were found.
-    Raises UserError on two files of one target and on settings that differ.
+    Raises UserError on two files for one target and on settings that differ.
     """
     if is_archive(path):
         return read_archive(path)
@@ -102,11 +102,11 @@ def read_targets(folder: Path, files: dict[str, Path], settings: dict | None = N
 
 
 def by_size(whole: Weights) -> list[Weights]:
-    """Targets of one size stay one set of tensors, others become one each.
+    """Keep targets of one size together as one set of tensors; others become one set each.
 
     One model needs one size, and all its targets at once for its Wiener filter; targets of
-    different sizes are models of their own. Where sizes cannot be read off every target, whoever
-    converts the whole says what is wrong.
+    different sizes become separate models. If a target's sizes cannot be read, the conversion of
+    the whole reports what is wrong.
     """
     targets = whole.info.get("targets", ())
     parts = [part_of(whole, target) for target in targets]
@@ -118,7 +118,7 @@ def by_size(whole: Weights) -> list[Weights]:
 
 
 def part_of(whole: Weights, target: str) -> Weights:
-    """One target of several, its tensors named as in a file of its own."""
+    """One target of several, with its tensors named as in a separate file."""
     tensors = {
         name.removeprefix(before): tensor
         for before in (f"target_models.{target}.", f"{target}/")
@@ -134,7 +134,7 @@ def _arguments(part: Weights) -> dict:
 
 
 def named(target: str, tensors: Tensors, where: Path | str) -> Tensors:
-    """Tensors of one target under the names that they have in the whole model."""
+    """The tensors of one target under their names in the whole model."""
     if any(re.fullmatch(SPEAKING, name) for name in tensors):
         before = f"target_models.{target}."
     elif any(re.fullmatch(NNABLA_SPEAKING, name) for name in tensors):
@@ -148,7 +148,7 @@ def named(target: str, tensors: Tensors, where: Path | str) -> Tensors:
 
 
 def is_archive(path: Path) -> bool:
-    """Say whether a file is a .zip with `.h5` files in it, such as Sony offers."""
+    """Return whether a file is a .zip with `.h5` files in it, as offered by Sony."""
     if not path.is_file() or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -156,7 +156,7 @@ def is_archive(path: Path) -> bool:
 
 
 def read_archive(path: Path) -> Weights:
-    """Read a .zip of `<target>.h5`, in whatever folder they lie in it, without unpacking it."""
+    """Read a .zip of `<target>.h5`, in any folder inside it, without unpacking it."""
     found: dict[str, Tensors] = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -177,7 +177,7 @@ def read_archive(path: Path) -> Weights:
 
 
 def settings_of(folder: Path, targets: list[str]) -> dict[str, Any]:
-    """What the json files in a folder say, SETTINGS' names in front; {} where there are none."""
+    """The settings in a folder's JSON files, under the names of SETTINGS; {} if there are none."""
     said: dict[str, Any] = {}
     owner: dict[str, Path] = {}
     for path in (folder / "separator.json", *(folder / f"{target}.json" for target in targets)):
@@ -201,7 +201,7 @@ def settings_of(folder: Path, targets: list[str]) -> dict[str, Any]:
 
 
 def model_arguments(tensors: Tensors, info: dict, prefix: str, targets: Iterable[str]) -> dict:
-    """Sizes off PyTorch's tensors, rate and hop from what is said beside them."""
+    """The arguments of the model: sizes from PyTorch's tensors, rate and hop from the settings."""
     rates = [int(tensor) for name, tensor in tensors.items() if name.endswith("sample_rate")]
     known = {**({"sample_rate": rates[0]} if rates else {}), **(info.get("settings") or {})}
     bins = vote(sizes(tensors, rf"{prefix}output_(?:scale|mean)", 0), "the number of bins")
@@ -219,7 +219,7 @@ def model_arguments(tensors: Tensors, info: dict, prefix: str, targets: Iterable
 
 
 def completed(made: dict, known: dict) -> dict:
-    """Add to a model's arguments what no tensor tells: what is `known`, else Open-Unmix's usual."""
+    """Complete a model's arguments with what is `known`, else with Open-Unmix's usual values."""
     known = dict(known)
     n_fft = known.pop("n_fft", made["n_fft"])
     if n_fft != made["n_fft"]:

@@ -1,4 +1,4 @@
-"""Weight files of other programs -> flat {name: array}, without the programs that wrote them."""
+"""Read weight files of other programs as flat {name: array}, without those programs."""
 
 import json
 import math
@@ -14,14 +14,14 @@ from xumx_jax.weights.converters import torchfile
 
 WANTED = "wanted weights as .h5 (NNabla), .pth / .ckpt (PyTorch), .safetensors or an Orbax folder"
 SUFFIXES = (".h5", ".hdf5", ".pth", ".pt", ".th", ".ckpt", ".bin", ".safetensors", ".zip")
-EXPANSION = 64  # how many times a file's own size its tensors may have
-# Under these keys PyTorch programs put the tensors when they save other things beside them.
+EXPANSION = 64  # tensors may be at most this many times as large as their file
+# Keys under which PyTorch programs save the tensors if they save other things as well.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a file holds: `tensors`, floats as float32, and `info`, whatever plain values beside."""
+    """What a file holds: `tensors`, floats as float32, and `info`, other plain values."""
 
     path: Path
     tensors: dict[str, np.ndarray]
@@ -31,7 +31,7 @@ class Weights:
 def read(path: str | Path) -> Weights:
     """Read a weights file; its first bytes say which format it is.
 
-    Raises UserError, naming the file, where it is missing, empty, cut off or of another format.
+    Raises UserError naming the file if it is missing, empty, cut off or in another format.
     """
     path = Path(path)
     if not path.is_file():
@@ -59,15 +59,15 @@ def read(path: str | Path) -> Weights:
 
 
 def as_float32(tensor: np.ndarray) -> np.ndarray:
-    """Floats of any width -> float32; the rest (counters) as it is."""
+    """Convert floats of any width to float32; leave the rest (counters) as it is."""
     return tensor.astype(np.float32) if tensor.dtype.kind == "f" else tensor
 
 
 def check_size(path: Path | str, stated: int, size: int | None = None) -> None:
-    """Raise ValueError if a file of `size` bytes (None: look) promises tensors of far more.
+    """Raise ValueError if a file of `size` bytes (None: its own size) claims far larger tensors.
 
-    HDF5 and zip compress, and HDF5 may state arrays that it does not hold: few bytes could ask for
-    all memory. Weights hardly compress.
+    HDF5 and zip compress, and HDF5 may declare arrays that it does not contain: a few bytes could
+    take all memory. Weights hardly compress.
     """
     size = Path(path).stat().st_size if size is None else size
     if stated > EXPANSION * size + 2**20:
@@ -81,7 +81,7 @@ def read_h5(path: Path) -> Weights:
 
 
 def h5_tensors(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
-    """A dataset per parameter, in the order in which they were made; `size` is the file's."""
+    """One dataset per parameter, in the order they were created; `size` is that of the file."""
     import h5py
 
     found = []
@@ -98,7 +98,7 @@ def h5_tensors(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
 
 
 def read_safetensors(path: Path) -> Weights:
-    """Read any `.safetensors`; texts that are JSON are parsed."""
+    """Read any `.safetensors`; metadata that is JSON is parsed."""
     from safetensors import safe_open
 
     with safe_open(path, "np") as file:
@@ -115,7 +115,7 @@ def parse(text: str) -> Any:
 
 
 def read_torch(path: Path) -> Weights:
-    """Read `torch.save`'s files: a state_dict, or a dict that holds one beside other things."""
+    """Read a file of `torch.save`: a state_dict, or a dict with one among other things."""
     with path.open("rb") as file:
         check_size(path, unzipped_size(file))
         contents, fetch = torchfile.load(file)
@@ -151,7 +151,7 @@ def named_tensors(tree: dict, prefix: str = ""):
 
 
 def plain(value: Any) -> Any:
-    """Keep of nested containers what JSON could hold; None for the rest."""
+    """Keep what JSON could hold of nested containers; None for the rest."""
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

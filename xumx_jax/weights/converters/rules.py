@@ -1,7 +1,7 @@
 """Name maps between other programs' tensors and our variables, and the function that applies them.
 
-A map is a tuple of `Rule`s. It is complete or it fails: every variable must be filled and every
-tensor used, so a file of another layout can't pass for one that we know.
+A map is a tuple of `Rule`s. Every variable must be filled and every tensor used, or it fails, so a
+file with another layout cannot be mistaken for a known one.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,9 +25,9 @@ class Rule:
 
     target   path of our variable; `{layer}` stands for 0, 1, ... in a map of several layers
     theirs   name of their tensor, or a tuple of names; with `{source}` in it the rule is applied
-             once a source and the results are stacked, without it `how` gives all sources at once
+             once per source and the results are stacked, otherwise `how` returns all sources
     how      from their tensors, in the order of `theirs`, to ours. Raises ValueError or IndexError
-             where their shape makes no sense
+             if their shapes make no sense
     """
 
     target: str
@@ -50,7 +50,7 @@ def apply(
     """Fill a tree shaped like `shapes` (of ShapeDtypeStruct) with {name: tensor}.
 
     `ignore` lists patterns of tensor names that hold nothing to load (windows, counters). Raises
-    UserError, naming the tensor, where one is missing, unused, of the wrong shape or not finite.
+    UserError naming the tensor if one is missing, unused, of the wrong shape or not finite.
     """
     wanted: dict[str, Any] = dict(flatten_dict(shapes, sep="/"))
     filled, used = {}, set()
@@ -90,7 +90,7 @@ def expand(rules: Sequence[Rule], layers: int):
 
 
 def convert(rule: Rule, target: str, names: list[str], tensors: dict, shape: tuple) -> np.ndarray:
-    """Turn the tensors of these names into the variable `target` of this shape."""
+    """Turn the tensors with these names into the variable `target` with this shape."""
     for name in names:
         if name not in tensors:
             raise UserError(f"tensor {name} is missing; wanted for {target} {shape}")

@@ -1,9 +1,9 @@
 """Read PyTorch's checkpoint files without PyTorch, and without running anything that they name.
 
-A `.pth` is a pickle, and unpickling calls whatever it names. Here the names of PyTorch's tensors
-build plain records; every other name becomes an inert placeholder, and a file that names what only
-an attack would call is refused. So is one that would fill the memory by announcing more than it
-holds.
+A `.pth` is a pickle, and unpickling calls whatever the pickle names. Here the names of PyTorch's
+tensors build plain records; every other name becomes an inert placeholder, and a file that names
+something only an attack would call is refused. So is one that would exhaust memory by announcing
+more than it holds.
 """
 
 import io
@@ -35,8 +35,8 @@ DTYPES = {
     "BoolStorage": "?",
 }
 
-# No checkpoint has use for these; what is not listed is inert all the same. PyTorch writes names as
-# Python 2 had them: what is in subprocess now was in commands.
+# No checkpoint needs these; names that are not listed are inert all the same. PyTorch writes names
+# as in Python 2, where functions of today's subprocess were in commands.
 HOSTILE_MODULES = frozenset(
     "os posix nt subprocess commands sys shutil socket importlib runpy pty ctypes pickle".split()
 )
@@ -44,7 +44,7 @@ HOSTILE_BUILTINS = frozenset("eval exec execfile compile open __import__".split(
 
 
 class Inert:
-    """Stands for an object of a class that we don't know; accepts everything and does nothing."""
+    """Stands for an object of an unknown class; accepts everything and does nothing."""
 
     def __new__(cls, *args, **kwargs):
         return object.__new__(cls)
@@ -90,7 +90,7 @@ class Tensor:
     strides: tuple[int, ...]
 
     def read(self, fetch: Callable[[Storage], np.ndarray]) -> np.ndarray:
-        """Copy the view; `fetch` gives the storage as a flat array. Floats become float32."""
+        """Copy the view; `fetch` returns the storage as a flat array. Floats become float32."""
         flat = fetch(self.storage)
         shape, strides = self.shape, self.strides
         last = self.offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
@@ -107,7 +107,7 @@ class Tensor:
 
 
 class Bounded:
-    """A file of which nobody can ask for more than there is: Python makes room for it first."""
+    """A file that refuses to read more than it has, since Python allocates memory for it first."""
 
     def __init__(self, file: BinaryIO):
         self.file, self.end = file, file.seek(0, os.SEEK_END)
@@ -120,7 +120,7 @@ class Bounded:
 
 
 def check_pickle(file: BinaryIO) -> None:
-    """Look at a pickle's instructions without following them; `file` stands at its begin again."""
+    """Check a pickle's instructions without executing them; `file` is then at its start again."""
     begin = file.tell()
     for count, (code, argument, _) in enumerate(pickletools.genops(file)):
         if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > count:
@@ -137,7 +137,7 @@ class Unpickler(pickle.Unpickler):
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        # Fresh functions and classes each time: a pickle may set attributes on what it is given.
+        # New functions and classes each time: a pickle may set attributes on what it gets.
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch" and name in DTYPES:
@@ -176,14 +176,14 @@ def as_numbers(data: bytes, dtype: str, order: str) -> np.ndarray:
 
 
 def load(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:
-    """Unpickle a PyTorch file: its contents, and what reads their storages while it stays open."""
+    """Unpickle a PyTorch file -> (contents, reader of their storages while the file is open)."""
     magic = file.read(2)
     file.seek(0)
     return load_zip(file) if magic == b"PK" else load_legacy(cast(BinaryIO, Bounded(file)))
 
 
 def load_zip(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:
-    """Load what PyTorch 1.6 or later wrote: a zip file of one pickle and one file a storage."""
+    """Load what PyTorch 1.6 or later wrote: a zip of one pickle and one file per storage."""
     archive = zipfile.ZipFile(file)
     pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
     if len(pickles) != 1:
@@ -200,7 +200,7 @@ def load_zip(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:
 
 
 def load_legacy(file: BinaryIO) -> tuple[Any, Callable[[Storage], np.ndarray]]:
-    """Load what PyTorch before 1.6 wrote: pickles in a row, then the numbers of every storage."""
+    """Load what PyTorch before 1.6 wrote: several pickles, then the numbers of every storage."""
     if Unpickler(file).load() != LEGACY_MAGIC:
         raise ValueError("not written by torch.save")
     _protocol, system = Unpickler(file).load(), Unpickler(file).load()

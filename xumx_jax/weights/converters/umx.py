@@ -1,7 +1,7 @@
 """Name maps of X-UMX as three programs save it: NNabla's original, asteroid's, AIMLESS's.
 
-All three are the same network. They differ in names, in what is transposed or stacked, in two LSTM
-biases (PyTorch) against one, and in how sources are told apart.
+All three are the same network. They differ in names, in what is transposed or stacked, in having
+two LSTM biases (PyTorch) or one, and in how sources are distinguished.
 """
 
 import re
@@ -14,7 +14,7 @@ from xumx_jax.weights.converters.rules import Rule
 
 
 def arguments(sources, bins, max_bin, inputs, hidden, layers, directions, **known) -> dict:
-    """Arguments of the model from sizes in the weights; `known` is what no tensor tells."""
+    """Arguments of the model from sizes of tensors; `known` holds those that no tensor shows."""
     n_fft = 2 * (bins - 1)
     return {
         "sources": tuple(sources),
@@ -37,7 +37,7 @@ NNABLA_STATISTICS = (("mean", "mean"), ("var", "var"))
 
 
 def nnabla_sizes(tensors: Tensors, before: str = "", after: str = "") -> dict:
-    """Sizes off the tensors; `before` and `after` match what tells the sources' names apart."""
+    """Sizes from the tensors; `before` and `after` match the parts around a source's name."""
     dense, bias = f"{before}fc1{after}/affine/W", f"{before}lstm{after}/lstm/bias"
     output, input_ = (f"{before}{part}_(?:scale|mean){after}" for part in ("output", "input"))
     return {
@@ -79,7 +79,7 @@ def nnabla_layer(index: int, count: int, how: Callable) -> Callable:
 
 
 def nnabla_rules(model: dict, before: str = "", after: str = "_{source}") -> list[Rule]:
-    """The name map; `before` and `after` the names of layers stands the source's name."""
+    """The name map; the source's name is `before` or `after` the names of layers."""
     layers = model["layers"]
     rules = [
         Rule(f"params/{part}/{name}", f"{before}{theirs}_{name}{after}")

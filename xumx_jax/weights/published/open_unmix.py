@@ -1,4 +1,4 @@
-"""Open-Unmix, as its authors and as Sony offer it."""
+"""Open-Unmix, as published by its authors and by Sony."""
 
 from xumx_jax.weights.published.rows import FOUR, MUSDB, File, Published, PublishedMember
 
@@ -9,7 +9,7 @@ SONY_LICENCE = f"MIT according to umx.md, their program's LICENSE is Apache-2.0;
 
 
 def zenodo(record: int, targets: dict[str, str], between: str = "-") -> dict[str, File]:
-    """Files that Open-Unmix's authors named after the first digits of their SHA-256."""
+    """List files that Open-Unmix's authors named after the first digits of their SHA-256."""
     base = f"https://zenodo.org/records/{record}/files"
     return {
         target: File(f"{base}/{target}{between}{digits}.pth", f"sha256:{digits}")
@@ -18,7 +18,7 @@ def zenodo(record: int, targets: dict[str, str], between: str = "-") -> dict[str
 
 
 def sony(name: str) -> dict[str, File]:
-    """One .zip of an `.h5` a target."""
+    """One .zip with an `.h5` per target."""
     base = "https://nnabla.org/pretrained-models/open-unmix-nnabla"
     return {"": File(f"{base}/{name}.zip")}
 

@@ -1,4 +1,4 @@
-"""What a row of a published model says."""
+"""The form of a row that describes a published model."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ MUSDB = "trained on MUSDB18, which is for non-commercial use"
 
 @dataclass(frozen=True)
 class File:
-    """One file: `digest` is "sha1:..." or "sha256:...", whole or its first digits, "" unknown."""
+    """One file: `digest` is "sha1:..." or "sha256:...", in full or in part, "" if unknown."""
 
     url: str
     digest: str = ""
@@ -23,10 +23,10 @@ class File:
 class PublishedMember:
     """One model of a row.
 
-    files     by target where there is one a target, else one called "" (weights, or a .zip of them)
+    files     by target if there is one per target, else one called "" (weights, or a .zip of them)
     kind      of `converters.KINDS`
     sources   in the order of the model's outputs
-    settings  what no tensor tells: sample_rate, n_fft, hop
+    settings  what no tensor shows: sample_rate, n_fft, hop
     weight    in the average over the row's members, a number or {source: number}
     """
 
@@ -39,11 +39,11 @@ class PublishedMember:
 
 @dataclass(frozen=True)
 class Published:
-    """What somebody else offers under a name: one model, or several whose stems are averaged.
+    """What others publish under a name: one model, or several whose stems are averaged.
 
     scores    by source, as its authors report: BSSEval v4 SDR in dB on the 50 test songs of
               MUSDB18, median over frames, median over songs
-    reported  where they do
+    reported  where they report them
     """
 
     what: str
@@ -54,7 +54,7 @@ class Published:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Those of all members, in the first one's order."""
+        """The sources of all members, in the first one's order."""
         return tuple(dict.fromkeys(name for member in self.members for name in member.sources))
 
     @property

@@ -1,4 +1,4 @@
-"""X-UMX, as its authors and as asteroid's offer it."""
+"""X-UMX, as published by its authors and by asteroid's."""
 
 from xumx_jax.weights.published.rows import MUSDB, File, Published, PublishedMember
 
