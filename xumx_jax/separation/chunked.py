@@ -8,8 +8,8 @@ from xumx_jax.models.interface import optional
 from xumx_jax.separation import out_of_memory
 from xumx_jax.separation.chunk_plan import ChunkPlan
 from xumx_jax.separation.chunk_runner import ChunkRunner
+from xumx_jax.separation.engine import EngineOptions
 from xumx_jax.separation.normalization import NORMALIZATIONS
-from xumx_jax.separation.options import EngineOptions
 from xumx_jax.separation.overlap_add import OverlapAdd, triangle
 from xumx_jax.separation.stream_buffer import StreamBuffer
 

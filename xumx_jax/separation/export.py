@@ -24,7 +24,7 @@ from jax import export as jax_export
 from xumx_jax.errors import UserError
 from xumx_jax.files import digest, replacing_folder
 from xumx_jax.separation.chunk_runner import separate_chunk
-from xumx_jax.separation.options import check_options
+from xumx_jax.separation.engine import check_options
 from xumx_jax.separation.separator import Separator
 from xumx_jax.versions import installed
 from xumx_jax.weights import safetensors

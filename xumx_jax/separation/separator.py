@@ -11,9 +11,8 @@ from xumx_jax.errors import UserError
 from xumx_jax.models.interface import optional
 from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
-from xumx_jax.separation.engine import make_engine
+from xumx_jax.separation.engine import EngineOptions, check_options, make_engine, whole_rate
 from xumx_jax.separation.inputs import InputBlocks
-from xumx_jax.separation.options import EngineOptions, check_options, whole_rate
 from xumx_jax.separation.progress import CALLBACK, Progress
 
 if TYPE_CHECKING:
