@@ -141,6 +141,7 @@ def outline(*sets) -> str:
 
 
 def main(arguments: list[str]) -> int:
+    from xumx_jax.commands.console import shown_log
     from xumx_jax.training import distributed
     from xumx_jax.training.loop import run
 
@@ -148,7 +149,9 @@ def main(arguments: list[str]) -> int:
     try:
         config, workdir, cluster = parse(arguments)
         distributed.connect(cluster)
-        outcome = run(config, workdir, open_data(config), defaults=defaults(config.model.name))
+        with shown_log():
+            data = open_data(config)
+            outcome = run(config, workdir, data, defaults=defaults(config.model.name))
     except UserError as error:
         print(f"train: error: {error}", file=sys.stderr)
         return 2

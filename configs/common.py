@@ -6,19 +6,17 @@ Every value can be given on the command line: `--config.train.batch_size=8`. Non
 import inspect
 from dataclasses import asdict
 from types import NoneType, UnionType
-from typing import get_args, get_origin
+from typing import Union, get_args, get_origin
 
 from ml_collections import ConfigDict, config_dict
 
-from pipelines.datasets import DATASETS, options_of
+from pipelines.datasets import DATASETS, FREE_OPTIONS, options_of
 from pipelines.mixing.recipe import Recipe
 from xumx_jax.errors import UserError
 from xumx_jax.losses import LOSSES
 from xumx_jax.training.config_checks import arguments_of, flatten
 from xumx_jax.training.identity import Defaults
 
-# Of data sets.
-FREE_OPTIONS = {"musdb": ("cache",), "generated": ("cache", "processes")}
 # Options that determine where, how long and how fast a run goes and what it shows, but not its
 # weights: they may change between one start and the next. A new option of this kind has to be named
 # here; those of data sets are named beside them.
@@ -118,8 +116,9 @@ def arguments(model: str) -> ConfigDict:
 
 def kind_of(argument: inspect.Parameter) -> type:
     """The type of an argument's values: of `tuple[int, ...] | None` tuple."""
-    kinds = get_args(argument.annotation) if isinstance(argument.annotation, UnionType) else ()
-    kind = next((kind for kind in kinds if kind is not NoneType), argument.annotation)
+    kind = argument.annotation
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(each for each in get_args(kind) if each is not NoneType)
     return get_origin(kind) or kind
 
 

@@ -1,11 +1,13 @@
-"""The process and the machine: JAX's flags, the heap, the caches, the device, the cores.
+"""The process and the machine: JAX's flags, the heap, the caches, the device, cores and threads.
 
-These settings concern the whole process: programs make them before JAX starts, a library must not.
+Settings here are of the whole process: programs make them before JAX starts, a library must not.
 """
 
 import os
 import sys
-from contextlib import suppress
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -150,3 +152,34 @@ def check_not_forked() -> None:
             "this process was forked after JAX had started, so JAX would hang in it; wanted a new "
             'process (multiprocessing.get_context("spawn")), or a fork before JAX is used'
         )
+
+
+MOST = 4
+
+
+def ahead(pool, function, items, most):
+    """Like `pool.map`, but computes only a limited number of results in advance."""
+    waiting = deque()
+    for item in items:
+        if len(waiting) == most:
+            yield waiting.popleft().result()
+        waiting.append(pool.submit(function, item))
+    while waiting:
+        yield waiting.popleft().result()
+
+
+@contextmanager
+def threads(count):
+    """A pool of threads that drops what it has not begun if the caller is interrupted."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def host_threads(platform: str) -> int:
+    """How many threads feed a device: several on a CPU if that is safe, otherwise one."""
+    if platform != "cpu" or fft_may_deadlock():
+        return 1
+    return max(1, min(MOST, cores()))

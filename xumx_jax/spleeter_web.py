@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from xumx_jax.errors import UserError
-from xumx_jax.separation.options import check_options
+from xumx_jax.separation.engine import check_options
 
 MIX = "mix"  # what the sum of parts is called
 # {output_format: (format, bits, bitrate)} that are not a bitrate of mp3 in kbit/s

@@ -11,7 +11,7 @@ import stem_files
 from encoded import encode_av
 
 from xumx_jax import audio
-from xumx_jax.audio import riff
+from xumx_jax.audio import containers
 from xumx_jax.errors import UserError
 
 RATE = 44100
@@ -139,7 +139,7 @@ def test_memory_does_not_grow_with_length(tmp_path):
     """Ten minutes of float silence, 212 MB, of which the file system keeps none."""
     path, frames = tmp_path / "long.wav", 600 * RATE
     with open(path, "wb") as file:
-        riff.WavFile(file, RATE, 2, "32f", frames)
+        containers.WavFile(file, RATE, 2, "32f", frames)
         file.truncate(file.tell() + frames * 8)
     tracemalloc.start()
     try:

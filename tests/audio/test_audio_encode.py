@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from xumx_jax import audio
-from xumx_jax.audio import riff
+from xumx_jax.audio import containers
 from xumx_jax.errors import UserError
 
 LOSSY = ("mp3", "ogg", "m4a", "opus")
@@ -158,7 +158,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, format):
 
 
 def test_wav_becomes_rf64_where_32_bits_do_not_count_its_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(riff, "LIMIT_BYTES", 50000)
+    monkeypatch.setattr(containers, "LIMIT_BYTES", 50000)
     wave = noise(time=10000)
     audio.encode(tmp_path / "x.wav", wave, 44100, "wav", "32f")
     writer = audio.StemWriter({"x": tmp_path / "y.wav"}, 44100, 2, "wav", "32f")
@@ -177,7 +177,7 @@ def test_wav_becomes_rf64_where_32_bits_do_not_count_its_bytes(tmp_path, monkeyp
 def test_ten_hours_fit_into_a_header(tmp_path):
     frames = 36000 * 44100
     with open(tmp_path / "x.wav", "wb") as file:
-        riff.WavFile(file, 44100, 2, "32f", frames)
+        containers.WavFile(file, 44100, 2, "32f", frames)
         file.truncate(file.tell() + frames * 8)  # a hole: silence that takes no room
     info = soundfile.info(tmp_path / "x.wav")
     assert (info.format, info.frames, info.subtype) == ("RF64", frames, "FLOAT")

@@ -7,7 +7,7 @@ import pytest
 from separating import noise
 
 from xumx_jax import audio
-from xumx_jax.audio.riff import file_bytes
+from xumx_jax.audio.containers import file_bytes
 from xumx_jax.commands.batch import planning
 from xumx_jax.commands.batch.input_files import InputFile
 from xumx_jax.commands.batch.signals import Stop

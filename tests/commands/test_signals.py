@@ -14,7 +14,7 @@ from separating import noise, stems_in, write
 from xumx_jax import audio
 from xumx_jax.commands import options
 from xumx_jax.commands.batch import planning, run, signals
-from xumx_jax.separation import mixture
+from xumx_jax.separation import inputs
 from xumx_jax.separation.separator import Separator
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 PHASES = {
     "load": (options, "load"),
     "look": (planning, "measure"),
-    "decode": (mixture.ReadAhead, "_next"),
+    "decode": (inputs.ReadAhead, "_next"),
     "separate": (Separator, "stream"),
     "write": (audio.StemWriter, "write"),
     "encode": (audio.StemWriter, "_encode"),

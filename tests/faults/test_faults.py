@@ -13,7 +13,7 @@ import soundfile
 from separating import RATE, SOURCES, noise, write
 
 from xumx_jax import audio
-from xumx_jax.audio import riff
+from xumx_jax.audio import containers
 
 HERE = Path(__file__).parents[1]
 ROOT = HERE.parent
@@ -261,7 +261,7 @@ def test_row_19_odd_rates(run):
 
 def test_row_20_stems_of_more_than_four_gigabytes(run, monkeypatch):
     """With a limit of 50 kB in place of what 32 bits can count."""
-    monkeypatch.setattr(riff, "LIMIT_BYTES", 50000)
+    monkeypatch.setattr(containers, "LIMIT_BYTES", 50000)
     mix = noise(20000)
     write("long.wav", mix)
     assert run("long.wav", "--bits", "32f")[::2] == (0, "")

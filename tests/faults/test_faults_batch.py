@@ -11,7 +11,7 @@ from jax.errors import JaxRuntimeError
 from separating import RATE, SOURCES, noise, stems_in, write
 
 from xumx_jax import audio
-from xumx_jax.separation import chunked
+from xumx_jax.separation.chunk_runner import ChunkRunner
 from xumx_jax.separation.umx import offline
 
 ROOT = Path(__file__).parents[2]
@@ -80,16 +80,16 @@ def test_row_28_out_of_memory(run, monkeypatch, tmp_path):
     write("song.wav", noise(9000))
     chosen = ("song.wav", "--stems", "bass", "--bits", "32f", "--overlap", 0, "--chunk-seconds", 3)
     assert run(*chosen, "--out", "enough")[::2] == (0, "")
-    usual, asked = chunked.Chunked._run, []
+    usual, asked = ChunkRunner.run, []
 
-    def short(self, cuts, size, *arguments):
-        asked.append(size)
+    def short(self, *arguments, **more):
+        asked.append(arguments)
         if len(asked) == 1:
             raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
-        return usual(self, cuts, size, *arguments)
+        return usual(self, *arguments, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(chunked.Chunked, "_run", short)
+        patch.setattr(ChunkRunner, "run", short)
         status, _, err = run(*chosen, "--out", "short")
     said = (
         "xumx: warning: song.wav: the device has too little memory: continuing with chunks of 1.50"

@@ -49,6 +49,7 @@ sys.exit(status)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["used", "started", "imported", "not yet"])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork processes")
 def test_a_separator_in_a_forked_process(tiny_model, when):

@@ -28,6 +28,7 @@ BATCH = {
     "recipe.coherent_examples": "8", "recipe.gain": "(1.0,1.0)", "recipe.gain_db": "(-3.0,3.0)",
     "recipe.mix_gain_db": "(-6.0,6.0)", "recipe.swap": "0.0", "recipe.polarity": "0.5",
     "recipe.drop": "0.9", "recipe.resample": "1.0", "recipe.shelf": "1.0",
+    "recipe.effects": "(('shelving_filter',{'probability':1.0}),)",
 }  # fmt: skip
 # The same, where another key has to be on first.
 BATCH_WITH = {

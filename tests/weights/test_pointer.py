@@ -23,9 +23,8 @@ def replace(best: Path, step: int) -> None:
 
 
 def step_of(best: Path) -> int:
-    (step,) = {
-        value for leaf in load.load_weights(best).variables["params"].values() for value in leaf
-    }
+    params = load.load_weights(best).only.variables["params"]
+    (step,) = set(np.concatenate(list(params.values())))
     return int(step)
 
 

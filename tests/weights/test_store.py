@@ -15,7 +15,7 @@ from jax.sharding import SingleDeviceSharding
 
 from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.weights import formats, safetensors, store
+from xumx_jax.weights import safetensors, store
 from xumx_jax.weights.store import CheckpointError
 
 VARIABLES = {
@@ -147,16 +147,16 @@ def training_folder(tmp_path):
     return tmp_path
 
 
-def test_newest_passes_over_damaged_checkpoints_loudly(tmp_path, capsys):
+def test_newest_passes_over_damaged_checkpoints_loudly(tmp_path, caplog):
     steps = training_folder(tmp_path) / "checkpoints"
     (steps / "notes").mkdir()
     (steps / ".000012.1-a.part").mkdir()
     assert store.newest(tmp_path).name == "000010"
-    assert capsys.readouterr().err == ""
+    assert not caplog.messages
     (steps / "000010" / "model" / "_METADATA").write_text("{}")
     (steps / "000004" / "checkpoint.json").unlink()
     assert store.newest(tmp_path).name == "000002"
-    lines = capsys.readouterr().err.splitlines()
+    lines = caplog.messages
     assert len(lines) == 2 and "000010/model/_METADATA: damaged" in lines[0]
     shutil.rmtree(steps / "000002")
     with pytest.raises(CheckpointError, match="checkpoints: no complete checkpoint"):
@@ -252,7 +252,7 @@ def with_format(path: Path, number) -> None:
     from safetensors.numpy import load_file, save_file
 
     description = json.loads(safetensors.metadata(path)["xumx_jax"])
-    assert description.pop("format") == formats.FORMAT
+    assert description.pop("format") == safetensors.FORMAT
     description |= {} if number is None else {"format": number}
     save_file(load_file(path), path, {"xumx_jax": json.dumps(description)})
 
@@ -261,14 +261,17 @@ def with_format(path: Path, number) -> None:
 def test_formats_before_are_read_and_later_ones_refused_in_one_line(tmp_path, target):
     path = tmp_path / target
     store.save_model(path, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
-    for number in (None, 0, formats.FORMAT):
-        with_format(path, formats.FORMAT)
+    for number in (None, 0, safetensors.FORMAT):
+        with_format(path, safetensors.FORMAT)
         with_format(path, number)
         loaded = store.load_model(path)
         assert (loaded.name, loaded.args, loaded.info) == ("xumx", ARGS, {"licence": "MIT"})
-        if number != formats.FORMAT:
+        if number != safetensors.FORMAT:
             store.save_model(path, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
-    for number, wanted in ((99, f"has format 99, .* reads up to {formats.FORMAT}"), ("x", "'x'")):
+    for number, wanted in (
+        (99, f"has format 99, .* reads up to {safetensors.FORMAT}"),
+        ("x", "'x'"),
+    ):
         store.save_model(path, "xumx", ARGS, VARIABLES)
         with_format(path, number)
         with pytest.raises(CheckpointError, match=wanted) as error:
@@ -277,7 +280,7 @@ def test_formats_before_are_read_and_later_ones_refused_in_one_line(tmp_path, ta
 
 
 def test_every_format_before_has_a_migration():
-    assert list(formats.MIGRATIONS) == list(range(formats.FORMAT))
+    assert list(safetensors.MIGRATIONS) == list(range(safetensors.FORMAT))
 
 
 def test_nested_arguments_come_back_as_tuples(tmp_path):

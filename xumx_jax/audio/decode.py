@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xumx_jax.audio import ffmpeg, headers
+from xumx_jax.audio import containers, ffmpeg
 from xumx_jax.audio.tags import NO_TAGS, Tags, tags_of
 from xumx_jax.errors import UserError
 
@@ -105,7 +105,7 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
         if not magic:
             raise _empty(path)
         kept = tags_of(file) if tags else NO_TAGS
-        opened, pages = None, headers.ogg_pages(file)
+        opened, pages = None, containers.ogg_pages(file)
         # FFmpeg loses the beginning of a Vorbis stream that fits into one page, and libsndfile
         # everything after the first of several streams.
         ours = magic in _SOUNDFILE_MAGIC or (pages.vorbis and pages.streams == 1 and not pages.cut)
@@ -150,7 +150,7 @@ def _open_soundfile(path, file, stack, allow_truncated):
     """Open with libsndfile -> what `ffmpeg.open_file` returns, or None if it cannot."""
     import soundfile
 
-    stated = headers.riff_frames(file)
+    stated = containers.riff_frames(file)
     # libsndfile reads on from the file's position, so nothing else may move it from now on
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax import files
+from xumx_jax.audio.containers import WavFile
 from xumx_jax.audio.formats import BITS, check_format, is_float
-from xumx_jax.audio.riff import WavFile
 from xumx_jax.audio.tags import NO_TAGS
 from xumx_jax.audio.writers import ERRORS, open_writer
 from xumx_jax.errors import UserError, warn

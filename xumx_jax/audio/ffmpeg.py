@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from xumx_jax.audio import headers
+from xumx_jax.audio import containers
 from xumx_jax.errors import UserError, warn
 
 # Containers whose header states the length, so that a file cut short can be told from a whole one.
@@ -32,7 +32,7 @@ def open_file(path, file, stack, allow_truncated=False):
     `reader(first, stop)` yields blocks from sample `first` up to `stop` or the end; `seconds` is
     FFmpeg's estimate of the length.
     """
-    cut, counted = headers.ogg_pages(file).cut, headers.mp3_states_length(file)
+    cut, counted = containers.ogg_pages(file).cut, containers.mp3_states_length(file)
     with _named(path):
         container = stack.enter_context(open_container(file))
         if not container.streams.audio:

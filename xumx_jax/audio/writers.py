@@ -6,9 +6,9 @@ from io import BytesIO
 
 import numpy as np
 
+from xumx_jax.audio.containers import WavFile
 from xumx_jax.audio.formats import BITRATES, quantise, stored_rate
 from xumx_jax.audio.resample import StreamResampler
-from xumx_jax.audio.riff import WavFile
 from xumx_jax.audio.tags import ATTACHED_PICTURE, NO_TAGS, SOUNDFILE, picture_block
 from xumx_jax.errors import UserError
 
@@ -42,7 +42,9 @@ def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=N
     if format == "ogg":
         return VorbisFile(path, rate, channels, kbits, tags)
     if channels >= len(_LAYOUTS) or (format != "flac" and channels > 2):
-        raise UserError(f"{path}: {format} files cannot hold {channels} channels; wanted wav")
+        raise UserError(
+            f"{path}: {format} files cannot hold {channels} channels; wanted wav, which can"
+        )
     writer = FFmpegFile(path, kept, channels, format, bits, kbits, tags)
     return writer if kept == rate else Resampled(writer, rate, kept, channels)
 

@@ -40,7 +40,7 @@ def add(commands) -> None:
 
 def run(options) -> int:
     """Export, and print what was written."""
-    from xumx_jax.separation.options import check_options
+    from xumx_jax.separation.engine import check_options
 
     check_options(niter=options.niter, chunk_seconds=options.seconds, batch=options.batch)
     platforms = tuple(name.strip() for name in options.platforms.split(",") if name.strip())

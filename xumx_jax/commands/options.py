@@ -7,7 +7,7 @@ from typing import Any
 
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import DEVICES
-from xumx_jax.separation.options import COMPUTE
+from xumx_jax.separation.engine import COMPUTE
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
 
@@ -143,7 +143,7 @@ def add_separation(group) -> None:
 
 def separator_options(options) -> dict:
     """The options as arguments of a Separator. Raises UserError on values that make no sense."""
-    from xumx_jax.separation.options import check_options
+    from xumx_jax.separation.engine import check_options
 
     made: dict[str, Any] = dict(
         niter=options.niter,

@@ -30,8 +30,8 @@ def mse(est: Stems, ref: Stems, mix: Array, *, combinations: bool, power: int):
     values = []
     for size, truth in zip(sizes, ref.spec, strict=True):
         # a masked spectrum already has the model's power; the truth is raised to it here
-        pair = size, jnp.abs(truth) ** power
+        truth = jnp.abs(truth) ** power
         # [..., bin, frame] -> [..., frame, bin], as both were computed
-        values.append(combination_mse(*(each.swapaxes(-1, -2) for each in pair), groups))
+        values.append(combination_mse(size.swapaxes(-1, -2), truth.swapaxes(-1, -2), groups))
     value = blocks.mean(values)
     return value, {"mse": value}

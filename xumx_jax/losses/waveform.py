@@ -58,6 +58,11 @@ def sdr(est: Stems, ref: Stems, mix: Array, *, combinations: bool, trim: int):
     first, last = trim, est.wave.shape[-1] - trim
     if first >= last:
         raise UserError(f"weighted_sdr: {last + trim} samples leave nothing after trimming {trim}")
-    waves = [wave[..., first:last] for wave in (est.wave, ref.wave, mix)]
-    value = weighted_sdr(*waves, groups_of(est, combinations))
+    inside = slice(first, last)
+    value = weighted_sdr(
+        est.wave[..., inside],
+        ref.wave[..., inside],
+        mix[..., inside],
+        groups_of(est, combinations),
+    )
     return value, {"sdr": value}

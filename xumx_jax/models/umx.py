@@ -19,7 +19,6 @@ from xumx_jax.layers.dense import DTYPES, Dense
 from xumx_jax.layers.dropout import dropout
 from xumx_jax.layers.lstm import Recurrent
 from xumx_jax.layers.norm import BatchNorm
-from xumx_jax.models.input_statistics import StftStatistics
 from xumx_jax.models.interface import Segment
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import log_bands
@@ -78,7 +77,7 @@ def per_source(module: type[nn.Module], sources: int):
         module,
         variable_axes={"params": 0, "batch_stats": 0},
         split_rngs={"params": True},
-        in_axes=(0, None),
+        in_axes=(0, None),  # pyright: ignore[reportArgumentType] (flax's annotation is too narrow)
         axis_size=sources,
     )
 
@@ -152,7 +151,9 @@ class UMX(nn.Module):
         return None if self.bands is None else "band level"
 
     @property
-    def input_statistics(self) -> StftStatistics:
+    def input_statistics(self):
+        from xumx_jax.models.input_statistics import StftStatistics  # for training alone
+
         return StftStatistics(self)
 
     def setup(self):

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from functools import lru_cache, partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +82,7 @@ class ChunkRunner:
         length: int,
         rows: int | None = None,
         statistics=None,
-        mode: str = "constant",
+        mode: Literal["constant", "reflect"] = "constant",
     ) -> np.ndarray:
         """Fill chunks up to `length` and separate them at once.
 

@@ -1,13 +1,15 @@
 """The engine for any model: chunks of a stream, a batch at a time, cross-faded."""
 
+from typing import Literal
+
 from jax.errors import JaxRuntimeError
 
 from xumx_jax.models.interface import optional
 from xumx_jax.separation import out_of_memory
 from xumx_jax.separation.chunk_plan import ChunkPlan
 from xumx_jax.separation.chunk_runner import ChunkRunner
+from xumx_jax.separation.engine import EngineOptions
 from xumx_jax.separation.normalization import NORMALIZATIONS
-from xumx_jax.separation.options import EngineOptions
 from xumx_jax.separation.overlap_add import OverlapAdd, triangle
 from xumx_jax.separation.stream_buffer import StreamBuffer
 
@@ -73,7 +75,7 @@ class Chunked:
             if batch.last:
                 return
 
-    def _mode(self, batch) -> str:
+    def _mode(self, batch) -> Literal["constant", "reflect"]:
         """How the last chunk is padded: the last of many extends little past the end."""
         missing = batch.length - (batch.chunks[-1].stop - batch.chunks[-1].start)
         return (

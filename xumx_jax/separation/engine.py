@@ -1,16 +1,114 @@
-"""Engines apply a model to a stream: ENGINES, and which of them a Separator uses.
+"""What applies a model to a stream: the options, ENGINES, and which of them serves a Separator.
 
-An engine is made from (model, variables, EngineOptions) and has `stream(blocks, progress)`: blocks
-[channel, time] at the model's rate in, [source, channel, time] out, with as many samples, in blocks
-of any size and in bounded memory. `progress` is called with the number of samples done.
+An engine is made of (model, variables, EngineOptions) and has `stream(blocks, progress)`: blocks
+[channel, time] at the model's rate in, [source, channel, time] out, as many samples, in blocks of
+its own sizes and in bounded memory. `progress` is called with the samples that are done. Options
+are checked before anything heavy is imported.
 """
 
-from xumx_jax.models.interface import optional
-from xumx_jax.separation.chunked import Chunked
-from xumx_jax.separation.options import EngineOptions
-from xumx_jax.separation.umx.offline import Offline
+from dataclasses import dataclass
+from importlib import import_module
+from math import isfinite
+from typing import Any
 
-ENGINES = {"chunked": Chunked, "umx": Offline}
+from xumx_jax.errors import UserError
+
+COMPUTE = ("float32", "bfloat16", "tf32")
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """The options that a Separator passes to its engine.
+
+    filter_options  all arguments of `postfilters.apply`
+    post_filter     key of POST_FILTERS; None: the model's stems are used as they are
+    chunk_seconds, overlap, batch, compute  as in `Separator`
+    streams         number of streams that run side by side and share the memory of one
+    devices         JAX's devices, to spread work over
+    chosen          the user chose these devices, so no others are used
+    cpu_fallback    continue on the CPU if the devices have too little memory
+    """
+
+    filter_options: dict[str, Any]
+    post_filter: str | None
+    chunk_seconds: float | None
+    overlap: float
+    batch: int | None
+    compute: str
+    streams: int
+    devices: tuple
+    chosen: bool
+    cpu_fallback: bool
+
+
+def check_options(
+    niter=1,
+    softmask=False,
+    alpha=1.0,
+    logit=None,
+    chunk_seconds=None,
+    overlap=None,
+    batch=None,
+    post_filter=None,
+    wiener_frames=None,
+    shifts=0,
+    seed=0,
+    compute="float32",
+):
+    """Raise UserError on the first option that makes no sense."""
+    if niter != int(niter) or niter < 0:
+        raise UserError(f"niter is {niter}; wanted 0 or a positive whole number")
+    if not (isfinite(alpha) and alpha > 0):
+        raise UserError(f"alpha is {alpha}; wanted a positive number")
+    if alpha != 1 and not softmask:
+        raise UserError(
+            f"alpha is {alpha} without softmask; wanted softmask as well, since alpha needs it"
+        )
+    if logit is not None and not 0 < logit < 1:
+        raise UserError(f"logit is {logit}; wanted a number between 0 and 1")
+    if logit is not None and not softmask:
+        raise UserError(
+            f"logit is {logit} without softmask; wanted softmask as well, since logit needs it"
+        )
+    if post_filter is not None:
+        from xumx_jax.postfilters import POST_FILTERS
+
+        if post_filter not in POST_FILTERS:
+            known = ", ".join(POST_FILTERS)
+            raise UserError(f"unknown post filter {post_filter!r}; known: {known}")
+    if compute not in COMPUTE:
+        raise UserError(f"compute is {compute!r}; wanted one of {', '.join(COMPUTE)}")
+    if wiener_frames is not None and wiener_frames < 1:
+        raise UserError(f"wiener-frames is {wiener_frames}; wanted at least 1")
+    if chunk_seconds is not None and not (isfinite(chunk_seconds) and chunk_seconds > 0):
+        raise UserError(f"chunk-seconds is {chunk_seconds}; wanted a positive number")
+    if overlap is not None and not 0 <= overlap < 1:
+        raise UserError(f"overlap is {overlap}; wanted 0 <= overlap < 1")
+    if overlap is not None and chunk_seconds is None and batch is None:
+        raise UserError(
+            f"overlap is {overlap} without chunk_seconds: the track is not cut into chunks that "
+            "could overlap; wanted chunk_seconds as well"
+        )
+    if batch is not None and batch < 1:
+        raise UserError(f"batch is {batch}; wanted at least 1")
+    if shifts != int(shifts) or shifts < 0:
+        raise UserError(f"shifts is {shifts}; wanted 0 or a positive whole number")
+    if seed != int(seed) or seed < 0:
+        raise UserError(f"seed is {seed}; wanted 0 or a positive whole number")
+
+
+def whole_rate(rate) -> int:
+    """A sample rate of any number type as an int, in hertz. Raises UserError unless it is whole."""
+    if rate < 1 or rate != int(rate):
+        raise UserError(f"the sample rate is {rate}; wanted a whole number of hertz")
+    return int(rate)
+
+
+# {name: (module, class)}, imported when first used
+ENGINES = {
+    "chunked": ("xumx_jax.separation.chunked", "Chunked"),
+    "umx": ("xumx_jax.separation.umx.offline", "Offline"),
+}
 
 
 def make_engine(model, variables, options: EngineOptions):
@@ -18,6 +116,8 @@ def make_engine(model, variables, options: EngineOptions):
 
     Chunks without overlap, and batches of chunks, always use "chunked".
     """
+    from xumx_jax.models.interface import optional  # which brings JAX along
+
     chunks = options.overlap == 0 or options.batch is not None
-    name = "chunked" if chunks else optional(model, "engine")
-    return ENGINES[name](model, variables, options)
+    module, name = ENGINES["chunked" if chunks else optional(model, "engine")]
+    return getattr(import_module(module), name)(model, variables, options)

@@ -24,7 +24,7 @@ from jax import export as jax_export
 from xumx_jax.errors import UserError
 from xumx_jax.files import digest, replacing_folder
 from xumx_jax.separation.chunk_runner import separate_chunk
-from xumx_jax.separation.options import check_options
+from xumx_jax.separation.engine import check_options
 from xumx_jax.separation.separator import Separator
 from xumx_jax.versions import installed
 from xumx_jax.weights import safetensors
@@ -96,7 +96,7 @@ def export(
         # Code for several platforms takes the platform as an argument; JAX passes it by itself.
         "platform_argument": len(platforms) > 1,
         "weights": {key: info[key] for key in TRAVELS if key in info}
-        | {"sha256": safetensors.tensors_digest(flatten_dict(variables, sep="/"))},
+        | {"sha256": safetensors.tensors_digest(dict(flatten_dict(variables, sep="/")))},
         "versions": installed(("xumx_jax", "jax", "jaxlib")),
     }
     return write(target, files, about)

@@ -44,7 +44,7 @@ def stream(separator, channels, blocks, rate, length, callback):
 
 def _side_by_side(streams):
     """Join the channels of several streams, whose blocks need not be of one length."""
-    names = None
+    names: list[str] = []
 
     def stacked(stream):
         nonlocal names

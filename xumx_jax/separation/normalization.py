@@ -6,7 +6,7 @@ AHEAD_SECONDS, which for nearly every song is all of it.
 
 import numpy as np
 
-from xumx_jax.separation.umx.level import BandLevel
+from xumx_jax.separation.umx.offline import BandLevel
 
 AHEAD_SECONDS = 300.0  # how far to read ahead before anything is separated
 

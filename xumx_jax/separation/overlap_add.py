@@ -19,7 +19,8 @@ class OverlapAdd:
 
     def __init__(self):
         self.done = 0
-        self._total = self._weights = None
+        self._total: np.ndarray | None = None  # [source, channel, time]
+        self._weights = np.zeros(0, np.float32)
 
     def add(self, start: int, chunk: np.ndarray, window: np.ndarray) -> None:
         """Add a chunk that begins at `start`. Raises ValueError for one that leaves a gap."""
@@ -27,7 +28,6 @@ class OverlapAdd:
             raise ValueError(f"a chunk has {chunk.shape[-1]} samples, the window {len(window)}")
         if self._total is None:
             self._total = np.zeros((*chunk.shape[:-1], 0), np.float32)
-            self._weights = np.zeros(0, np.float32)
         at = start - self.done
         if not 0 <= at <= len(self._weights):
             known = f"{self.done} to {self.done + len(self._weights)}"

@@ -1,6 +1,7 @@
 """Separate with one model: any length, rate and number of channels in, the same out."""
 
 from itertools import tee
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,11 +11,12 @@ from xumx_jax.errors import UserError
 from xumx_jax.models.interface import optional
 from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
-from xumx_jax.separation.engine import make_engine
+from xumx_jax.separation.engine import EngineOptions, check_options, make_engine, whole_rate
 from xumx_jax.separation.inputs import InputBlocks
-from xumx_jax.separation.options import EngineOptions, check_options, whole_rate
 from xumx_jax.separation.progress import CALLBACK, Progress
-from xumx_jax.separation.umx.live import Live
+
+if TYPE_CHECKING:
+    from xumx_jax.separation.umx.live import Live
 
 OVERLAP = 0.25  # of chunks
 SHIFT_SECONDS = 0.5  # the largest
@@ -71,6 +73,7 @@ class Separator:
         compute: str = "float32",
         cpu_fallback: bool = True,
     ):
+        runtime.check_not_forked()
         given = {
             name: value
             for name, value in locals().items()
@@ -103,7 +106,7 @@ class Separator:
         self.engine = make_engine(module, variables, options)
         self._undivided = chunk_seconds is None and batch is None and not shifts
         draw = np.random.default_rng(seed)
-        self.shifts = [int(draw.integers(SHIFT_SECONDS * self.rate)) for _ in range(shifts)]
+        self.shifts = [int(draw.integers(int(SHIFT_SECONDS * self.rate))) for _ in range(shifts)]
 
     def _wiener_options(self, **given) -> dict:
         """The options of the post filter. Raises UserError if they do not fit the model."""
@@ -160,7 +163,7 @@ class Separator:
         progress = Progress(callback, length and length * self.rate / rate)
         inputs = InputBlocks(blocks, self.model.channels)
         stems = self._run(_resampled(inputs, rate, self.rate), progress)
-        back, shape = None, None
+        back, shape = None, (0, 0)
         for block in stems:
             if block.shape[1] > inputs.channels:
                 block = block.mean(axis=1, keepdims=True)
@@ -175,12 +178,14 @@ class Separator:
             if rest.shape[1]:
                 yield self._named(rest.reshape(*shape, -1))
 
-    def live(self, rate: int, hops: int = 1, background: bool = False) -> Live:
+    def live(self, rate: int, hops: int = 1, background: bool = False) -> "Live":
         """Separate a signal as it comes, at `rate` hertz -> an object with `push` and `finish`.
 
         Its stems are those of the whole signal, with a constant latency. Needs a model whose LSTMs
         only look back, and no options that need more of the signal than one frame.
         """
+        from xumx_jax.separation.umx.live import Live
+
         live = Live(
             self.model,
             self.variables,

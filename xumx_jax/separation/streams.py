@@ -30,7 +30,8 @@ def mean_of(streams: Iterable[Iterator[np.ndarray]], weights) -> Iterator[np.nda
     """Yield the weighted sum of streams of [..., time], whose blocks may have different lengths."""
     weights = [np.float32(weight) for weight in weights]
     for blocks in aligned(streams):
-        yield sum(block * weight for block, weight in zip(blocks, weights, strict=True))
+        weighted = [block * weight for block, weight in zip(blocks, weights, strict=True)]
+        yield sum(weighted[1:], start=weighted[0])
 
 
 def shares(tell: Callable[[float], None], count: int) -> list[Callable[[float], None]]:

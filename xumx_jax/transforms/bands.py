@@ -35,7 +35,8 @@ def log_bands(magnitudes: Array, edges: tuple[int, ...], level: Array | None = N
     """
     power = pool(jnp.square(magnitudes), edges)
     if level is None:
-        level = level_of(*loudness(power.mean((1, 3), keepdims=True)))
+        squared, plain = loudness(power.mean((1, 3), keepdims=True))
+        level = jnp.asarray(level_of(squared, plain))
     return jnp.log(jnp.sqrt(power / (level + SILENT) + SILENT) + FLOOR)
 
 

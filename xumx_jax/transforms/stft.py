@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import DTypeLike
 
 SILENT_WEIGHT = 1e-11  # where no window reaches, the inverse is 0 rather than 0/0
 
@@ -82,7 +83,7 @@ class Stft:
         missing = length - wave.shape[-1]
         return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)]) if missing else wave
 
-    def window(self, dtype=np.float64) -> np.ndarray:
+    def window(self, dtype: DTypeLike = np.float64) -> np.ndarray:
         """The periodic Hann window, [n_fft]."""
         phase = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
         return (0.5 - 0.5 * np.cos(phase)).astype(dtype)

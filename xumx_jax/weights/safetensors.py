@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,7 +12,42 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from xumx_jax import files
 from xumx_jax.errors import CheckpointError, UserError
-from xumx_jax.weights.formats import FORMAT, migrated
+
+FORMAT = 1
+
+
+def _from_0(part: str, content: dict) -> dict:
+    """Format 0 had no number. Its training states kept `batch_stats` and two counters by name."""
+    if part != "optimizer":
+        return content
+    content = dict(content)
+    if "batch_stats" in content:
+        content["collections"] = {"batch_stats": content.pop("batch_stats")}
+    names = [name for name in ("skipped", "in_row") if name in content]
+    return content | {"counters": {name: content.pop(name) for name in names}}
+
+
+# {number: (part, content) -> content of the next number}; a part is "description" or the name of
+# an item of a checkpoint, whose containers are dicts and lists.
+MIGRATIONS = {0: _from_0}
+
+
+def migrated(path: Path, number: Any, part: str, content: Any) -> Any:
+    """Bring a part of what `path` holds up to FORMAT.
+
+    Raises CheckpointError if a later version of this package wrote it.
+    """
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise CheckpointError(f"{path}: its format is {number!r}, wanted a number")
+    if number > FORMAT:
+        raise CheckpointError(
+            f"{path}: has format {number}, and this version of xumx_jax reads up to {FORMAT}; "
+            f"install a newer one"
+        )
+    for step in range(number, FORMAT):
+        content = MIGRATIONS[step](part, content)
+    return content
+
 
 HALF_LIMIT = float(np.finfo(np.float16).max)
 
@@ -36,7 +73,7 @@ def write(path: Path, variables: dict, description: dict, half: bool = False) ->
         partial.write_bytes(save(stored, {"xumx_jax": json.dumps(description)}))
 
 
-def tensors_digest(tensors: dict[str, np.ndarray]) -> str:
+def tensors_digest(tensors: Mapping[str, Any]) -> str:
     state = hashlib.sha256()
     for name in sorted(tensors):
         state.update(f"{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())

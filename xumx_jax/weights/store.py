@@ -21,8 +21,9 @@ from xumx_jax import files
 from xumx_jax.errors import CheckpointError, UserError
 from xumx_jax.models import frozen
 from xumx_jax.weights import pointer, safetensors
-from xumx_jax.weights.formats import FORMAT, migrated
+from xumx_jax.weights.safetensors import FORMAT, migrated
 
+LOG = logging.getLogger(__name__)
 MANIFEST = "checkpoint.json"
 STEPS = "checkpoints"  # in a training folder: checkpoints, each named by its step
 
@@ -200,8 +201,8 @@ def names(path: tuple) -> tuple[str, ...]:
 def newest(workdir: str | Path) -> Path:
     """Return the newest complete checkpoint of a training folder.
 
-    Damaged and incomplete ones are skipped, each with a line on stderr. Raises CheckpointError if
-    none is left.
+    Damaged and incomplete ones are skipped, each with a warning in the log. Raises CheckpointError
+    if none is left.
     """
     steps = Path(workdir) / STEPS
     found = [path for path in steps.glob("[0-9]*") if path.is_dir() and path.name.isdigit()]
@@ -211,7 +212,8 @@ def newest(workdir: str | Path) -> Path:
                 verify(path)
             return path
         except CheckpointError as error:
-            logging.getLogger(__name__).warning("skipped a damaged checkpoint: %s", error)
+            if path.exists():  # else the run that writes here has removed it
+                LOG.warning("skipped a damaged checkpoint: %s", error)
     raise CheckpointError(f"{steps}: no complete checkpoint in it")
 
 
@@ -243,7 +245,8 @@ def load_model(path: str | Path) -> Member:
     `info["export"]` overrides arguments of the model, for those that training kept out of it.
     """
     path = Path(path)
-    if path.is_dir() or pointer.is_pointer(path):
+    ours = path.suffix == ".safetensors"
+    if path.is_dir() or (not ours and pointer.is_pointer(path)):
         with pointer.reading(lambda: checkpoint_of(path)) as folder:
             description, variables = describe(folder), read(folder, "model")
     elif path.is_file():

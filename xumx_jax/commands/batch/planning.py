@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from xumx_jax import audio
+from xumx_jax.audio.containers import file_bytes
 from xumx_jax.audio.formats import BITRATES, BITS, is_float, stored_rate
 from xumx_jax.audio.resample import resampled_length
-from xumx_jax.audio.riff import file_bytes
 from xumx_jax.errors import UserError
 
 # Seconds of music a second, for one full-size model: assumed until a track has been measured

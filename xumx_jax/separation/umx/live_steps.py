@@ -17,7 +17,7 @@ from jax import Array
 
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.separation.umx import kernels
-from xumx_jax.separation.umx.block_inverse import block_weight
+from xumx_jax.separation.umx.kernels import block_weight
 
 
 @partial(jax.jit, static_argnums=(0, 1))

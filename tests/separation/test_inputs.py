@@ -7,7 +7,7 @@ import pytest
 
 from xumx_jax.audio.decode import AudioStream
 from xumx_jax.errors import Cancelled, UserError, collected, warn
-from xumx_jax.separation.mixture import Mixture, ReadAhead, held
+from xumx_jax.separation.inputs import Mixture, ReadAhead, held
 from xumx_jax.separation.stream_buffer import SampleQueue
 
 
