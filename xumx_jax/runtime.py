@@ -1,6 +1,6 @@
 """The process and the machine: JAX's flags, the heap, the caches, the device, cores and threads.
 
-Settings here are of the whole process: programs make them before JAX starts, a library must not.
+The settings concern the whole process: programs make them before JAX starts, a library must not.
 """
 
 import os

@@ -1,10 +1,11 @@
 """Read, write and resample audio. Waveforms are float32 [channel, time], full scale is 1.
 
-decode, ffmpeg, headers   any format to blocks of samples
-encode, writers, riff     stems to files, all of a track's or none
-formats                   which output formats there are and what they can hold
-resample                  other sample rates
-tags                      titles and cover pictures
+decode, ffmpeg    any format to blocks of samples
+encode, writers   stems to files, all of a track's or none
+containers        headers of audio files, and WAV files of any length
+formats           which output formats there are and what they can hold
+resample          other sample rates
+tags              titles and cover pictures
 
 Integers of b bits are divided by 2^(b-1) when read and multiplied by it when written, so a file
 that is read and written again with the same number of bits is unchanged, bit for bit. Nothing here

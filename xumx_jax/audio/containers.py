@@ -1,6 +1,6 @@
-"""Containers that are read or written here, because libraries guess, repair or cannot.
+"""Read headers of WAV, Ogg and MP3 files, and write WAV and RF64 files of any length.
 
-What the headers of WAV, Ogg and MP3 files state; and WAV and RF64 of any length: libsndfile cannot
+Libraries repair headers or guess their contents, so what they state is read here. libsndfile cannot
 turn a WAV into RF64 once it has outgrown 4 GB, and reports a full disk as an assertion.
 """
 

@@ -4,11 +4,11 @@ separator, bag             what `load` returns: one model, or several whose stem
 file                       `separate_file`: from a file to files of its stems
 engine, chunked, umx/      what runs a model over a track of any length, in bounded memory
 chunk_plan, chunk_runner, overlap_add   the parts of the engine for chunks
-inputs, mixture, multichannel, streams, stream_buffer   the signal on its way in and out
+inputs, multichannel, streams, stream_buffer   the signal on its way in and out
 selection                  which stems are written
 normalization              statistics of a whole track
 export                     a model as StableHLO
-options, progress, host_threads, out_of_memory   what these share
+progress, out_of_memory    what these share
 
 Networks are in `models`, post filters in `postfilters`, reading and writing of audio in `audio`,
 reading of weights in `weights`, and the command line in `commands`.

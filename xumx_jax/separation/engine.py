@@ -1,9 +1,9 @@
-"""What applies a model to a stream: the options, ENGINES, and which of them serves a Separator.
+"""Engines apply a model to a stream: their options, ENGINES, and which one a Separator uses.
 
-An engine is made of (model, variables, EngineOptions) and has `stream(blocks, progress)`: blocks
-[channel, time] at the model's rate in, [source, channel, time] out, as many samples, in blocks of
-its own sizes and in bounded memory. `progress` is called with the samples that are done. Options
-are checked before anything heavy is imported.
+An engine is made from (model, variables, EngineOptions) and has `stream(blocks, progress)`: blocks
+[channel, time] at the model's rate in, [source, channel, time] out, with as many samples, in blocks
+of any size and in bounded memory. `progress` is called with the number of samples done. Options are
+checked before anything heavy is imported.
 """
 
 from dataclasses import dataclass

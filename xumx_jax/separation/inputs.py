@@ -1,4 +1,4 @@
-"""Mixtures on their way to a model: decoded ahead, finite, with the channels and rate wanted."""
+"""Prepare mixtures for a model: decoded ahead, finite, with the right channels and rate."""
 
 import contextvars
 import queue
@@ -122,7 +122,7 @@ class Mixture:
 
 
 class ReadAhead:
-    """Iterate over `blocks` in a thread of its own, a few of them ahead; `seconds` counts its work.
+    """Iterate over `blocks` in a separate thread, a few of them ahead; `seconds` counts its work.
 
     A context manager that ends when the thread has ended. `check()` is called while its reader
     waits, and may raise.

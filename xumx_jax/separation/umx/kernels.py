@@ -251,7 +251,7 @@ class BlockInverse:
 
 
 def block_weight(transform, first: int, frames: int, total: int | None) -> np.ndarray:
-    """What the whole track's inverse multiplies by where `frames` frames from `first` on lie.
+    """The weights of the whole track's inverse for `frames` frames from `first` on.
 
     `total` is the number of frames of the track, None if its end is further away than a window.
     """
