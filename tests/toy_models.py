@@ -6,12 +6,15 @@ shapes. Neither has batch normalisation, an encoder or a Wiener filter.
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import linen as nn
+from tiny_models import TINY
 
 from xumx_jax import models
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, variable_shapes
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.stft import Stft
 
@@ -84,6 +87,26 @@ class ToyRagged(nn.Module):
 
 
 TOYS = {"toy_wave": ToyWave, "toy_ragged": ToyRagged}
+# What makes each entry of MODELS tiny: a new entry of MODELS adds its own.
+ARGUMENTS = {
+    "xumx": {**TINY, "layers": 1},
+    "umx": {**TINY, "layers": 1},
+    "toy_wave": {},
+    "toy_ragged": {},
+}
+NAMES = [*models.MODELS, *TOYS]
+
+
+def drawn(name: str):
+    """A tiny model of that name, a key of MODELS or TOYS, with random weights."""
+    module, rng = (models.MODELS | TOYS)[name](**ARGUMENTS[name]), np.random.default_rng(0)
+
+    def draw(path, leaf):
+        if path[-1].key in ("scale", "var"):  # of normalisations: not negative
+            return rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
+        return np.float32(0.3) * rng.standard_normal(leaf.shape).astype(np.float32)
+
+    return module, jax.tree_util.tree_map_with_path(draw, variable_shapes(module))
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import pickle
 import jax
 import numpy as np
 import pytest
-from tiny_models import TINY, noise, stack, tiny
-from toy_models import TOYS, toys  # noqa: F401
+from tiny_models import noise, stack
+from toy_models import ARGUMENTS, NAMES, TOYS, drawn, toys  # noqa: F401
 
 from xumx_jax.errors import UserError
-from xumx_jax.models import MODELS, build
+from xumx_jax.models import MODELS
 from xumx_jax.models.interface import OPTIONAL, Segment, example_mix, optional, variable_shapes
 from xumx_jax.separation.bag import load
 from xumx_jax.separation.export import export, load_exported
@@ -18,17 +18,6 @@ from xumx_jax.weights import store
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "toys")
 RATE = 8000
-NAMES = [*MODELS, *TOYS]
-
-
-def drawn(name):
-    """A tiny model of that name with random weights."""
-    if name not in TOYS:
-        return tiny(name, layers=1)
-    module, rng = build(name), np.random.default_rng(0)
-    shapes = variable_shapes(module)
-    draw = jax.tree.map(lambda x: 0.3 * rng.standard_normal(x.shape).astype(np.float32), shapes)
-    return module, draw
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +132,7 @@ def test_live_is_for_models_that_can(models, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_export_and_pickle_give_the_same(models, name, tmp_path):
     module, variables = models[name]
-    store.save_model(tmp_path / "m.safetensors", name, arguments(name), variables)
+    store.save_model(tmp_path / "m.safetensors", name, ARGUMENTS[name], variables)
     about = export(tmp_path / "m.safetensors", tmp_path / "out", seconds=0.1, platforms=("cpu",))
     samples = about["input"]["shape"][-1]
     mix = noise(samples)
@@ -154,10 +143,6 @@ def test_export_and_pickle_give_the_same(models, name, tmp_path):
     again = pickle.loads(pickle.dumps(separator))
     np.testing.assert_array_equal(stack(again(mix, RATE)), wanted)
     assert len(pickle.dumps(separator)) < 1000  # the path, not the weights
-
-
-def arguments(name):
-    return {} if name in TOYS else {**TINY, "layers": 1}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,10 +4,9 @@ import jax
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tiny_models import TINY
-from toy_models import TOYS, toys  # noqa: F401
+from toy_models import ARGUMENTS, NAMES, toys  # noqa: F401
 
-from xumx_jax.models import MODELS, build
+from xumx_jax.models import build
 from xumx_jax.models.interface import variable_shapes
 from xumx_jax.weights import converters, store
 from xumx_jax.weights.converters.kinds import Kind
@@ -15,17 +14,12 @@ from xumx_jax.weights.converters.rules import Rule
 from xumx_jax.weights.load import load_module
 
 pytestmark = pytest.mark.usefixtures("toys")
-NAMES = [*MODELS, *TOYS]
-
-
-def arguments(name):
-    return {} if name in TOYS else {**TINY, "layers": 1}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_are_those_of_a_fresh_model(name):
-    found = converters.shapes(name, arguments(name))
-    wanted = variable_shapes(build(name, **arguments(name)))
+    found = converters.shapes(name, ARGUMENTS[name])
+    wanted = variable_shapes(build(name, **ARGUMENTS[name]))
     assert jax.tree.map(lambda x: x.shape, found) == jax.tree.map(lambda x: x.shape, wanted)
 
 
@@ -35,11 +29,11 @@ def test_what_is_saved_is_loaded(name, target, tmp_path):
     rng = np.random.default_rng(0)
     variables = jax.tree.map(
         lambda x: rng.standard_normal(x.shape).astype(np.float32),
-        variable_shapes(build(name, **arguments(name))),
+        variable_shapes(build(name, **ARGUMENTS[name])),
     )
-    store.save_model(tmp_path / target, name, arguments(name), variables)
+    store.save_model(tmp_path / target, name, ARGUMENTS[name], variables)
     module, found, info = load_module(tmp_path / target)
-    assert module == build(name, **arguments(name)) and info["model"] == name
+    assert module == build(name, **ARGUMENTS[name]) and info["model"] == name
     jax.tree.map(np.testing.assert_array_equal, found, variables)
 
 
