@@ -21,7 +21,7 @@ from worker import serve  # noqa: E402
 
 from xumx_jax import losses  # noqa: E402
 from xumx_jax.layers import dense  # noqa: E402
-from xumx_jax.models import umx  # noqa: E402
+from xumx_jax.layers import lstm as recurrence  # noqa: E402
 from xumx_jax.training import optimizer, state, step  # noqa: E402
 from xumx_jax.training.batches import Examples  # noqa: E402
 from xumx_jax.training.schedule import Plateau  # noqa: E402
@@ -61,7 +61,7 @@ def adapter(module, variables, stems, loss="multi_domain", **options):
 
 def build(folder: Path, precision: str, path: str):
     """Read the weights as a user would and compile; see `adapter`."""
-    umx.lstm = lstm_paths.PATHS[path]
+    recurrence.lstm = lstm_paths.PATHS[path]
     if precision == "tf32":
         dense.PRECISION = jax.lax.Precision.DEFAULT
     dtype = "bfloat16" if precision == "bfloat16" else "float32"
