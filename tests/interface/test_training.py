@@ -208,7 +208,7 @@ def test_fine_tuning_with_other_sources_is_one_line_where_they_lie_together(name
     same = adopted(str(path), model_of(name), variables, print)
     jax.tree.map(np.testing.assert_array_equal, same, variables)
     other = models.build(name, **TINY[name], sources=("low", "high"))
-    with pytest.raises(UserError, match="separates high, low; .* has to be") as error:
+    with pytest.raises(UserError, match="separates high, low; .* must be") as error:
         adopted(str(path), other, variables, print)
     assert "\n" not in str(error.value)
 
