@@ -39,9 +39,7 @@ def prepare(folder: Path, seconds: float) -> None:
 
     variables = jax.tree_util.tree_map_with_path(draw, variable_shapes(module))
     store.save_model(folder / "weights.safetensors", "xumx", {}, variables)
-    store.save_model(
-        folder / "weights.pth", "xumx", {}, variables
-    )  # where training looks
+    store.save_model(folder / "weights.pth", "xumx", {}, variables)  # where training looks
     soundfile.write(folder / "mix.wav", music(seconds).T, RATE, "FLOAT")
     stems = 0.1 * rng.standard_normal((BATCH, 4, 2, TRAIN_SECONDS * RATE))
     np.save(folder / "stems.npy", stems.astype(np.float32))

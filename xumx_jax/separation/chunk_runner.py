@@ -36,8 +36,8 @@ def separate_chunk(
     used as they are, and the residual is the mixture minus their sum. `options` are those of the
     filter.
     """
-    told = {} if statistics is None else {"statistics": statistics}
-    batched = model.apply(variables, mix[None], **told)
+    given = {} if statistics is None else {"statistics": statistics}
+    batched = model.apply(variables, mix[None], **given)
     estimate = jax.tree.map(lambda x: x[0], batched)
     length = mix.shape[-1]
     if post_filter is not None:

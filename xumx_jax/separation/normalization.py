@@ -6,9 +6,7 @@ AHEAD_SECONDS, which for nearly every song is all of it.
 
 import numpy as np
 
-from xumx_jax.separation.umx.offline import BandLevel
-
-AHEAD_SECONDS = 300.0  # how far to read ahead before anything is separated
+from xumx_jax.separation.umx.offline import AHEAD_SECONDS, BandLevel
 
 
 class MeanAndDeviation:
