@@ -11,10 +11,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
-
-import tables  # noqa: E402
-
 MARKER = re.compile(r"^<!-- table: ([a-z_.]+) -->$", re.M)
 ROOT_PAGES = {
     "changes.md": "CHANGELOG.md",
@@ -33,6 +29,14 @@ FETCHED = re.compile(
 )
 
 
+def on_startup(command, dirty):
+    """The programs and their data layer are imported from the clone.
+
+    Not at this file's top: mkdocs puts `sys.path` back when it has loaded a hook.
+    """
+    sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+
 def on_files(files, config):
     from mkdocs.structure.files import File
 
@@ -43,6 +47,8 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
+    import tables
+
     return MARKER.sub(lambda found: tables.make(found[1]), markdown)
 
 
