@@ -22,7 +22,7 @@ from worker import QUIET, Worker, machine, take_turns
 from separate import RATE, music
 from xumx_jax.models import build
 from xumx_jax.models.interface import variable_shapes
-from xumx_jax.weights import store
+from xumx_jax.weights.bag import save_model
 
 HERE = Path(__file__).resolve().parent
 TRAIN_SECONDS, BATCH = 6, 4
@@ -38,8 +38,8 @@ def prepare(folder: Path, seconds: float) -> None:
         return (0.05 * rng.standard_normal(leaf.shape)).astype(np.float32)
 
     variables = jax.tree_util.tree_map_with_path(draw, variable_shapes(module))
-    store.save_model(folder / "weights.safetensors", "xumx", {}, variables)
-    store.save_model(folder / "weights.pth", "xumx", {}, variables)  # where training looks
+    save_model(folder / "weights.safetensors", "xumx", {}, variables)
+    save_model(folder / "weights.pth", "xumx", {}, variables)  # where training looks
     soundfile.write(folder / "mix.wav", music(seconds).T, RATE, "FLOAT")
     stems = 0.1 * rng.standard_normal((BATCH, 4, 2, TRAIN_SECONDS * RATE))
     np.save(folder / "stems.npy", stems.astype(np.float32))

@@ -47,7 +47,7 @@ def make_model(folder: Path, name: str) -> str:
         import jax.numpy as jnp
 
         from xumx_jax.models import build
-        from xumx_jax.weights.store import save_model
+        from xumx_jax.weights.bag import save_model
 
         module = build("xumx", **SIZES[name])
         variables = module.init(jax.random.key(0), jnp.zeros((1, 2, module.n_fft)))

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 
 from configs.common import base, variant_of
 from pipelines.mixing.recipe import RECIPES
-from xumx_jax.transforms.scales import band_edges
+from xumx_jax.transforms.bands import band_edges
 
 
 def get_config(variant: str = ""):

@@ -19,10 +19,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 import xumx_jax  # noqa: E402
-from xumx_jax import audio  # noqa: E402
+from xumx_jax import assets, audio  # noqa: E402
 from xumx_jax.training.monitor import pictures  # noqa: E402
 
-CLIP = ROOT / "xumx_jax" / "assets" / "demo.flac"
+CLIP = assets.DEMO_CLIP
 OUT = ROOT / "docs" / "images" / "mixture-and-stems.png"
 COLOURS = 64  # in the palette of the file
 

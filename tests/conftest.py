@@ -73,7 +73,7 @@ def tiny_model(tmp_path_factory):
     from separating import ARGUMENTS
 
     from xumx_jax.models import build
-    from xumx_jax.weights import store
+    from xumx_jax.weights.bag import save_model
 
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     rng = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def tiny_model(tmp_path_factory):
     variables = jax.tree.map(
         lambda shape: rng.uniform(0.02, 0.4, shape.shape).astype(np.float32), shapes
     )
-    store.save_model(path, "xumx", ARGUMENTS, variables, {"licence": "MIT"})
+    save_model(path, "xumx", ARGUMENTS, variables, {"licence": "MIT"})
     return path
 
 

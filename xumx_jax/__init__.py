@@ -14,10 +14,10 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr_
     from xumx_jax.audio import AudioStream
     from xumx_jax.errors import Cancelled, UserError
     from xumx_jax.models import build
-    from xumx_jax.separation.bag import BagSeparator, load
+    from xumx_jax.separation.bag import BagSeparator
     from xumx_jax.separation.export import export, load_exported
     from xumx_jax.separation.file import SeparatedFile, separate_file
-    from xumx_jax.separation.separator import Separator
+    from xumx_jax.separation.separator import Separator, load
     from xumx_jax.spleeter_web import SpleeterWebSeparator
     from xumx_jax.stems import Stems
     from xumx_jax.weights.load import convert
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr_
 
 PUBLIC = {
     "build": "xumx_jax.models",
-    "load": "xumx_jax.separation.bag",
+    "load": "xumx_jax.separation.separator",
     "separate_file": "xumx_jax.separation.file",
     "SeparatedFile": "xumx_jax.separation.file",
     "AudioStream": "xumx_jax.audio",

@@ -103,7 +103,7 @@ class SpleeterWebSeparator:
 def prepared(model, cpu: bool, options: tuple):
     """The Separator of this process, kept from one track to the next."""
     from xumx_jax import runtime
-    from xumx_jax.separation.bag import load
+    from xumx_jax.separation.separator import load
 
     runtime.cache_compiled_code()
     runtime.choose_device("cpu" if cpu else "auto")

@@ -125,8 +125,8 @@ def model(
     options: dict,
 ) -> System:
     """Load one or several models, by name or path. Raises UserError with one line."""
-    from xumx_jax.separation.bag import separator_of
     from xumx_jax.separation.file import separate_file
+    from xumx_jax.separation.separator import separator_of
     from xumx_jax.weights.load import load_bag
 
     bag = load_bag(models)

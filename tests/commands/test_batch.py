@@ -16,7 +16,7 @@ from xumx_jax import audio
 from xumx_jax.commands.batch import planning
 from xumx_jax.models import build
 from xumx_jax.separation.separator import Separator
-from xumx_jax.weights import store
+from xumx_jax.weights.bag import load_model, save_model
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def stem(name, track="song", out="separated"):
 
 
 def separator(path, **options):
-    loaded = store.load_model(path)
+    loaded = load_model(path)
     return Separator(build(loaded.name, **loaded.args), loaded.variables, **options)
 
 
@@ -93,10 +93,10 @@ def test_strict(run, tmp_path, small_blocks):
 
 
 def test_several_models_and_shifts(run, tiny_model, tmp_path):
-    loaded = store.load_model(tiny_model)
+    loaded = load_model(tiny_model)
     other = tmp_path / "work" / "other:2"  # exists, so it is a path
     variables = {"params": dict(loaded.variables["params"]), **loaded.variables}
-    store.save_model(other, loaded.name, loaded.args, variables, {})
+    save_model(other, loaded.name, loaded.args, variables, {})
     write("song.wav", noise())
     chosen = ("song.wav", "--stems", "bass", "--bits", "32f", "--json", "report.json")
     status, out, err = run(*chosen, "--model", other, model=f"{tiny_model}:3")

@@ -17,7 +17,7 @@ from separating import RATE, SOURCES, noise, stems_in, write
 from xumx_jax import audio, cli
 from xumx_jax.models import build
 from xumx_jax.separation.separator import Separator
-from xumx_jax.weights import store
+from xumx_jax.weights.bag import load_model
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_stems_equal_the_separators(run, model, tmp_path):
     status, out, err = run("song.wav", "--out", "stems", "--bits", "32f")
     assert (status, err) == (0, "")
     assert "licence: MIT" in out and "device" in out and "x real time" in out and "dB" in out
-    loaded = store.load_model(model)
+    loaded = load_model(model)
     wanted = Separator(build(loaded.name, **loaded.args), loaded.variables)(mix, RATE)
     for name, stem in wanted.items():
         read, rate = audio.decode(f"stems/song/{name}.wav")
@@ -54,7 +54,7 @@ def test_options_reach_the_separator(run, model):
         *("--chunk-seconds", 0.1, "--overlap", 0, "--stems", "residual,bass"),
     )
     assert status == 0
-    loaded = store.load_model(model)
+    loaded = load_model(model)
     wanted = Separator(build(loaded.name, **loaded.args), loaded.variables, **options)(mix, RATE)
     for name in ("residual", "bass"):
         np.testing.assert_array_equal(audio.decode(f"separated/song/{name}.wav")[0], wanted[name])

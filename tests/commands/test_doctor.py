@@ -5,9 +5,8 @@ import json
 
 import pytest
 
-from xumx_jax import cli
+from xumx_jax import assets, cli
 from xumx_jax.commands import doctor, machine
-from xumx_jax.weights import zoo
 
 GOOD = {
     "system": "Linux 6.1 x86_64",
@@ -142,7 +141,7 @@ def test_this_machine(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache" / "compiled").mkdir(parents=True)
     (tmp_path / "cache" / "compiled" / "code").write_bytes(bytes(5000))
-    damaged = bytearray(zoo.DEMO_FILE.read_bytes())
+    damaged = bytearray(assets.DEMO_FILE.read_bytes())
     damaged[-1] ^= 1
     (tmp_path / "cache" / "umx.safetensors").write_bytes(damaged)
     status = cli.main(["doctor", "--json"])

@@ -10,7 +10,7 @@ from xumx_jax import audio
 from xumx_jax.audio.containers import file_bytes
 from xumx_jax.commands.batch import planning
 from xumx_jax.commands.batch.input_files import InputFile
-from xumx_jax.commands.batch.signals import Stop
+from xumx_jax.commands.console import Stop
 from xumx_jax.errors import UserError
 
 USUAL = dict(

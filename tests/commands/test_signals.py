@@ -12,8 +12,8 @@ import pytest
 from separating import noise, stems_in, write
 
 from xumx_jax import audio
-from xumx_jax.commands import options
-from xumx_jax.commands.batch import planning, run, signals
+from xumx_jax.commands import console, options
+from xumx_jax.commands.batch import planning, run
 from xumx_jax.separation import inputs
 from xumx_jax.separation.separator import Separator
 
@@ -79,7 +79,7 @@ def test_nothing_unfinished_is_left(run_separate, monkeypatch, tmp_path, phase, 
 def test_a_signal_that_is_ignored_stays_so():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with signals.terminable(), signals.stoppable() as stop:
+        with console.terminable(), console.stoppable() as stop:
             os.kill(os.getpid(), signal.SIGTERM)
             assert not stop.asked()
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN

@@ -10,7 +10,7 @@ import soundfile
 from documentation import run
 
 import xumx_jax
-from xumx_jax.weights import store
+from xumx_jax.weights.bag import save_model
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def save(path, **arguments):
     arguments = SMALL | arguments
     model = xumx_jax.build("xumx", **arguments)
     variables = model.init(jax.random.key(0), jnp.zeros((1, 2, 1024)))
-    store.save_model(path, "xumx", arguments, variables)
+    save_model(path, "xumx", arguments, variables)
 
 
 def test_use_python(mix):

@@ -23,7 +23,7 @@ from pipelines.tracks import musdb_stems
 from xumx_jax import files
 from xumx_jax.evaluation.scores import TrackScores
 from xumx_jax.models import build
-from xumx_jax.weights import store
+from xumx_jax.weights import bag
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = "musdb18-7-sample"
@@ -35,7 +35,7 @@ def save_model(path, seed):
     shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 2, 256)))
     # not `init`: it compiles for seconds
     variables = jax.tree.map(lambda s: rng.uniform(0.1, 0.3, s.shape).astype(s.dtype), shapes)
-    store.save_model(path, "xumx", ARGUMENTS, variables, {})
+    bag.save_model(path, "xumx", ARGUMENTS, variables, {})
     return path
 
 

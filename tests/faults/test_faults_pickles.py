@@ -16,6 +16,7 @@ from xumx_jax import cli
 from xumx_jax.errors import UserError
 from xumx_jax.files import digest, digest_of_value
 from xumx_jax.weights import store
+from xumx_jax.weights.bag import save_model
 from xumx_jax.weights.converters import readers
 
 
@@ -119,7 +120,7 @@ def test_row_23_pickles_elsewhere(tmp_path, capsys):
     payload = payloads(f"touch {ran}")["global and reduce"]
     module = {"hidden_size": 8, "n_fft": 16, "hop": 4}
     folder = tmp_path / "model"
-    store.save_model(folder, "umx", module, {"params": {"a": np.ones(3, np.float32)}})
+    save_model(folder, "umx", module, {"params": {"a": np.ones(3, np.float32)}})
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     assert len(files) > 3
     for path in files:

@@ -18,7 +18,8 @@ import xumx_jax
 from xumx_jax import audio, spleeter_web
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
-from xumx_jax.weights import store, zoo
+from xumx_jax.weights import zoo
+from xumx_jax.weights.bag import save_model
 
 RATE = 8000
 ARGUMENTS = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
@@ -48,7 +49,7 @@ def model(tmp_path_factory):
     module, rng = build("xumx", **ARGUMENTS), np.random.default_rng(0)
     shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 2, 256)))
     variables = jax.tree.map(lambda leaf: rng.uniform(0.05, 0.2, leaf.shape).astype("f"), shapes)
-    store.save_model(path, "xumx", ARGUMENTS, variables)
+    save_model(path, "xumx", ARGUMENTS, variables)
     return path
 
 

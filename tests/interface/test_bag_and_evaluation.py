@@ -11,7 +11,7 @@ from toy_models import ARGUMENTS, NAMES, drawn, toys  # noqa: F401
 
 import xumx_jax
 from pipelines.evaluation import command
-from xumx_jax.weights import store
+from xumx_jax.weights.bag import save_model
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "toys", "own_cache")
 RATE = 8000
@@ -23,7 +23,7 @@ def saved(tmp_path):
 
     def save(name):
         path = tmp_path / f"{name}.safetensors"
-        store.save_model(path, name, ARGUMENTS[name], drawn(name)[1])
+        save_model(path, name, ARGUMENTS[name], drawn(name)[1])
         return path
 
     return save

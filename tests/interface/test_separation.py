@@ -11,10 +11,9 @@ from toy_models import ARGUMENTS, NAMES, TOYS, drawn, toys  # noqa: F401
 from xumx_jax.errors import UserError
 from xumx_jax.models import MODELS
 from xumx_jax.models.interface import OPTIONAL, Segment, example_mix, optional, variable_shapes
-from xumx_jax.separation.bag import load
 from xumx_jax.separation.export import export, load_exported
-from xumx_jax.separation.separator import Separator
-from xumx_jax.weights import store
+from xumx_jax.separation.separator import Separator, load
+from xumx_jax.weights.bag import save_model
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "toys")
 RATE = 8000
@@ -132,7 +131,7 @@ def test_live_is_for_models_that_can(models, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_export_and_pickle_give_the_same(models, name, tmp_path):
     module, variables = models[name]
-    store.save_model(tmp_path / "m.safetensors", name, ARGUMENTS[name], variables)
+    save_model(tmp_path / "m.safetensors", name, ARGUMENTS[name], variables)
     about = export(tmp_path / "m.safetensors", tmp_path / "out", seconds=0.1, platforms=("cpu",))
     samples = about["input"]["shape"][-1]
     mix = noise(samples)

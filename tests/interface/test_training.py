@@ -19,7 +19,7 @@ from xumx_jax.training.batches import Examples, Pieces
 from xumx_jax.training.initialization import adopted, begin
 from xumx_jax.training.schedule import Plateau
 from xumx_jax.training.statistics import moments
-from xumx_jax.weights import store
+from xumx_jax.weights.bag import load_model, save_model
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "toys", "own_cache")
 
@@ -157,18 +157,18 @@ def test_a_run_goes_on_and_its_weights_load(name, tmp_path):
     assert len(list((tmp_path / "run" / "pictures").iterdir())) == 2
 
     for path in (tmp_path / "run", tmp_path / "run" / "best"):
-        loaded = store.load_model(path)
+        loaded = load_model(path)
         model = models.build(loaded.name, **loaded.args)
         assert loaded.name == name and model.sources == model_of(name).sources
         want = interface.variable_shapes(model)
         assert jax.tree.map(np.shape, want) == jax.tree.map(np.shape, loaded.variables)
 
     begun = adopted(str(tmp_path / "run"), model, loaded_variables(tmp_path), lines.append)
-    jax.tree.map(np.testing.assert_array_equal, begun, store.load_model(tmp_path / "run").variables)
+    jax.tree.map(np.testing.assert_array_equal, begun, load_model(tmp_path / "run").variables)
 
 
 def loaded_variables(tmp_path) -> dict:
-    return jax.tree.map(np.zeros_like, store.load_model(tmp_path / "run").variables)
+    return jax.tree.map(np.zeros_like, load_model(tmp_path / "run").variables)
 
 
 def data_for(name: str, **changes):
@@ -197,7 +197,7 @@ def fresh_weights(name: str, path, **args):
         lambda leaf: rng.uniform(0.1, 1, leaf.shape).astype(np.float32),
         interface.variable_shapes(model),
     )
-    store.save_model(path, name, TINY[name] | args, variables)
+    save_model(path, name, TINY[name] | args, variables)
     return variables
 
 

@@ -8,7 +8,8 @@ from toy_models import ARGUMENTS, NAMES, toys  # noqa: F401
 
 from xumx_jax.models import build
 from xumx_jax.models.interface import variable_shapes
-from xumx_jax.weights import converters, store
+from xumx_jax.weights import converters
+from xumx_jax.weights.bag import save_model
 from xumx_jax.weights.converters.kinds import Kind
 from xumx_jax.weights.converters.rules import Rule
 from xumx_jax.weights.load import load_module
@@ -31,7 +32,7 @@ def test_what_is_saved_is_loaded(name, target, tmp_path):
         lambda x: rng.standard_normal(x.shape).astype(np.float32),
         variable_shapes(build(name, **ARGUMENTS[name])),
     )
-    store.save_model(tmp_path / target, name, ARGUMENTS[name], variables)
+    save_model(tmp_path / target, name, ARGUMENTS[name], variables)
     module, found, info = load_module(tmp_path / target)
     assert module == build(name, **ARGUMENTS[name]) and info["model"] == name
     jax.tree.map(np.testing.assert_array_equal, found, variables)

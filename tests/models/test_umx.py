@@ -9,7 +9,7 @@ from xumx_jax import losses
 from xumx_jax.errors import UserError
 from xumx_jax.models import MODELS, build
 from xumx_jax.stems import Stems
-from xumx_jax.transforms.scales import band_edges
+from xumx_jax.transforms.bands import band_edges
 
 TINY = {"hidden_size": 8, "n_fft": 64, "hop": 16, "dropout": 0.0, "layers": 2}
 

@@ -17,7 +17,7 @@ from golden_torch import arrays, check_step, close, meta, under
 from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.postfilters.wiener import expectation_maximization, wiener, with_residual
 from xumx_jax.separation.separator import Separator
-from xumx_jax.transforms.scales import bandwidth_to_max_bin
+from xumx_jax.transforms.bands import bandwidth_to_max_bin
 from xumx_jax.transforms.stft import Stft
 from xumx_jax.weights.load import load_module
 

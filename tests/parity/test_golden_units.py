@@ -14,7 +14,7 @@ from xumx_jax.layers.lstm import lstm
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.training import optimizer
 from xumx_jax.training.statistics import moments
-from xumx_jax.transforms.scales import bandwidth_to_max_bin
+from xumx_jax.transforms.bands import bandwidth_to_max_bin
 from xumx_jax.transforms.stft import Stft
 from xumx_jax.weights.converters.umx import nnabla_input, nnabla_recurrent
 

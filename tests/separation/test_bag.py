@@ -9,13 +9,12 @@ from tiny_models import MODEL, RATE, TINY, noise, stack, tiny
 
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.models import build
-from xumx_jax.separation.bag import BagSeparator, load, separator_of
-from xumx_jax.separation.separator import Separator
+from xumx_jax.separation.bag import BagSeparator
+from xumx_jax.separation.separator import Separator, load, separator_of
 from xumx_jax.separation.streams import mean_of
-from xumx_jax.weights import store
+from xumx_jax.weights.bag import Member, save_model
 from xumx_jax.weights.bag import bag as bag_of
 from xumx_jax.weights.load import convert, load_bag
-from xumx_jax.weights.store import Member
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -158,7 +157,7 @@ def test_loading_one_or_several_and_pickling(tmp_path):
     paths = []
     for number, part in enumerate((member(), member(hidden_size=6))):
         paths.append(str(tmp_path / f"{number}.safetensors"))
-        store.save_model(paths[-1], part.name, part.args, part.variables)
+        save_model(paths[-1], part.name, part.args, part.variables)
     mix, options = noise(2000), dict(niter=0, chunk_seconds=0.5, overlap=0)
     one, other = load(paths[0], **options), load([paths[1]], **options)
     assert isinstance(one, Separator) and isinstance(other, Separator)

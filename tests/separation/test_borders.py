@@ -1,18 +1,15 @@
 """What borders cost the bundled model: segments against the whole track, at the defaults."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from shared_files import folder
 
-import xumx_jax
-from xumx_jax import audio
+from xumx_jax import assets, audio
 from xumx_jax.separation.separator import Separator
 from xumx_jax.separation.umx import offline
 from xumx_jax.weights.load import load_module
 
-CLIP = Path(xumx_jax.__file__).parent / "assets" / "demo.flac"
+CLIP = assets.DEMO_CLIP
 SECONDS = 75
 
 

@@ -14,7 +14,7 @@ from xumx_jax import cli, files
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.separation.separator import Separator
-from xumx_jax.weights import store
+from xumx_jax.weights.bag import load_model, save_model
 
 RATE = 8000
 SOURCES = ("drums", "vocals")
@@ -42,7 +42,7 @@ def save(path, arguments):
     shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 2, 256)))
     variables = jax.tree.map(lambda leaf: rng.uniform(0.1, 0.4, leaf.shape).astype("f"), shapes)
     info = {"licence": "CC BY 4.0", "url": "https://x.org/a.pth", "config": {"root": "/home/me"}}
-    store.save_model(path, "xumx", arguments, variables, info)
+    save_model(path, "xumx", arguments, variables, info)
     return path
 
 
@@ -53,7 +53,7 @@ def noise(batch, samples=1984):  # 62 hops, about 0.25 s
 
 def separated(model, mix, **options):
     """The Separator's stems, each of `mix` [batch, channel, time] one chunk."""
-    loaded = store.load_model(model)
+    loaded = load_model(model)
     seconds = mix.shape[-1] / RATE
     module = build(loaded.name, **loaded.args)
     separator = Separator(module, loaded.variables, chunk_seconds=seconds, overlap=0, **options)

@@ -22,6 +22,7 @@ from xumx_jax.separation.separator import Separator
 from xumx_jax.training import state, step
 from xumx_jax.training.monitor.logs import read_metrics
 from xumx_jax.weights import store
+from xumx_jax.weights.bag import load_model
 from xumx_jax.weights.load import load_module
 
 pytestmark = pytest.mark.usefixtures("own_cache", "one_device")
@@ -50,7 +51,7 @@ def go_on(name: str, folder: Path, defaults=None) -> None:
     lines = []
     outcome = runs.run(config(RUNS[name]), folder, runs.data(), lines.append, **given)
     assert outcome.row["step"] == 4 and lines[0].startswith("going on after step 2")
-    leaves = jax.tree_util.tree_leaves_with_path(store.load_model(folder).variables)
+    leaves = jax.tree_util.tree_leaves_with_path(load_model(folder).variables)
     assert len(leaves) == sum(key.startswith(f"{name}[") for key in AFTER)
     for path, leaf in leaves:
         wanted = AFTER[f"{name}{jax.tree_util.keystr(path)}"]
@@ -60,7 +61,7 @@ def go_on(name: str, folder: Path, defaults=None) -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_go_on(name, tmp_path):
     go_on(name, tmp_path / "run")
-    best = store.load_model(tmp_path / "run" / "best")
+    best = load_model(tmp_path / "run" / "best")
     assert np.isfinite(best.info["value"])
     # an epoch that improved made a pointer of the folder; one that did not left it
     improved = store.describe(store.newest(tmp_path / "run"))["info"]["progress"]["stale"] == 0
@@ -69,7 +70,7 @@ def test_runs_go_on(name, tmp_path):
 
 def test_best_as_it_was_loads():
     for name in RUNS:
-        assert store.load_model(EARLIER / name / "best").info["step"] == 2
+        assert load_model(EARLIER / name / "best").info["step"] == 2
 
 
 @dataclasses.dataclass(frozen=True)

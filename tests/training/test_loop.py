@@ -19,6 +19,7 @@ from xumx_jax import models
 from xumx_jax.errors import CheckpointError, UserError
 from xumx_jax.training import checkpointing
 from xumx_jax.weights import pointer, store
+from xumx_jax.weights.bag import load_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile", "own_cache")]
 
@@ -76,11 +77,11 @@ def test_a_run_leaves_its_newest_and_its_best(whole):
     workdir, outcome, lines = whole
     assert outcome.signal is None and outcome.row["step"] == 6 and steps(workdir) == [4, 6]
     assert sum("valid" in line for line in lines) == 1  # the header
-    loaded = store.load_model(workdir)
+    loaded = load_model(workdir)
     model = models.build(loaded.name, **loaded.args)
     wave = model.apply(loaded.variables, runs.stems().sum(1)).wave
     assert np.isfinite(wave).all() and json.dumps(loaded.args)
-    assert store.load_model(workdir / "best").info["value"] <= outcome.row["valid"]
+    assert load_model(workdir / "best").info["value"] <= outcome.row["valid"]
 
 
 def test_stopping_and_going_on_equals_not_stopping(whole, tmp_path):
@@ -281,14 +282,14 @@ def test_what_a_killed_process_left_is_cleared_up(tmp_path):
 
 
 def test_fine_tuning_takes_sources_by_name_and_copies_for_new_ones(whole, tmp_path):
-    theirs = store.load_model(whole[0])
+    theirs = load_model(whole[0])
     config = runs.config(epochs=1, weights=str(whole[0]))
     config.optimizer.learning_rate = 0.0
     config.optimizer.weight_decay = 0.0
     config.model.args.sources = ("piano", "vocals", "drums", "strings")
     lines = []
     run(config, tmp_path, runs.data(), lines.append)
-    ours = store.load_model(tmp_path)
+    ours = load_model(tmp_path)
     for name in ("enc", "dec"):
         jax.tree.map(
             lambda got, known: np.testing.assert_array_equal(got, known[[3, 2, 1, 3]]),

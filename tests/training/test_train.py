@@ -12,6 +12,7 @@ from shared_files import shared
 
 from xumx_jax.training.monitor.logs import read_metrics
 from xumx_jax.weights import store
+from xumx_jax.weights.bag import load_model
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 SAMPLE = shared("musdb18-7-sample")
@@ -40,7 +41,7 @@ def test_every_tiny_config_runs_as_it_is(name, tmp_path):
         songs.train(run, root, "--config.data.engine=tf", config=f"configs/{name}.py:tiny")
     )
     assert len(output.splitlines()) == 4, output  # statistics, header, two epochs
-    assert store.load_model(run).name == ("umx" if name == "umx" else "xumx")
+    assert load_model(run).name == ("umx" if name == "umx" else "xumx")
     assert [path.suffix for path in (run / "pictures").iterdir()] == [".png"] * 2
     steps = [record for record in read_metrics(run / "metrics.jsonl") if "lr" in record]
     assert len(steps) == 10 and all(0 <= step.get("waiting", 0) for step in steps)

@@ -10,8 +10,10 @@ from foreign import SIZES, asteroid, nnabla, write_h5, write_pth
 from safetensors.numpy import save_file
 
 import xumx_jax
+from xumx_jax import assets
 from xumx_jax.errors import UserError
-from xumx_jax.weights import load, store, zoo
+from xumx_jax.weights import load
+from xumx_jax.weights.bag import save_model
 
 
 def same(ours, wanted):
@@ -64,13 +66,13 @@ def test_load_gives_a_separator(h5):
 
 
 def test_names_of_the_zoo(tmp_path, monkeypatch, h5):
-    monkeypatch.setattr(zoo, "DEMO_FILE", tmp_path / "demo.safetensors")
-    load.convert(h5, zoo.DEMO_FILE)
-    assert load.load_module("demo")[2]["path"] == str(zoo.DEMO_FILE)
+    monkeypatch.setattr(assets, "DEMO_FILE", tmp_path / "demo.safetensors")
+    load.convert(h5, assets.DEMO_FILE)
+    assert load.load_module("demo")[2]["path"] == str(assets.DEMO_FILE)
     # a file called like a model stands behind the model; its path finds it
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo").mkdir()
-    assert load.load_module("demo")[2]["path"] == str(zoo.DEMO_FILE)
+    assert load.load_module("demo")[2]["path"] == str(assets.DEMO_FILE)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_unknown_kind_is_refused_before_anything_is_written(tmp_path, h5):
 
 
 def test_unbuildable_arguments_name_the_model(tmp_path):
-    store.save_model(tmp_path / "m.safetensors", "xumx", {"depth": 3}, {"params": {}})
+    save_model(tmp_path / "m.safetensors", "xumx", {"depth": 3}, {"params": {}})
     with pytest.raises(UserError, match="depth"):
         load.load_module(tmp_path / "m.safetensors")
 

@@ -16,7 +16,7 @@ from foreign import draw, write_h5
 from xumx_jax.errors import UserError
 from xumx_jax.separation.separator import Separator
 from xumx_jax.weights import load, zoo
-from xumx_jax.weights.converters import KINDS, detect, openunmix
+from xumx_jax.weights.converters import KINDS, detect, openunmix_files
 
 TARGETS = ("vocals", "drums", "bass", "other")
 BINS, MAX_BIN, HIDDEN, LAYERS = 2049, 7, 4, 2  # the first by its usual transform
@@ -203,7 +203,7 @@ def test_the_zoo_takes_it_from_one_archive(tmp_path, name, caplog):
 def test_an_archive_of_nothing_but_h5_is_meant(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.pth", "w") as archive:
         archive.writestr("archive/data.pkl", b"")
-    assert not openunmix.is_archive(tmp_path / "x.pth")
+    assert not openunmix_files.is_archive(tmp_path / "x.pth")
     with h5py.File(tmp_path / "x.h5", "w"):
         pass
-    assert not openunmix.is_archive(tmp_path / "x.h5")
+    assert not openunmix_files.is_archive(tmp_path / "x.h5")

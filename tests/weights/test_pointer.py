@@ -11,6 +11,7 @@ import pytest
 
 from xumx_jax.errors import CheckpointError
 from xumx_jax.weights import load, pointer, store
+from xumx_jax.weights.bag import load_model
 
 ROOT = Path(__file__).parents[2]
 DESCRIPTION = {"name": "xumx", "args": {}, "info": {}}
@@ -83,7 +84,7 @@ def test_what_is_being_read_stays(tmp_path):
 def test_pointers_that_lead_nowhere(tmp_path, text, wanted):
     (tmp_path / "best").write_text(text)
     with pytest.raises(CheckpointError, match=wanted):
-        store.load_model(tmp_path / "best")
+        load_model(tmp_path / "best")
 
 
 WRITER = """

@@ -16,6 +16,7 @@ from jax.sharding import SingleDeviceSharding
 from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.weights import safetensors, store
+from xumx_jax.weights.bag import load_model, save_model
 from xumx_jax.weights.store import CheckpointError
 
 VARIABLES = {
@@ -180,15 +181,15 @@ def test_what_cannot_be_read_is_passed_over_too(tmp_path, monkeypatch):
 
 
 def test_a_training_folder_loads_as_its_newest_checkpoint_for_export(tmp_path):
-    loaded = store.load_model(training_folder(tmp_path))
+    loaded = load_model(training_folder(tmp_path))
     assert loaded.args == {"hop": 10}
     assert loaded.variables["batch_stats"]["enc"]["var"][0] == 11
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_models_come_back(tmp_path, target):
-    store.save_model(tmp_path / target, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
-    loaded = store.load_model(tmp_path / target)
+    save_model(tmp_path / target, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
+    loaded = load_model(tmp_path / target)
     assert (loaded.name, loaded.args, loaded.info) == ("xumx", ARGS, {"licence": "MIT"})
     same(loaded.variables, VARIABLES)
     assert [path.name for path in tmp_path.iterdir()] == [target]
@@ -198,8 +199,8 @@ def test_half_is_half_the_size_and_comes_back_as_float32(tmp_path):
     variables = {"params": {"w": np.linspace(0, 1, 5000, dtype=np.float32)}}
     paths = [tmp_path / "half.safetensors", tmp_path / "full.safetensors"]
     for path in paths:
-        store.save_model(path, "xumx", {}, variables, half=path is paths[0])
-    w = store.load_model(paths[0]).variables["params"]["w"]
+        save_model(path, "xumx", {}, variables, half=path is paths[0])
+    w = load_model(paths[0]).variables["params"]["w"]
     assert w.dtype == np.float32
     np.testing.assert_allclose(w, variables["params"]["w"], atol=2.5e-4)
     assert paths[0].stat().st_size < 0.55 * paths[1].stat().st_size
@@ -208,30 +209,30 @@ def test_half_is_half_the_size_and_comes_back_as_float32(tmp_path):
 def test_half_refuses_what_it_cannot_hold(tmp_path):
     with pytest.raises(UserError, match="params/w holds values above 65504"):
         big = {"params": {"w": np.array([1e5], np.float32)}}
-        store.save_model(tmp_path / "m.safetensors", "xumx", {}, big, half=True)
+        save_model(tmp_path / "m.safetensors", "xumx", {}, big, half=True)
     with pytest.raises(UserError, match="half precision is for .safetensors"):
-        store.save_model(tmp_path / "m", "xumx", {}, VARIABLES, half=True)
+        save_model(tmp_path / "m", "xumx", {}, VARIABLES, half=True)
     assert not list(tmp_path.iterdir())
 
 
 def test_damaged_safetensors_are_refused(tmp_path):
     path = tmp_path / "m.safetensors"
-    store.save_model(path, "xumx", ARGS, VARIABLES)
+    save_model(path, "xumx", ARGS, VARIABLES)
     good = path.read_bytes()
     for damaged in (good[:-1], good[: len(good) // 2], good[:4], b"", good[:-3] + b"x" + good[-2:]):
         path.write_bytes(damaged)
         with pytest.raises(CheckpointError, match=r"m\.safetensors"):
-            store.load_model(path)
+            load_model(path)
 
 
 def test_what_is_no_model_is_refused(tmp_path, folder):
     with pytest.raises(CheckpointError, match="gone: no such file or folder"):
-        store.load_model(tmp_path / "gone")
+        load_model(tmp_path / "gone")
     with pytest.raises(CheckpointError, match="names no model"):
-        store.load_model(folder)
+        load_model(folder)
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match="empty: not a checkpoint"):
-        store.load_model(tmp_path / "empty")
+        load_model(tmp_path / "empty")
 
 
 def test_manifest_is_plain_json(folder):
@@ -260,22 +261,22 @@ def with_format(path: Path, number) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_formats_before_are_read_and_later_ones_refused_in_one_line(tmp_path, target):
     path = tmp_path / target
-    store.save_model(path, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
+    save_model(path, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
     for number in (None, 0, safetensors.FORMAT):
         with_format(path, safetensors.FORMAT)
         with_format(path, number)
-        loaded = store.load_model(path)
+        loaded = load_model(path)
         assert (loaded.name, loaded.args, loaded.info) == ("xumx", ARGS, {"licence": "MIT"})
         if number != safetensors.FORMAT:
-            store.save_model(path, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
+            save_model(path, "xumx", ARGS, VARIABLES, {"licence": "MIT"})
     for number, wanted in (
         (99, f"has format 99, .* reads up to {safetensors.FORMAT}"),
         ("x", "'x'"),
     ):
-        store.save_model(path, "xumx", ARGS, VARIABLES)
+        save_model(path, "xumx", ARGS, VARIABLES)
         with_format(path, number)
         with pytest.raises(CheckpointError, match=wanted) as error:
-            store.load_model(path)
+            load_model(path)
         assert target in str(error.value) and "\n" not in str(error.value)
 
 
@@ -285,8 +286,8 @@ def test_every_format_before_has_a_migration():
 
 def test_nested_arguments_come_back_as_tuples(tmp_path):
     args = {"bands": ((0, 4), (4, (6, 9))), "widths": [[1], []]}
-    store.save_model(tmp_path / "m.safetensors", "x", args, VARIABLES)
-    found = store.load_model(tmp_path / "m.safetensors").args
+    save_model(tmp_path / "m.safetensors", "x", args, VARIABLES)
+    found = load_model(tmp_path / "m.safetensors").args
     assert found == {"bands": ((0, 4), (4, (6, 9))), "widths": ((1,), ())}
 
 

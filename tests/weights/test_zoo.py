@@ -13,9 +13,10 @@ import pytest
 from foreign import SIZES, asteroid, nnabla, openunmix, write_h5, write_pth
 from golden_files import HERE, golden
 
-from xumx_jax import cli, runtime
+from xumx_jax import assets, cli, runtime
 from xumx_jax.errors import UserError
-from xumx_jax.weights import converters, download, load, published, store, zoo
+from xumx_jax.weights import converters, download, load, published, zoo
+from xumx_jax.weights.bag import load_model
 from xumx_jax.weights.published import File
 
 SETTINGS = {"sample_rate": 16000, "n_fft": 16, "hop": 8}
@@ -87,7 +88,7 @@ def test_weights_are_fetched_and_converted_once(server, tmp_path, capsys):
     assert path == tmp_path / "cache" / "x-umx.safetensors"
     assert shown(path.parent) == ["x-umx.h5", "x-umx.safetensors"]
     assert seen[-1] == (server.lengths["x-umx.h5"],) * 2
-    loaded = store.load_model(path)
+    loaded = load_model(path)
     assert loaded.info["kind"] == "xumx-nnabla" and loaded.info["licence"]
     assert "mean 5.79 dB (arXiv 2010.04228)" in loaded.info["score"]
     assert zoo.fetch("x-umx") == path == zoo.find("x-umx") == zoo.find()
@@ -271,12 +272,12 @@ def test_addresses_are_those_on_record(path):
 
 
 def test_default_falls_back_to_the_demo_and_says_so_in_one_line(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(zoo, "DEMO_FILE", tmp_path / "demo.safetensors")
+    monkeypatch.setattr(assets, "DEMO_FILE", tmp_path / "demo.safetensors")
 
     def offline(url, timeout):
         raise URLError("no route to host")
 
-    assert zoo.find(cache=tmp_path, opener=offline) == zoo.DEMO_FILE
+    assert zoo.find(cache=tmp_path, opener=offline) == assets.DEMO_FILE
     lines = caplog.text.splitlines()
     assert len(lines) == 1
     assert "published weights unavailable" in lines[0] and "no route to host" in lines[0]
@@ -286,7 +287,7 @@ def test_default_falls_back_to_the_demo_and_says_so_in_one_line(tmp_path, monkey
 
 
 def test_names(monkeypatch):
-    assert zoo.find("demo") == zoo.DEMO_FILE
+    assert zoo.find("demo") == assets.DEMO_FILE
     with pytest.raises(UserError, match="unknown model 'umxxl'; known: x-umx, .*, demo, or a path"):
         zoo.find("umxxl")
 

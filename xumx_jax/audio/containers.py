@@ -1,17 +1,121 @@
-"""Read headers of WAV, Ogg and MP3 files, and write WAV and RF64 files of any length.
+"""Containers: headers of WAV, Ogg and MP3 files, tags of any, and WAV and RF64 of any length.
 
 Libraries repair headers or guess their contents, so what they state is read here. libsndfile cannot
 turn a WAV into RF64 once it has outgrown 4 GB, and reports a full disk as an assertion.
 """
 
+import base64
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from xumx_jax.audio.formats import quantise
-from xumx_jax.audio.tags import NO_TAGS, info_chunk
+# FFmpeg's names of tags that are still true for a stem; loudness and encoder delay are not
+_KEPT = (
+    *("title", "artist", "album", "album_artist", "composer", "performer", "date", "genre"),
+    *("track", "disc", "publisher", "copyright", "comment"),
+)
+# {FFmpeg's name: that of a WAV's INFO chunk}
+_INFO = {
+    "title": b"INAM",
+    "artist": b"IART",
+    "album": b"IPRD",
+    "date": b"ICRD",
+    "genre": b"IGNR",
+    "track": b"IPRT",
+    "copyright": b"ICOP",
+    "comment": b"ICMT",
+}
+# {FFmpeg's name: libsndfile's}
+SOUNDFILE = {
+    **{name: name for name in ("title", "artist", "album", "date", "genre")},
+    **{"track": "tracknumber", "copyright": "copyright", "comment": "comment"},
+}
+ATTACHED_PICTURE = 1024  # FFmpeg's flag of a stream that is a cover
+_PICTURES = {"mjpeg": "image/jpeg", "png": "image/png"}
+
+
+def open_container(file):
+    """Open a binary file with PyAV; tags that are not UTF-8 must not hide its audio.
+
+    The file's name is passed on, since FFmpeg recognises some formats only by their suffix.
+    """
+    import av
+
+    file.seek(0)
+    # PyAV 19 has no such argument, and accepts such tags
+    known = int(av.__version__.split(".")[0]) < 19
+    more: dict[str, Any] = {"metadata_errors": "replace"} if known else {}
+    return av.open(file, **more)
+
+
+@dataclass(frozen=True)
+class Tags:
+    """`text` under FFmpeg's names, and the cover as a JPEG or PNG file."""
+
+    text: dict[str, str] = field(default_factory=dict)
+    cover: bytes | None = None
+    mime: str = ""
+
+    def of_stem(self, stem: str) -> "Tags":
+        """The same for one stem, whose name is appended to the title."""
+        if "title" not in self.text:
+            return self
+        return replace(self, text={**self.text, "title": f"{self.text['title']} ({stem})"})
+
+
+NO_TAGS = Tags()
+
+
+def read_tags(path) -> Tags:
+    """Read the tags of a file; `Tags()` if it has none, or none in a known form."""
+    try:
+        with open(path, "rb") as file:
+            return tags_of(file)
+    except OSError:
+        return NO_TAGS
+
+
+def tags_of(file) -> Tags:
+    """Like `read_tags`, for a seekable binary file, whose position changes."""
+    from av.error import FFmpegError
+
+    try:
+        with open_container(file) as container:
+            text = dict(container.metadata)
+            for stream in container.streams.audio[:1]:  # where Ogg keeps them
+                text = {**stream.metadata, **text}
+            text = {name.lower(): value for name, value in text.items()}
+            text = {name: text[name] for name in _KEPT if text.get(name)}
+            for stream in container.streams.video:
+                mime = _PICTURES.get(stream.codec_context.name)
+                if mime and stream.disposition.value & ATTACHED_PICTURE:
+                    cover = bytes(next(container.demux(stream)))
+                    return Tags(text, cover or None, mime)
+            return Tags(text)
+    except (FFmpegError, ValueError, StopIteration):
+        return NO_TAGS
+
+
+def info_chunk(tags: Tags) -> bytes:
+    """The LIST chunk of a WAV file, empty if there is nothing to say."""
+    body = b""
+    for name, code in _INFO.items():
+        if value := tags.text.get(name):
+            data = value.encode() + b"\0"
+            body += struct.pack("<4sI", code, len(data)) + data + b"\0" * (len(data) % 2)
+    return struct.pack("<4sI4s", b"LIST", 4 + len(body), b"INFO") + body if body else b""
+
+
+def picture_block(tags: Tags) -> str:
+    """The cover as Ogg carries it among the text: FLAC's picture block in base 64."""
+    mime = tags.mime.encode()
+    front = struct.pack(">II", 3, len(mime)) + mime
+    unknown = bytes(20)  # description, width, height, depth, colours
+    cover = tags.cover or b""
+    return base64.b64encode(front + unknown + struct.pack(">I", len(cover)) + cover).decode()
 
 
 def riff_frames(file) -> int:
@@ -86,6 +190,18 @@ def mp3_states_length(file) -> bool:
 LIMIT_BYTES = 0xFFFFFFFF - (1 << 20)
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _GUID = bytes.fromhex("000000001000800000aa00389b71")  # after the two bytes of the coding
+
+
+def quantise(wave, bits):
+    """Round float samples to integers of `bits`, same shape; 24 bits sit in the top of int32.
+
+    Done here because libsndfile scales by 2^(b-1) - 1 when writing but by 2^(b-1) when reading.
+    """
+    full = 2 ** (bits - 1)
+    levels = np.clip(np.rint(wave.astype(np.float64) * full), -full, full - 1)
+    if bits == 16:
+        return levels.astype(np.int16)
+    return levels.astype(np.int32) << (32 - bits)
 
 
 def file_bytes(frames, channels, bits, tags=NO_TAGS) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax.audio import containers, ffmpeg
-from xumx_jax.audio.tags import NO_TAGS, Tags, tags_of
+from xumx_jax.audio.containers import NO_TAGS, Tags, tags_of
 from xumx_jax.errors import UserError
 
 # libsndfile reads these exactly; everything else, compressed WAV included, goes to FFmpeg (PyAV).

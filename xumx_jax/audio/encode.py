@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax import files
-from xumx_jax.audio.containers import WavFile
-from xumx_jax.audio.formats import BITS, check_format, is_float
-from xumx_jax.audio.tags import NO_TAGS
-from xumx_jax.audio.writers import ERRORS, open_writer
+from xumx_jax.audio.containers import NO_TAGS, WavFile
+from xumx_jax.audio.formats import BITS, ERRORS, check_format, is_float, open_writer
 from xumx_jax.errors import UserError, warn
 
 _BLOCK = 1 << 18
@@ -42,7 +40,7 @@ def encode_all(waves, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS)
     with writer:
         for at in range(0, length, _BLOCK):
             writer.write({path: wave[:, at : at + _BLOCK] for path, wave in waves.items()})
-    return writer.gain
+    return gain
 
 
 def gain_for(peak) -> float:

@@ -13,19 +13,6 @@ _BLOCK = 1 << 16
 _PADDING = 4096  # what an encoder may append to fill its last packets
 
 
-def open_container(file):
-    """Open a binary file with PyAV; tags that are not UTF-8 must not hide its audio.
-
-    The file's name is passed on, since FFmpeg recognises some formats only by their suffix.
-    """
-    import av
-
-    file.seek(0)
-    # PyAV 19 has no such argument, and accepts such tags
-    known = int(av.__version__.split(".")[0]) < 19
-    return av.open(file, **({"metadata_errors": "replace"} if known else {}))
-
-
 def open_file(path, file, stack, allow_truncated=False):
     """Open the first audio stream -> (rate, channels, samples if stated, reader, seconds).
 
@@ -34,7 +21,7 @@ def open_file(path, file, stack, allow_truncated=False):
     """
     cut, counted = containers.ogg_pages(file).cut, containers.mp3_states_length(file)
     with _named(path):
-        container = stack.enter_context(open_container(file))
+        container = stack.enter_context(containers.open_container(file))
         if not container.streams.audio:
             raise UserError(f"{path}: holds no audio stream; wanted an audio file")
         stream = container.streams.audio[0]
@@ -94,12 +81,13 @@ def _blocks(path, container, stream, cut, counted, allow_truncated):
 def _frames(container, stream):
     """Yield float32 [channel, time] for each frame, None for each damaged packet."""
     import av
+    from av.error import FFmpegError
 
     to_float = av.AudioResampler("fltp", stream.layout, stream.rate)
     for packet in container.demux(stream):
         try:
             decoded = packet.decode()
-        except av.FFmpegError:
+        except FFmpegError:
             yield None
             continue
         for frame in decoded:
@@ -123,11 +111,11 @@ def _joined(blocks):
 @contextmanager
 def _named(path):
     """Turn what PyAV raises into a UserError that names the file."""
-    import av
+    from av.error import FFmpegError
 
     try:
         yield
-    except (av.FFmpegError, ValueError) as error:
+    except (FFmpegError, ValueError) as error:
         if isinstance(error, UserError):
             raise
         reason = str(getattr(error, "strerror", None) or error).splitlines()[0]

@@ -1,9 +1,22 @@
-"""Which output formats there are, and what they can hold; nothing is opened here."""
+"""Output formats: what each can hold, and one open file of it, with `write([channel, time])`."""
 
+import os
 from bisect import bisect_left
+from fractions import Fraction
+from io import BytesIO
+from typing import Any
 
 import numpy as np
 
+from xumx_jax.audio.containers import (
+    ATTACHED_PICTURE,
+    NO_TAGS,
+    SOUNDFILE,
+    WavFile,
+    picture_block,
+    quantise,
+)
+from xumx_jax.audio.resample import StreamResampler
 from xumx_jax.errors import UserError
 
 # {format: bits of a sample}, the default first
@@ -24,6 +37,17 @@ _RATES = {
     "m4a": (*_MPEG, 64000, 88200, 96000),
     "opus": (48000,),
 }
+# {format: (FFmpeg's codec, FFmpeg's container)}; its own Vorbis encoder is an experiment
+_CODECS = {
+    "flac": ("flac", "flac"),
+    "mp3": ("libmp3lame", "mp3"),
+    "m4a": ("aac", "mp4"),
+    "opus": ("libopus", "opus"),
+}
+# By number of channels, as FLAC orders them
+_LAYOUTS = (None, "mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+# Vorbis' qualities 0 to 10 and what they come to, in kbit/s of stereo at 44.1 kHz
+_VORBIS_KBITS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 
 
 def check_format(format, bits=None, bitrate=None):
@@ -60,13 +84,152 @@ def stored_rate(format, rate) -> int:
     return known[min(bisect_left(known, rate), len(known) - 1)]
 
 
-def quantise(wave, bits):
-    """Round float samples to integers of `bits`, same shape; 24 bits sit in the top of int32.
+def ERRORS():
+    """What libraries raise if a file cannot be written; soundfile asserts on a full disk."""
+    import soundfile
+    from av.error import FFmpegError
 
-    Done here because libsndfile scales by 2^(b-1) - 1 when writing but by 2^(b-1) when reading.
-    """
-    full = 2 ** (bits - 1)
-    levels = np.clip(np.rint(wave.astype(np.float64) * full), -full, full - 1)
-    if bits == 16:
-        return levels.astype(np.int16)
-    return levels.astype(np.int32) << (32 - bits)
+    return OSError, FFmpegError, soundfile.LibsndfileError, AssertionError
+
+
+def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=NO_TAGS):
+    """Open `path` for one stem; formats that do not support `rate` get the next that they do."""
+    kept = stored_rate(format, rate)
+    if format == "wav":
+        return WavFile(open(path, "wb"), rate, channels, bits, length, tags)
+    kbits = bitrate or BITRATES.get(format, (None,))[0]
+    if format == "ogg":
+        return VorbisFile(path, rate, channels, kbits, tags)
+    if channels >= len(_LAYOUTS) or (format != "flac" and channels > 2):
+        raise UserError(
+            f"{path}: {format} files cannot hold {channels} channels; wanted wav, which can"
+        )
+    writer = FFmpegFile(path, kept, channels, format, bits, kbits, tags)
+    return writer if kept == rate else Resampled(writer, rate, kept, channels)
+
+
+class Resampled:
+    """A writer that takes samples at another rate than its file's."""
+
+    def __init__(self, writer, rate, kept, channels):
+        self.writer, self.closed = writer, False
+        self.stream = StreamResampler(rate, kept, channels)
+
+    def write(self, block):
+        self.writer.write(self.stream.push(block))
+
+    def close(self):
+        if not self.closed:
+            self.closed = True
+            self.writer.write(self.stream.finish())
+        self.writer.close()
+
+
+class VorbisFile:
+    """Ogg Vorbis with libsndfile, at the quality whose bitrate is nearest."""
+
+    def __init__(self, path, rate, channels, kbits, tags):
+        import soundfile
+
+        # the table is of stereo at 44.1 kHz
+        quality = np.interp(kbits, _VORBIS_KBITS, np.linspace(0, 1, len(_VORBIS_KBITS)))
+        self.path, self.frames = path, 0
+        open(path, "wb").close()  # libsndfile would let nobody else write to it, whatever the umask
+        self.file = soundfile.SoundFile(
+            *(os.fsencode(path), "w", rate, channels),  # pyright: ignore[reportArgumentType]
+            subtype="VORBIS",
+            format="OGG",
+            compression_level=1 - float(quality),
+        )
+        for name, attribute in SOUNDFILE.items():
+            if name in tags.text:
+                setattr(self.file, attribute, tags.text[name])
+
+    def write(self, block):
+        self.file.write(np.ascontiguousarray(block.T))
+        self.frames += block.shape[1]
+
+    def close(self):
+        import soundfile
+
+        if self.file.closed:
+            return
+        self.file.close()
+        # closing reports nothing
+        written = soundfile.info(os.fsencode(self.path))  # pyright: ignore[reportArgumentType]
+        if written.frames != self.frames:
+            raise OSError("the file did not take all samples; is the disk full?")
+
+
+class FFmpegFile:
+    """FLAC or a lossy format, with FFmpeg's encoders; decoders return every sample."""
+
+    def __init__(self, path, rate, channels, format, bits, kbits, tags):
+        import av
+
+        self.av, self.rate, self.bits, self.frames, self.closed = av, rate, bits, 0, False
+        codec, container = _CODECS[format]
+        # MP4 states where the sound ends in units of this, by default of milliseconds
+        options = {"movie_timescale": str(rate), "brand": "M4A "} if container == "mp4" else {}
+        self.container = av.open(str(path), "w", format=container, options=options)
+        self.stream: Any = self.container.add_stream(codec, rate=rate)
+        self.layout = self.stream.layout = _LAYOUTS[channels]
+        if kbits:
+            self.stream.bit_rate = 1000 * kbits * channels // 2
+        # what the encoder takes, in pieces of the size that it takes
+        self.sample_format = {"16": "s16", "24": "s32"}.get(bits, "fltp")
+        self.stream.format = self.sample_format if codec != "libopus" else "flt"
+        self.container.metadata.update(tags.text)
+        cover = None
+        if tags.cover and container == "opus":
+            self.container.metadata["METADATA_BLOCK_PICTURE"] = picture_block(tags)
+        elif tags.cover:
+            cover = self._add_cover(tags.cover)
+        self.stream.open()
+        if cover:
+            self.container.start_encoding()
+            self.container.mux(cover)
+        self.pieces = av.AudioResampler(
+            self.stream.format.name,  # pyright: ignore[reportAttributeAccessIssue]
+            self.layout,
+            rate,
+            self.stream.frame_size or None,
+        )
+
+    def _add_cover(self, picture):
+        with self.av.open(BytesIO(picture)) as file:
+            source = file.streams.video[0]
+            packet = next(file.demux(source))
+            packet.stream = stream = self.container.add_stream_from_template(source)
+        stream.disposition = ATTACHED_PICTURE
+        packet.pts = packet.dts = 0
+        return packet
+
+    def write(self, block):
+        if not block.shape[1]:
+            return
+        if self.bits:
+            block = quantise(block, int(self.bits)).T.reshape(1, -1)  # interleaved
+        frame = self.av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(block), self.sample_format, self.layout
+        )
+        frame.sample_rate, frame.pts = self.rate, self.frames
+        frame.time_base = Fraction(1, self.rate)
+        self.frames += frame.samples
+        self._mux(self.pieces.resample(frame))
+
+    def close(self):
+        if self.closed:
+            return
+        self.closed = True
+        if (
+            not self.frames and not self.bits
+        ):  # a lossy container without samples is not a valid file
+            self.write(np.zeros((self.stream.channels, 1), np.float32))
+        with self.container as container:
+            self._mux(self.pieces.resample(None))
+            container.mux(self.stream.encode(None))
+
+    def _mux(self, pieces):
+        for piece in pieces:
+            self.container.mux(self.stream.encode(piece))

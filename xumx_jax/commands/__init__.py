@@ -5,7 +5,8 @@ models               list or download published models
 export               write a model as StableHLO
 doctor, machine      check this machine
 recipes              `xumx train` and `xumx evaluate`
-options, console     options, printing and exit statuses that several commands share
+options              options that several commands share
+console              the terminal: printed lines, exit statuses, Ctrl-C
 
 Commands only read options and print: the work is done in the other packages.
 """

@@ -149,13 +149,13 @@ def _of_places(cache, temporary):
             f"{temporary['path']} cannot be written to ({temporary['writable']}); set TMPDIR to a "
             "folder of yours"
         )
-    told = set()
+    listed = set()
     for place, variable in ((cache, "XUMX_CACHE"), (temporary, "TMPDIR")):
         free = place.get("free")
-        if place.get("writable") or free is None or free in told:
+        if place.get("writable") or free is None or free in listed:
             continue
         if free < LEAST_DISK:
-            told.add(free)  # one disk may hold both
+            listed.add(free)  # one disk may hold both
             yield (
                 f"{place['path']}: {amount(free)} are free on its disk; make room, or set "
                 f"{variable} to a folder on another"
@@ -181,30 +181,30 @@ def lines(facts: dict, problems: list[str]) -> list[str]:
     """The facts and problems as lines for a terminal."""
     memory, cache = facts["memory"], facts["cache"]
     limit = f", {amount(memory['limit'])} for this container" if memory["limit"] else ""
-    said = [
+    lines = [
         f"system   {facts['system']}, Python {facts['python']}",
         f"host     {facts['cores']} cores, {amount(memory['total'])} of memory, "
         f"{amount(memory['free'])} free{limit}",
     ]
-    said += [f"gpu      {card}" for card in facts["gpus"]]
+    lines += [f"gpu      {card}" for card in facts["gpus"]]
     for device in facts["jax"]["devices"]:
         size = f", {amount(device['memory'])} for JAX" if device["memory"] else ""
         state = device["error"] or "computes"
-        said.append(f"device   {device['platform']}, {device['kind']}{size}: {state}")
+        lines.append(f"device   {device['platform']}, {device['kind']}{size}: {state}")
     if "path" in cache:
-        said += [
+        lines += [
             f"cache    {cache['path']}: {amount(cache['size'])}, {amount(cache['free'])} free, "
             + (f"cannot be written ({cache['writable']})" if cache["writable"] else "writable"),
             f"         compiled code: {amount(cache['compiled_size'])} in {cache['compiled']}",
         ]
-        said += [f"model    {name}: {state}" for name, state in cache["models"].items()]
+        lines += [f"model    {name}: {state}" for name, state in cache["models"].items()]
     versions = [f"{name} {version}" for name, version in facts["versions"].items()]
     versions.append(f"libsndfile {facts['soundfile']['libsndfile']}")
-    said += _folded("versions", versions)
-    said += _folded("set", [f"{name}={value}" for name, value in facts["environment"].items()])
+    lines += _folded("versions", versions)
+    lines += _folded("set", [f"{name}={value}" for name, value in facts["environment"].items()])
     if not problems:
-        return [*said, "nothing is wrong"]
-    return [*said, *(f"wrong    {problem}" for problem in problems)]
+        return [*lines, "nothing is wrong"]
+    return [*lines, *(f"wrong    {problem}" for problem in problems)]
 
 
 def _folded(head, words, width=92) -> list[str]:

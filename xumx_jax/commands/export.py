@@ -65,12 +65,12 @@ def lines(target, about) -> list[str]:
     def shape(side):
         return f"[{', '.join(map(str, about[side]['shape']))}]"
 
-    said = [
+    lines = [
         f"{target}: {about['model']} ({', '.join(about['sources'])}), {about['rate']} Hz, for "
         f"{', '.join(about['platforms'])}",
         f"  {shape('input')} -> {shape('output')}",
     ]
-    said += [f"  {name}: {file['bytes'] / 1e6:.1f} MB" for name, file in about["files"].items()]
+    lines += [f"  {name}: {file['bytes'] / 1e6:.1f} MB" for name, file in about["files"].items()]
     if licence := about["weights"].get("licence"):
-        said.append(f"  licence: {licence}")
-    return said
+        lines.append(f"  licence: {licence}")
+    return lines

@@ -186,11 +186,12 @@ def encoders() -> dict:
 def about_cache() -> dict:
     """The cache: sizes in bytes, and for each model "intact" or what is wrong with it."""
     try:
-        from xumx_jax import runtime
+        from xumx_jax import assets, runtime
         from xumx_jax.weights import bag, safetensors, zoo
 
         found = about_place(folder := runtime.cache_folder())
-        places = {name: zoo.cached(name) for name in zoo.PUBLISHED} | {zoo.DEMO: zoo.DEMO_FILE}
+        places = {name: zoo.cached(name) for name in zoo.PUBLISHED}
+        places[assets.DEMO] = assets.DEMO_FILE
         compiled = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR") or folder / "compiled")
     except Exception as error:  # where JAX or flax cannot be imported
         return {"error": _text(error)}
@@ -236,5 +237,5 @@ def about_place(folder: Path) -> dict:
 
 
 def _text(error: BaseException) -> str:
-    said = " ".join(str(error).split())[:300]
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

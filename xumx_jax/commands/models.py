@@ -36,7 +36,7 @@ def run(options) -> int:
 
 def table() -> list[str]:
     """Lines that describe each model."""
-    from xumx_jax import runtime
+    from xumx_jax import assets, runtime
     from xumx_jax.weights import zoo
 
     lines = [f"models by name; cache: {runtime.cache_folder()}"]
@@ -46,5 +46,6 @@ def table() -> list[str]:
         lines.append(f"  {name:15} {mean}  {there:7} {model.what}")
         lines.append(f"  {'':15} {', '.join(model.sources)}")
         lines.append(f"  {'':15} licence: {model.licence}")
-    lines.append(f"  {zoo.DEMO:15}          bundled the small model that comes with this program")
+    what = "the small model that comes with this program"
+    lines.append(f"  {assets.DEMO:15}          bundled {what}")
     return lines

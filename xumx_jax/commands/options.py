@@ -49,7 +49,7 @@ def load(given, options: dict):
 
     `options` are the Separator's. Raises UserError.
     """
-    from xumx_jax.separation.bag import separator_of
+    from xumx_jax.separation.separator import separator_of
     from xumx_jax.weights.bag import joined
     from xumx_jax.weights.load import load_bag
 

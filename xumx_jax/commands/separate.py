@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from xumx_jax import runtime
+from xumx_jax.commands import console
 from xumx_jax.commands import options as common
-from xumx_jax.commands.batch import input_files, signals
+from xumx_jax.commands.batch import input_files
 from xumx_jax.commands.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -88,7 +89,7 @@ def run(options) -> int:
 
     models, applied = _check(options)
     with ExitStack() as stack:
-        stack.enter_context(signals.terminable())
+        stack.enter_context(console.terminable())
         stdin = None
         if "-" in options.inputs:
             stdin = input_files.spool_stdin(stack.enter_context(input_files.temporary_folder()))
@@ -109,7 +110,7 @@ def run(options) -> int:
         except UserError:
             status = USER_ERROR
             raise
-        except signals.Terminated as error:
+        except console.Terminated as error:
             status = error.status
             raise
         finally:

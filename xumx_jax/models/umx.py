@@ -21,8 +21,7 @@ from xumx_jax.layers.lstm import Recurrent
 from xumx_jax.layers.norm import BatchNorm
 from xumx_jax.models.interface import Segment
 from xumx_jax.stems import Stems
-from xumx_jax.transforms.bands import log_bands
-from xumx_jax.transforms.scales import band_of_bin, bandwidth_to_max_bin
+from xumx_jax.transforms.bands import band_of_bin, bandwidth_to_max_bin, log_bands
 from xumx_jax.transforms.stft import Stft
 
 ACTIVATIONS = ("relu", "softmax")

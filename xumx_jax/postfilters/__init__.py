@@ -16,6 +16,7 @@ from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.stems import Stems
 
 Blocks = tuple[Array, ...]
+WINDOW_FRAMES = 240  # that a filter takes at a time where its original takes whole tracks
 
 
 @dataclass(frozen=True)

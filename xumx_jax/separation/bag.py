@@ -5,7 +5,6 @@ from itertools import tee
 
 import numpy as np
 
-from xumx_jax import runtime
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import optional
@@ -14,7 +13,6 @@ from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.progress import CALLBACK, Progress
 from xumx_jax.separation.separator import Separator, at_once
 from xumx_jax.weights.bag import Bag, average
-from xumx_jax.weights.load import Models, load_bag
 
 LOG = logging.getLogger(__name__)
 RESIDUAL = "residual"
@@ -94,15 +92,12 @@ def _stacked(stream):
         yield np.stack(list(block.values()))
 
 
-def separator_of(bag: Bag, **options):
-    """Make a `Separator` for a bag with one member, or a `BagSeparator` for more.
+def separators_of(bag: Bag, options: dict) -> BagSeparator:
+    """Make a `BagSeparator` for a bag of several members.
 
     `options` are those of `Separator`, for every member. A member with one source is separated by
     its mask alone (niter 0), unless `residual` gives the Wiener filter a second source.
     """
-    runtime.check_not_forked()
-    if len(bag.members) == 1:
-        return _separator(bag.only, options)
     if options.get(RESIDUAL) and not np.allclose(bag.weights, bag.weights[:, :1]):
         raise UserError(
             "a residual is what all sources of a model leave over; wanted models with the same "
@@ -129,21 +124,3 @@ def separator_of(bag: Bag, **options):
         for row in bag.weights.tolist()
     ]
     return BagSeparator(separators, weights)
-
-
-def _separator(member, options) -> Separator:
-    return Separator(build(member.name, **member.args), member.variables, **options)
-
-
-def load(models: Models = None, **options):
-    """Load models by name or path, several of them with weights (see `load_bag`).
-
-    Returns a `Separator`, or for several models a `BagSeparator`, which has the same methods except
-    `live`; `options` are those of `Separator`. Raises UserError with one line.
-    """
-    runtime.check_not_forked()
-    bag = load_bag(models)
-    separator = separator_of(bag, **options)
-    if isinstance(separator, Separator):
-        separator._origin = bag.only.info["path"]  # loaded from there again when it is unpickled
-    return separator

@@ -5,6 +5,7 @@ from typing import Literal
 from jax.errors import JaxRuntimeError
 
 from xumx_jax.models.interface import optional
+from xumx_jax.postfilters import WINDOW_FRAMES
 from xumx_jax.separation import out_of_memory
 from xumx_jax.separation.chunk_plan import ChunkPlan
 from xumx_jax.separation.chunk_runner import ChunkRunner
@@ -14,7 +15,6 @@ from xumx_jax.separation.overlap_add import OverlapAdd, triangle
 from xumx_jax.separation.stream_buffer import StreamBuffer
 
 LEAST_SECONDS = 1.0  # shorter chunks are not tried when memory is short
-WINDOW_FRAMES = 240  # of the post filter, if its original filters whole tracks
 
 
 class Chunked:

@@ -131,7 +131,7 @@ def separate_file(
     chosen = choose(separator.sources, stems, two_stems, mix, aggregate)
     label = label or ("the mixture" if isinstance(source, AudioStream) else str(source))
     paths = _paths(out, chosen, name, format)
-    said: list[str] = []
+    messages: list[str] = []
 
     def check():
         if cancelled is not None and cancelled():
@@ -142,7 +142,7 @@ def separate_file(
         return None if on_progress is None else on_progress(fraction, eta)
 
     def listen(message):
-        said.append(message)
+        messages.append(message)
         if on_warning is not None:
             on_warning(message)
 
@@ -186,7 +186,7 @@ def separate_file(
         samples=mixture.read,
         stems_rate=mixture.rate,
         gain=writer.gain or 1.0,  # known once it is written
-        warnings=tuple(said),
+        warnings=tuple(messages),
         **done,
     )
 
@@ -249,9 +249,9 @@ def _write(separated, mixture, chosen, writer, check) -> dict:
             middle = time.perf_counter()
             timings["separate"] += middle - begin
             samples = next(iter(stems.values())).shape[1]
-            heard = mixture.take(samples)
-            made = make(chosen, stems, heard)
-            null.add(heard, stems)
+            mix = mixture.take(samples)
+            made = make(chosen, stems, mix)
+            null.add(mix, stems)
             for name, stem in made.items():
                 peaks[name] = max(peaks[name], float(np.abs(stem).max(initial=0)))
             writer.write(made)

@@ -100,7 +100,7 @@ def _known(names, sources) -> list[str]:
     return names
 
 
-def make(chosen, separated, heard) -> dict:
+def make(chosen, separated, mix) -> dict:
     """Make the stems of `choose` from {source: [channel, time]} and the separated mixture."""
     made = {}
     for name, factors in chosen.items():
@@ -108,7 +108,7 @@ def make(chosen, separated, heard) -> dict:
             made[name] = separated[name]
             continue
         terms = [
-            (heard if source is None else separated[source]) * np.float32(factor)
+            (mix if source is None else separated[source]) * np.float32(factor)
             for source, factor in factors.items()
         ]
         made[name] = sum(terms[1:], start=terms[0])
@@ -121,10 +121,10 @@ class NullError:
     def __init__(self):
         self._power = self._rest = 0.0
 
-    def add(self, heard, stems):
+    def add(self, mix, stems):
         """Count the next samples of the mixture and of {name: stem}, all [channel, time]."""
-        self._power += float(np.square(heard, dtype=np.float64).sum())
-        rest = sum(stems.values()) - heard
+        self._power += float(np.square(mix, dtype=np.float64).sum())
+        rest = sum(stems.values()) - mix
         self._rest += float(np.square(rest, dtype=np.float64).sum())
 
     def db(self) -> float | None:

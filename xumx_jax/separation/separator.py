@@ -8,12 +8,15 @@ import numpy as np
 from xumx_jax import runtime
 from xumx_jax.audio import StreamResampler
 from xumx_jax.errors import UserError
+from xumx_jax.models import build
 from xumx_jax.models.interface import optional
 from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
 from xumx_jax.separation.engine import EngineOptions, check_options, make_engine, whole_rate
 from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.progress import CALLBACK, Progress
+from xumx_jax.weights.bag import Bag
+from xumx_jax.weights.load import Models, load_bag
 
 if TYPE_CHECKING:
     from xumx_jax.separation.umx.live import Live
@@ -217,6 +220,32 @@ class Separator:
         return dict(zip(self.sources, stems, strict=True))
 
 
+def separator_of(bag: Bag, **options):
+    """Make a `Separator` for a bag with one member, or a `BagSeparator` for several.
+
+    `options` are those of `Separator`, for every member.
+    """
+    if len(bag.members) > 1:
+        from xumx_jax.separation.bag import separators_of
+
+        return separators_of(bag, options)
+    return Separator(build(bag.only.name, **bag.only.args), bag.only.variables, **options)
+
+
+def load(models: Models = None, **options):
+    """Load models by name or path, several of them with weights (see `load_bag`).
+
+    Returns a `Separator`, or for several models a `BagSeparator`, which has the same methods except
+    `live`; `options` are those of `Separator`. Raises UserError with one line.
+    """
+    runtime.check_not_forked()
+    bag = load_bag(models)
+    separator = separator_of(bag, **options)
+    if isinstance(separator, Separator):
+        separator._origin = bag.only.info["path"]  # loaded from there again when it is unpickled
+    return separator
+
+
 def at_once(separator, mix, rate, callback) -> dict[str, np.ndarray]:
     """Separate an array [channel, time] with the `stream` of a Separator or a BagSeparator."""
     mix = np.asarray(mix, np.float32)
@@ -247,8 +276,6 @@ def _resampled(blocks, rate, target):
 
 
 def _loaded(origin, given):
-    from xumx_jax.separation.bag import load  # which makes Separators
-
     return load(origin, **given)
 
 

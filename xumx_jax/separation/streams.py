@@ -34,14 +34,14 @@ def mean_of(streams: Iterable[Iterator[np.ndarray]], weights) -> Iterator[np.nda
         yield sum(weighted[1:], start=weighted[0])
 
 
-def shares(tell: Callable[[float], None], count: int) -> list[Callable[[float], None]]:
-    """Progress functions for several streams; `tell` gets the mean of all."""
+def shares(progress: Callable[[float], None], count: int) -> list[Callable[[float], None]]:
+    """Progress functions for several streams; `progress` gets the mean of all."""
     done = [0.0] * count
 
     def share(index):
-        def note(far):
-            done[index] = far
-            tell(sum(done) / count)
+        def note(fraction):
+            done[index] = fraction
+            progress(sum(done) / count)
 
         return note
 

@@ -78,7 +78,7 @@ def filled(batch, segment: Segment):
     return batch._replace(stems=stems, mix=mix)
 
 
-def with_silence(wave: np.ndarray, length: int, axis: int = -1) -> np.ndarray:
+def with_silence(wave: Array | np.ndarray, length: int, axis: int = -1) -> np.ndarray:
     """Pad `axis` with zeros to `length`."""
     edges = [(0, 0)] * wave.ndim
     edges[axis] = (0, length - wave.shape[axis])

@@ -1,6 +1,7 @@
 """Check the values of a config beyond their types, and the names of its keys."""
 
 import inspect
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -139,10 +140,11 @@ def arguments_of(model: str) -> dict[str, inspect.Parameter]:
     return {name: parameter for name, parameter in found.items() if name in names}
 
 
-def value_of(config: ConfigDict, key: str):
+def value_of(config: ConfigDict, key: str) -> Any:
+    value: Any = config
     for name in key.split("."):
-        config = config[name]
-    return config
+        value = value[name]
+    return value
 
 
 def wrong(config: ConfigDict, key: str, wanted: str) -> UserError:

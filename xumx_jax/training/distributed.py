@@ -24,13 +24,13 @@ def connect(detect: bool = False) -> None:
     If the three VARIABLES are set, as `python -m xumx_jax.training.launch` does, they number the
     processes; with `detect`, JAX asks the cluster (SLURM, Open MPI, Kubernetes, TPU pods).
     """
-    given = [os.environ.get(name) for name in VARIABLES]
-    if not any(given) and not detect:
+    given = [os.environ[name] for name in VARIABLES if os.environ.get(name)]
+    if not given and not detect:
         return
-    if any(given) and not all(given):
+    if 0 < len(given) < len(VARIABLES):
         raise UserError(f"{', '.join(VARIABLES)}: wanted all of them or none")
     try:
-        if all(given):
+        if given:
             jax.distributed.initialize(given[0], int(given[1]), int(given[2]))
         else:
             jax.distributed.initialize()
@@ -92,7 +92,7 @@ class Preemption:
     """
 
     def __init__(self):
-        self.signal, self.told, self.before = None, False, {}
+        self.signal, self.passed_on, self.before = None, False, {}
 
     def __enter__(self):
         wanted = [signal.SIGINT]
@@ -117,7 +117,7 @@ class Preemption:
         """Whether to stop; every process calls this once before every step, with that step."""
         if jax.process_count() == 1:
             return self.signal is not None
-        if self.signal is not None and not self.told:
+        if self.signal is not None and not self.passed_on:
             os.kill(os.getpid(), signal.SIGTERM)  # tell the others the way they understand
-            self.told = True
+            self.passed_on = True
         return multihost_utils.reached_preemption_sync_point(step)

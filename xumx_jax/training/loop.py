@@ -63,8 +63,8 @@ class Run:
     def __init__(self, config: ConfigDict, workdir: Path, data: Data, log: Callable, defaults):
         check(config)
         train, options = config.train, config.optimizer
-        self.config, self.workdir, self.data, self.log = config, workdir, data, log
-        self.defaults = defaults
+        self.config, self.workdir, self.data = config, workdir, data
+        self.log, self.defaults = log, defaults
         if train.batch_size % jax.device_count():
             raise UserError(
                 f"batch_size {train.batch_size} does not divide among {jax.device_count()} devices"
@@ -103,8 +103,7 @@ class Run:
         self.train_step = step.train_step(self.step, self.over)
         self.eval_step = step.eval_step(self.step, self.over)
         self.separate = jax.jit(model.apply)
-        plateau = options.plateau
-        self.plateau = Plateau(plateau.patience, plateau.factor, plateau.cooldown)
+        self.plateau = Plateau(**options.plateau)
         self.about = checkpointing.about(config, data.fingerprint)
 
     def run(self) -> Outcome:
@@ -235,7 +234,7 @@ class Run:
 
         self.early = self.early.update(value)
         plateau = self.plateau.update(jax.device_get(self.now.plateau), value)
-        self.now = self.now.replace(plateau=step.replicate(plateau, self.over))
+        self.now = dataclasses.replace(self.now, plateau=step.replicate(plateau, self.over))
         done, counters = jax.device_get((self.now.step, self.now.counters))
         rate = step.learning_rate(done, counters["skipped"], plateau, self.step)
         row |= {"lr": float(rate)}
@@ -244,7 +243,7 @@ class Run:
             epoch, float(self.early.best_metric), self.early.patience_count
         )
         now = jax.device_get(self.now) if distributed.first() else None
-        if self.early.has_improved and distributed.first():
+        if self.early.has_improved and now is not None:
             # before the checkpoint: a kill between the two repeats the epoch and writes it again
             checkpointing.save_best(self.workdir, now, self.progress, self.about, value)
         self.save(now)
@@ -274,8 +273,8 @@ class Run:
         if not distributed.first():
             return
         self.watch.event("save", step=self.at)
-        now = jax.device_get(self.now) if now is None else now
-        checkpointing.save(self.workdir, now, self.progress, self.about, self.config.train.keep)
+        here = jax.device_get(self.now) if now is None else now
+        checkpointing.save(self.workdir, here, self.progress, self.about, self.config.train.keep)
         self.watch.event("saved", step=self.at)
 
     def save_and_stop(self) -> None:
@@ -287,7 +286,7 @@ class Run:
     def draw(self, now: state.State | None) -> None:
         """Every few epochs, write pictures and sounds of a validation track's separation."""
         every = self.config.log.pictures_every
-        if not every or self.progress.epoch % every or not distributed.first():
+        if now is None or not every or self.progress.epoch % every:
             return
         example = self.data.example()
         if example is None:

@@ -14,13 +14,13 @@ def scale_by_nnabla_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8):
     differ where gradients are tiny and in the first steps.
     """
 
-    def update(grads, state, params=None):
+    def update(updates, state, params=None):
         count = state.count + 1
-        mu = optax.tree.update_moment(grads, state.mu, b1, 1)
-        nu = optax.tree.update_moment_per_elem_norm(grads, state.nu, b2, 2)
+        mu = optax.tree.update_moment(updates, state.mu, b1, 1)
+        nu = optax.tree.update_moment_per_elem_norm(updates, state.nu, b2, 2)
         size = jnp.sqrt(1 - b2**count) / (1 - b1**count)
-        updates = jax.tree.map(lambda m, v: size * m / (jnp.sqrt(v) + eps), mu, nu)
-        return updates, optax.ScaleByAdamState(count, mu, nu)
+        steps = jax.tree.map(lambda m, v: size * m / (jnp.sqrt(v) + eps), mu, nu)
+        return steps, optax.ScaleByAdamState(count, mu, nu)
 
     return optax.GradientTransformation(optax.scale_by_adam().init, update)
 

@@ -1,5 +1,6 @@
 """Everything that a training step reads and writes."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -61,4 +62,4 @@ def init(
 
 def with_average(state: State) -> State:
     """Let the average begin at the weights as they are."""
-    return state.replace(average=jax.tree.map(jnp.copy, state.trained()))
+    return dataclasses.replace(state, average=jax.tree.map(jnp.copy, state.trained()))

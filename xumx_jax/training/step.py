@@ -5,9 +5,10 @@ that joins the replicas. `train_step` compiles it as `jit(shard_map(...))`, whic
 itself lowers to, less pmap's stacked device axis.
 """
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -106,8 +107,8 @@ def updated(state: State, grads, collections: dict, rate: Array, this: Step) -> 
         # starts as a plain mean, so that its first value is soon forgotten
         weight = jnp.maximum(1 - this.decay, 1 / (state.step + 1))
         average = optax.incremental_update({"params": params, **collections}, average, weight)
-    return state.replace(
-        params=params, collections=collections, opt_state=opt_state, average=average
+    return dataclasses.replace(
+        state, params=params, collections=collections, opt_state=opt_state, average=average
     )
 
 
@@ -118,10 +119,10 @@ def reference(model: nn.Module, stems: Array) -> Stems:
     return Stems(stems, model.transform.forward(stems))
 
 
-def mixed(stems: Array, mixing: np.ndarray | None) -> Array:
+def mixed(stems: Array | np.ndarray, mixing: np.ndarray | None) -> Array:
     """Sum the data's sources into the model's, [batch, source, channel, time]."""
     if mixing is None:
-        return stems
+        return jnp.asarray(stems)
     return jnp.einsum("ts,bscn->btcn", mixing, stems, precision=lax.Precision.HIGHEST)
 
 
@@ -135,12 +136,12 @@ def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]
     def one(piece):
         stems, mix, weight = piece
         stems, mix = mixed(stems[None], this.mixing), mix[None]
-        est = this.model.apply(variables, mix)
+        est = cast(Stems, this.model.apply(variables, mix))
         ref = reference(this.model, stems)
         value, parts = this.loss(est, ref, mix)
-        heard = stems[0, ..., : est.wave.shape[-1]]
-        sounding = weight * jnp.any(heard != 0, axis=(1, 2))
-        sdr = energy_ratio(est.wave[0], heard)
+        true = stems[0, ..., : est.wave.shape[-1]]
+        sounding = weight * jnp.any(true != 0, axis=(1, 2))
+        sdr = energy_ratio(est.wave[0], true)
         sums = {key: weight * part for key, part in ({"loss": value} | parts).items()}
         return sums | {"weight": weight, "sdr_db": sounding * sdr, "sounding": sounding}
 

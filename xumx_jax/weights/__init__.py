@@ -3,7 +3,7 @@
 load          from a name or a path to a model, and `convert`
 store         checkpoints: Orbax folders with digests
 safetensors   one model in one file; the format number, and the migration of older files
-bag           several models whose stems are averaged
+bag           models as they are stored, and several whose stems are averaged
 pointer       small files that name a checkpoint, such as `best`
 converters/   weights of other programs
 zoo, download, published/   models by name

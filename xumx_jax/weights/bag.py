@@ -1,11 +1,12 @@
-"""Bags: several models whose stems are averaged, with weights [member, source].
+"""Models as they are stored, and bags: models whose stems are averaged, with weights.
 
-A single model is a bag of one. On disk, a bag is a folder with `bag.json` and one file per member.
+A single model is a bag of one. On disk, it is a `.safetensors` file or an Orbax folder, and a bag
+of several is a folder with `bag.json` and one file per member.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,22 @@ from typing import Any
 import numpy as np
 
 from xumx_jax import files
-from xumx_jax.errors import UserError
-from xumx_jax.models import build
-from xumx_jax.weights import store
-from xumx_jax.weights.store import Member
+from xumx_jax.errors import CheckpointError, UserError
+from xumx_jax.models import build, frozen
+from xumx_jax.weights import pointer, safetensors, store
 
 FILE, FORMAT = "bag.json", 1
 Weight = float | Mapping[str, float] | None  # of a member: for all its sources, or by source
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model as stored: `build(name, **args)` makes the module, `variables` are numpy arrays."""
+
+    name: str
+    args: dict[str, Any]
+    variables: dict
+    info: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,50 @@ def joined(bags: Sequence[Bag], weights: Sequence[Weight] | None = None) -> Bag:
     return Bag(tuple(member for one in bags for member in one.members), names, np.concatenate(rows))
 
 
+def save_model(
+    path: str | Path,
+    name: str,
+    args: dict,
+    variables: dict,
+    info: dict | None = None,
+    half: bool = False,
+) -> None:
+    """Write a model for inference: `.safetensors` by suffix, else an Orbax folder.
+
+    `half` stores float32 as float16 (`.safetensors` only): half the size, read back as float32.
+    """
+    path = Path(path)
+    description = {"name": name, "args": args, "info": info or {}}
+    if path.suffix != ".safetensors":
+        if half:
+            raise UserError(f"{path}: half precision is for .safetensors")
+        store.write(path, {"model": variables}, description)
+        return
+    safetensors.write(path, variables, description, half)
+
+
+def load_model(path: str | Path) -> Member:
+    """Read a model: an Orbax folder or a pointer to one, a training folder, or `.safetensors`.
+
+    `info["export"]` overrides arguments of the model, for those that training kept out of it.
+    """
+    path = Path(path)
+    ours = path.suffix == ".safetensors"
+    if path.is_dir() or (not ours and pointer.is_pointer(path)):
+        with pointer.reading(lambda: store.checkpoint_of(path)) as folder:
+            description, variables = store.describe(folder), store.read(folder, "model")
+    elif path.is_file():
+        description, variables = safetensors.read(path)
+    else:
+        raise CheckpointError(f"{path}: no such file or folder")
+    try:
+        name, info = description["name"], dict(description["info"])
+        args = {**description["args"], **info.get("export", {})}
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its description names no model") from error
+    return Member(name, frozen(args), variables, info)
+
+
 def is_bag(path: Path) -> bool:
     """Whether a folder is a bag."""
     return (path / FILE).is_file()
@@ -121,14 +175,14 @@ def is_bag(path: Path) -> bool:
 def save(folder: Path, content: Bag) -> None:
     """Write a bag as a folder, in one step. Raises OSError."""
     with files.replacing_folder(Path(folder)) as partial:
-        said = []
+        listed = []
         for number, member in enumerate(content.members):
             name = f"{number}.safetensors"
             info = {key: value for key, value in member.info.items() if key != "path"}
-            store.save_model(partial / name, member.name, member.args, member.variables, info)
+            save_model(partial / name, member.name, member.args, member.variables, info)
             row = dict(zip(content.sources, content.weights[number].tolist(), strict=True))
-            said.append({"file": name, "weights": {k: w for k, w in row.items() if w}})
-        text = json.dumps({"format": FORMAT, "members": said}, indent=1)
+            listed.append({"file": name, "weights": {k: w for k, w in row.items() if w}})
+        text = json.dumps({"format": FORMAT, "members": listed}, indent=1)
         (partial / FILE).write_text(text + "\n")
 
 
@@ -136,15 +190,15 @@ def load(folder: Path) -> Bag:
     """Read the folder of a bag. Raises UserError naming what is damaged."""
     place = Path(folder) / FILE
     try:
-        said = json.loads(place.read_text())
-        if said["format"] > FORMAT:
-            raise UserError(f"{place}: was written by a later version (format {said['format']})")
-        names = [Path(member["file"]).name for member in said["members"]]
+        content = json.loads(place.read_text())
+        if content["format"] > FORMAT:
+            raise UserError(f"{place}: was written by a later version (format {content['format']})")
+        names = [Path(member["file"]).name for member in content["members"]]
         weights = [
-            {k: float(w) for k, w in member["weights"].items()} for member in said["members"]
+            {k: float(w) for k, w in member["weights"].items()} for member in content["members"]
         ]
     except UserError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{place}: does not describe models with weights ({error})") from error
-    return bag([store.load_model(Path(folder, name)) for name in names], weights)
+    return bag([load_model(Path(folder, name)) for name in names], weights)

@@ -8,17 +8,25 @@ from typing import Any
 
 from flax import linen as nn
 
+from xumx_jax import assets
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
-from xumx_jax.weights import bag, pointer, safetensors, store, zoo
-from xumx_jax.weights.bag import Bag, Weight
+from xumx_jax.weights import bag, pointer, safetensors, store
+from xumx_jax.weights.bag import Bag, Weight, load_model, save_model
 
 Name = str | Path | None
 Models = Name | Mapping[str, Weight] | Sequence[Name | tuple[Name, Weight]]
 
 
 def resolve(name_or_path: Name) -> Path:
-    """Return the file or folder that `source` names: an existing path, else a name of the zoo."""
+    """Return the file or folder of a model: its name in the zoo, else an existing path.
+
+    None is the zoo's default.
+    """
+    if name_or_path == assets.DEMO:
+        return assets.DEMO_FILE
+    from xumx_jax.weights import zoo  # the bundled model needs none of what others publish
+
     if name_or_path is None or name_or_path in zoo.names():
         return zoo.find(name_or_path and str(name_or_path))
     path = Path(name_or_path)
@@ -41,14 +49,14 @@ def load_weights(path: str | Path, kind: str | None = None) -> Bag:
     if bag.is_bag(path):
         return bag.load(path)
     if path.suffix == ".safetensors" and path.is_file() and safetensors.is_ours(path):
-        return bag.bag([store.load_model(path)])
+        return bag.bag([load_model(path)])
     # only for other programs' weights
     from xumx_jax.weights import converters
-    from xumx_jax.weights.converters import openunmix
+    from xumx_jax.weights.converters import openunmix_files
 
-    if not openunmix.is_folder(path) and (path.is_dir() or pointer.is_pointer(path)):
-        return bag.bag([store.load_model(path)])
-    return converters.convert_all(openunmix.read(path), kind)
+    if not openunmix_files.is_folder(path) and (path.is_dir() or pointer.is_pointer(path)):
+        return bag.bag([load_model(path)])
+    return converters.convert_all(openunmix_files.read(path), kind)
 
 
 def load_bag(models: Models = None) -> Bag:
@@ -71,8 +79,8 @@ def _located(name: Name) -> Bag:
     path = resolve(name)
     found = load_weights(path)
     more: dict[str, Any] = {"path": str(path)}
-    if path == zoo.DEMO_FILE:
-        more["licence"] = zoo.DEMO_LICENCE
+    if path == assets.DEMO_FILE:
+        more["licence"] = assets.DEMO_LICENCE
     members = (
         replace(member, info={**more, **member.info, "path": str(path)}) for member in found.members
     )
@@ -132,7 +140,7 @@ def convert(
             bag.save(target, found)
         else:
             only = found.only
-            store.save_model(target, only.name, only.args, only.variables, only.info, half)
+            save_model(target, only.name, only.args, only.variables, only.info, half)
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error})") from error
     return found

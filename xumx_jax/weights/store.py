@@ -10,7 +10,6 @@ Orbax is slow to import and only folders need it, so it is imported where it is 
 import json
 import logging
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,13 @@ import jax
 import numpy as np
 
 from xumx_jax import files
-from xumx_jax.errors import CheckpointError, UserError
-from xumx_jax.models import frozen
-from xumx_jax.weights import pointer, safetensors
+from xumx_jax.errors import CheckpointError
+from xumx_jax.weights import pointer
 from xumx_jax.weights.safetensors import FORMAT, migrated
 
 LOG = logging.getLogger(__name__)
 MANIFEST = "checkpoint.json"
 STEPS = "checkpoints"  # in a training folder: checkpoints, each named by its step
-
-
-@dataclass(frozen=True)
-class Member:
-    """A model as stored: `build(name, **args)` makes the module, `variables` are numpy arrays."""
-
-    name: str
-    args: dict[str, Any]
-    variables: dict
-    info: dict[str, Any] = field(default_factory=dict)
 
 
 def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
@@ -215,50 +203,6 @@ def newest(workdir: str | Path) -> Path:
             if path.exists():  # else the run that writes here has removed it
                 LOG.warning("skipped a damaged checkpoint: %s", error)
     raise CheckpointError(f"{steps}: no complete checkpoint in it")
-
-
-def save_model(
-    path: str | Path,
-    name: str,
-    args: dict,
-    variables: dict,
-    info: dict | None = None,
-    half: bool = False,
-) -> None:
-    """Write a model for inference: `.safetensors` by suffix, else an Orbax folder.
-
-    `half` stores float32 as float16 (`.safetensors` only): half the size, read back as float32.
-    """
-    path = Path(path)
-    description = {"name": name, "args": args, "info": info or {}}
-    if path.suffix != ".safetensors":
-        if half:
-            raise UserError(f"{path}: half precision is for .safetensors")
-        write(path, {"model": variables}, description)
-        return
-    safetensors.write(path, variables, description, half)
-
-
-def load_model(path: str | Path) -> Member:
-    """Read a model: an Orbax folder or a pointer to one, a training folder, or `.safetensors`.
-
-    `info["export"]` overrides arguments of the model, for those that training kept out of it.
-    """
-    path = Path(path)
-    ours = path.suffix == ".safetensors"
-    if path.is_dir() or (not ours and pointer.is_pointer(path)):
-        with pointer.reading(lambda: checkpoint_of(path)) as folder:
-            description, variables = describe(folder), read(folder, "model")
-    elif path.is_file():
-        description, variables = safetensors.read(path)
-    else:
-        raise CheckpointError(f"{path}: no such file or folder")
-    try:
-        name, info = description["name"], dict(description["info"])
-        args = {**description["args"], **info.get("export", {})}
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: its description names no model") from error
-    return Member(name, frozen(args), variables, info)
 
 
 def checkpoint_of(path: Path) -> Path:

@@ -6,23 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
-from xumx_jax import files
+from xumx_jax import assets, files
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import cache_folder
-from xumx_jax.weights import store
-from xumx_jax.weights.bag import joined, save
+from xumx_jax.weights.bag import joined, save, save_model
 from xumx_jax.weights.published import PUBLISHED
 
 LOG = logging.getLogger(__name__)
-DEMO = "demo"
-DEMO_FILE = Path(__file__).parents[1] / "assets" / "demo.safetensors"
-DEMO_LICENCE = "MIT, as the program"
 DEFAULT = "x-umx"
 
 
 def names() -> tuple[str, ...]:
     """Every name that `find` knows."""
-    return (*PUBLISHED, DEMO)
+    return (*PUBLISHED, assets.DEMO)
 
 
 def cached(name: str, cache: str | Path | None = None) -> Path:
@@ -42,9 +38,9 @@ def find(name: str | None = None, cache: str | Path | None = None, opener=urlope
             return fetch(DEFAULT, cache, opener)
         except UserError as error:
             LOG.warning("published weights unavailable (%s); using the bundled demo model", error)
-            return DEMO_FILE
-    if name == DEMO:
-        return DEMO_FILE
+            return assets.DEMO_FILE
+    if name == assets.DEMO:
+        return assets.DEMO_FILE
     if name not in PUBLISHED:
         raise UserError(f"unknown model {name!r}; known: {', '.join(names())}, or a path")
     return fetch(name, cache, opener)
@@ -79,7 +75,7 @@ def fetch(
 def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> None:
     """Download and convert a published model, or several, to `ours`."""
     from xumx_jax.weights import converters, download
-    from xumx_jax.weights.converters import openunmix
+    from xumx_jax.weights.converters import openunmix_files
 
     published = PUBLISHED[name]
     several = sum(len(member.files) for member in published.members) > 1
@@ -93,9 +89,9 @@ def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> 
             urls.append(file.url)
             digests.append(files.digest(places[target]))
         if len(places) > 1:
-            weights = openunmix.read_targets(folder, places, member.settings)
+            weights = openunmix_files.read_targets(folder, places, member.settings)
         else:
-            weights = openunmix.read(*places.values())
+            weights = openunmix_files.read(*places.values())
         made = converters.convert_all(weights, member.kind)
         found = set(made.sources)  # in the file's own order, whatever is said of it
         if found != set(member.sources):
@@ -103,12 +99,12 @@ def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> 
                 f"{name}: its files hold {', '.join(sorted(found))}, not the sources expected"
             )
         bags.append(made)
-    said = {"licence": published.licence, "score": published.score}
-    said |= {"url": " ".join(urls), "sha256": digests}
+    about = {"licence": published.licence, "score": published.score}
+    about |= {"url": " ".join(urls), "sha256": digests}
     whole = joined(bags, [member.weight for member in published.members])
-    members = [replace(member, info={**member.info, **said}) for member in whole.members]
+    members = [replace(member, info={**member.info, **about}) for member in whole.members]
     if len(members) == 1:
         (only,) = members
-        store.save_model(ours, only.name, only.args, only.variables, only.info)
+        save_model(ours, only.name, only.args, only.variables, only.info)
     else:
         save(ours, replace(whole, members=tuple(members)))

@@ -3,9 +3,7 @@
 input_files   from the command line to tracks and the folders for their stems
 planning      expected time and disk space
 run           several tracks at once through one Separator
-bars          progress bars
-signals       Ctrl-C and SIGTERM
-report        the JSON report
+report        progress bars, and the JSON report
 
 How one file is separated is not here but in `xumx_jax.separation.file`.
 """

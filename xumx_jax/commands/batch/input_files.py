@@ -76,7 +76,7 @@ def temporary_folder():
 
 def _expand(name, out, recursive, stdin):
     """Yield (path, label, subfolder of OUT) for one input."""
-    if name == "-":
+    if name == "-" and stdin is not None:
         yield stdin, STDIN, Path()
         return
     path = Path(name)

@@ -13,10 +13,8 @@ import jax
 
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
-from xumx_jax.commands.batch import signals
-from xumx_jax.commands.batch.bars import Bars
 from xumx_jax.commands.batch.planning import USUAL_SPEED, Plan, in_time
-from xumx_jax.commands.batch.report import failed, relabelled
+from xumx_jax.commands.batch.report import Bars, failed, relabelled
 from xumx_jax.commands.console import say
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.separation.file import separate_file
@@ -36,7 +34,7 @@ def separate(models, applied, tracks, options, report) -> None:
     line, device = common.describe(infos)
     report.models(infos, device)
     say_line(line)
-    with signals.stoppable() as stop, console.one_line_warnings():
+    with console.stoppable() as stop, console.one_line_warnings():
         job = Job(separator, options, chosen, stop)
         left = _without_finished(tracks, job, report, say_line)
         backend = jax.default_backend()

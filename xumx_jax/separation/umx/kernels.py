@@ -15,13 +15,12 @@ from jax import Array, lax
 from xumx_jax.layers.dense import matmul, operand
 from xumx_jax.layers.lstm import halve
 from xumx_jax.layers.norm import BatchNorm
-from xumx_jax.transforms.bands import log_bands, loudness, pool
-from xumx_jax.transforms.scales import band_of_bin
+from xumx_jax.postfilters import WINDOW_FRAMES
+from xumx_jax.transforms.bands import band_of_bin, log_bands, loudness, pool
 
-# Of a block; also the window of the Wiener filter's statistics where none is given: 5.6 s. Four
-# stereo spectra of X-UMX then take less than 32 MiB, from where on glibc asks the system for every
-# array anew.
-FRAMES = 240
+# Of a block: a window of the post filter, 5.6 s. Four stereo spectra of X-UMX then take less than
+# 32 MiB, from where on glibc asks the system for every array anew.
+FRAMES = WINDOW_FRAMES
 
 
 def fold(module, variables) -> dict:

@@ -1,5 +1,8 @@
 """The files with a run's history: lines of JSON, and TensorBoard's events."""
 
+# pyright: reportAttributeAccessIssue=false
+# protobuf makes the classes of its modules when these are imported
+
 import errno
 import json
 import math
@@ -9,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +79,8 @@ class Board:
     FLUSH_SECONDS = 10
 
     def __init__(self, folder: Path):
-        self.folder, self.file, self.flushed = folder, None, 0.0
+        self.folder, self.flushed = folder, 0.0
+        self.file: Any = None
 
     def open(self, step: int) -> None:
         """Begin a file. TensorBoard then drops what earlier files say about later steps."""
@@ -103,7 +108,7 @@ class Board:
                 self.open(step)
             self._event(step=step, summary=Summary(value=values))
             if flush or time.monotonic() - self.flushed > self.FLUSH_SECONDS:
-                self.file.flush()
+                self.file.flush()  # pyright: ignore[reportOptionalMemberAccess]
                 self.flushed = time.monotonic()
         except OSError:  # what follows half an event cannot be read: the next goes to a new file
             with suppress(OSError):

@@ -76,7 +76,7 @@ class Monitor:
         self.mark: float | None = None  # when it ended, once there was a step
         self.point, self.lap = Pace(), Pace()  # since the last point in TensorBoard, and epoch
         self.failed: set[Path] = set()
-        self.heard = False  # mix and truth, which stay the same
+        self.truth_written = False  # mix and truth, which stay the same
 
     def __enter__(self):
         if self.active:
@@ -159,10 +159,10 @@ class Monitor:
             for source, true, guess in zip(self.sources, truth, estimate, strict=True)
         }
         sounds = {f"{s}/estimate": wave for s, wave in zip(self.sources, estimate, strict=True)}
-        if not self.heard:
+        if not self.truth_written:
             sounds |= {f"{s}/truth": wave for s, wave in zip(self.sources, truth, strict=True)}
             sounds |= {"mix/mix": mix}
-        self.heard = True
+        self.truth_written = True
         self._try(self.board.folder, self.board.images, step, drawn)
         self._try(self.board.folder, self.board.sounds, step, sounds, rate)
         path = self.workdir / "pictures" / f"step-{step:08d}.png"

@@ -1,6 +1,7 @@
 """Convert weights of other programs to our variables, without those programs.
 
 readers, torchfile   files to named tensors; nothing that a file names is executed
+openunmix_files      folders and archives with one file per target
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
 umx, openunmix       the kinds, listed in KINDS
 
@@ -12,10 +13,9 @@ import re
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import variable_shapes
-from xumx_jax.weights.bag import Bag, bag
+from xumx_jax.weights.bag import Bag, Member, bag
 from xumx_jax.weights.converters import openunmix, rules, umx
 from xumx_jax.weights.converters.readers import Weights
-from xumx_jax.weights.store import Member
 
 KINDS = {**umx.KINDS, **openunmix.KINDS}
 

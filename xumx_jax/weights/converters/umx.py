@@ -159,7 +159,7 @@ def stack_sums(*biases: np.ndarray) -> np.ndarray:
 
 
 def asteroid_arguments(tensors: Tensors, info: dict) -> dict:
-    said = info.get("model_args") or {}
+    given = info.get("model_args") or {}
     names = {"n_hop": "hop", "sample_rate": "sample_rate", "spec_power": "power"}
     return arguments(
         groups_in(tensors, r"layer_enc\.([^.]+)\..*"),
@@ -167,7 +167,7 @@ def asteroid_arguments(tensors: Tensors, info: dict) -> dict:
         max_bin=vote(sizes(tensors, r"mean_scale\.input_.+", 0), "the bandwidth"),
         inputs=vote(sizes(tensors, r"layer_enc\..+\.enc\.0\.weight", 1), "the number of channels"),
         **torch_lstm_sizes(tensors, r"layer_lstm\.[^.]+"),
-        **{ours: int(said[theirs]) for theirs, ours in names.items() if said.get(theirs)},
+        **{ours: int(given[theirs]) for theirs, ours in names.items() if given.get(theirs)},
     )
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from xumx_jax.commands.batch.bars import Bars
+from xumx_jax.commands.batch.report import Bars
 
 
 class Terminal(io.StringIO):
