@@ -35,6 +35,7 @@ class ToyWave(nn.Module):
     def __call__(self, mix, train=False):
         batch, channels, time = mix.shape
         assert time % 16 == 0 and 64 <= time <= 4096, time
+        assert channels == self.channels, channels
         x = mix.reshape(batch * channels, time, 1)
         y = nn.Conv(len(self.sources), (self.width,), name="conv")(x)
         y = y.reshape(batch, channels, time, -1)

@@ -59,6 +59,16 @@ def test_every_length_comes_back_however_it_is_cut(models, name):
             np.testing.assert_allclose(np.concatenate(streamed, -1), stack(stems), atol=2e-6)
 
 
+@pytest.mark.parametrize("name", TOYS)
+def test_a_model_for_mono_separates_the_channels_of_stereo_one_by_one(models, name):
+    module, variables = models[name]
+    for options in ({}, {"residual": True}):
+        separator = Separator(module.clone(channels=1), variables, **options)
+        mix = noise(1500)
+        each = [stack(separator(channel[None], RATE)) for channel in mix]
+        np.testing.assert_allclose(stack(separator(mix, RATE)), np.concatenate(each, 1), atol=1e-6)
+
+
 def test_a_convolution_does_not_see_where_chunks_end(models):
     """With real context on both sides, chunks give what the whole does: known by hand."""
     module, variables = models["toy_wave"]

@@ -140,6 +140,9 @@ OPTIONAL: dict[str, Any] = {
     # the source axis of every array of the model, if each has one: fine-tuning then matches sources
     # by name
     "source_axis": None,
+    # a model for mono also takes stereo, such as with one mask for both channels; else an engine
+    # separates the channels one by one
+    "any_channels": False,
     # exponent of the magnitudes in `Stems.spec`, which losses compare
     "power": 1,
 }

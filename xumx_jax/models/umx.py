@@ -122,6 +122,7 @@ class UMX(nn.Module):
     dtype: str = "float32"
     compute: str = "float32"
     engine = "umx"
+    any_channels = True
     source_axis = 0
 
     def __post_init__(self):

@@ -37,8 +37,12 @@ def separate_chunk(
     filter.
     """
     given = {} if statistics is None else {"statistics": statistics}
-    batched = model.apply(variables, mix[None], **given)
-    estimate = jax.tree.map(lambda x: x[0], batched)
+    if mix.shape[0] > model.channels and not optional(model, "any_channels"):
+        batched = model.apply(variables, mix[:, None], **given)  # a channel is an item of its own
+        estimate = jax.tree.map(lambda x: jnp.moveaxis(x[:, :, 0], 0, 1), batched)
+    else:
+        batched = model.apply(variables, mix[None], **given)
+        estimate = jax.tree.map(lambda x: x[0], batched)
     length = mix.shape[-1]
     if post_filter is not None:
         spec = postfilters.apply(
