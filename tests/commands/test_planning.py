@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from separating import noise
 
-from xumx_jax import audio
+from xumx_jax import audio, models
 from xumx_jax.audio.containers import file_bytes
 from xumx_jax.commands.batch import planning
 from xumx_jax.commands.batch.input_files import InputFile
@@ -106,13 +106,26 @@ def test_room_for_what_is_replaced_and_for_several_at_once(tmp_path, monkeypatch
         planning.Plan(tracks, one, 1.0)
 
 
-def test_what_is_told(tmp_path):
+def test_models_say_their_usual_speed():
+    class Slow:
+        usual_speed = {"cpu": 5, "gpu": 50}
+
+    full = models.build("xumx")
+    assert planning.usual_speed([full], "gpu") == 150
+    assert planning.usual_speed([full, Slow], "cpu", runs=2) == pytest.approx(2)
+    assert planning.usual_speed([Slow], "another") == 5
+    assert planning.usual_speed([full, object()], "cpu") is None
+
+
+def test_what_is_said(tmp_path):
     audio.encode(tmp_path / "song.wav", noise(8000), 8000)
     plan = planning.Plan([track(tmp_path)] * 90 + [track(tmp_path, "none.wav")], job(tmp_path), 20)
     assert plan.line("cpu").startswith("91 tracks, at least 01:30 of music: 5.77 MB of stems (")
     assert plan.line("cpu").endswith(
         " free), about 00:04 at 20 x real time (usual for a cpu; the first minute will show)"
     )
+    unknown = planning.Plan([track(tmp_path)], job(tmp_path), None)
+    assert unknown.line("cpu").endswith(" free); the first minute will show how long this takes")
     assert plan.measured({}, False, 90, 5.0) is None  # a track that failed tells nothing
     assert plan.measured({"seconds": 30.0}, True, 89, 10.0) is None
     told = plan.measured({"seconds": 30.0}, True, 88, 60.0)

@@ -143,6 +143,9 @@ OPTIONAL: dict[str, Any] = {
     # a model for mono also takes stereo, such as with one mask for both channels; else an engine
     # separates the channels one by one
     "any_channels": False,
+    # {backend of JAX: seconds of music that a full-size model separates in a second}, for the time
+    # that a batch may take until its first track has been measured; None: not known
+    "usual_speed": None,
     # exponent of the magnitudes in `Stems.spec`, which losses compare
     "power": 1,
 }

@@ -12,9 +12,8 @@ from xumx_jax.audio.containers import file_bytes
 from xumx_jax.audio.formats import BITRATES, BITS, is_float, stored_rate
 from xumx_jax.audio.resample import resampled_length
 from xumx_jax.errors import UserError
+from xumx_jax.models.interface import optional
 
-# Seconds of music a second, for one full-size model: assumed until a track has been measured
-USUAL_SPEED = {"cpu": 20, "gpu": 150, "tpu": 150}
 # {format: smallest plausible size of a file of music, as a share of its estimate}. wav is exact;
 # silence compresses to almost nothing, so an estimate alone must not refuse a batch.
 _SURE = {"wav": 1.0, "flac": 0.1, "mp3": 0.9, "ogg": 0.2, "m4a": 0.2, "opus": 0.2}
@@ -45,10 +44,11 @@ class Size:
 class Plan:
     """The sizes of all tracks. Raises UserError if the disk cannot hold their stems.
 
-    `speed` is assumed, in seconds of music a second, until a track has been measured.
+    `speed` is assumed, in seconds of music a second, until a track has been measured; None: it is
+    not known.
     """
 
-    def __init__(self, tracks, job, speed: float):
+    def __init__(self, tracks, job, speed: float | None):
         self.options, self.speed = job.options, speed
         self._done, self._finished, self._measured = 0.0, 0, False
         self.sizes = []
@@ -98,7 +98,9 @@ class Plan:
         about = "" if self.options.format == "wav" else "about "
         room = "" if self.free is None else f" ({in_bytes(self.free)} free)"
         text = f"{len(self.sizes)} tracks, {known}: {about}{in_bytes(self.wanted)} of stems{room}"
-        if self._left:
+        if self._left and not self.speed:
+            text += "; the first minute will show how long this takes"
+        elif self._left and self.speed:
             text += (
                 f", about {in_time(self._left / self.speed)} at {self.speed:.3g} x real time "
                 f"(usual for a {device}; the first minute will show)"
@@ -124,6 +126,17 @@ class Plan:
         together = max(self._finished, min(self.options.jobs, self._finished + left))
         speed = self._done / took * together / self._finished
         return f"about {in_time(self._left / speed)} left, at {speed:.3g} x real time"
+
+
+def usual_speed(models, backend: str, runs: int = 1) -> float | None:
+    """Seconds of music a second that `models`, each `runs` times, usually separate on a backend.
+
+    None if one of them does not say.
+    """
+    usual = [optional(model, "usual_speed") for model in models]
+    if not all(usual):
+        return None
+    return 1 / sum(runs / speeds.get(backend, speeds["cpu"]) for speeds in usual)
 
 
 def measure(track, job) -> Size:

@@ -13,7 +13,7 @@ import jax
 
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
-from xumx_jax.commands.batch.planning import USUAL_SPEED, Plan, in_time
+from xumx_jax.commands.batch.planning import Plan, in_time, usual_speed
 from xumx_jax.commands.batch.report import Bars, failed, relabelled
 from xumx_jax.commands.console import say
 from xumx_jax.errors import Cancelled, UserError
@@ -38,8 +38,8 @@ def separate(models, applied, tracks, options, report) -> None:
         job = Job(separator, options, chosen, stop)
         left = _without_finished(tracks, job, report, say_line)
         backend = jax.default_backend()
-        speed = USUAL_SPEED.get(backend, USUAL_SPEED["cpu"]) / len(infos)
-        plan = Plan(left, job, speed / max(1, applied.get("shifts", 0)))
+        models = separator.model if isinstance(separator.model, tuple) else (separator.model,)
+        plan = Plan(left, job, usual_speed(models, backend, max(1, applied.get("shifts", 0))))
         for warning in plan.warnings():
             say("warning", warning)
         if len(left) > 1:
@@ -69,7 +69,7 @@ class Job:
     """What is done with every track, in any number of threads.
 
     chosen   what to write, from `selection.choose`
-    stop     a `signals.Stop`, checked between blocks
+    stop     a `console.Stop`, checked between blocks
     """
 
     def __init__(self, separator, options, chosen, stop):
