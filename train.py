@@ -86,7 +86,7 @@ def open_data(config: ConfigDict):
     if name == "auto":
         name = datasets.guess(config.data.root)
     mixing = mixing_of(config, name)
-    channels = 2  # a mono model averages the magnitudes of both, so both are loaded
+    channels = 2  # a model for mono may want both: see `batches.to_channels`
     tracks, held_out = datasets.open_data(
         name, config.data.root, model.sources, model.sample_rate, channels,
         config.data[name].to_dict() if name in config.data else {},

@@ -8,16 +8,21 @@ Version 4 of that application retired its X-UMX back end. In `get_separator` of 
 where `separator_args` are those that it keeps for X-UMX: softmask, alpha, iterations.
 """
 
+import inspect
 import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from xumx_jax.errors import UserError
 from xumx_jax.separation.engine import check_options
+
+if TYPE_CHECKING:
+    from xumx_jax.weights.load import Models
 
 MIX = "mix"  # what the sum of parts is called
 # {output_format: (format, bits, bitrate)} that are not a bitrate of mp3 in kbit/s
@@ -32,7 +37,8 @@ class SpleeterWebSeparator:
     softmask, alpha, iterations  softmask, alpha and niter of `Separator`
     model           as for `load`; it is an error if the published X-UMX cannot be downloaded,
                     since the application asked for that model and no other
-    options         further options of `Separator`, such as shifts
+    options         further options of `Separator`, such as shifts; `cpu_separation` has the same
+                    effect as device "cpu"
 
     The application makes one in its server process and, where there is a GPU, calls it in a forked
     child: so JAX is not touched before a method is called. Files have the sample rate and channels
@@ -47,7 +53,7 @@ class SpleeterWebSeparator:
         alpha: float = 1.0,
         iterations: int = 1,
         *,
-        model: str | Path = "x-umx",
+        model: "Models" = "x-umx",
         **options,
     ):
         from xumx_jax.audio import check_format
@@ -58,7 +64,8 @@ class SpleeterWebSeparator:
         check_format(self.format, self.bits, self.bitrate)
         # the application stores an alpha with every mix, even without a softmask
         options |= {"niter": iterations, "softmask": softmask, "alpha": alpha if softmask else 1.0}
-        check_options(**{name: value for name, value in options.items() if name != "residual"})
+        checked = inspect.signature(check_options).parameters
+        check_options(**{name: value for name, value in options.items() if name in checked})
         self.cpu_separation, self.model, self.options = cpu_separation, model, options
 
     def create_static_mix(self, parts, input_path, output_path) -> None:
@@ -83,7 +90,7 @@ class SpleeterWebSeparator:
 
         with local_file(input_path) as path:
             audio.check_file(path)  # before a model is loaded
-            separator = prepared(self.model, self.cpu_separation, tuple(self.options.items()))
+            separator = prepared(self.model, self.cpu_separation, self.options)
             missing = [name for name in wanted or () if name not in separator.sources]
             if missing:
                 known = ", ".join(separator.sources)
@@ -99,15 +106,23 @@ class SpleeterWebSeparator:
             )
 
 
-@lru_cache(maxsize=1)
-def prepared(model, cpu: bool, options: tuple):
+_lock = Lock()
+_kept: dict = {}  # the Separator of this process and what it was made for
+
+
+def prepared(model, cpu: bool, options: dict):
     """The Separator of this process, kept from one track to the next."""
     from xumx_jax import runtime
     from xumx_jax.separation.separator import load
 
-    runtime.cache_compiled_code()
-    runtime.choose_device("cpu" if cpu else "auto")
-    return load(model, **dict(options))
+    wanted = (model, cpu, options)
+    with _lock:
+        if _kept.get("for") != wanted:
+            _kept.clear()
+            runtime.cache_compiled_code()
+            runtime.choose_device("cpu" if cpu else "auto")
+            _kept.update({"for": wanted, "separator": load(model, **options)})
+        return _kept["separator"]
 
 
 @contextmanager

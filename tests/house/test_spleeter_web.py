@@ -57,7 +57,7 @@ def model(tmp_path_factory):
 def settings(monkeypatch, tmp_path):
     monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")
-    spleeter_web.prepared.cache_clear()
+    spleeter_web._kept.clear()
 
 
 @pytest.fixture
@@ -104,10 +104,10 @@ def test_options_reach_the_separator(model):
         pickle.dumps(xumx_jax.SpleeterWebSeparator(True, 192, **kept, model=model, shifts=2))
     )
     assert (separator.format, separator.bitrate) == ("mp3", 192)
-    made = spleeter_web.prepared(model, True, tuple(separator.options.items()))
+    made = spleeter_web.prepared(model, True, separator.options)
     assert made.wiener_options["niter"] == 0 and len(made.shifts) == 2
     soft = xumx_jax.SpleeterWebSeparator(True, 256, True, 1.5, 1, model=model)
-    made = spleeter_web.prepared(model, True, tuple(soft.options.items()))
+    made = spleeter_web.prepared(model, True, soft.options)
     assert (
         made.wiener_options["softmask"],
         made.wiener_options["alpha"],

@@ -7,7 +7,7 @@ import pytest
 import scored_songs
 import soundfile
 from tiny_models import noise, stack
-from toy_models import ARGUMENTS, NAMES, drawn, toys  # noqa: F401
+from toy_models import ARGUMENTS, NAMES, TOYS, drawn, toys  # noqa: F401
 
 import xumx_jax
 from pipelines.evaluation import command
@@ -42,6 +42,38 @@ def test_a_bag_averages_what_its_members_give(saved, name):
         else:
             wanted = alone.get(source, other.get(source))
         np.testing.assert_allclose(wave, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"niter": 0}, {"softmask": True}, {"wiener_frames": 50}])
+def test_options_of_filters_are_for_the_members_that_have_one(saved, options):
+    paths, mix = [saved("xumx"), saved("toy_wave")], noise(2000)
+    bag = xumx_jax.load(paths, **options)(mix, RATE)
+    alone = xumx_jax.load(paths[0], **options)(mix, RATE) | xumx_jax.load(paths[1])(mix, RATE)
+    for source, wave in alone.items():
+        np.testing.assert_allclose(bag[source], wave, atol=1e-6)
+
+
+def test_a_filter_is_for_the_members_that_have_spectra(saved):
+    paths, mix = [saved("toy_ragged"), saved("toy_wave")], noise(1024)
+    bag = xumx_jax.load(paths, post_filter="complex")(mix, RATE)
+    filtered = xumx_jax.load(paths[0], post_filter="complex")(mix, RATE)
+    plain = xumx_jax.load(paths[1])(mix, RATE)
+    for source, wave in bag.items():
+        np.testing.assert_allclose(wave, (filtered[source] + plain[source]) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_spleeter_web(saved, name, tmp_path):
+    mix = noise(2000)
+    soundfile.write(tmp_path / "song.wav", mix.T, RATE, "FLOAT")
+    models = {saved(name): 3, saved("toy_wave"): {"high": 1}}
+    separator = xumx_jax.SpleeterWebSeparator(True, 0, model=models, device="cpu", shifts=1)
+    separator.separate_into_parts(tmp_path / "song.wav", tmp_path / "parts")
+    wanted = xumx_jax.load(models, device="cpu", shifts=1)(mix, RATE)
+    gain = min(1, 1 / max(np.abs(stem).max() for stem in wanted.values()))
+    for source, wave in wanted.items():
+        found = soundfile.read(tmp_path / "parts" / f"{source}.wav")[0].T
+        np.testing.assert_allclose(found, gain * wave, atol=2**-14)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,11 +8,14 @@ import pytest
 from tiny_models import noise, stack
 from toy_models import ARGUMENTS, NAMES, TOYS, drawn, toys  # noqa: F401
 
+from xumx_jax import postfilters
 from xumx_jax.errors import UserError
 from xumx_jax.models import MODELS
 from xumx_jax.models.interface import OPTIONAL, Segment, example_mix, optional, variable_shapes
+from xumx_jax.postfilters import PostFilter
 from xumx_jax.separation.export import export, load_exported
 from xumx_jax.separation.separator import Separator, load
+from xumx_jax.stems import Stems
 from xumx_jax.weights.bag import save_model
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "toys")
@@ -116,9 +119,67 @@ def test_filters_go_over_all_blocks(models):
     np.testing.assert_allclose(complex_, filtered, atol=1e-4)
 
 
+def own_filter(estimate, mix, shrink: float = 0.5):
+    """A post filter that has none of the Wiener filter's options."""
+    return shrink * estimate * jax.numpy.exp(1j * jax.numpy.angle(mix))
+
+
+@pytest.mark.parametrize("name", ["umx", "xumx", "toy_ragged"])
+def test_the_filter_that_was_chosen_is_the_one_that_runs(models, name, monkeypatch):
+    monkeypatch.setitem(postfilters.POST_FILTERS, "own", PostFilter(own_filter))
+    mix = noise(1024)
+    found = Separator(*models[name], post_filter="own", residual=True)(mix, RATE)
+    np.testing.assert_allclose(sum(found.values()), mix, atol=1e-5)
+    whole = PostFilter(own_filter, {"shrink": 1.0})
+    monkeypatch.setitem(postfilters.POST_FILTERS, "whole", whole)
+    twice = Separator(*models[name], post_filter="whole")(mix, RATE)
+    for source, wave in twice.items():
+        np.testing.assert_allclose(wave, 2 * found[source], atol=1e-6)
+    with pytest.raises(UserError, match="softmask is True, but the model has no post filter that"):
+        Separator(*models[name], post_filter="own", softmask=True)
+
+
+def test_engines_with_a_filter_of_their_own_leave_others_to_chunks(models):
+    mix = noise(3000)
+    options = {"post_filter": "complex", "niter": 0, "residual": True}
+    whole = stack(Separator(*models["umx"], **options)(mix, RATE))
+    chunks = stack(Separator(*models["umx"], **options, chunk_seconds=1)(mix, RATE))
+    np.testing.assert_allclose(whole, chunks, atol=1e-5)
+    with pytest.raises(UserError, match="post filter 'complex' cannot run live"):
+        Separator(*models["umx"], post_filter="complex", niter=0).live(RATE)
+
+
+@pytest.mark.parametrize(
+    ("compute", "wanted"),
+    [("float32", "highest"), ("bfloat16", "bfloat16"), ("tf32", "tensorfloat32")],
+)
+def test_products_have_the_precision_that_was_chosen(models, compute, wanted, tmp_path):
+    """Whatever the device's own is: on GPUs and TPUs that is less than float32."""
+    seen = []
+
+    class Watching(TOYS["toy_wave"]):
+        def __call__(self, mix, train=False):
+            seen.append(jax.config.jax_default_matmul_precision)
+            return Stems(mix[:, None])
+
+    Separator(Watching(sources=("a",)), {}, compute=compute)(noise(1024), RATE)
+    assert set(seen) == {wanted}
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_overlap_is_for_chunks(models, name):
+    mix = noise(5000)
+    wide = stack(Separator(*models[name], overlap=0.5)(mix, RATE))
+    seconds = models[name][0].segment.usual / RATE
+    same = Separator(*models[name], overlap=0.5, chunk_seconds=seconds)
+    np.testing.assert_array_equal(wide, stack(same(mix, RATE)))
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
+        ("toy_wave", {"wiener_frames": 9}, "wiener-frames is 9, but the model has no post filter"),
+        ("toy_wave", {"seed": 5}, "seed is 5 without shifts"),
         ("toy_wave", {"niter": 2}, "niter is 2, but the model has no post filter"),
         ("toy_ragged", {"softmask": True}, "softmask is True, but the model has no post filter"),
         ("toy_wave", {"post_filter": "norbert"}, "works on waveforms, and post filters on spectra"),

@@ -273,3 +273,45 @@ def test_whole_tracks_are_followed_by_silence():
     made = filled(short, model_of("toy_ragged").segment)
     assert made.mix.shape == (4, 2, 512) and not made.stems[..., 300:].any()
     assert filled(short, model_of("xumx").segment) is short
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_a_model_for_mono_trains_on_the_mean_of_the_channels(name):
+    """The same steps on stereo as on its mono version: values of losses and SDRs."""
+    this, now = prepared(name, "weighted_sdr")
+    model, over = this.model.clone(channels=1), step.mesh(jax.devices()[:1])
+    this = this._replace(model=model)
+    examples, pieces = batch(model)
+    mono = examples._replace(stems=examples.stems.mean(-1, keepdims=True))
+    mono_pieces = pieces._replace(
+        stems=pieces.stems.mean(-2, keepdims=True), mix=pieces.mix.mean(-2, keepdims=True)
+    )
+    now = jax.device_get(now)
+    compiled, seen = step.train_step(this, over), []
+    for each in (examples, mono):
+        _, values = compiled(step.replicate(now, over), step.shard(each, over))
+        seen.append(values["loss"])
+    np.testing.assert_allclose(*seen, rtol=1e-5)
+    sums = [
+        step.eval_step(this, over)(now.variables(), step.shard(each, over))["loss"]
+        for each in (pieces, mono_pieces)
+    ]
+    np.testing.assert_allclose(*sums, rtol=1e-5)
+
+
+def test_products_are_exact_in_training(monkeypatch):
+    """For models that set no precision: on GPUs and TPUs JAX's own is less than float32."""
+    this, now = prepared("toy_wave", "weighted_sdr")
+    seen, call = [], type(this.model).__call__
+
+    def watched(self, mix, train=False):
+        seen.append(jax.config.jax_default_matmul_precision)
+        return call(self, mix, train)
+
+    monkeypatch.setattr(type(this.model), "__call__", watched)
+    over = step.mesh(jax.devices()[:1])
+    examples, pieces = batch(this.model)
+    variables = jax.device_get(now.variables())
+    step.train_step(this, over).lower(step.replicate(now, over), step.shard(examples, over))
+    step.eval_step(this, over).lower(variables, step.shard(pieces, over))
+    assert set(seen) == {"highest"}

@@ -53,6 +53,16 @@ def test_chunks_are_told_the_statistics_of_the_track(options):
     np.testing.assert_allclose(stack(separator(wave, RATE))[0], wanted, atol=1e-4)
 
 
+def test_silence_before_a_shifted_track_does_not_count():
+    wave = noise(3000) + np.float32(0.5)
+    alone, shifted = (
+        Separator(Normalized(), {"params": {"gain": np.float32(1)}}, shifts=shifts)
+        for shifts in (0, 2)
+    )
+    assert shifted.shifts[0] > 100
+    np.testing.assert_allclose(stack(shifted(wave, RATE)), stack(alone(wave, RATE)), atol=1e-5)
+
+
 def test_what_is_heard_ahead_is_bounded(monkeypatch):
     monkeypatch.setattr(normalization, "AHEAD_SECONDS", 1000 / RATE)
     read = []

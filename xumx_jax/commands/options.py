@@ -98,8 +98,8 @@ def add_separation(group) -> None:
     option(
         "--post-filter",
         metavar="F",
-        help="norbert, openunmix or complex (which keeps the estimates' phase); "
-        "default: that of the model's original program, if it has one",
+        help="post filter, such as complex, which keeps the estimates' phase (an unknown name "
+        "lists all); default: that of the model's original program, if it has one",
     )
     option("--residual", action="store_true", help="add a stem for what the others leave over")
     option(
@@ -116,8 +116,9 @@ def add_separation(group) -> None:
         "--chunk-seconds",
         type=float,
         metavar="S",
-        help="cut the track into chunks; default: 300, so that shorter tracks have no borders; "
-        "with --overlap 0 each chunk is separated as if it were a whole track",
+        help="cut the track into chunks; default: what the model is made for (X-UMX: 300, so that "
+        "shorter tracks have no borders); with --overlap 0 each chunk is separated as if it were a "
+        "whole track",
     )
     option(
         "--overlap",
@@ -130,7 +131,7 @@ def add_separation(group) -> None:
         "--batch",
         type=int,
         metavar="N",
-        help="run N chunks (of 10 s) at once, spread over the devices, and cross-fade them",
+        help="run N chunks at once, spread over the devices, and cross-fade them",
     )
     option(
         "--compute",

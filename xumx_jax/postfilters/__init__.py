@@ -4,6 +4,7 @@ Nothing here knows about networks, tracks or files. A filter is a function of on
 and an entry of POST_FILTERS; a model names its original program's filter in `post_filter`.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +26,7 @@ class PostFilter:
 
     function  (estimate [source, channel, bin, frame], mix [channel, bin, frame], **options) ->
               complex [source, channel, bin, frame]
-    options   that the program sets; the user's options override them
+    options   that the program sets; they override the user's
     frames    that are filtered at a time; None: all that are given
     complex   whether it starts from the estimated spectra and keeps their phase; else it starts
               from magnitudes and the mixture's phase
@@ -35,6 +36,16 @@ class PostFilter:
     options: dict[str, Any] = field(default_factory=dict)
     frames: int | None = None
     complex: bool = False
+
+    @property
+    def arguments(self) -> frozenset[str]:
+        """The names of the options that the function takes."""
+        return frozenset(inspect.signature(self.function).parameters)
+
+    @property
+    def of_magnitudes(self) -> bool:
+        """Whether it is the Wiener filter of magnitudes, which an engine may contain."""
+        return self.function is wiener and not self.complex
 
 
 POST_FILTERS = {
@@ -52,18 +63,21 @@ def apply(
 
     `estimate` has no batch axis, `mix` is the mixture in the same transform, [channel, bin, ...].
     Axes after the bins (slices and coefficients of a sliCQ) count as frames. `power` is the
-    exponent of the magnitudes in the estimate, and `frames` how many are filtered at a time.
+    exponent of the magnitudes in the estimate, and `frames` how many are filtered at a time of the
+    block that has most; of other blocks as many as last as long.
     """
     known = POST_FILTERS[name]
     function = partial(known.function, **options)
-    found = []
+    found, most = [], max(flattened(x, x.ndim - 2).shape[-1] for x in mix)
     for number, x in enumerate(mix):
         if known.complex:
             y = estimate.spec[number]
         else:
             y = estimate.magnitude[number] if estimate.magnitude else jnp.abs(estimate.spec[number])
             y = y if power == 1 else y ** (1 / power)
-        flat = in_windows(function, flattened(y, x.ndim - 2), flattened(x, x.ndim - 2), frames)
+        y, whole = flattened(y, x.ndim - 2), flattened(x, x.ndim - 2)
+        window = frames and max(1, round(frames * whole.shape[-1] / most))
+        flat = in_windows(function, y, whole, window)
         found.append(flat.reshape(*flat.shape[:-1], *x.shape[2:]))
     return tuple(found)
 

@@ -11,11 +11,12 @@ from xumx_jax.models.interface import optional
 from xumx_jax.separation import streams
 from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.progress import CALLBACK, Progress
-from xumx_jax.separation.separator import Separator, at_once
+from xumx_jax.separation.separator import USUAL, Separator, at_once
 from xumx_jax.weights.bag import Bag, average
 
 LOG = logging.getLogger(__name__)
 RESIDUAL = "residual"
+OF_FILTERS = (*USUAL, "wiener_frames")  # options that only members with a post filter get
 
 
 class BagSeparator:
@@ -104,9 +105,15 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
             "sources and one weight each"
         )
     separators, alone = [], []
-    for member in bag.members:
-        module = build(member.name, **member.args)
+    modules = [build(member.name, **member.args) for member in bag.members]
+    filtered = any(optional(module, "post_filter") for module in modules)
+    filtered = filtered or bool(options.get("post_filter"))
+    for member, module in zip(bag.members, modules, strict=True):
         own = dict(options)
+        if module.transform is None:  # others of the bag may use the filter
+            own.pop("post_filter", None)
+        if filtered and not (own.get("post_filter") or optional(module, "post_filter")):
+            own = {name: value for name, value in own.items() if name not in OF_FILTERS}
         single = len(module.sources) == 1 and not options.get(RESIDUAL)
         if single and optional(module, "post_filter") and own.get("niter", 1):
             own["niter"] = 0

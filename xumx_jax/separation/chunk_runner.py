@@ -18,6 +18,11 @@ from xumx_jax.models.interface import optional
 PRECISIONS = {"float32": "highest", "bfloat16": "bfloat16", "tf32": "tensorfloat32"}
 
 
+def matmul_precision(precision: str | None):
+    """A context in which JAX compiles matrix products of this precision; None: as they say."""
+    return nullcontext() if precision is None else jax.default_matmul_precision(precision)
+
+
 def separate_chunk(
     model,
     variables,
@@ -33,8 +38,8 @@ def separate_chunk(
 
     `statistics` are those of the whole track, for models with a `normalization`. `post_filter` is a
     key of POST_FILTERS and filters `wiener_frames` at a time; without one the model's stems are
-    used as they are, and the residual is the mixture minus their sum. `options` are those of the
-    filter.
+    used as they are. If no filter gives the residual, it is the mixture minus the sum of the stems.
+    `options` are those of the filter.
     """
     given = {} if statistics is None else {"statistics": statistics}
     if mix.shape[0] > model.channels and not optional(model, "any_channels"):
@@ -45,19 +50,21 @@ def separate_chunk(
         estimate = jax.tree.map(lambda x: x[0], batched)
     length = mix.shape[-1]
     if post_filter is not None:
+        if "residual" in postfilters.POST_FILTERS[post_filter].arguments:
+            options["residual"], residual = residual, False
         spec = postfilters.apply(
             post_filter,
             estimate,
             model.transform.forward(mix),
             optional(model, "power"),
             wiener_frames,
-            residual=residual,
             **options,
         )
-        return model.transform.inverse(spec, length)
-    wave = estimate.wave
-    if wave.shape[-1] < length:
-        wave = model.transform.inverse(estimate.spec, length)
+        wave = model.transform.inverse(spec, length)
+    else:
+        wave = estimate.wave
+        if wave.shape[-1] < length:
+            wave = model.transform.inverse(estimate.spec, length)
     return jnp.concatenate([wave, (mix - wave.sum(0))[None]]) if residual else wave
 
 
@@ -70,10 +77,12 @@ class ChunkRunner:
     """
 
     def __init__(self, model, variables, options: dict, devices: tuple, compute: str = "float32"):
-        if compute != "float32" and "compute" in type(model).__dataclass_fields__:
-            model, compute = model.clone(compute=compute), "float32"
+        if "compute" in type(model).__dataclass_fields__:
+            model, precision = model.clone(compute=compute), None
+        else:
+            precision = PRECISIONS[compute]
         self.model, self.variables, self.options = model, variables, options
-        self.compute = compute
+        self.precision = precision
         self.use(devices)
 
     def use(self, devices: tuple) -> None:
@@ -94,7 +103,7 @@ class ChunkRunner:
         followed by silence or, with `mode` "reflect", by its own reflection.
         """
         function, everywhere, each = compile_chunks(
-            self.model, self.devices, tuple(self.options.items())
+            self.model, self.devices, tuple(self.options.items()), self.precision
         )
         if self._placed is None:
             self._placed = everywhere(self.variables)
@@ -105,22 +114,21 @@ class ChunkRunner:
             missing = length - chunk.shape[1]
             row[:] = np.pad(chunk, ((0, 0), (0, missing)), mode=mode) if missing else chunk
         statistics = None if statistics is None else everywhere(statistics)
-        own = self.compute == "float32"
-        with nullcontext() if own else jax.default_matmul_precision(PRECISIONS[self.compute]):
-            return np.asarray(function(self._placed, each(stacked), statistics))[: len(chunks)]
+        return np.asarray(function(self._placed, each(stacked), statistics))[: len(chunks)]
 
 
 @lru_cache(maxsize=8)
-def compile_chunks(model, devices: tuple, options: tuple):
+def compile_chunks(model, devices: tuple, options: tuple, precision: str | None = None):
     """The function `(variables, mix [chunk, channel, time], statistics)`, how to place arguments.
 
-    `statistics` are the same for all chunks, or None. Compiled once per model, however many
-    Separators share it.
+    `statistics` are the same for all chunks, or None; `precision` is JAX's of matrix products, None
+    if the model sets its own. Compiled once per model, however many Separators share it.
     """
     one = partial(separate_chunk, model, **dict(options))
 
     def batched(variables, mix, statistics):
-        return jax.vmap(lambda chunk: one(variables, chunk, statistics))(mix)
+        with matmul_precision(precision):
+            return jax.vmap(lambda chunk: one(variables, chunk, statistics))(mix)
 
     if len(devices) == 1:
         on_device = partial(jax.device_put, device=devices[0])

@@ -10,7 +10,7 @@ from xumx_jax.separation import out_of_memory
 from xumx_jax.separation.chunk_plan import ChunkPlan
 from xumx_jax.separation.chunk_runner import ChunkRunner
 from xumx_jax.separation.engine import EngineOptions
-from xumx_jax.separation.normalization import NORMALIZATIONS
+from xumx_jax.separation.normalization import normalization
 from xumx_jax.separation.overlap_add import OverlapAdd, triangle
 from xumx_jax.separation.stream_buffer import StreamBuffer
 
@@ -38,10 +38,15 @@ class Chunked:
         seconds = options.chunk_seconds
         self._fit(seconds * model.sample_rate if seconds else model.segment.usual)
 
-    def stream(self, blocks, progress):
-        """Separate a stream; `progress` is called with the number of samples done."""
+    @staticmethod
+    def takes(options: EngineOptions) -> bool:
+        """It takes all options."""
+        return True
+
+    def stream(self, blocks, progress, lead: int = 0):
+        """Separate a stream; `progress` and `lead` are as in `separation.engine`."""
         buffer, stems, at, first = StreamBuffer(blocks), OverlapAdd(), 0, True
-        overlap, statistics = self.options.overlap, self._statistics()
+        overlap, statistics = self.options.overlap, self._statistics(lead)
         while True:
             measured = statistics and statistics.measure(buffer, at)
             buffer.reach(self.plan.reach(at, self.batch))
@@ -84,20 +89,21 @@ class Chunked:
             else "constant"
         )
 
-    def _statistics(self):
+    def _statistics(self, lead: int):
         name = optional(self.model, "normalization")
         if name is None:
             return None
-        kind = NORMALIZATIONS[name]
-        return None if kind.of_chunks and not self.options.overlap else kind(self.model)
+        kind = normalization(name)
+        return None if kind.of_chunks and not self.options.overlap else kind(self.model, lead)
 
     def _fit(self, samples: float) -> None:
         """Choose the plan; with an overlap, chunks are whole windows of the filter, if possible."""
         segment = self.model.segment
         unit = segment.grid
-        if self.options.post_filter and (self._filter["niter"] or self._filter["residual"]):
+        if self.options.post_filter and (self._filter.get("niter") or self._filter["residual"]):
             window = (self._filter["wiener_frames"] or 0) * segment.grid
-            if window and samples >= 1.5 * window:
+            # without a grid, no one number of samples is a window of all blocks
+            if window and segment.grid > 1 and samples >= 1.5 * window:
                 unit = window
         self.plan = ChunkPlan(segment, samples, self.options.overlap, unit)
 

@@ -1,9 +1,10 @@
 """Engines apply a model to a stream: their options, ENGINES, and which one a Separator uses.
 
-An engine is made from (model, variables, EngineOptions) and has `stream(blocks, progress)`: blocks
-[channel, time] at the model's rate in, [source, channel, time] out, with as many samples, in blocks
-of any size and in bounded memory. `progress` is called with the number of samples done. Options are
-checked before anything heavy is imported.
+An engine is made from (model, variables, EngineOptions) and has `stream(blocks, progress, lead)`:
+blocks [channel, time] at the model's rate in, [source, channel, time] out, with as many samples, in
+blocks of any size and in bounded memory. `progress` is called with the number of samples done, and
+the first `lead` samples are silence that is no part of the track. `takes(options)` says whether it
+can do what they ask for. Options are checked before anything heavy is imported.
 """
 
 from dataclasses import dataclass
@@ -84,17 +85,16 @@ def check_options(
         raise UserError(f"chunk-seconds is {chunk_seconds}; wanted a positive number")
     if overlap is not None and not 0 <= overlap < 1:
         raise UserError(f"overlap is {overlap}; wanted 0 <= overlap < 1")
-    if overlap is not None and chunk_seconds is None and batch is None:
-        raise UserError(
-            f"overlap is {overlap} without chunk_seconds: the track is not cut into chunks that "
-            "could overlap; wanted chunk_seconds as well"
-        )
     if batch is not None and batch < 1:
         raise UserError(f"batch is {batch}; wanted at least 1")
     if shifts != int(shifts) or shifts < 0:
         raise UserError(f"shifts is {shifts}; wanted 0 or a positive whole number")
     if seed != int(seed) or seed < 0:
         raise UserError(f"seed is {seed}; wanted 0 or a positive whole number")
+    if seed and not shifts:
+        raise UserError(
+            f"seed is {seed} without shifts, which it would draw; wanted shifts as well"
+        )
 
 
 def whole_rate(rate) -> int:
@@ -112,12 +112,16 @@ ENGINES = {
 
 
 def make_engine(model, variables, options: EngineOptions):
-    """Make the engine that the model names, or "chunked" if the options ask for chunks.
+    """Make the engine that the model names, or "chunked" if that does not take the options.
 
     Chunks without overlap, and batches of chunks, always use "chunked".
     """
     from xumx_jax.models.interface import optional  # which brings JAX along
 
     chunks = options.overlap == 0 or options.batch is not None
-    module, name = ENGINES["chunked" if chunks else optional(model, "engine")]
-    return getattr(import_module(module), name)(model, variables, options)
+    for key in ("chunked",) if chunks else (optional(model, "engine"), "chunked"):
+        module, name = ENGINES[key]
+        engine = getattr(import_module(module), name)
+        if engine.takes(options):
+            return engine(model, variables, options)
+    raise AssertionError("the engine for any model takes all options")

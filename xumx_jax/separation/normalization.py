@@ -4,9 +4,11 @@ A track may be longer than memory: the statistics are those of the track so far 
 AHEAD_SECONDS, which for nearly every song is all of it.
 """
 
+from importlib import import_module
+
 import numpy as np
 
-from xumx_jax.separation.umx.offline import AHEAD_SECONDS, BandLevel
+AHEAD_SECONDS = 300.0  # how far to read ahead before anything is separated
 
 
 class MeanAndDeviation:
@@ -18,15 +20,16 @@ class MeanAndDeviation:
     # Whatever the chunks: the original measures these on the track and then cuts it.
     of_chunks = False
 
-    def __init__(self, model):
+    def __init__(self, model, lead: int = 0):
         self.ahead = round(AHEAD_SECONDS * model.sample_rate)
+        self.lead = lead  # samples of silence before the track
         self.count, self.mean, self.spread = 0, 0.0, 0.0
 
     def measure(self, buffer, at: int) -> np.ndarray:
         """Read a StreamBuffer as far as AHEAD_SECONDS behind sample `at` -> mean and deviation."""
         buffer.reach(at + self.ahead)
-        if buffer.end > self.count:
-            wave = buffer.cut(self.count, buffer.end).mean(0, dtype=np.float64)
+        if buffer.end > self.lead + self.count:
+            wave = buffer.cut(self.lead + self.count, buffer.end).mean(0, dtype=np.float64)
             # join two sets of samples: Chan, Golub and LeVeque 1979
             total, delta = self.count + len(wave), wave.mean() - self.mean
             self.spread += wave.var() * len(wave) + delta**2 * self.count * len(wave) / total
@@ -36,6 +39,16 @@ class MeanAndDeviation:
         return np.array([self.mean, deviation], np.float32)
 
 
-# {name: class with measure(buffer, at) -> array for `__call__`'s `statistics`}. With `of_chunks`,
-# chunks without overlap each have their own instead.
-NORMALIZATIONS = {"mean and deviation": MeanAndDeviation, "band level": BandLevel}
+# {name: (module, class)}; the class is made from (model, samples of silence before the track) and
+# has measure(buffer, at) -> array for `__call__`'s `statistics`. With `of_chunks`, chunks without
+# overlap each have their own instead.
+NORMALIZATIONS = {
+    "mean and deviation": ("xumx_jax.separation.normalization", "MeanAndDeviation"),
+    "band level": ("xumx_jax.separation.umx.offline", "BandLevel"),
+}
+
+
+def normalization(name: str):
+    """The class of a key of NORMALIZATIONS, imported when first used."""
+    module, kind = NORMALIZATIONS[name]
+    return getattr(import_module(module), kind)

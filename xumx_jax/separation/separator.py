@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from xumx_jax.separation.umx.live import Live
 
 OVERLAP = 0.25  # of chunks
+# {option of a post filter: its values for models without one}
+USUAL = {"niter": (1, 0), "softmask": (False,), "alpha": (1.0,), "logit": (None,)}
 SHIFT_SECONDS = 0.5  # the largest
 
 
@@ -94,6 +96,15 @@ class Separator:
         if self.post_filter is not None:
             frames = wiener_frames or POST_FILTERS[self.post_filter].frames
             self.wiener_options["wiener_frames"] = frames
+        elif wiener_frames is not None:
+            raise UserError(f"wiener-frames is {wiener_frames}, but the model has no post filter")
+        self._undivided = chunk_seconds is None and batch is None and not shifts
+        if overlap is not None and chunk_seconds is None and batch is None:
+            if optional(module, "engine") != "chunked":
+                raise UserError(
+                    f"overlap is {overlap} without chunk_seconds: the track is not cut into chunks "
+                    "that could overlap; wanted chunk_seconds as well"
+                )
         options = EngineOptions(
             filter_options={"post_filter": self.post_filter, **self.wiener_options},
             post_filter=self.post_filter,
@@ -107,20 +118,20 @@ class Separator:
             cpu_fallback=cpu_fallback,
         )
         self.engine = make_engine(module, variables, options)
-        self._undivided = chunk_seconds is None and batch is None and not shifts
         draw = np.random.default_rng(seed)
         self.shifts = [int(draw.integers(int(SHIFT_SECONDS * self.rate))) for _ in range(shifts)]
 
     def _wiener_options(self, **given) -> dict:
         """The options of the post filter. Raises UserError if they do not fit the model."""
-        if self.post_filter is None:
-            usual = {"niter": 1, "softmask": False, "alpha": 1.0, "logit": None}
-            for name, value in usual.items():
-                if given[name] != value:
-                    raise UserError(
-                        f"{name} is {given[name]}, but the model has no post filter, which would "
-                        f"use it; wanted a post filter as well ({', '.join(POST_FILTERS)})"
-                    )
+        known = POST_FILTERS[self.post_filter] if self.post_filter else None
+        takes = known.arguments if known else frozenset()
+        for name, usual in USUAL.items():
+            if name not in takes and given[name] not in usual:
+                raise UserError(
+                    f"{name} is {given[name]}, but the model has no post filter that would use it; "
+                    f"wanted another post filter ({', '.join(POST_FILTERS)})"
+                )
+        if known is None:
             return {"residual": given["residual"]}
         sources = self.model.sources
         if self.model.transform is None:
@@ -128,12 +139,13 @@ class Separator:
                 f"post filter {self.post_filter!r}: the model works on waveforms, and post filters "
                 "on spectra; wanted none"
             )
-        if given["niter"] and len(sources) == 1 and not given["residual"]:
+        if "niter" in takes and given["niter"] and len(sources) == 1 and not given["residual"]:
             raise UserError(
                 f"the model has one source, {sources[0]}: the Wiener filter needs another "
                 "to weigh it against; wanted a residual, or niter 0"
             )
-        return {**given, **POST_FILTERS[self.post_filter].options}
+        taken = {name: value for name, value in given.items() if name in takes}
+        return {**taken, "residual": given["residual"], **known.options}
 
     def __reduce__(self):
         """Pickle the name that the weights were loaded by, or else the model and its weights."""
@@ -189,6 +201,10 @@ class Separator:
         """
         from xumx_jax.separation.umx.live import Live
 
+        if self.post_filter and not POST_FILTERS[self.post_filter].of_magnitudes:
+            raise UserError(
+                f"post filter {self.post_filter!r} cannot run live; wanted the model's own"
+            )
         live = Live(
             self.model,
             self.variables,
@@ -211,7 +227,7 @@ class Separator:
         count = len(self.shifts)
         shares = streams.shares(progress, count)
         runs = [
-            streams.advanced(self.engine.stream(streams.delayed(copy, shift), share), shift)
+            streams.advanced(self.engine.stream(streams.delayed(copy, shift), share, shift), shift)
             for copy, shift, share in zip(tee(blocks, count), self.shifts, shares, strict=True)
         ]
         return streams.mean_of(runs, [1 / count] * count)

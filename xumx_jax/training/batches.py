@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, optional
 
 
 class Examples(NamedTuple):
@@ -60,6 +60,13 @@ class Data(NamedTuple):
     outline: str
     mixing: np.ndarray | None = None
     example: Callable[[], tuple[np.ndarray, np.ndarray] | None] = lambda: None
+
+
+def to_channels(wave, model):
+    """Average the channels of [..., channel, time] for a model that takes mono alone."""
+    if wave.shape[-2] > model.channels and not optional(model, "any_channels"):
+        return wave.mean(-2, keepdims=True)
+    return wave
 
 
 def filled(batch, segment: Segment):

@@ -11,6 +11,7 @@ from xumx_jax import runtime
 from xumx_jax.errors import UserError
 from xumx_jax.models import interface
 from xumx_jax.training import distributed, state
+from xumx_jax.training.batches import to_channels
 from xumx_jax.training.statistics import cached_moments
 from xumx_jax.weights import load
 
@@ -33,7 +34,11 @@ def begin(fresh: Callable, model, data, weights: str | None, log) -> state.State
     elif distributed.first():
         log(f"input statistics of {data.tracks} tracks ...")
         folder = runtime.cache_folder() / "statistics"
-        found, cached = cached_moments(statistics, data.mixes, data.fingerprint, folder)
+
+        def mixes():
+            return (to_channels(mix, model) for mix in data.mixes())
+
+        found, cached = cached_moments(statistics, mixes, data.fingerprint, folder)
         if cached:
             log(f"input statistics: as kept in {folder}")
         params = jax.device_get(statistics.fill(variables["params"], found))

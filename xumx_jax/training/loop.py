@@ -20,7 +20,7 @@ from xumx_jax.errors import UserError
 from xumx_jax.models import MODELS
 from xumx_jax.models.interface import TRAINING_FIELDS, example_mix, fields
 from xumx_jax.training import checkpointing, distributed, optimizer, state, step
-from xumx_jax.training.batches import Data, Examples, filled, with_silence
+from xumx_jax.training.batches import Data, Examples, filled, to_channels, with_silence
 from xumx_jax.training.config_checks import build, check, check_loss, options_of
 from xumx_jax.training.identity import Defaults
 from xumx_jax.training.initialization import begin
@@ -291,7 +291,7 @@ class Run:
         example = self.data.example()
         if example is None:
             return
-        stems, mix = example
+        stems, mix = (to_channels(wave, self.step.model) for wave in example)
         truth = np.asarray(step.mixed(stems[None], self.data.mixing))[0]
         segment, rate = self.step.model.segment, self.step.model.sample_rate
         mix = mix[:, : segment.chunk(mix.shape[-1])]  # less only where that is too long

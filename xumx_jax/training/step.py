@@ -7,6 +7,7 @@ itself lowers to, less pmap's stacked device axis.
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -21,7 +22,7 @@ from jax.sharding import PartitionSpec as P
 
 from xumx_jax.metrics import energy_ratio
 from xumx_jax.stems import Stems
-from xumx_jax.training.batches import Examples, Pieces, render
+from xumx_jax.training.batches import Examples, Pieces, render, to_channels
 from xumx_jax.training.state import State
 
 AXIS = "data"
@@ -54,7 +55,7 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     Dropout keys derive from seed and step; nothing random is stored. A step whose loss,
     gradient or learning rate is not finite changes only the counters.
     """
-    stems = render(examples)
+    stems = to_channels(render(examples), this.model)
     mix = stems.sum(1)
     stems = mixed(stems, this.mixing)
     ref = reference(this.model, stems)
@@ -134,8 +135,8 @@ def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]
     """
 
     def one(piece):
-        stems, mix, weight = piece
-        stems, mix = mixed(stems[None], this.mixing), mix[None]
+        stems, mix = (to_channels(wave, this.model) for wave in (piece.stems, piece.mix))
+        stems, mix, weight = mixed(stems[None], this.mixing), mix[None], piece.weight
         est = cast(Stems, this.model.apply(variables, mix))
         ref = reference(this.model, stems)
         value, parts = this.loss(est, ref, mix)
@@ -155,6 +156,17 @@ def mesh(devices=None) -> Mesh:
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
+def exact(function: Callable, this: Step) -> Callable:
+    """`function(..., this=this)`; matrix products are float32 unless the model sets a precision."""
+    own = "dtype" in type(this.model).__dataclass_fields__
+
+    def computed(*arguments):
+        with nullcontext() if own else jax.default_matmul_precision("highest"):
+            return function(*arguments, this=this)
+
+    return computed
+
+
 def train_step(this: Step, over: Mesh) -> Callable:
     """Compile `per_replica`: (State, Examples) -> (State, values); the state is donated.
 
@@ -162,7 +174,7 @@ def train_step(this: Step, over: Mesh) -> Callable:
     `axis_name="data"`.
     """
     wrapped = jax.shard_map(
-        partial(per_replica, this=this), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
+        exact(per_replica, this), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
     )
     return jax.jit(wrapped, donate_argnums=0)
 
@@ -170,7 +182,7 @@ def train_step(this: Step, over: Mesh) -> Callable:
 def eval_step(this: Step, over: Mesh) -> Callable:
     """Compile `evaluate`: (variables, Pieces) -> sums."""
     wrapped = jax.shard_map(
-        partial(evaluate, this=this), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
+        exact(evaluate, this), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
     )
     return jax.jit(wrapped)
 

@@ -21,16 +21,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.errors import JaxRuntimeError
 
+from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.runtime import ahead, host_threads, threads
 from xumx_jax.separation import out_of_memory
 from xumx_jax.separation.engine import EngineOptions
+from xumx_jax.separation.normalization import AHEAD_SECONDS
 from xumx_jax.separation.stream_buffer import StreamBuffer
 from xumx_jax.separation.umx import kernels
 from xumx_jax.separation.umx.kernels import BlockInverse, block_weight, filled
 from xumx_jax.transforms.bands import level_of
-
-AHEAD_SECONDS = 300.0  # how far to read ahead before anything is separated
 
 _loudness = jax.jit(kernels.band_loudness, static_argnums=0)
 
@@ -40,8 +40,8 @@ class BandLevel:
 
     of_chunks = True
 
-    def __init__(self, model):
-        self.model, self.frames = model, 0
+    def __init__(self, model, lead: int = 0):
+        self.model, self.frames = model, 0  # silence, such as the lead, does not change a level
         self.squared = self.plain = 0.0
 
     def measure(self, buffer, at: int) -> np.float32:
@@ -98,9 +98,14 @@ class Offline:
     context.
     """
 
+    @staticmethod
+    def takes(options: EngineOptions) -> bool:
+        """Its stages contain the Wiener filter of magnitudes, and no other filter."""
+        return options.post_filter is not None and POST_FILTERS[options.post_filter].of_magnitudes
+
     def __init__(self, module, variables, options: EngineOptions):
         given = dict(options.filter_options)
-        given.pop("post_filter")  # all are the same function with different options
+        given.pop("post_filter")  # those that it takes differ in their options alone
         # without statistics, windows make no difference
         frames = given.pop("wiener_frames")
         self.wiener_frames = frames if given["niter"] or given["residual"] else None
@@ -136,8 +141,8 @@ class Offline:
         (self.device,) = self._encoder[0].devices()
         self.threads = host_threads(self.device.platform)
 
-    def stream(self, blocks, progress):
-        """Separate a stream, every sample kept; `progress` is called with the samples done."""
+    def stream(self, blocks, progress, lead: int = 0):
+        """Separate a stream, every sample kept; `progress` is as in `separation.engine`."""
         buffer, at, inverse = StreamBuffer(blocks), 0, BlockInverse(self.transform)
         level = BandLevel(self.module) if self.module.bands else None
         while (segment := self._next(buffer, at)) is not None:
