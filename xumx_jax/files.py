@@ -30,19 +30,27 @@ def partial_name(path: Path) -> Path:
 def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary name to write to; the file becomes `path` in one step on success.
 
-    With `durable`, it reaches the disk before that. Missing folders are made. Raises OSError.
+    Missing folders are made; `durable` as in `rename`. Raises OSError.
     """
     partial = partial_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
-        if durable:
-            flush(partial)
-        partial.replace(path)
-        if durable:
-            flush(path.parent)
+        rename(partial, path, durable)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def rename(partial: Path, path: Path, durable: bool = True) -> None:
+    """Rename a finished file to `path`, replacing a file or a link there. Raises OSError.
+
+    With `durable`, its content and then its name have reached the disk when this returns.
+    """
+    if durable:
+        flush(partial)
+    partial.replace(path)
+    if durable:
+        flush(path.parent)
 
 
 def write(path: Path, content: str | bytes) -> None:
