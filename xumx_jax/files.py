@@ -195,12 +195,17 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
+def digest_of(parts: Iterable[Any]) -> str:
+    """SHA-256 of strings (in UTF-8), bytes and arrays, one after the other."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(part.encode() if isinstance(part, str) else part)
+    return state.hexdigest()
+
+
 def digest_of_all(paths: Iterable[tuple[str, Path]]) -> str:
     """SHA-256 of several files: of the lines "<name> <digest>", in the order given."""
-    state = hashlib.sha256()
-    for name, path in paths:
-        state.update(f"{name} {digest(path)}\n".encode())
-    return state.hexdigest()
+    return digest_of(f"{name} {digest(path)}\n" for name, path in paths)
 
 
 def digest_of_path(path: Path) -> str:
@@ -213,7 +218,7 @@ def digest_of_path(path: Path) -> str:
 
 def digest_of_value(value: Any) -> str:
     """SHA-256 of a value that JSON can hold, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return digest_of([json.dumps(value, sort_keys=True)])
 
 
 def remove_quietly(path: Path) -> None:
