@@ -91,7 +91,8 @@ def replace_folder(new: Path, place: Path) -> None:
     moment. Elsewhere, and on file systems that cannot swap, there is none for a moment; if the
     process is killed then, the old one is `.<name>.old`, which `remove_leftovers` renames back and
     the next call removes. Only where there are no locks either (`locked`) can a writer still fail
-    because of another. A reader that opens one file after the other may get files of both folders.
+    because of another. A reader that opens one file after the other may get files of both folders,
+    unless it holds the lock meanwhile: `locked(place.parent, shared=True)`.
     """
     old = place.with_name(f".{place.name}{OLD}")
     with locked(place.parent):
