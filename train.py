@@ -7,7 +7,6 @@ resumes when started again with the same --workdir.
 """
 
 import argparse
-import hashlib
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from ml_collections import ConfigDict
 
 from configs.command_line import override, read
 from configs.common import defaults
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -137,7 +137,7 @@ def open_data(config: ConfigDict):
 def outline(*sets) -> str:
     """A digest of what determines how many batches there are and which tracks are in them."""
     seen = [(s.names, s.track_lengths, s.counts) for s in sets if s is not None]
-    return hashlib.sha256(repr(seen).encode()).hexdigest()
+    return files.digest_of([repr(seen)])
 
 
 def main(arguments: list[str]) -> int:

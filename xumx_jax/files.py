@@ -30,19 +30,27 @@ def partial_name(path: Path) -> Path:
 def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary name to write to; the file becomes `path` in one step on success.
 
-    With `durable`, it reaches the disk before that. Missing folders are made. Raises OSError.
+    Missing folders are made; `durable` as in `rename`. Raises OSError.
     """
     partial = partial_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
-        if durable:
-            flush(partial)
-        partial.replace(path)
-        if durable:
-            flush(path.parent)
+        rename(partial, path, durable)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def rename(partial: Path, path: Path, durable: bool = True) -> None:
+    """Rename a finished file to `path`, replacing a file or a link there. Raises OSError.
+
+    With `durable`, its content and then its name have reached the disk when this returns.
+    """
+    if durable:
+        flush(partial)
+    partial.replace(path)
+    if durable:
+        flush(path.parent)
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -73,36 +81,56 @@ def replacing_folder(place: Path) -> Iterator[Path]:
             flush(path)
         replace_folder(partial, place)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_quietly(partial)
 
 
 def replace_folder(new: Path, place: Path) -> None:
-    """Rename a folder to `place`, then remove what it replaces. Raises OSError."""
+    """Rename a folder to `place`, then remove what it replaces. Raises OSError.
+
+    Other writers wait. Linux swaps the two names, so there is a complete folder at `place` at every
+    moment. Elsewhere, and on file systems that cannot swap, there is none for a moment; if the
+    process is killed then, the old one is `.<name>.old`, which `remove_leftovers` renames back and
+    the next call removes. Only where there are no locks either (`locked`) can a writer still fail
+    because of another. A reader that opens one file after the other may get files of both folders,
+    unless it holds the lock meanwhile: `locked(place.parent, shared=True)`.
+    """
     old = place.with_name(f".{place.name}{OLD}")
-    if place.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        place.rename(old)
+    with locked(place.parent):
+        if not exchange(new, place):
+            if os.path.lexists(place):
+                remove_quietly(old)
+                place.rename(old)
+            try:
+                new.rename(place)
+            except OSError:
+                if os.path.lexists(old):
+                    old.rename(place)
+                raise
+        flush(place.parent)
+        remove_quietly(old)
+    remove_quietly(new)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; return False where that is impossible or one does not exist."""
+    import ctypes
+
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux's fcntl.h and fs.h
     try:
-        new.rename(place)
-    except OSError:
-        if old.exists():
-            old.rename(place)
-        raise
-    flush(place.parent)
-    shutil.rmtree(old, ignore_errors=True)
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):  # another system
+        return False
+    return renameat2(here, os.fsencode(one), here, os.fsencode(other), swap) == 0
 
 
 def remove_leftovers(folder: Path) -> None:
     """Clean up what killed processes left in a folder; nobody else may be writing there."""
     for path in folder.glob(f".*{PART}"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        remove_quietly(path)
     for old in folder.glob(f".*{OLD}"):
         place = old.with_name(old.name[1 : -len(OLD)])
-        if place.exists():
-            shutil.rmtree(old, ignore_errors=True)
+        if os.path.lexists(place):
+            remove_quietly(old)
         else:  # killed between the two renames
             old.rename(place)
 
@@ -168,12 +196,17 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
+def digest_of(parts: Iterable[Any]) -> str:
+    """SHA-256 of strings (in UTF-8), bytes and arrays, one after the other."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(part.encode() if isinstance(part, str) else part)
+    return state.hexdigest()
+
+
 def digest_of_all(paths: Iterable[tuple[str, Path]]) -> str:
     """SHA-256 of several files: of the lines "<name> <digest>", in the order given."""
-    state = hashlib.sha256()
-    for name, path in paths:
-        state.update(f"{name} {digest(path)}\n".encode())
-    return state.hexdigest()
+    return digest_of(f"{name} {digest(path)}\n" for name, path in paths)
 
 
 def digest_of_path(path: Path) -> str:
@@ -186,10 +219,13 @@ def digest_of_path(path: Path) -> str:
 
 def digest_of_value(value: Any) -> str:
     """SHA-256 of a value that JSON can hold, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return digest_of([json.dumps(value, sort_keys=True)])
 
 
 def remove_quietly(path: Path) -> None:
-    """Remove a file if it exists and may be removed; never raises OSError."""
+    """Remove a file, a link or a folder if it exists and may be removed; never raises OSError."""
     with suppress(OSError):
-        path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()

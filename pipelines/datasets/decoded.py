@@ -1,6 +1,5 @@
 """MUSDB18's STEMS as 16-bit WAV, decoded once into the cache."""
 
-import hashlib
 import multiprocessing
 import os
 import signal
@@ -69,8 +68,7 @@ def decode_all(paths: list[Path], cache: Path) -> tuple[dict[Path, Path], dict[P
 def _place(path: Path, cache: Path) -> Path:
     status = path.stat()
     what = (str(path.resolve()), status.st_size, status.st_mtime_ns)
-    digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
-    return cache / digest / path.name.removesuffix(SUFFIX)
+    return cache / files.digest_of([repr(what)])[:16] / path.name.removesuffix(SUFFIX)
 
 
 def _decode_missing(places: dict[Path, Path], cache: Path) -> dict[Path, UserError]:

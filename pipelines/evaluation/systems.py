@@ -1,6 +1,5 @@
 """What can be evaluated: models, oracles and baselines, another program's estimates."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +57,10 @@ class System:
         found = estimates.find(
             self.place(data, track), self.targets, lambda target: data.parts(track, target)
         )
-        state = hashlib.sha256()
-        for target, paths in found.items():
-            state.update(f"{target} {[files.digest(path) for path in paths]}\n".encode())
-        return state.hexdigest()
+        return files.digest_of(
+            f"{target} {[files.digest(path) for path in paths]}\n"
+            for target, paths in found.items()
+        )
 
 
 def is_oracle(name: str) -> bool:

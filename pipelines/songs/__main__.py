@@ -3,8 +3,6 @@
 import argparse
 import json
 import multiprocessing
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import soundfile
+
+from xumx_jax import files
 
 from . import sampler, wordbank
 from .mixing import choose, render
@@ -24,15 +24,10 @@ def write(seed: int, out: Path, rate: int, seconds: float, engine: str) -> bool:
     if target.exists():
         return False
     song = render(seed, rate, seconds, engine)
-    scratch = out / f".{target.name}.{os.getpid()}.partial"
-    scratch.mkdir()
-    try:
+    with files.replacing_folder(target) as folder:
         for name, wave in zip(SOURCES, song.stems, strict=True):
-            soundfile.write(scratch / f"{name}.wav", wave.T, rate, subtype="PCM_16")
-        (scratch / "song.json").write_text(json.dumps(song.description, indent=1) + "\n")
-        scratch.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+            soundfile.write(folder / f"{name}.wav", wave.T, rate, subtype="PCM_16")
+        (folder / "song.json").write_text(json.dumps(song.description, indent=1) + "\n")
     return True
 
 
@@ -40,8 +35,8 @@ def generate(out: Path, seeds: range, rate: int, seconds: float, engine: str, pr
     """Writes the songs of all seeds that are not there yet, in several processes."""
     engine = choose(engine)
     out.mkdir(parents=True, exist_ok=True)
-    for left in out.glob(".song_*.partial"):  # of a run that was killed
-        shutil.rmtree(left)
+    for left in [*out.glob(".song_*.part"), *out.glob(".song_*.partial")]:  # of a killed run
+        files.remove_quietly(left)
     wanted = [seed for seed in seeds if not (out / f"song_{seed:06d}").exists()]
     if engine == "sampled" and wanted:
         # Loaded before the fork, so that the processes share one copy.

@@ -21,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
+from xumx_jax import files
+
 from .words import EVERY, SPELLED
 
 try:
@@ -121,16 +123,13 @@ def build(voice: str, processes: int = 1) -> Path:
         names += [(name, str(a), str(b)) for name, a, b in phones]
         place += len(envelope)
     target = path(voice)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
+    with files.replacing(target) as partial, partial.open("wb") as file:
         np.savez(
             file, envelope=np.concatenate([f[0] for f in found]),
             noise=np.concatenate([f[1] for f in found]),
             pitch_hz=np.concatenate([f[2] for f in found]),
             words=np.array(EVERY), starts=starts, counts=counts, phones=np.array(names),
         )  # fmt: skip
-    partial.replace(target)
     return target
 
 

@@ -34,9 +34,8 @@ def read_stems(path) -> tuple[dict[str, np.ndarray], int]:
 def write_stems(path, folder: Path) -> None:
     """Decode a .stem.mp4 into 16-bit WAV files FOLDER/{mixture,drums,bass,other,vocals}.wav.
 
-    A few seconds are in memory at a time. When this returns, the files are on the disk, with the
-    modification time of the original. Raises UserError as `read_stems` does, and OSError if a file
-    cannot be written.
+    A few seconds are in memory at a time. The files get the modification time of the original.
+    Raises UserError as `read_stems` does, and OSError if a file cannot be written.
     """
     changed = os.stat(path).st_mtime_ns
     with _opened(path) as (container, rate, samples), ExitStack() as stack:
@@ -47,11 +46,9 @@ def write_stems(path, folder: Path) -> None:
             file.setparams((2, 2, rate, samples, "NONE", ""))
         for stream, _, block in _blocks(path, container, rate, samples):
             files[stream].writeframesraw(audio.quantise(block.T, 16).tobytes())
-        for written, file in zip(raw, files, strict=True):
+        for file in files:
             missing = samples - file.tell()
             file.writeframes(bytes(4 * missing))
-            written.flush()
-            os.fsync(written.fileno())
     for name in STREAMS:
         os.utime(folder / f"{name}.wav", ns=(changed, changed))
 

@@ -1,6 +1,5 @@
 """A split as the loader sees it: clips of sources, read at any position from many threads."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.tracks.track import Clip, Part, length
+from xumx_jax import files
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ class Tracks:
     @cached_property
     def _digest(self) -> str:
         if self.identity:
-            return hashlib.sha256(f"{self.identity} {self.sources}".encode()).hexdigest()
-        state = hashlib.sha256()
-        state.update(repr((self.rate, self.channels, self.sources, self.aligned)).encode())
-        for row in (*self.clips, self.mixtures):
-            for clip in row:
-                parts = [(*p.file.identity, p.sign, p.start, p.samples) for p in clip]
-                state.update(repr(parts).encode())
-        return state.hexdigest()
+            return files.digest_of([f"{self.identity} {self.sources}"])
+        clips = (
+            [(*part.file.identity, part.sign, part.start, part.samples) for part in clip]
+            for row in (*self.clips, self.mixtures)
+            for clip in row
+        )
+        kind = (self.rate, self.channels, self.sources, self.aligned)
+        return files.digest_of(map(repr, (kind, *clips)))
 
     def fingerprint(self) -> str:
         """SHA-256 of what identifies the data: files, sizes, times of change, rate, sources."""

@@ -1,6 +1,5 @@
 """One piece of music: which parts of which files add up to each of its sources."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -82,15 +81,14 @@ class Track:
             return files.digest_of_all((file.name, file) for file in self.files)
 
         @cache
-        def digest_of(file) -> str:
+        def content(file) -> str:
             return files.digest(file) if isinstance(file, Path) else file.digest
 
-        state = hashlib.sha256()
-        for name, clip in (*self.stems.items(), (MIXTURE, self.mixture or ())):
-            for part in clip:
-                place = f"{part.sign} {part.start} {part.samples}"
-                state.update(f"{name} {place} {digest_of(part.file)}\n".encode())
-        return state.hexdigest()
+        return files.digest_of(
+            f"{name} {part.sign} {part.start} {part.samples} {content(part.file)}\n"
+            for name, clip in (*self.stems.items(), (MIXTURE, self.mixture or ()))
+            for part in clip
+        )
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:

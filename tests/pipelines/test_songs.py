@@ -175,7 +175,8 @@ def test_command_writes_skips_and_resumes(tmp_path, capsys):
 
     # A killed run leaves a partial folder and lacks a song; the next run mends both.
     kept = (first / "bass.wav").stat().st_mtime_ns
-    (tmp_path / "song_000001").rename(tmp_path / ".song_000001.99.partial")
+    (tmp_path / "song_000001").rename(tmp_path / ".song_000001.99-0123abcd.part")
+    (tmp_path / ".song_000002.99.partial").mkdir()  # an earlier version's name
     assert __main__.main(command) == 0
     assert "1 songs there, 1 to make (plain)" in capsys.readouterr().out
     assert (first / "bass.wav").stat().st_mtime_ns == kept

@@ -272,12 +272,14 @@ def test_a_disk_that_fills_while_saving_keeps_what_was_there(whole, tmp_path, se
 
 
 def test_what_a_killed_process_left_is_cleared_up(tmp_path):
-    """Half a checkpoint is removed; a best that was moved aside comes back."""
+    """Half a checkpoint or picture is removed; a best that was moved aside comes back."""
     (tmp_path / "checkpoints" / ".00000002.77-a.part").mkdir(parents=True)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / ".step-00000002.png.77-a.part").write_text("half")
     (tmp_path / ".best.old").mkdir()
     (tmp_path / ".best.old" / "file").write_text("kept")
     with checkpointing.locked(tmp_path):
-        assert not list((tmp_path / "checkpoints").iterdir())
+        assert not list(tmp_path.glob("*/*.part"))
         assert (tmp_path / "best" / "file").read_text() == "kept"
 
 

@@ -1,9 +1,11 @@
 """What a run shows: lines, points, pictures, a bar, and no end because of any of them."""
 
+import errno
 import io
 import json
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -154,6 +156,24 @@ def test_pictures_and_sounds(tmp_path, music, monkeypatch):
     assert (mix.length_frames, mix.num_channels, mix.sample_rate) == (4000, 2, 8000)
     names = [path.name for path in sorted((tmp_path / "pictures").iterdir())]
     assert names == ["step-00000005.png", "step-00000009.png"]
+
+
+def test_no_picture_is_seen_half_written(tmp_path, music, monkeypatch):
+    real = Path.write_bytes
+
+    def full(path, content):
+        real(path, content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    said = []
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with Monitor(tmp_path, SOURCES, batch=4, log=said.append) as seen:
+        seen.pictures(5, *music, 8000)
+    assert not list((tmp_path / "pictures").iterdir())
+    assert said == [
+        f"warning: {tmp_path / 'pictures'}: cannot be written (No space left on device); "
+        "training goes on"
+    ]
 
 
 def test_all_but_one_process_do_nothing(tmp_path, music, capsys):

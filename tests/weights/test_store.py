@@ -77,8 +77,11 @@ def test_an_existing_checkpoint_is_replaced_and_nothing_else_left(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["c"]
 
 
-def test_everything_has_reached_the_disk_before_the_rename(folder, monkeypatch):
+@pytest.mark.parametrize("swap", [True, False])
+def test_everything_has_reached_the_disk_before_the_rename(folder, monkeypatch, swap):
     """Else a machine that loses power keeps the new name and loses what it stands for."""
+    if swap and not files.exchange(folder, folder):
+        pytest.skip("this file system cannot swap two names")
     flushed, missing, renamed = set(), [], []
     fsync = os.fsync
 
@@ -103,6 +106,8 @@ def test_everything_has_reached_the_disk_before_the_rename(folder, monkeypatch):
     monkeypatch.setattr(os, "fsync", record_flush)
     for name in ("rename", "replace"):
         monkeypatch.setattr(os, name, record_rename(getattr(os, name)))
+    swapping = record_rename(files.exchange) if swap else lambda one, other: False
+    monkeypatch.setattr(files, "exchange", swapping)
     store.write(folder, {"model": VARIABLES, "more": {"x": np.ones(1)}}, {"epoch": 4})
     assert missing == []
     assert len(renamed) == 1 and renamed[0] > 6  # the folder, two items, their files, a manifest

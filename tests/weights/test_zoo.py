@@ -134,9 +134,20 @@ def test_a_digest_that_nobody_published_is_kept_and_said(server, tmp_path, caplo
     server.bodies["pretrained_xumx.pth"] = b"x" * server.lengths["pretrained_xumx.pth"]
     with pytest.raises(UserError, match=rf"SHA-256 is .*, wanted {digest} \(kept in .*\.sha256\)"):
         zoo.fetch("xumx-asteroid")
-    kept.write_text("")
-    with pytest.raises(UserError, match="holds no SHA-256"):
-        zoo.fetch("xumx-asteroid")
+
+
+@pytest.mark.parametrize("left", [b"", b"\n", b"0123abc", b"\xff" * 64])
+def test_a_kept_digest_that_is_damaged_is_written_again(server, tmp_path, caplog, left):
+    """A kill may have left it empty."""
+    path = zoo.fetch("xumx-asteroid")
+    kept = tmp_path / "cache" / "pretrained_xumx.pth.sha256"
+    content = kept.read_text()
+    path.unlink()
+    kept.write_bytes(left)
+    caplog.clear()
+    assert zoo.fetch("xumx-asteroid").is_file() and server.requests == 1
+    assert kept.read_text() == content
+    assert caplog.text.count("pretrained_xumx.pth.sha256: held no SHA-256, and is written") == 1
 
 
 def test_a_row_of_several_models_is_a_bag(server, tmp_path, monkeypatch, capsys):

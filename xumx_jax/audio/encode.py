@@ -207,7 +207,7 @@ class StemWriter:
                 stack.enter_context(files.locked(folder))
             for name, path in self.paths.items():
                 with _named(path):
-                    os.replace(self._parts[name], path)
+                    files.rename(self._parts[name], path, durable=False)
 
 
 class StdoutWriter:

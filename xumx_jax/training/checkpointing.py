@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 from xumx_jax import files
 from xumx_jax.errors import CheckpointError, UserError
 from xumx_jax.training.identity import Defaults, differences
+from xumx_jax.training.monitor.monitor import PICTURES
 from xumx_jax.training.state import State
 from xumx_jax.versions import installed
 from xumx_jax.weights import pointer, store
@@ -62,7 +63,7 @@ def locked(workdir: Path) -> Iterator[None]:
         except OSError as error:
             why = error.strerror
             raise UserError(f"{workdir}: cannot be used as a workdir ({why})") from error
-        for folder in (workdir, workdir / store.STEPS):
+        for folder in (workdir, workdir / store.STEPS, workdir / PICTURES):
             files.remove_leftovers(folder)
         pointer.recover(workdir / BEST)
         yield

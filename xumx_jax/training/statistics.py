@@ -1,7 +1,6 @@
 """Mean and deviation of a model's input over a training set."""
 
 import contextlib
-import hashlib
 import io
 import json
 import zipfile
@@ -60,7 +59,7 @@ def cached_moments(
 
     Also returns whether they were already there. A file that cannot be read is made again.
     """
-    name = hashlib.sha256(json.dumps([digest, statistics.key]).encode()).hexdigest()
+    name = files.digest_of([json.dumps([digest, statistics.key])])  # keys in the model's order
     path = folder / f"{name[:32]}.npz"
     try:
         with np.load(io.BytesIO(path.read_bytes())) as stored:

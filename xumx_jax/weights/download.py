@@ -3,10 +3,11 @@
 A download that breaks off resumes where it stopped: at once and, if a digest can show that both
 halves belong together, in the next call as well. If the digest is not known in full, the file's own
 SHA-256 is written beside it after the first download (`<file>.sha256`, as `sha256sum` writes it),
-and the file has to match it from then on.
+and the file has to match it from then on. If that file is empty or damaged, it is written again.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
@@ -19,7 +20,7 @@ from xumx_jax.weights.published import File
 LOG = logging.getLogger(__name__)
 ATTEMPTS, PAUSE_SECONDS = 4, 1.0  # where the connection breaks off, and before each but the first
 DIGITS = {"sha1": 40, "sha256": 64}
-PIN, PART = "sha256", ".part"
+PIN = "sha256"
 
 
 def only_writer(lock: Path):
@@ -43,7 +44,7 @@ def get(
     if place.is_file() and not wrong_digest(place, wanted):
         pin(file, place)
         return
-    part = place.with_name(f"{place.name}{PART}")
+    part = place.with_name(f"{place.name}{files.PART}")
     if not wanted:
         part.unlink(missing_ok=True)
     goes_on = part.exists()
@@ -61,7 +62,7 @@ def get(
     if wrong:
         part.unlink()
         raise UserError(f"{file.url}: {wrong}")
-    part.replace(place)
+    files.rename(part, place)
     pin(file, place)
 
 
@@ -70,12 +71,8 @@ def wanted_digests(file: File, place: Path) -> list[tuple[str, str, str]]:
     wanted = []
     if file.digest:
         wanted.append((*file.digest.split(":"), "published"))
-    kept = pin_of(place)
-    if kept.is_file():
-        digits = kept.read_text().split(maxsplit=1)
-        if not digits or len(digits[0]) != DIGITS[PIN]:
-            raise UserError(f"{kept}: holds no SHA-256; remove it to trust the file again")
-        wanted.append((PIN, digits[0], f"kept in {kept}"))
+    if digits := pinned(place):
+        wanted.append((PIN, digits, f"kept in {pin_of(place)}"))
     return wanted
 
 
@@ -94,13 +91,25 @@ def pin_of(place: Path) -> Path:
     return place.with_name(f"{place.name}.{PIN}")
 
 
+def pinned(place: Path) -> str:
+    """The SHA-256 stored beside a file, or "" if there is none or what is there is damaged."""
+    try:
+        words = pin_of(place).read_bytes().decode(errors="replace").split(maxsplit=1)
+    except FileNotFoundError:
+        return ""
+    found = words[0].lower() if words else ""
+    return found if re.fullmatch(f"[0-9a-f]{{{DIGITS[PIN]}}}", found) else ""
+
+
 def pin(file: File, place: Path) -> None:
     """Store the digest of a file whose full digest is not published; log it if none is at all."""
     algorithm, _, digits = file.digest.partition(":")
-    if pin_of(place).is_file() or len(digits) == DIGITS.get(algorithm, -1):
+    if len(digits) == DIGITS.get(algorithm, -1) or pinned(place):
         return
+    if pin_of(place).exists():
+        LOG.warning("%s: held no SHA-256, and is written again", pin_of(place))
     found = files.digest(place, PIN)
-    pin_of(place).write_text(f"{found}  {place.name}\n")
+    files.write(pin_of(place), f"{found}  {place.name}\n")
     if not file.digest:
         LOG.warning(
             "nobody has published a digest of %s: its SHA-256, %s, was written to %s and is "

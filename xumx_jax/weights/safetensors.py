@@ -1,6 +1,5 @@
 """One model in one `.safetensors` file, which describes itself and contains its own digest."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,11 +73,11 @@ def write(path: Path, variables: dict, description: dict, half: bool = False) ->
 
 
 def tensors_digest(tensors: Mapping[str, Any]) -> str:
-    state = hashlib.sha256()
-    for name in sorted(tensors):
-        state.update(f"{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())
-        state.update(tensors[name])  # pyright: ignore[reportArgumentType]
-    return state.hexdigest()
+    return files.digest_of(
+        part
+        for name in sorted(tensors)
+        for part in (f"{name} {tensors[name].dtype} {tensors[name].shape}\n", tensors[name])
+    )
 
 
 def is_ours(path: str | Path) -> bool:

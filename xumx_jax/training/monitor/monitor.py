@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from xumx_jax import files
 from xumx_jax.training.monitor import pictures
 from xumx_jax.training.monitor.logs import Board, Lines
 
+PICTURES = "pictures"  # in a workdir
 SECONDS = 8.0  # from the middle of a track, in pictures and sounds
 
 
@@ -165,7 +167,7 @@ class Monitor:
         self.truth_written = True
         self._try(self.board.folder, self.board.images, step, drawn)
         self._try(self.board.folder, self.board.sounds, step, sounds, rate)
-        path = self.workdir / "pictures" / f"step-{step:08d}.png"
+        path = self.workdir / PICTURES / f"step-{step:08d}.png"
         self._try(path.parent, save, path, pictures.png(pictures.beside(list(drawn.values()))))
         self._restart()
 
@@ -250,8 +252,8 @@ def flat(values: dict, joint: str) -> dict:
 
 
 def save(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    with files.replacing(path, durable=False) as partial:
+        partial.write_bytes(content)
 
 
 def now_seconds() -> float:
