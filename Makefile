@@ -100,7 +100,7 @@ scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=
 	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
 		--songs songs/test $(ARGS)
 
-demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; goes on if stopped)
+demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; resumes if stopped)
 	@$(SONGS) songs/train --songs 288 --first-seed 0 --seconds 40 --rate 22050
 	@$(SONGS) songs/valid --songs 12 --first-seed 110000 --seconds 40 --rate 22050
 	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs $(ARGS)

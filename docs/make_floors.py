@@ -21,7 +21,7 @@ WORDS = {
     "layers": "what networks are made of; the Wiener filter",
     "transforms": "STFT and bands; files and resampling; SDR and BSSEval",
     "stems": "the type that all pass on; atomic files; JAX's settings",
-    "errors": "known by all, they know nobody",
+    "errors": "imported everywhere; import nothing",
 }
 COLOURS = (
     "#b7c9e8", "#c6d4ec", "#cfe3d6", "#dcebd2", "#eaf0cd", "#f6efc8", "#f8e4c6", "#f6d8c8",

@@ -48,7 +48,7 @@ def options_of(parser) -> set[str]:
 
 
 def options_table(parser) -> str:
-    """One row an option: how it is written, its default, what it does."""
+    """One row per option: how it is written, its default, what it does."""
     rows = [("option", "default", "")]
     for action in parser._actions:
         if action.dest in ("help", "debug"):

@@ -50,7 +50,7 @@ def go_on(name: str, folder: Path, defaults=None) -> None:
     given = {} if defaults is None else {"defaults": defaults}
     lines = []
     outcome = runs.run(config(RUNS[name]), folder, runs.data(), lines.append, **given)
-    assert outcome.row["step"] == 4 and lines[0].startswith("going on after step 2")
+    assert outcome.row["step"] == 4 and lines[0].startswith("resuming after step 2")
     leaves = jax.tree_util.tree_leaves_with_path(load_model(folder).variables)
     assert len(leaves) == sum(key.startswith(f"{name}[") for key in AFTER)
     for path, leaf in leaves:

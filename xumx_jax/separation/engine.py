@@ -62,13 +62,13 @@ def check_options(
         raise UserError(f"alpha is {alpha}; wanted a positive number")
     if alpha != 1 and not softmask:
         raise UserError(
-            f"alpha is {alpha} without softmask; wanted softmask as well, since alpha needs it"
+            f"alpha is {alpha} without softmask; use softmask as well, since alpha needs it"
         )
     if logit is not None and not 0 < logit < 1:
         raise UserError(f"logit is {logit}; wanted a number between 0 and 1")
     if logit is not None and not softmask:
         raise UserError(
-            f"logit is {logit} without softmask; wanted softmask as well, since logit needs it"
+            f"logit is {logit} without softmask; use softmask as well, since logit needs it"
         )
     if post_filter is not None:
         from xumx_jax.postfilters import POST_FILTERS
@@ -87,7 +87,7 @@ def check_options(
     if overlap is not None and chunk_seconds is None and batch is None:
         raise UserError(
             f"overlap is {overlap} without chunk_seconds: the track is not cut into chunks that "
-            "could overlap; wanted chunk_seconds as well"
+            "could overlap; use chunk_seconds as well"
         )
     if batch is not None and batch < 1:
         raise UserError(f"batch is {batch}; wanted at least 1")

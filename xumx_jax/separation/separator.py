@@ -119,19 +119,19 @@ class Separator:
                 if given[name] != value:
                     raise UserError(
                         f"{name} is {given[name]}, but the model has no post filter, which would "
-                        f"use it; wanted a post filter as well ({', '.join(POST_FILTERS)})"
+                        f"use it; add a post filter ({', '.join(POST_FILTERS)})"
                     )
             return {"residual": given["residual"]}
         sources = self.model.sources
         if self.model.transform is None:
             raise UserError(
                 f"post filter {self.post_filter!r}: the model works on waveforms, and post filters "
-                "on spectra; wanted none"
+                "on spectra; use none"
             )
         if given["niter"] and len(sources) == 1 and not given["residual"]:
             raise UserError(
                 f"the model has one source, {sources[0]}: the Wiener filter needs another "
-                "to weigh it against; wanted a residual, or niter 0"
+                "to weigh it against; use a residual, or niter 0"
             )
         return {**given, **POST_FILTERS[self.post_filter].options}
 
@@ -200,7 +200,7 @@ class Separator:
         if not self._undivided:
             raise UserError(
                 "the separator averages shifts or cuts chunks, which live separation cannot do; "
-                "wanted none of shifts, chunk_seconds, overlap and batch"
+                "leave out shifts, chunk_seconds, overlap and batch"
             )
         return live
 
