@@ -507,7 +507,7 @@ def test_folders_that_cannot_be_written(run, songs, tmp_path, option):
         ([], "nothing to evaluate; use --model"),
         (["--model", "demo"], "use --root"),
         (["--compare", "demo"], "use --root"),
-        (["--model", "demo", "--estimates", "x", "--root", "ROOT"], "wanted one of them"),
+        (["--model", "demo", "--estimates", "x", "--root", "ROOT"], "put the others after"),
         (["--model", "x-unmix", "--root", "ROOT"], "unknown model 'x-unmix'; known: x-umx"),
         (["--estimates", "nowhere", "--root", "ROOT"], "nowhere: no such folder of estimates"),
         (["--estimates", "ROOT/test/one", "--root", "ROOT"], "no estimates; wanted test/<track>"),
