@@ -1,5 +1,6 @@
 # Every target does its own set-up. Wanted: make, and Python 3.11 or newer with venv.
-# PYTHON=... names another interpreter; EXTRA=cuda12 (cuda13, tpu) also installs JAX for that device.
+# PYTHON=... names another interpreter; EXTRA=cuda12 (cuda13, tpu) also installs JAX for that device,
+# except in the environment that is compared with PyTorch.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

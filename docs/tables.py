@@ -117,16 +117,17 @@ def explanations(prefix: str, keys: list[str]) -> dict[str, str]:
     explained in docstrings.
     """
     from configs import common
-    from xumx_jax import losses, models
+    from xumx_jax import losses
+    from xumx_jax.models.umx import UMX
 
     source = inspect.getsource(common.Recipe if prefix == "recipe" else common)
     last = {key.rpartition(".")[2]: key for key in keys}
     said = comments(source, prefix)
     if prefix == "model":
-        said |= arguments(models.umx.UMX.__doc__)
+        said |= arguments(UMX.__doc__ or "")
     found = {last[name]: words for name, words in said.items() if name in last}
     if prefix == "loss":
-        words = arguments(losses.build.__doc__)
+        words = arguments(losses.build.__doc__ or "")
         found = {"loss.name": said["name"]}
         for name, loss in losses.LOSSES.items():
             found |= {f"loss.{name}.{option}": words[option] for option in loss.options}

@@ -135,7 +135,7 @@ def test_what_was_odd_is_given_back_and_told(tmp_path):
     assert separate_file(Halves(), stream(noise(0)), tmp_path).warnings == (
         "the mixture has no samples: the stems are empty",
     )
-    with pytest.raises(UserError, match="^song: 1 samples are NaN or infinite; wanted"):
+    with pytest.raises(UserError, match="^song: 1 samples are NaN or infinite; use finite ones"):
         separate_file(Halves(), stream(mix), tmp_path / "no", label="song", strict=True)
     assert not (tmp_path / "no").exists()
 

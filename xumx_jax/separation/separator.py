@@ -41,7 +41,8 @@ class Separator:
     shifts          number of runs to average, each on the track shifted by up to half a second; 0:
                     a single run, without a shift
     seed            of the shifts
-    device          "auto", "cpu", "gpu" or "tpu"; if there are several of a kind, all are used
+    device          "auto", "cpu", "gpu" or "tpu". Of several of a kind, all are used by models that
+                    run in chunks and with `batch`; UMX models without it use one
     compute         precision of matrix products: "float32", "bfloat16", or "tf32", the device's
                     fastest with float32 operands; sums are float32
     cpu_fallback    continue on the CPU if a device has too little memory even for small steps
