@@ -1,4 +1,4 @@
-"""What earlier versions wrote is read: runs go on, weights separate, whatever was added since.
+"""What earlier versions wrote is read: runs resume, weights separate, whatever was added since.
 
 `tests/earlier` was written by the commit before there were format numbers; `after.npz` holds the
 weights that its runs ended with there, one epoch later, and stems of its weights.
