@@ -1,5 +1,6 @@
 # Every target does its own set-up. Wanted: make, and Python 3.11 or newer with venv.
-# PYTHON=... names another interpreter; EXTRA=cuda12 (cuda13, tpu) also installs JAX for that device.
+# PYTHON=... names another interpreter; EXTRA=cuda12 (cuda13, tpu) also installs JAX for that device,
+# except in the environment that is compared with PyTorch.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -100,7 +101,7 @@ scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=
 	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
 		--songs songs/test $(ARGS)
 
-demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; goes on if stopped)
+demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; resumes if stopped)
 	@$(SONGS) songs/train --songs 288 --first-seed 0 --seconds 40 --rate 22050
 	@$(SONGS) songs/valid --songs 12 --first-seed 110000 --seconds 40 --rate 22050
 	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs $(ARGS)

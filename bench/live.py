@@ -93,7 +93,7 @@ def measure(name: str, mix: np.ndarray, paced_seconds: float) -> tuple[list[str]
         began = time.perf_counter() - begin
         rate, hops = options["rate"], options.get("hops", 1)
         signal = resample(mix, RATE, rate)
-        # at another rate so many samples that a push brings about a step
+        # at another rate as many samples as make each push bring about a step
         size = round(module.hop * hops * rate / module.sample_rate)
         stems, fact = run(live, signal, size)
         whole = np.stack(list(separator(signal, rate).values()))

@@ -114,7 +114,7 @@ def run_long(folder: Path, model: str, seconds: float, wide: bool) -> dict:
     frames = int(seconds * RATE)
     free, wanted = shutil.disk_usage(folder).free, frames * 2 * (4 if wide else 6)
     if free < wanted + 2**30:
-        raise SystemExit(f"{folder}: {free / 1e9:.1f} GB are free; wanted {wanted / 1e9:.1f}")
+        raise SystemExit(f"{folder}: {free / 1e9:.1f} GB is free; wanted {wanted / 1e9:.1f}")
     track, out = folder / "long.wav", folder / "out"
     write_sparse(track, seconds)
     options = ["--model", make_model(folder, model), "--stems", "vocals", "--out", out]

@@ -32,7 +32,7 @@ RUNS = ({"niter": 0}, {"niter": 1}, {"niter": 1, "residual": True}, {"niter": 2,
 
 
 def write_folder(folder: Path, models: dict, transform: dict, channels: int) -> None:
-    """As Open-Unmix's training leaves it: a file a target and one for all."""
+    """As Open-Unmix's training leaves it: a file per target and one for all."""
     folder.mkdir()
     for target, model in models.items():
         torch.save(model.state_dict(), folder / f"{target}.pth")

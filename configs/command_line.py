@@ -26,7 +26,7 @@ def read(name: str) -> ConfigDict:
     if not path.is_file() and path.parent in (Path(), Path("configs")):
         path = OURS / f"{path.stem}.py"
     if not path.is_file():
-        raise UserError(f"{file}: no such file; wanted --config configs/NAME.py")
+        raise UserError(f"{file}: no such file; use --config configs/NAME.py")
     made = runpy.run_path(str(path)).get("get_config")
     if made is None:
         raise UserError(f"{file}: no function get_config in it")

@@ -34,57 +34,63 @@ def base(model: str = "xumx") -> ConfigDict:
     config = ConfigDict()
     config.quiet = False  # print errors only, no table and no progress bar
 
-    config.model = ConfigDict({"name": model})  # a key of xumx_jax.models.MODELS
+    config.model = ConfigDict({"name": model})  # which model; a key of `MODELS`
     config.model.args = arguments(model)  # explained there
     config.export = ConfigDict()  # model arguments to replace when the weights are used to separate
 
-    config.loss = ConfigDict({"name": "multi_domain"})  # a key of xumx_jax.losses.LOSSES
+    config.loss = ConfigDict({"name": "multi_domain"})  # which loss; a key of `LOSSES`
     for name, loss in LOSSES.items():  # explained there
         config.loss[name] = ConfigDict(loss.options)
     config.loss.segment_sdr.bands = config_dict.placeholder(tuple)
 
     config.optimizer = ConfigDict(
         {
-            "name": "adam_nnabla",  # "adam" is PyTorch's, "adamw" decays apart from the gradient
-            "learning_rate": 1e-3,
-            "weight_decay": 1e-5,  # L2, added to the gradient
-            "per_batch": config_dict.placeholder(int),  # learning rate and decay are for this
-            # batch size, and scaled in proportion (16: as Sony's last version does)
-            "clip": config_dict.placeholder(float),  # of the gradient's global norm
-            "accumulate": 1,  # batches per update
-            "schedule": "constant",  # or "cosine" over all epochs
-            "warmup_steps": 0,  # updates
-            "plateau": {"patience": config_dict.placeholder(int), "factor": 0.3, "cooldown": 10},
+            "name": "adam_nnabla",  # as NNabla's; or "adam", as PyTorch's, or "adamw"
+            "learning_rate": 1e-3,  # its value after the warm-up
+            "weight_decay": 1e-5,  # L2, added to the gradient (not with "adamw")
+            "per_batch": config_dict.placeholder(int),  # the batch size that learning rate
+            # and decay are for; they are scaled in proportion (16: as Sony's last version does)
+            "clip": config_dict.placeholder(float),  # largest global norm of the gradient
+            "accumulate": 1,  # number of batches per update
+            "schedule": "constant",  # of the learning rate, or "cosine" over all epochs
+            "warmup_steps": 0,  # number of updates in which the learning rate rises from 0
+            "plateau": {
+                "patience": config_dict.placeholder(int),  # epochs without a better validation
+                # loss before the learning rate is lowered; None: never
+                "factor": 0.3,  # of the learning rate, each time it is lowered
+                "cooldown": 10,  # epochs after lowering it in which patience does not count
+            },
         }
     )
-    config.optimizer.plateau.patience = 80  # epochs without a better loss; None: never lower
+    config.optimizer.plateau.patience = 80
 
     config.train = ConfigDict(
         {
-            "epochs": 1000,
-            "patience": 1000,  # epochs without a better validation loss that end the run
-            "batch_size": 16,  # over all devices and processes
-            "seconds": 6.0,  # per example; 0: whole tracks
-            "examples_per_track": 64,  # per epoch
-            "steps_per_epoch": config_dict.placeholder(int),  # instead of the above
-            "valid_seconds": 10.0,  # validation cuts tracks into pieces of this; 0: whole tracks
-            "seed": 42,
-            "weights": "",  # to begin with: any name or path that separate.py --model takes
-            "compute": "float32",  # or "bfloat16" for matrix products; weights stay float32
+            "epochs": 1000,  # largest number of epochs
+            "patience": 1000,  # end the run after this many epochs without a better validation loss
+            "batch_size": 16,  # examples per step, over all devices and processes
+            "seconds": 6.0,  # length of an example; 0: whole tracks
+            "examples_per_track": 64,  # in each epoch
+            "steps_per_epoch": config_dict.placeholder(int),  # instead of `examples_per_track`
+            "valid_seconds": 10.0,  # length of the pieces of tracks in validation; 0: whole tracks
+            "seed": 42,  # of initial weights, examples and dropout
+            "weights": "",  # to start from: any name or path that `separate.py --model` takes
+            "compute": "float32",  # of matrix products, or "bfloat16"; weights stay float32
             "average": 0.0,  # decay of a running average of the weights; 0: none
-            "max_bad_steps": 10,  # so many without a finite loss, in a row, end the run
-            "save_minutes": 10.0,  # also save within epochs, so often ...
-            "save_steps": config_dict.placeholder(int),  # ... or so often
-            "keep": 2,  # checkpoints
+            "max_bad_steps": 10,  # end the run after this many consecutive steps
+            # without a finite loss
+            "save_minutes": 10.0,  # minutes between saves within an epoch
+            "save_steps": config_dict.placeholder(int),  # steps between saves within an epoch
+            "keep": 2,  # number of checkpoints to keep, the newest
         }
     )
 
     config.data = ConfigDict(
         {
-            "name": "auto",  # a key of pipelines.datasets.DATASETS; auto: musdb or folder
-            "root": "",  # nothing: MUSDB18's 7 s preview is downloaded
-            "workers": 2,  # batches in the making at a time
-            "engine": "tf",  # tf.data; "threads" does the same without TensorFlow
+            "name": "auto",  # name of the data set; auto: `musdb` or `folder`, as found
+            "root": "",  # folder; without one, MUSDB18's 7 s preview is downloaded
+            "workers": 2,  # number of batches that are prepared at the same time
+            "engine": "tf",  # prepares batches: tf.data, or "threads", without TensorFlow
         }
     )
     for name in DATASETS:  # options, explained where the data set is opened

@@ -20,8 +20,8 @@ WORDS = {
     "models": "networks: a mixture in, Stems out",
     "layers": "what networks are made of; the Wiener filter",
     "transforms": "STFT and bands; files and resampling; SDR and BSSEval",
-    "stems": "the type that all pass on; atomic files; JAX's settings",
-    "errors": "known by all, they know nobody",
+    "stems": "the type that all layers pass on; atomic files; JAX's settings",
+    "errors": "imported everywhere; import nothing",
 }
 COLOURS = (
     "#b7c9e8", "#c6d4ec", "#cfe3d6", "#dcebd2", "#eaf0cd", "#f6efc8", "#f8e4c6", "#f6d8c8",
@@ -43,14 +43,14 @@ def draw(rooms: list[list[str]]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 58}" '
         'font-family="sans-serif" font-size="14" role="img" '
-        'aria-label="The floors of the code: imports go downwards only">',
+        'aria-label="The layers of the code: imports only go downwards">',
         f'<rect width="{WIDTH}" height="{bottom + 58}" fill="#ffffff"/>',
     ]
     for number, name in enumerate(("separate.py", "train.py", "evaluate.py")):
         parts += box(16 + number * 136, 12, 128, 30, "#ffffff", name)
     parts += box(16, 50, 264, 34, "#ffffff", "pipelines, configs", dashes=' stroke-dasharray="5 3"')
     parts.append(words(296, 65, "beside the library: training data, test sets, recipes."))
-    parts.append(words(296, 82, "They import the library; it does not know them."))
+    parts.append(words(296, 82, "They import the library; it never imports them."))
     for number, floor in enumerate(rooms):
         top, colour = HEAD + number * (HEIGHT + GAP), COLOURS[number % len(COLOURS)]
         parts.append(
@@ -69,7 +69,7 @@ def draw(rooms: list[list[str]]) -> str:
         words(
             16,
             bottom + 20,
-            "Each floor may import those below it, never those above: make lint checks it.",
+            "Each layer may import those below it, never those above; make lint checks this.",
         ),
         words(
             16,

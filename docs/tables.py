@@ -48,7 +48,7 @@ def options_of(parser) -> set[str]:
 
 
 def options_table(parser) -> str:
-    """One row an option: how it is written, its default, what it does."""
+    """One row per option: how it is written, its default, what it does."""
     rows = [("option", "default", "")]
     for action in parser._actions:
         if action.dest in ("help", "debug"):
@@ -86,23 +86,66 @@ def split_default(words: str, action) -> tuple[str, str]:
 
 
 def config_table(prefix: str) -> str:
-    """The keys of `configs/common.py` below a prefix, their defaults and the comments beside."""
+    """The keys of the config below a prefix, their defaults, and what the code says about each.
+
+    Keys have the order in which the code explains them.
+    """
     from configs import common
     from xumx_jax.training.config_checks import flatten
 
-    said = comments(inspect.getsource(common), prefix)
-    if prefix == "recipe":
-        said = comments(inspect.getsource(common.Recipe), prefix)
-    rows = [("key", "default", "")]
-    for key, value in flatten(common.base().to_dict()).items():
+    values = {
+        key: value
+        for key, value in flatten(common.base().to_dict()).items()
         # the options of data sets have a table of their own
-        if key.startswith(f"{prefix}.") and not (prefix == "data" and key.count(".") > 1):
-            last = key.rpartition(".")[2]
-            shown = "not used" if value is None else code(repr(value) if value == "" else value)
-            rows.append((f"`{key}`", shown, said.get(last, "")))
-    if len(rows) == 1:
+        if key.startswith(f"{prefix}.") and not (prefix == "data" and key.count(".") > 1)
+    }
+    if not values:
         raise KeyError(f"no config key begins with {prefix}")
+    said = explanations(prefix, list(values))
+    rows = [("key", "default", "")]
+    for key in dict.fromkeys((*said, *values)):
+        value = values[key]
+        shown = "not used" if value is None else code(repr(value) if value == "" else value)
+        rows.append((f"`{key}`", shown, said.get(key, "")))
     return table(rows)
+
+
+def explanations(prefix: str, keys: list[str]) -> dict[str, str]:
+    """{key: words}, in the order of the code.
+
+    Most are comments of `configs/common.py`; a model's arguments and the options of losses are
+    explained in docstrings.
+    """
+    from configs import common
+    from xumx_jax import losses
+    from xumx_jax.models.umx import UMX
+
+    source = inspect.getsource(common.Recipe if prefix == "recipe" else common)
+    last = {key.rpartition(".")[2]: key for key in keys}
+    said = comments(source, prefix)
+    if prefix == "model":
+        said |= arguments(UMX.__doc__ or "")
+    found = {last[name]: words for name, words in said.items() if name in last}
+    if prefix == "loss":
+        words = arguments(losses.build.__doc__ or "")
+        found = {"loss.name": said["name"]}
+        for name, loss in losses.LOSSES.items():
+            found |= {f"loss.{name}.{option}": words[option] for option in loss.options}
+    return found
+
+
+def arguments(docstring: str) -> dict[str, str]:
+    """{name: words} of the rows `name   words` of a docstring; further lines are indented more."""
+    found, last = {}, ""
+    for line in textwrap.dedent(docstring.partition("\n")[2]).splitlines():
+        if match := re.match(r"([a-z]\w*) {2,}(\S.*)$", line):
+            last = match[1]
+            found[last] = match[2]
+        elif last and line.startswith("  "):
+            found[last] += f" {line.strip()}"
+        else:
+            last = ""
+    return found
 
 
 def comments(source: str, prefix: str) -> dict[str, str]:

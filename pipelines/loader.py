@@ -156,6 +156,6 @@ def _bucket(tracks, plans: Sequence[Draw]) -> int:
 def own_slice(batch: int, process_index: int, process_count: int) -> slice:
     """The rows of a global batch that this host makes."""
     if batch % process_count:
-        raise UserError(f"batch {batch} does not divide among {process_count} hosts")
+        raise UserError(f"batch {batch} is not divisible by {process_count} hosts")
     share = batch // process_count
     return slice(process_index * share, (process_index + 1) * share)

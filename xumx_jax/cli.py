@@ -110,7 +110,7 @@ def convert(options) -> int:
     models = parse_models(options.source)
     if len(models) > 1 and options.kind:
         raise UserError(
-            f"--kind {options.kind} is for one model; wanted each one converted on its own first"
+            f"--kind {options.kind} is for one model; convert each one on its own first"
         )
 
     from xumx_jax.weights.load import convert

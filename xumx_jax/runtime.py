@@ -103,10 +103,11 @@ def choose_device(device: str) -> None:
             reasons += str(error).splitlines()[:1]
     jax.config.update("jax_platforms", before)
     reason = f" ({'; '.join(reasons)})" if reasons else ""
-    extra = "" if device == "cpu" else ", or JAX for it ('.[cuda12]', '.[cuda13]' or '.[tpu]')"
+    extra = (
+        "" if device == "cpu" else ", or install JAX for it ('.[cuda12]', '.[cuda13]' or '.[tpu]')"
+    )
     raise UserError(
-        f"--device {device}: JAX finds no {device.upper()} here{reason}; "
-        f"wanted --device auto{extra}"
+        f"--device {device}: JAX finds no {device.upper()} here{reason}; use --device auto{extra}"
     )
 
 
@@ -127,7 +128,7 @@ def devices(device: str = "auto") -> tuple:
             return tuple(jax.local_devices(backend=backend))
         except (RuntimeError, AssertionError) as error:
             reasons += str(error).splitlines()[:1]
-    raise UserError(f"device {device!r}: JAX finds none here ({'; '.join(reasons)}); wanted auto")
+    raise UserError(f"device {device!r}: JAX finds none here ({'; '.join(reasons)}); use auto")
 
 
 _forked_after_start: list[bool] = []
@@ -149,8 +150,8 @@ def check_not_forked() -> None:
     """Raise UserError in a process that was forked after JAX had started: it would hang."""
     if _forked_after_start:
         raise UserError(
-            "this process was forked after JAX had started, so JAX would hang in it; wanted a new "
-            'process (multiprocessing.get_context("spawn")), or a fork before JAX is used'
+            "this process was forked after JAX had started, so JAX would hang in it; start a new "
+            'process (multiprocessing.get_context("spawn")), or fork before JAX is used'
         )
 
 

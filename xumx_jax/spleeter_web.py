@@ -76,7 +76,7 @@ class SpleeterWebSeparator:
         """
         wanted = [name for name in parts if not isinstance(parts, Mapping) or parts[name]]
         if not wanted:
-            raise UserError("no part was chosen; wanted at least one")
+            raise UserError("no part was chosen; choose at least one")
         self._separate(input_path, {MIX: Path(output_path)}, wanted)
 
     def separate_into_parts(self, input_path, output_path) -> None:

@@ -33,7 +33,7 @@ def check_space(folder: Path, wanted: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise UserError(
-            f"{folder}: {what} needs {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
+            f"{folder}: {what} needs {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB is free; "
             "XUMX_CACHE=FOLDER or the data set's option `cache` chooses another place"
         )
 

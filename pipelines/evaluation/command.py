@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None, prog: str = "evaluate.py") -> int:
         say("error", error)
         return USER_ERROR
     except KeyboardInterrupt:
-        say("error", "interrupted; the same command goes on from here")
+        say("error", "interrupted; run the same command to resume")
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our lines has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -139,13 +139,15 @@ def run(options) -> int:
 def _check(options) -> None:
     """Raise UserError on options that are missing, do not go together or make no sense."""
     if options.model and options.estimates:
-        raise UserError("--model and --estimates; wanted one of them, further ones with --compare")
+        raise UserError(
+            "--model and --estimates cannot be combined; put the others after --compare"
+        )
     if not (options.model or options.estimates or options.compare):
-        raise UserError("nothing to evaluate; wanted --model, --estimates or --compare")
+        raise UserError("nothing to evaluate; use --model, --estimates or --compare")
     if (options.model or options.estimates) and not (options.root or options.dataset):
-        raise UserError("no data; wanted --root with the folder of MUSDB18")
+        raise UserError("no data; use --root with the folder of MUSDB18")
     if options.dataset_option and not options.dataset:
-        raise UserError(f"--dataset-option {options.dataset_option[0]}: wanted --dataset as well")
+        raise UserError(f"--dataset-option {options.dataset_option[0]}: use --dataset as well")
     if options.is_wav and options.dataset not in (None, "musdb"):
         raise UserError(f"--is-wav is for MUSDB18; the data set is {options.dataset!r}")
     options.metrics = _words(options.metrics)

@@ -37,11 +37,11 @@ def open_dataset(
     found = datasets.open_split(name, root, request, options or {})
     place = f"{root}: data set {name!r}" if root else f"data set {name!r}"
     if found is None:
-        raise UserError(f"{place} has no split {subset!r}; wanted another --subset")
+        raise UserError(f"{place} has no split {subset!r}; use another --subset")
     if found.clips is not None:
         raise UserError(
             f"{place}: the sources of its split {subset!r} do not belong together, so there is "
-            "nothing to separate; wanted another --subset"
+            "nothing to separate; use another --subset"
         )
     if not found.sources:
         raise UserError(f"{found.folder}: no tracks; wanted {found.hint}")

@@ -27,7 +27,7 @@ def make(options, separation: dict, evaldir: Path, outdir: Path | None):
     if not (models or options.estimates):
         return None, published
     if not (options.root or options.dataset):
-        raise UserError(f"no data to evaluate {', '.join(sum(models, []))} on; wanted --root")
+        raise UserError(f"no data to evaluate {', '.join(sum(models, []))} on; use --root")
     data = _data(options)
     chosen = choose(data, options.track, options.limit)
     for target in options.targets:
@@ -147,8 +147,8 @@ def _check_pairs(made, wanted: scoring.Settings) -> None:
         if wanted.full and len(system.targets) < 2:
             raise UserError(
                 f"{system.name}: v4 compares targets with each other, and there is only "
-                f"{system.targets[0]}; wanted another target, such as accompaniment, "
-                "or --metrics sdr"
+                f"{system.targets[0]}; add another target, such as accompaniment, "
+                "or use --metrics sdr"
             )
 
 
@@ -158,14 +158,10 @@ def _check_outdir(outdir: Path, data: Split, made) -> None:
         raise UserError("--outdir has no use without a model; the estimates stay where they are")
     for track in data.tracks:
         if (outdir / data.subset / track.name).resolve() == track.path.resolve():
-            raise UserError(
-                f"{outdir}: estimates would replace the tracks; wanted another --outdir"
-            )
+            raise UserError(f"{outdir}: estimates would replace the tracks; use another --outdir")
 
 
 def _check_new(labels, known) -> None:
     for label in labels:
         if label in known:
-            raise UserError(
-                f"two systems are called {label!r}; wanted LABEL=NAME with another label"
-            )
+            raise UserError(f"two systems are called {label!r}; use LABEL=NAME with another label")

@@ -91,7 +91,7 @@ def check_strangers(folder: Path, tracks: Sequence[Track], system: System, wante
             if found.get(key) != value:
                 raise UserError(
                     f"{path}: has {key} {_brief(found.get(key))}, not {_brief(value)}, and is not "
-                    "among the tracks of this run; wanted another --evaldir"
+                    "among the tracks of this run; use another --evaldir"
                 )
 
 
@@ -146,7 +146,7 @@ def sentences(data: Split, tracks: Sequence[Track], wanted: Settings, failed) ->
 
 
 def _stale(path: Path, why: str) -> UserError:
-    return UserError(f"{path}: {why}; wanted --overwrite, or another --evaldir")
+    return UserError(f"{path}: {why}; use --overwrite, or another --evaldir")
 
 
 def _brief(value) -> str:

@@ -129,7 +129,7 @@ def _check_space(folder: Path, wanted: int, path: Path) -> None:
     if free < wanted:
         raise UserError(
             f"{path}: decoding it into {folder} takes {wanted / 1e6:.0f} MB, "
-            f"{free / 1e6:.0f} MB are free; TMPDIR=FOLDER chooses another place"
+            f"{free / 1e6:.0f} MB is free; TMPDIR=FOLDER chooses another place"
         )
 
 

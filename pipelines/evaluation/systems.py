@@ -110,7 +110,7 @@ def asked(texts: Sequence[str]) -> tuple[str, str, list[tuple[str, float]]]:
     models = parse_models(given)
     for name, _ in models:
         if len(models) > 1 and is_oracle(name):
-            raise UserError(f"{name}: only models can be averaged; wanted it with --compare")
+            raise UserError(f"{name}: only models can be averaged; use --compare for it")
     usual = "+".join(label_of(name)[0] for name, _ in models)
     return labels[0] if labels else usual, " ".join(given), models
 
@@ -140,7 +140,7 @@ def model(
         fewer = f", or --targets {' '.join(in_order(own & known))}" if own & known else ""
         raise UserError(
             f"{data.root}: no track has {', '.join(in_order(missing))}, which {name} separates; "
-            f"wanted tracks with {', '.join(in_order(own))}{fewer}"
+            f"use tracks with {', '.join(in_order(own))}{fewer}"
         )
 
     def write(song, paths, check):

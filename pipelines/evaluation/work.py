@@ -172,7 +172,7 @@ class Work:
         if estimates.foreign(folder, system.targets):
             raise UserError(
                 f"{folder}: holds another program's estimates, without {estimates.ORIGIN}; "
-                "wanted --overwrite, or another --outdir"
+                "use --overwrite, or another --outdir"
             )
 
     def _outdir(self, system: System, track: Track) -> Path:

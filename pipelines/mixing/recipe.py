@@ -14,26 +14,25 @@ class Recipe:
     """
 
     same_song: float = 0.0  # share of examples whose sources all come from one place of one song
-    anchor: bool = (
-        False  # in the others, the first source still comes from the song whose turn it is
-    )
-    balanced: bool = True  # songs take turns, each once in as many examples as there are songs ...
-    random_start: bool = True  # ... and give a random place, not always their middle
-    coherent_examples: int = 0  # so many examples at the start are all same-song ...
-    coherent_effects: bool = False  # ... and, unless this is set, as mixed: channel swap only
-    gain: tuple[float, float] = (0.25, 1.25)  # factor per source
-    gain_db: tuple[float, float] | None = None  # per source in dB, instead of `gain`
-    mix_gain_db: tuple[float, float] = (0.0, 0.0)  # common to all sources
+    anchor: bool = False  # in mixed examples too, the first source's song is the next in turn
+    balanced: bool = True  # same-song examples take all songs in turn, not at random
+    random_start: bool = True  # excerpts begin at random places; else they are from the middle
+    coherent_examples: int = 0  # number of examples at the start of a run that are all same-song
+    coherent_effects: bool = False  # the `coherent_examples` get gains and effects, not only swaps
+    gain: tuple[float, float] = (0.25, 1.25)  # factor, per source
+    gain_db: tuple[float, float] | None = None  # gain in dB, per source, instead of `gain`
+    mix_gain_db: tuple[float, float] = (0.0, 0.0)  # gain of the whole mixture in dB
     swap: float = 0.5  # probability, per source, that left and right change places
-    polarity: float = 0.0  # probability, per source, of being turned upside down
+    polarity: float = 0.0  # probability, per source, of inverted polarity
     drop: float = 0.0  # probability, per source, of silence; one source always stays
-    resample: float = 0.0  # probability of a changed pitch and tempo; together if same-song
-    resample_range: float = 0.12  # by up to this share, up or down
+    resample: float = 0.0  # probability, per source, of a changed pitch and tempo
+    # (one decision for all sources if same-song)
+    resample_range: float = 0.12  # largest change of pitch and tempo, as a share, up or down
     shelf: float = 0.0  # probability, per source, of a low and a high shelving filter
-    shelf_db: tuple[float, float] = (-6.0, 6.0)
-    shelf_low_hz: tuple[float, float] = (80.0, 400.0)
-    shelf_high_hz: tuple[float, float] = (1500.0, 6000.0)
-    effects: tuple = ()  # more of them, after these, as ((name in EFFECTS, {option: value}), ...)
+    shelf_db: tuple[float, float] = (-6.0, 6.0)  # gain of each shelving filter
+    shelf_low_hz: tuple[float, float] = (80.0, 400.0)  # corner of the low filter
+    shelf_high_hz: tuple[float, float] = (1500.0, 6000.0)  # corner of the high filter
+    effects: tuple = ()  # further effects, after these: ((name in EFFECTS, {option: value}), ...)
 
     def __post_init__(self):
         for name in ("same_song", "swap", "polarity", "drop", "resample", "shelf"):

@@ -61,7 +61,7 @@ def _follow(songs, total: int) -> None:
     live = sys.stdout.isatty()
     for count, _ in enumerate(songs, 1):
         minutes = (time.monotonic() - begun) / 60
-        line = f"{count}/{total} songs, {count / max(minutes, 1e-9):.1f} a minute"
+        line = f"{count}/{total} songs, {count / max(minutes, 1e-9):.1f} per minute"
         if live or count % 8 == 0 or count == total:
             print(line, end="\r" if live and count < total else "\n", flush=True)
 
@@ -89,7 +89,7 @@ def main(argv=None) -> int:
         print(f"songs: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("songs: stopped; the same command goes on from here", file=sys.stderr)
+        print("songs: stopped; run the same command to resume", file=sys.stderr)
         return 130
     return 0
 

@@ -73,7 +73,7 @@ def split_for_evaluation(root: Path, subset: str) -> Path:
     if root.name in SUBSETS and root.name != subset:
         raise UserError(
             f"{root}: holds tracks, but is not called {subset!r}; "
-            f"wanted --subset {root.name}, or its parent as --root"
+            f"use --subset {root.name}, or its parent as --root"
         )
     return root
 

@@ -70,7 +70,7 @@ def test_twenty_four_bits_are_there(tmp_path):
 @pytest.mark.parametrize("format", LOSSY)
 def test_six_channels_are_for_lossless_formats(tmp_path, format):
     if format != "ogg":
-        with pytest.raises(UserError, match=f"{format} files cannot hold 6 channels; wanted wav"):
+        with pytest.raises(UserError, match=f"{format} files cannot hold 6 channels; use wav"):
             audio.encode(tmp_path / "x", noise(6), 44100, format)
         assert not os.listdir(tmp_path)
 
@@ -78,7 +78,7 @@ def test_six_channels_are_for_lossless_formats(tmp_path, format):
 def test_one_gain_for_all_stems_is_told(tmp_path):
     waves = {tmp_path / "a.wav": np.float32([[0.5, -2]]), tmp_path / "b.wav": np.float32([[1, 0]])}
     with pytest.warns(
-        UserWarning, match="reach 2.000 of full scale: all .* attenuated by 6.02 dB"
+        UserWarning, match="reach 2.000 times full scale: all .* attenuated by 6.02 dB"
     ) as all:
         assert audio.encode_all(waves, 44100) == 0.5
     assert len(all) == 1

@@ -73,7 +73,7 @@ def test_formats_that_cannot_hold_all_channels(run, tmp_path):
     write("song.wav", noise(500, 6))
     status, _, err = run("song.wav", "--channels", "all", "--format", "mp3")
     assert status == 1 and err == (
-        "xumx: error: song.wav: has 6 channels, and mp3 files hold 2; wanted --format wav, or "
+        "xumx: error: song.wav: has 6 channels, and mp3 files hold 2; use --format wav, or "
         "--channels front\n"
     )
     assert stems_in(tmp_path / "work") == ["song.wav"]
@@ -180,7 +180,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_work(run, monkeypatch, tmp_
     write("song.wav", noise(2 * RATE))
     status, _, err = run("song.wav", "--bits", "32f")
     assert status == 2 and err == (
-        "xumx: error: separated: the stems need 512 kB and the disk has 50 kB left; wanted another "
+        "xumx: error: separated: the stems need 512 kB and the disk has 50 kB left; use another "
         "--out, fewer --stems or a --format that takes less, such as flac or m4a\n"
     )
     assert stems_in(tmp_path / "work") == ["song.wav"]
@@ -217,5 +217,5 @@ def test_a_device_that_is_not_there(run, device, tmp_path):
     status, _, err = run("song.wav", "--device", device)
     assert status == 2 and err.count("\n") == 1 and stems_in(tmp_path / "work") == ["song.wav"]
     assert err.startswith(f"xumx: error: --device {device}: JAX finds no {device.upper()} here")
-    assert "wanted --device auto" in err
+    assert "use --device auto" in err
     assert run("song.wav", "--device", "cpu", "--stems", "bass")[0] == 0

@@ -118,11 +118,11 @@ def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, s
         (["--stems", "residual"], "unknown stem 'residual'"),
         (["--format", "flac", "--bits", "32f"], "flac files cannot hold '32f' bits"),
         (["--format", "mp4"], "format 'mp4' is not known; wanted one of wav, flac, mp3, ogg"),
-        (["--format", "mp3", "--bits", "16"], "mp3 files have no bits ('16'); wanted --bitrate"),
+        (["--format", "mp3", "--bits", "16"], "mp3 files have no bits ('16'); use --bitrate"),
         (["--bitrate", "128"], "wav files have no bitrate"),
         (["--format", "opus", "--bitrate", "9"], "wanted 16 to 510 kbit/s for opus files"),
         (["--bits", "8"], "wav files cannot hold '8' bits"),
-        (["--alpha", "2"], "wanted softmask as well, since alpha needs it"),
+        (["--alpha", "2"], "use softmask as well, since alpha needs it"),
         (["--niter", "-1"], "niter is -1"),
         (["--niter", "many"], "invalid int value"),
         (["--overlap", "1"], "wanted 0 <= overlap < 1"),
@@ -133,10 +133,10 @@ def test_bad_files_are_one_line_and_nothing_is_written(run, tmp_path, content, s
         (["--start", "-1"], "start is -1"),
         (["--duration", "0"], "duration is 0"),
         (["--rate", "96000"], "invalid choice: '96000'"),
-        (["--out", "-"], "--out - writes one stem as wav; wanted --stems A or --mix A+B"),
+        (["--out", "-"], "--out - writes one stem as wav; use --stems A or --mix A+B"),
         (["--out", "-", "--mix", "bass", "--format", "flac"], "--out - writes one stem as wav"),
         (["--out", "-", "--mix", "bass", "--skip-existing"], "--skip-existing could find"),
-        (["../x.wav", "--out", "-", "--mix", "bass"], "--out - takes one track; wanted a folder"),
+        (["../x.wav", "--out", "-", "--mix", "bass"], "--out - takes one track; use a folder"),
         (["--json", "song.wav/x"], "song.wav/x: cannot be written"),
         (["--colour", "red"], "unrecognized arguments"),
         (["--aggregate", "a=bass", "--mix", "bass"], "only one of --stems, --two-stems, --mix"),
@@ -274,7 +274,7 @@ def test_convert_several_to_a_folder(run, model, capsys, tmp_path):
     assert run("song.wav", "--stems", "bass", model=both)[::2] == (0, "")
     assert cli.main(["convert", "--kind", "xumx-nnabla", str(model), str(other), str(both)]) == 2
     assert (
-        "--kind xumx-nnabla is for one model; wanted each one converted on its own first"
+        "--kind xumx-nnabla is for one model; convert each one on its own first"
         in capsys.readouterr().err
     )
 

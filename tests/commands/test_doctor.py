@@ -96,10 +96,10 @@ def test_a_good_machine_has_no_problems():
         ({"soundfile.able": ["WAV", "RF64", "FLAC", "AIFF"]}, "libsndfile 1.2.2 lacks OGG, VORBIS"),
         ({"encoders.able": ["flac", "aac"]}, "lacks the encoders libmp3lame, libopus"),
         ({"encoders.error": "ImportError: no"}, "PyAV does not work"),
-        ({"memory.free": 1e9}, "only 1.0 GB of memory are free"),
-        ({"memory.limit": 5e8}, "only 500 MB of memory are allowed to this container"),
+        ({"memory.free": 1e9}, "only 1.0 GB of memory is free"),
+        ({"memory.limit": 5e8}, "only 500 MB of memory is allowed to this container"),
         ({"cache.writable": "Permission denied"}, "set XUMX_CACHE to a folder of yours"),
-        ({"cache.free": 3e7}, "30.0 MB are free on its disk"),
+        ({"cache.free": 3e7}, "30.0 MB is free on its disk"),
         ({"cache.free": 3e7, "temporary.free": 3e7}, "set XUMX_CACHE to a folder on another"),
         ({"temporary.writable": "Read-only file system"}, "set TMPDIR"),
         (

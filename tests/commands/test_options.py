@@ -78,7 +78,7 @@ def test_only_auto_may_fall_back(monkeypatch):
     with pytest.raises(UserError) as raised:
         runtime.choose_device("gpu")
     assert str(raised.value) == (
-        "--device gpu: JAX finds no GPU here (Unable to initialize backend); wanted --device auto, "
-        "or JAX for it ('.[cuda12]', '.[cuda13]' or '.[tpu]')"
+        "--device gpu: JAX finds no GPU here (Unable to initialize backend); use --device auto, "
+        "or install JAX for it ('.[cuda12]', '.[cuda13]' or '.[tpu]')"
     )
     assert fake.config.jax_platforms == "before"

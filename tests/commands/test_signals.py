@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any time: nothing unfinished is left, and the same command goes on."""
+"""Ctrl-C and SIGTERM at any time: nothing unfinished is left, and the same command resumes."""
 
 import json
 import os

@@ -83,6 +83,35 @@ def test_every_key_of_the_config_is_in_some_page():
         assert f"<code>{name}</code>" in shown or key == "quiet", key
 
 
+@pytest.mark.parametrize("prefix", ["train", "model", "loss", "optimizer", "data", "recipe", "log"])
+def test_every_key_of_a_table_is_explained(prefix):
+    rows = tables.make(f"config.{prefix}").splitlines()[2:]
+    assert [row for row in rows if row.endswith("|  |")] == []
+    # each explanation is understood without the row above it
+    assert [row for row in rows if re.search(r"\| \.\.\.|[^,] \.\.\. \||the above", row)] == []
+
+
+def test_keys_have_the_order_of_the_code():
+    keys = re.findall(r"^\| <code>train\.(\w+)", tables.make("config.train"), re.M)
+    assert keys[:3] == ["epochs", "patience", "batch_size"]
+
+
+TEXT = """Do it.
+
+    n       how many
+            of them
+    middle  where
+    Not an argument: more text.
+
+    last    the end
+    """
+
+
+def test_arguments_of_a_docstring_are_found():
+    wanted = {"n": "how many of them", "middle": "where", "last": "the end"}
+    assert tables.arguments(TEXT) == wanted
+
+
 def test_prefix_without_keys_is_an_error():
     with pytest.raises(KeyError, match="nothing"):
         tables.make("config.nothing")

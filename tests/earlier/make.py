@@ -1,7 +1,7 @@
 """Write what lies beside this file: PYTHONPATH=.:tests python tests/earlier/make.py FOLDER
 
 The files in the repository were written by its commit 4ea1539, before files of weights and
-checkpoints carried a format number; later commits have to read them and to go on from them.
+checkpoints carried a format number; later commits have to read them and resume from them.
 
     run, run_average   folders of training runs, stopped after one of their two epochs
     xumx.safetensors, bands.safetensors, xumx   weights, in a file and in a folder

@@ -77,7 +77,7 @@ def test_chosen_tracks(tmp_path):
     [
         ("nowhere", "test", "no such folder; wanted the root of MUSDB18"),
         ("songs", "train", "unknown subset 'train'; .*songs has test"),
-        ("songs/test", "train", "not called 'train'; wanted --subset test, or its parent"),
+        ("songs/test", "train", "not called 'train'; use --subset test, or its parent"),
         ("empty", "test", "test: no such folder; wanted <track>.stem.mp4, or <track>/ with"),
         ("hollow", "test", "hollow/test: no tracks; wanted"),
     ],

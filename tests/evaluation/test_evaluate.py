@@ -132,7 +132,7 @@ def test_finished_tracks_are_not_done_again(run, songs, model, tmp_path, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(work, "score", interrupted)
         status, _, err = run(*options)
-    assert status == 130 and "goes on" in err and err.count("\n") == 1
+    assert status == 130 and "to resume" in err and err.count("\n") == 1
     assert scores_in(tmp_path / "scores" / "test") == ["one"]
     assert not (tmp_path / "scores" / "scores.md").exists()
 
@@ -178,7 +178,7 @@ def test_an_interrupt_leaves_no_temporary_files(tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
-    assert err.endswith("evaluate: error: interrupted; the same command goes on from here\n")
+    assert err.endswith("evaluate: error: interrupted; run the same command to resume\n")
     assert not list(scratch.iterdir())
 
 
@@ -504,10 +504,10 @@ def test_folders_that_cannot_be_written(run, songs, tmp_path, option):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "nothing to evaluate; wanted --model"),
-        (["--model", "demo"], "wanted --root"),
-        (["--compare", "demo"], "wanted --root"),
-        (["--model", "demo", "--estimates", "x", "--root", "ROOT"], "wanted one of them"),
+        ([], "nothing to evaluate; use --model"),
+        (["--model", "demo"], "use --root"),
+        (["--compare", "demo"], "use --root"),
+        (["--model", "demo", "--estimates", "x", "--root", "ROOT"], "put the others after"),
         (["--model", "x-unmix", "--root", "ROOT"], "unknown model 'x-unmix'; known: x-umx"),
         (["--estimates", "nowhere", "--root", "ROOT"], "nowhere: no such folder of estimates"),
         (["--estimates", "ROOT/test/one", "--root", "ROOT"], "no estimates; wanted test/<track>"),
@@ -528,7 +528,7 @@ def test_folders_that_cannot_be_written(run, songs, tmp_path, option):
         (["--model", "mixture", "--root", "ROOT", "--compare", "mixture"], "two systems are"),
         (["--model", "mixture", "--root", "ROOT", "--colour"], "unrecognized arguments"),
         (["--model", "mixture", "--root", "ROOT", "--metrics", "v4", "--targets", "bass"],
-         "wanted another target, such as accompaniment, or --metrics sdr"),
+         "add another target, such as accompaniment, or use --metrics sdr"),
     ],
 )  # fmt: skip
 def test_bad_options_are_one_line(run, songs, tmp_path, arguments, says):

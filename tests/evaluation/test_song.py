@@ -38,7 +38,7 @@ def test_decoded_files_are_float(tmp_path):
 def test_decoding_wants_space(tmp_path, monkeypatch):
     path = stem_files.write(tmp_path / "song.stem.mp4")
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
-    with pytest.raises(UserError, match=r"takes 1 MB, 0 MB are free; TMPDIR=FOLDER chooses"):
+    with pytest.raises(UserError, match=r"takes 1 MB, 0 MB is free; TMPDIR=FOLDER chooses"):
         decode(path, tmp_path / "out")
 
 

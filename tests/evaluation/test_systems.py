@@ -53,9 +53,7 @@ def test_models_with_weights_and_labels(given, label, name, models):
 
 
 def test_models_that_cannot_be_averaged():
-    with pytest.raises(
-        UserError, match="IRM1: only models can be averaged; wanted it with --compare"
-    ):
+    with pytest.raises(UserError, match="IRM1: only models can be averaged; use --compare for it"):
         systems.asked(["demo", "IRM1"])
     with pytest.raises(UserError, match="--model demo:0: the weight is 0"):
         systems.asked(["demo:0"])

@@ -145,7 +145,7 @@ FAULTS = {
     ),
     29: (
         "Ctrl-C in a batch",
-        "no temporary files; --skip-existing goes on",
+        "no temporary files; --skip-existing resumes",
         "commands/test_signals.py::test_nothing_unfinished_is_left "
         "commands/test_signals.py::test_the_program_itself",
     ),

@@ -195,7 +195,7 @@ def test_options_that_do_not_go_with_a_model(models, name, options, message):
 
 @pytest.mark.parametrize("name", TOYS)
 def test_live_is_for_models_that_can(models, name):
-    with pytest.raises(UserError, match="live wanted an X-UMX or Open-Unmix"):
+    with pytest.raises(UserError, match="live separation needs an X-UMX or Open-Unmix"):
         Separator(*models[name]).live(RATE)
 
 

@@ -152,7 +152,7 @@ def test_a_run_goes_on_and_its_weights_load(name, tmp_path):
     lines = []
     defaults = loop.Defaults(free, ("train.epochs",))
     outcome = loop.run(wanted, tmp_path / "run", data, lines.append, defaults)
-    assert lines[0].startswith("going on after step 1") and outcome.row["step"] == 2
+    assert lines[0].startswith("resuming after step 1") and outcome.row["step"] == 2
     assert np.isfinite(outcome.row["valid"])
     assert len(list((tmp_path / "run" / "pictures").iterdir())) == 2
 

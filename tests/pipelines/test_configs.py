@@ -123,7 +123,7 @@ def test_effects_are_listed_by_name():
 
 def test_files(tmp_path):
     assert read("configs/xumx.py:tiny").train.epochs == 2
-    with pytest.raises(UserError, match="no such file; wanted --config"):
+    with pytest.raises(UserError, match="no such file; use --config"):
         read(str(tmp_path / "x.py"))
     (tmp_path / "x.py").write_text("")
     with pytest.raises(UserError, match="no function get_config"):

@@ -204,7 +204,7 @@ def test_the_one_target_is_called_as_asked_for_or_as_its_file(roots):
             ["--dataset", "folder", "--dataset-option", "max_skipped=1"],
             "max_skipped is for training",
         ),
-        (["--dataset-option", "is_wav=true"], "--dataset-option is_wav=true: wanted --dataset"),
+        (["--dataset-option", "is_wav=true"], "--dataset-option is_wav=true: use --dataset"),
         (["--dataset", "folder", "--is-wav"], "--is-wav is for MUSDB18; the data set is 'folder'"),
         (["--dataset", "aligned"], "needs the option input_file (--dataset-option input_file)"),
         (["--dataset", "folder", "--root", ""], "no data: give its folder, --root=FOLDER"),

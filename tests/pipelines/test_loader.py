@@ -144,7 +144,7 @@ def test_hosts_slices_make_up_the_global_batch(tracks, samples):
 
 
 def test_batch_that_does_not_divide_is_refused(tracks):
-    with pytest.raises(UserError, match="batch 4 does not divide among 3 hosts"):
+    with pytest.raises(UserError, match="batch 4 is not divisible by 3 hosts"):
         batches(tracks, 1, process_count=3)
 
 

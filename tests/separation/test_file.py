@@ -128,14 +128,14 @@ def test_what_was_odd_is_given_back_and_told(tmp_path):
     )
     assert list(done.warnings) == told and [line.split(":")[0] for line in told] == [
         "the mixture has 3 channels",
-        f"samples reach {done.peaks['a']:.3f} of full scale",
+        f"samples reach {done.peaks['a']:.3f} times full scale",
         "1 samples are NaN or infinite and were replaced by 0",
     ]
     assert done.gain == 1 / done.peaks["a"] and done.channels == 3
     assert separate_file(Halves(), stream(noise(0)), tmp_path).warnings == (
         "the mixture has no samples: the stems are empty",
     )
-    with pytest.raises(UserError, match="^song: 1 samples are NaN or infinite; wanted"):
+    with pytest.raises(UserError, match="^song: 1 samples are NaN or infinite; use finite ones"):
         separate_file(Halves(), stream(mix), tmp_path / "no", label="song", strict=True)
     assert not (tmp_path / "no").exists()
 
@@ -216,7 +216,7 @@ def test_progress_may_wait(tmp_path):
     ("more", "says"),
     [
         (dict(stems="x"), "unknown stem 'x'; the model has a, b, c"),
-        (dict(stems="a", mix="a"), "wanted only one of"),
+        (dict(stems="a", mix="a"), "use only one of"),
         (dict(format="flac", bits="32f"), "cannot hold '32f' bits"),
         (dict(rate="high"), "rate is 'high'"),
         (dict(channels="both"), "channels 'both'"),

@@ -155,15 +155,15 @@ def test_all_blocks_and_signals_run_the_same_compiled_code():
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ({}, {}, "the model is bidirectional.* wanted one trained with unidirectional=True"),
+        ({}, {}, "the model is bidirectional.* use one trained with unidirectional=True"),
         (
             {"unidirectional": True, "bands": (0, 8, 65)},
             {},
-            "compares the level of bands.* wanted one without",
+            "compares the level of bands.* use one without",
         ),
-        (None, {}, "the model is a Dense; live wanted an X-UMX or Open-Unmix"),
-        ({"unidirectional": True}, {"niter": 1}, "niter is 1.* wanted niter 0"),
-        ({"unidirectional": True}, {"residual": True}, "wanted filter openunmix, or no residual"),
+        (None, {}, "the model is a Dense; live separation needs an X-UMX or Open-Unmix"),
+        ({"unidirectional": True}, {"niter": 1}, "niter is 1.* use niter 0"),
+        ({"unidirectional": True}, {"residual": True}, "use filter openunmix, or no residual"),
         ({"unidirectional": True}, {"hops": 0}, "hops is 0; wanted a positive whole number"),
         ({"unidirectional": True}, {"rate": 0}, "the sample rate is 0; wanted a whole number"),
         ({"unidirectional": True}, {"rate": 0.5}, "the sample rate is 0.5; wanted a whole number"),
@@ -195,7 +195,7 @@ def test_a_separator_that_cannot_go_live():
         Separator(*MODEL).live(RATE)
     butted = {"chunk_seconds": 1.0, "overlap": 0}
     for options in ({"shifts": 2}, {"chunk_seconds": 1.0}, butted, {"batch": 1}):
-        with pytest.raises(UserError, match="wanted none of shifts, chunk_seconds"):
+        with pytest.raises(UserError, match="leave out shifts, chunk_seconds"):
             Separator(*MODEL, niter=0, **options).live(RATE)
 
 

@@ -271,7 +271,7 @@ def test_windows_of_the_filter_are_the_same_in_stages_and_in_chunks():
 
 def test_one_source_alone_cannot_be_filtered():
     model = tiny("umx", sources=("vocals",))
-    with pytest.raises(UserError, match="one source, vocals: .* wanted a residual, or niter 0"):
+    with pytest.raises(UserError, match="one source, vocals: .* use a residual, or niter 0"):
         Separator(*model)
     assert list(Separator(*model, residual=True).sources) == ["vocals", "residual"]
     assert Separator(*model, niter=0).sources == ("vocals",)

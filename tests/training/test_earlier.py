@@ -1,4 +1,4 @@
-"""What earlier versions wrote is read: runs go on, weights separate, whatever was added since.
+"""What earlier versions wrote is read: runs resume, weights separate, whatever was added since.
 
 `tests/earlier` was written by the commit before there were format numbers; `after.npz` holds the
 weights that its runs ended with there, one epoch later, and stems of its weights.
@@ -50,7 +50,7 @@ def go_on(name: str, folder: Path, defaults=None) -> None:
     given = {} if defaults is None else {"defaults": defaults}
     lines = []
     outcome = runs.run(config(RUNS[name]), folder, runs.data(), lines.append, **given)
-    assert outcome.row["step"] == 4 and lines[0].startswith("going on after step 2")
+    assert outcome.row["step"] == 4 and lines[0].startswith("resuming after step 2")
     leaves = jax.tree_util.tree_leaves_with_path(load_model(folder).variables)
     assert len(leaves) == sum(key.startswith(f"{name}[") for key in AFTER)
     for path, leaf in leaves:

@@ -1,4 +1,4 @@
-"""When a run may go on with another config: what it uses has to be the same, and nothing else."""
+"""When a run may resume with another config: what it uses has to be the same, and nothing else."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""The loop on data in memory: stopping and going on, bad data, bad disks, other configs."""
+"""The loop on data in memory: stopping and resuming, bad data, bad disks, other configs."""
 
 import json
 import os
@@ -130,7 +130,7 @@ def test_a_damaged_checkpoint_is_passed_over_aloud(whole, tmp_path, caplog, harm
         victim.write_bytes(content if harm == "flip" else content[: len(content) // 2])
     lines = []
     run(runs.config(average=0.9), tmp_path / "run", runs.data(), lines.append)
-    assert "damaged" in caplog.text and "going on after step 4" in lines[0]
+    assert "damaged" in caplog.text and "resuming after step 4" in lines[0]
     check_equal(tmp_path / "run", whole[0])
     for folder in (tmp_path / "run" / store.STEPS).glob("[0-9]*"):
         (folder / store.MANIFEST).write_text("{}")
@@ -225,7 +225,7 @@ def test_without_validation_the_training_loss_decides(tmp_path):
 
 
 def test_batches_that_cannot_be_are_refused(tmp_path):
-    with pytest.raises(UserError, match="batch_size 3 does not divide among 4 devices"):
+    with pytest.raises(UserError, match="batch_size 3 is not divisible by 4 devices"):
         run(runs.config(batch_size=3), tmp_path, runs.data(3), quiet)
     config = runs.config(steps_per_epoch=None, examples_per_track=1)
     with pytest.raises(UserError, match="2 tracks x 1 examples_per_track are less than one batch"):

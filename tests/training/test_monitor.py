@@ -227,11 +227,11 @@ def test_logs_that_cannot_be_written_are_told_of_once(tmp_path, monkeypatch, mus
             seen.pictures(step, *music, 8000)
         monkeypatch.setattr(os, "write", write)
         seen.event("saved")
-    full_disk = "cannot be written (No space left on device); training goes on"
+    full_disk = "cannot be written (No space left on device); training continues"
     assert rows == [
         f"warning: {tmp_path}/metrics.jsonl: {full_disk}",
         f"warning: {tmp_path}/tensorboard: {full_disk}",
-        f"warning: {tmp_path}/pictures: cannot be written (File exists); training goes on",
+        f"warning: {tmp_path}/pictures: cannot be written (File exists); training continues",
     ]
     assert [record["event"] for record in records(tmp_path)] == ["saved"]
 

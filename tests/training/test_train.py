@@ -89,7 +89,7 @@ def test_sigterm_saves_within_a_step_and_goes_on(tmp_path, root):
     process.send_signal(signal.SIGTERM)
     output = finish(process, 0)
     saved = int(store.newest(tmp_path).name)
-    assert f"stopped after step {saved}; the same command goes on" in output
+    assert f"stopped after step {saved}; run the same command to resume" in output
     seen = [r for r in read_metrics(log) if "gradient_norm" in r]
     # the log was read before the signal was sent, and is one step behind
     assert done <= saved == len(seen) and saved - done < 40

@@ -92,7 +92,7 @@ def test_what_is_not_there_is_named(tmp_path, monkeypatch, wanted, message):
 
 
 def test_targets_that_cannot_be_written(tmp_path, h5):
-    with pytest.raises(UserError, match=r"w\.pth: can't write \.pth; wanted a folder or"):
+    with pytest.raises(UserError, match=r"w\.pth: can't write \.pth; use a folder or"):
         load.convert(h5, tmp_path / "w.pth")
     load.convert(h5, tmp_path / "m.safetensors")
     with pytest.raises(UserError, match="source and target are the same"):

@@ -1,4 +1,4 @@
-"""Open-Unmix's weights: one file a target, several of them one model; every fault named."""
+"""Open-Unmix's weights: one file per target, several of them one model; every fault named."""
 
 import json
 
@@ -76,7 +76,7 @@ def test_other_targets_follow_by_name():
 
 
 def test_settings_of_a_training_run_count(tmp_path):
-    """Open-Unmix writes a json file a target, with its arguments among other things."""
+    """Open-Unmix writes a json file per target, with its arguments among other things."""
     folder = write_folder(tmp_path / "model", ("vocals",), separator=None)
     args = {"nfft": 16, "nhop": 8, "sample_rate": 8000, "hidden_size": 4, "seed": 42}
     (folder / "vocals.json").write_text(json.dumps({"epochs_trained": 3, "args": args}))

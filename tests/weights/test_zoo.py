@@ -127,7 +127,7 @@ def test_a_digest_that_nobody_published_is_kept_and_said(server, tmp_path, caplo
     kept = tmp_path / "cache" / "pretrained_xumx.pth.sha256"
     assert kept.read_text() == f"{digest}  pretrained_xumx.pth\n"
     said = caplog.text
-    assert f"nobody has published a digest of pretrained_xumx.pth: its SHA-256, {digest}" in said
+    assert f"no digest has been published for pretrained_xumx.pth: its SHA-256, {digest}" in said
     # from now on another file under that address is refused
     path.unlink()
     (tmp_path / "cache" / "pretrained_xumx.pth").unlink()
@@ -173,7 +173,7 @@ def test_a_row_of_several_models_is_a_bag(server, tmp_path, monkeypatch, capsys)
     # as a folder it is a bag, too, and can be written elsewhere
     load.convert(str(path), tmp_path / "copy")
     assert load.load_weights(tmp_path / "copy").weights.tolist() == wanted
-    with pytest.raises(UserError, match="2 models become a folder, in float32; wanted a folder"):
+    with pytest.raises(UserError, match="2 models become a folder, in float32; use a folder"):
         load.convert(str(path), tmp_path / "copy.safetensors")
     (path / "bag.json").write_text('{"format": 1, "members": [{"file": "0.safetensors"}]}')
     with pytest.raises(UserError, match="bag.json: does not describe models with weights"):
@@ -212,7 +212,7 @@ def test_failed_downloads_leave_nothing_under_a_final_name(server, tmp_path, fau
     with pytest.raises(UserError, match=r"x-umx\.h5: (download|SHA-1)") as caught:
         zoo.fetch("x-umx")
     assert "\n" not in str(caught.value)
-    kept = ["x-umx.h5.part"] if fault == "cut off" else []  # what the next call goes on with
+    kept = ["x-umx.h5.part"] if fault == "cut off" else []  # what the next call resumes with
     assert shown(tmp_path / "cache") == kept
 
 

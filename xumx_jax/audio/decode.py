@@ -98,7 +98,7 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
             # unbuffered, because libsndfile would not know the buffer's position
             file = stack.enter_context(open(path, "rb", buffering=0))
             if not file.seekable():
-                raise UserError(f"{path}: is a pipe; wanted a file (or - in `xumx separate`)")
+                raise UserError(f"{path}: is a pipe; use a file (or - in `xumx separate`)")
             magic = file.read(4)
         except OSError as error:
             raise _unreadable(path, error) from None
@@ -143,7 +143,7 @@ def _from(path, rate, first, blocks):
             some = True
             yield block
     if first and not some:
-        raise UserError(f"{path}: ends before {first / rate:g} s; wanted an earlier start")
+        raise UserError(f"{path}: ends before {first / rate:g} s; use an earlier start")
 
 
 def _open_soundfile(path, file, stack, allow_truncated):

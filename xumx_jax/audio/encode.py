@@ -285,7 +285,7 @@ def _close_quietly(writer):
 def _warn_of(gain):
     if gain < 1:
         warn(
-            f"samples reach {1 / gain:.3f} of full scale: all stems were attenuated by "
+            f"samples reach {1 / gain:.3f} times full scale: all stems were attenuated by "
             f"{-20 * np.log10(gain):.2f} dB (32f in a wav file keeps their level)"
         )
 

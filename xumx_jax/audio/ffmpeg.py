@@ -71,7 +71,7 @@ def _blocks(path, container, stream, cut, counted, allow_truncated):
     if decoded < stated - max(0.1 * stream.rate, _PADDING):
         tell_cut(path, decoded, stated, allow_truncated and decoded)
     elif cut:
-        tell_cut(path, decoded, "more", allow_truncated and decoded)
+        tell_cut(path, decoded, None, allow_truncated and decoded)
     if damaged and not decoded:
         raise UserError(f"{path}: not an audio file that can be decoded (every packet is damaged)")
     if damaged > 1:  # a single one at the end is an ordinary tag
@@ -143,7 +143,8 @@ def _length(container, stream) -> int:
 
 def tell_cut(path, got, stated, allowed):
     """Raise UserError, or warn if files that are cut short are `allowed`."""
-    message = f"{path}: the file ends after {got} of {stated} samples"
+    ends = f"is cut off after {got}" if stated is None else f"ends after {got} of {stated}"
+    message = f"{path}: the file {ends} samples"
     if not allowed:
-        raise UserError(f"{message}; wanted the whole file, or --allow-truncated")
+        raise UserError(f"{message}; use the whole file, or --allow-truncated")
     warn(f"{message}; only these were read")

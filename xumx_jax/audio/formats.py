@@ -62,10 +62,10 @@ def check_format(format, bits=None, bitrate=None):
             known = ", ".join(BITS[format])
             raise UserError(f"{format} files cannot hold {bits!r} bits; wanted one of {known}")
         if bitrate is not None:
-            raise UserError(f"{format} files have no bitrate; wanted --bits or another format")
+            raise UserError(f"{format} files have no bitrate; use --bits or another format")
         return
     if bits is not None:
-        raise UserError(f"{format} files have no bits ({bits!r}); wanted --bitrate")
+        raise UserError(f"{format} files have no bits ({bits!r}); use --bitrate")
     _, least, most = BITRATES[format]
     if bitrate is not None and not least <= bitrate <= most:
         raise UserError(f"bitrate is {bitrate}; wanted {least} to {most} kbit/s for {format} files")
@@ -101,9 +101,7 @@ def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=N
     if format == "ogg":
         return VorbisFile(path, rate, channels, kbits, tags)
     if channels >= len(_LAYOUTS) or (format != "flac" and channels > 2):
-        raise UserError(
-            f"{path}: {format} files cannot hold {channels} channels; wanted wav, which can"
-        )
+        raise UserError(f"{path}: {format} files cannot hold {channels} channels; use wav")
     writer = FFmpegFile(path, kept, channels, format, bits, kbits, tags)
     return writer if kept == rate else Resampled(writer, rate, kept, channels)
 

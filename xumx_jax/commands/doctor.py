@@ -128,7 +128,7 @@ def _of_memory(memory):
     sizes = {"free": memory["free"], "allowed to this container": memory["limit"]}
     for what, size in sizes.items():
         if size is not None and size < LEAST_MEMORY:
-            yield f"only {amount(size)} of memory are {what}; wanted 2 GB for long tracks"
+            yield f"only {amount(size)} of memory is {what}; long tracks need 2 GB"
             return
 
 
@@ -157,7 +157,7 @@ def _of_places(cache, temporary):
         if free < LEAST_DISK:
             listed.add(free)  # one disk may hold both
             yield (
-                f"{place['path']}: {amount(free)} are free on its disk; make room, or set "
+                f"{place['path']}: only {amount(free)} is free on its disk; make room, or set "
                 f"{variable} to a folder on another"
             )
 

@@ -34,7 +34,11 @@ def add(commands) -> None:
         metavar="N",
         help="iterations of the Wiener filter; 0: only the masks; default: %(default)s",
     )
-    option("--residual", action="store_true", help="add a source for what the others leave over")
+    option(
+        "--residual",
+        action="store_true",
+        help="add a source with what remains after the others are removed",
+    )
     command.set_defaults(run=run)
 
 

@@ -101,7 +101,11 @@ def add_separation(group) -> None:
         help="post filter, such as complex, which keeps the estimates' phase (an unknown name "
         "lists all); default: that of the model's original program, if it has one",
     )
-    option("--residual", action="store_true", help="add a stem for what the others leave over")
+    option(
+        "--residual",
+        action="store_true",
+        help="add a stem with what remains after the others are removed",
+    )
     option(
         "--shifts",
         type=int,

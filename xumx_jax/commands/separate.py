@@ -96,7 +96,7 @@ def run(options) -> int:
         out = Path(options.out)
         tracks, errors, renamed = input_files.find(options.inputs, out, options.recursive, stdin)
         if options.out == STDOUT and len(tracks) > 1:
-            raise UserError(f"--out - takes one track; wanted a folder for {len(tracks)}")
+            raise UserError(f"--out - takes one track; use a folder for {len(tracks)}")
         if renamed:
             say(
                 "note",
@@ -165,6 +165,6 @@ def _check_stdout(options):
     one = options.mix is not None or (options.stems is not None and "," not in options.stems)
     one = one or (options.aggregate is not None and len(parse_aggregate(options.aggregate)) == 1)
     if not one or options.format != "wav":
-        raise UserError("--out - writes one stem as wav; wanted --stems A or --mix A+B with it")
+        raise UserError("--out - writes one stem as wav; use --stems A or --mix A+B with it")
     if options.skip_existing:
         raise UserError("--out - writes no files that --skip-existing could find")

@@ -66,9 +66,11 @@ def build(name: str, **options):
     mcoef         weight of the time-domain term
     combinations  compare all proper subsets of the sources, else each source alone
     trim          samples left out at both ends of waveforms, as NNabla's X-UMX does
-    power         of the true magnitudes, equal to the model's
+    power         exponent of the true magnitudes, equal to the model's
     bands         the model's band edges, or those of each of its blocks
-    frames        per segment; share, floor: see `segment_sdr`
+    frames        length of a segment, in frames
+    share         of a segment's mixture energy, added to the energy of source and error
+    floor         energy that is added as well, so that silence counts for nothing
 
     Raises UserError on an unknown name or option.
     """

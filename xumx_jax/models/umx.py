@@ -84,22 +84,27 @@ def per_source(module: type[nn.Module], sources: int):
 class UMX(nn.Module):
     """Separate a mixture with one mask per source.
 
-    sources       names, in the order of the source axis
-    sample_rate   of the audio that the weights were trained on, in hertz
-    n_fft, hop    of the transform, in samples
-    channels      1 averages the magnitudes of all input channels; its mask serves them all
-    hidden_size   width of encoder and decoder; bidirectional LSTMs have half of it per direction
-    layers        LSTM layers, with `dropout` between them in training
-    bandwidth_hz  highest frequency that the encoder reads; `max_bin`, if given, sets it in bins
-    bridge        True: X-UMX, False: sources are separated independently (Open-Unmix)
-    power         exponent of the magnitudes that the network reads and masks
-    bands         edges of bands (`transforms.scales.band_edges`) that replace the bins at both ends
-    activation    "relu", or "softmax" over the sources and a constant "none of them"
-    filter        of POST_FILTERS; None: that of its original, norbert for X-UMX, else openunmix
-    axis_name     of the devices that share a training batch, for batch normalisation
-    dtype         precision of matrix products in training, of `layers.dense.DTYPES`; parameters
-                  and everything else are float32
-    compute       their precision otherwise
+    sources         names, in the order of the source axis
+    sample_rate     of the audio that the weights were trained on, in hertz
+    n_fft           length of the transform's window, in samples
+    hop             from one window to the next, in samples
+    channels        1 averages the magnitudes of all input channels; its mask serves them all
+    hidden_size     width of encoder and decoder; bidirectional LSTMs have half per direction
+    layers          number of LSTM layers
+    bandwidth_hz    highest frequency that the encoder reads
+    max_bin         highest bin that it reads, instead of `bandwidth_hz`
+    unidirectional  LSTMs only look back, as live separation requires
+    bridge          True: X-UMX, False: sources are separated independently (Open-Unmix)
+    power           exponent of the magnitudes that the network reads and masks
+    dropout         between the LSTM layers, in training
+    bands           edges of bands (`transforms.bands.band_edges`) that replace the bins at both
+                    ends of the network
+    activation      "relu", or "softmax" over the sources and a constant "none of them"
+    filter          of POST_FILTERS; None: its original's, norbert for X-UMX, else openunmix
+    axis_name       of the devices that share a training batch, for batch normalisation
+    dtype           precision of matrix products in training, of `layers.dense.DTYPES`; parameters
+                    and everything else are float32
+    compute         their precision otherwise
     """
 
     sources: tuple[str, ...] = ("bass", "drums", "vocals", "other")

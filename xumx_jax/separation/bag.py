@@ -101,8 +101,8 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
     """
     if options.get(RESIDUAL) and not np.allclose(bag.weights, bag.weights[:, :1]):
         raise UserError(
-            "a residual is what all sources of a model leave over; wanted models with the same "
-            "sources and one weight each"
+            "a residual is what remains after all sources of one model are removed; use models "
+            "with the same sources and one weight each"
         )
     separators, alone = [], []
     modules = [build(member.name, **member.args) for member in bag.members]

@@ -63,13 +63,13 @@ def check_options(
         raise UserError(f"alpha is {alpha}; wanted a positive number")
     if alpha != 1 and not softmask:
         raise UserError(
-            f"alpha is {alpha} without softmask; wanted softmask as well, since alpha needs it"
+            f"alpha is {alpha} without softmask; use softmask as well, since alpha needs it"
         )
     if logit is not None and not 0 < logit < 1:
         raise UserError(f"logit is {logit}; wanted a number between 0 and 1")
     if logit is not None and not softmask:
         raise UserError(
-            f"logit is {logit} without softmask; wanted softmask as well, since logit needs it"
+            f"logit is {logit} without softmask; use softmask as well, since logit needs it"
         )
     if post_filter is not None:
         from xumx_jax.postfilters import POST_FILTERS
@@ -92,9 +92,7 @@ def check_options(
     if seed != int(seed) or seed < 0:
         raise UserError(f"seed is {seed}; wanted 0 or a positive whole number")
     if seed and not shifts:
-        raise UserError(
-            f"seed is {seed} without shifts, which it would draw; wanted shifts as well"
-        )
+        raise UserError(f"seed is {seed} without shifts, which it would draw; use shifts as well")
 
 
 def whole_rate(rate) -> int:

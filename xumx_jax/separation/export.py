@@ -122,7 +122,7 @@ def check_place(target: Path):
         return
     if target.is_dir() and (not any(target.iterdir()) or _about(target)):
         return
-    raise UserError(f"{target}: exists and is not an earlier export; wanted a new folder")
+    raise UserError(f"{target}: exists and is not an earlier export; use a new folder")
 
 
 def write(target: Path, files: dict[str, bytes], about: dict) -> dict:

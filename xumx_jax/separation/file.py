@@ -31,7 +31,7 @@ class SeparatedFile:
     """What became of a track.
 
     paths          {stem: the file written}; empty where `out` was an open file
-    rate, channels, samples   of the source: hertz, and samples a channel that were read of it
+    rate, channels, samples   of the source: hertz, and samples per channel that were read of it
     stems_rate, stems_samples   of the files
     peaks          {stem: its largest absolute sample before `gain`}
     gain           what all stems were multiplied by so that none exceeds full scale; 1 as a rule
@@ -197,7 +197,7 @@ def _opened(stack, source, start, duration, allow_truncated) -> AudioStream:
         return stack.enter_context(opened)
     if start or duration is not None or allow_truncated:
         raise UserError(
-            "start, duration and allow_truncated are for files; wanted none with a stream"
+            "start, duration and allow_truncated are for files; leave them out with a stream"
         )
     return source
 
@@ -206,7 +206,7 @@ def _paths(out, chosen, name, format) -> dict[str, Path] | None:
     """{stem: file}, None for an open file. Raises UserError before anything is computed."""
     if hasattr(out, "write"):
         if len(chosen) > 1 or format != "wav":
-            raise UserError("an open file takes one stem as wav; wanted stems or a mix with one")
+            raise UserError("an open file takes one stem as wav; choose it with stems or mix")
         return None
     if isinstance(out, Mapping):
         if set(out) != set(chosen):
@@ -220,7 +220,7 @@ def _paths(out, chosen, name, format) -> dict[str, Path] | None:
         except (KeyError, IndexError, ValueError) as error:
             raise UserError(f"name is {name!r}; wanted {{stem}} and {{format}} in it") from error
         if len(set(paths.values())) < len(chosen):
-            raise UserError(f"name is {name!r}, the same for several stems; wanted {{stem}} in it")
+            raise UserError(f"name is {name!r}, the same for several stems; use {{stem}} in it")
     for folder in dict.fromkeys(path.parent for path in paths.values()):
         check_place(folder, paths.values())
     return paths

@@ -105,8 +105,8 @@ class Mixture:
             yield from self._pass(self._resampler.push(block[: self.channels]))
         if self._strict and self.bad:
             raise UserError(
-                f"{self._label}: {self.bad} samples are NaN or infinite; wanted finite ones, or no "
-                "--strict"
+                f"{self._label}: {self.bad} samples are NaN or infinite; use finite ones, or leave "
+                "out --strict"
             )
         yield from self._pass(self._resampler.finish())
 

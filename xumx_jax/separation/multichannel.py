@@ -17,7 +17,7 @@ def check_channels(label, channels, format):
     most = MOST[format]
     if most is not None and channels > most:
         raise UserError(
-            f"{label}: has {channels} channels, and {format} files hold {most}; wanted "
+            f"{label}: has {channels} channels, and {format} files hold {most}; use "
             "--format wav, or --channels front"
         )
 

@@ -27,7 +27,7 @@ def fall_back_to_cpu(devices, allowed: bool, least: str):
     cpu = jax.local_devices(backend="cpu")[0]
     if not allowed or all(device.platform == cpu.platform for device in devices):
         raise UserError(
-            f"the device has too little memory even for {least}; wanted a device with more, or the "
+            f"the device has too little memory even for {least}; use a device with more, or the "
             "CPU (--device cpu)"
         )
     warn(f"{least} on the CPU")

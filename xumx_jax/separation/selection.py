@@ -47,7 +47,7 @@ def choose(
 def check_choice(stems, two_stems, mix, aggregate=None):
     """Raise UserError if more than one is given, or `aggregate` cannot be read."""
     if sum(given is not None for given in (stems, two_stems, mix, aggregate)) > 1:
-        raise UserError("wanted only one of --stems, --two-stems, --mix and --aggregate")
+        raise UserError("use only one of --stems, --two-stems, --mix and --aggregate")
     if aggregate is not None:
         parse_aggregate(aggregate)
 

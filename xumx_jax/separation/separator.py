@@ -43,7 +43,8 @@ class Separator:
     shifts          number of runs to average, each on the track shifted by up to half a second; 0:
                     a single run, without a shift
     seed            of the shifts
-    device          "auto", "cpu", "gpu" or "tpu"; if there are several of a kind, all are used
+    device          "auto", "cpu", "gpu" or "tpu". Of several of a kind, all are used by models that
+                    run in chunks and with `batch`; UMX models without it use one
     compute         precision of matrix products: "float32", "bfloat16", or "tf32", the device's
                     fastest with float32 operands; sums are float32
     cpu_fallback    continue on the CPU if a device has too little memory even for small steps
@@ -103,7 +104,7 @@ class Separator:
             if optional(module, "engine") != "chunked":
                 raise UserError(
                     f"overlap is {overlap} without chunk_seconds: the track is not cut into chunks "
-                    "that could overlap; wanted chunk_seconds as well"
+                    "that could overlap; use chunk_seconds as well"
                 )
         options = EngineOptions(
             filter_options={"post_filter": self.post_filter, **self.wiener_options},
@@ -129,7 +130,7 @@ class Separator:
             if name not in takes and given[name] not in usual:
                 raise UserError(
                     f"{name} is {given[name]}, but the model has no post filter that would use it; "
-                    f"wanted another post filter ({', '.join(POST_FILTERS)})"
+                    f"use another post filter ({', '.join(POST_FILTERS)})"
                 )
         if known is None:
             return {"residual": given["residual"]}
@@ -137,12 +138,12 @@ class Separator:
         if self.model.transform is None:
             raise UserError(
                 f"post filter {self.post_filter!r}: the model works on waveforms, and post filters "
-                "on spectra; wanted none"
+                "on spectra; use none"
             )
         if "niter" in takes and given["niter"] and len(sources) == 1 and not given["residual"]:
             raise UserError(
                 f"the model has one source, {sources[0]}: the Wiener filter needs another "
-                "to weigh it against; wanted a residual, or niter 0"
+                "to weigh it against; use a residual, or niter 0"
             )
         taken = {name: value for name, value in given.items() if name in takes}
         return {**taken, "residual": given["residual"], **known.options}
@@ -203,7 +204,7 @@ class Separator:
 
         if self.post_filter and not POST_FILTERS[self.post_filter].of_magnitudes:
             raise UserError(
-                f"post filter {self.post_filter!r} cannot run live; wanted the model's own"
+                f"post filter {self.post_filter!r} cannot run live; use the model's own"
             )
         live = Live(
             self.model,
@@ -216,7 +217,7 @@ class Separator:
         if not self._undivided:
             raise UserError(
                 "the separator averages shifts or cuts chunks, which live separation cannot do; "
-                "wanted none of shifts, chunk_seconds, overlap and batch"
+                "leave out shifts, chunk_seconds, overlap and batch"
             )
         return live
 

@@ -28,7 +28,7 @@ def connect(detect: bool = False) -> None:
     if not given and not detect:
         return
     if 0 < len(given) < len(VARIABLES):
-        raise UserError(f"{', '.join(VARIABLES)}: wanted all of them or none")
+        raise UserError(f"{', '.join(VARIABLES)}: set all of them or none")
     try:
         if given:
             jax.distributed.initialize(given[0], int(given[1]), int(given[2]))

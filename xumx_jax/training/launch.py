@@ -16,7 +16,7 @@ import sys
 import time
 
 DEVICES = ("JAX_LOCAL_DEVICE_IDS", "CUDA_VISIBLE_DEVICES")  # whoever sets these has chosen
-GRACE_SECONDS = 10  # for the others, when one has failed: they cannot go on, but may say so
+GRACE_SECONDS = 10  # for the others, when one has failed: they cannot continue, but may say so
 
 
 def main(arguments: list[str] | None = None) -> int:

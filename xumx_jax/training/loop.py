@@ -67,7 +67,7 @@ class Run:
         self.log, self.defaults = log, defaults
         if train.batch_size % jax.device_count():
             raise UserError(
-                f"batch_size {train.batch_size} does not divide among {jax.device_count()} devices"
+                f"batch_size {train.batch_size} is not divisible by {jax.device_count()} devices"
             )
         distributed.agree(data.outline, "data")
         examples = data.tracks * train.examples_per_track
@@ -140,13 +140,13 @@ class Run:
             if found is not None:
                 now, info = found
                 self.progress = checkpointing.TrainingProgress(**info["progress"])
-                self.log(f"going on after step {info['step']} of {self.workdir}")
+                self.log(f"resuming after step {info['step']} of {self.workdir}")
                 if info["data"] != self.data.fingerprint:
                     self.log("the data are not those of the last start: this run can't be repeated")
         known = distributed.share_json(None if now is None else dataclasses.asdict(self.progress))
         if known is None:
             if (self.workdir / "metrics.jsonl").exists():
-                self.log(f"{self.workdir}: no checkpoint to go on from; beginning again")
+                self.log(f"{self.workdir}: no checkpoint to resume from; starting over")
             weights = self.config.train.weights
             self.now = begin(self.fresh, self.step.model, self.data, weights, self.log)
         else:
@@ -280,7 +280,7 @@ class Run:
     def save_and_stop(self) -> None:
         self.save()
         self.watch.event("stop", step=self.at)
-        self.log(f"stopped after step {self.at}; the same command goes on from there")
+        self.log(f"stopped after step {self.at}; run the same command to resume")
         raise Stopped
 
     def draw(self, now: state.State | None) -> None:

@@ -112,7 +112,7 @@ def pin(file: File, place: Path) -> None:
     files.write(pin_of(place), f"{found}  {place.name}\n")
     if not file.digest:
         LOG.warning(
-            "nobody has published a digest of %s: its SHA-256, %s, was written to %s and is "
+            "no digest has been published for %s: its SHA-256, %s, was written to %s and is "
             "checked from now on",
             *(file.name, found, pin_of(place)),
         )

@@ -104,7 +104,7 @@ def check_place(target: Path) -> None:
     if not target.exists() or any((target / name).is_file() for name in known):
         return
     if not target.is_dir() or any(target.iterdir()):
-        raise UserError(f"{target}: exists and is not a checkpoint; wanted a new folder")
+        raise UserError(f"{target}: exists and is not a checkpoint; use a new folder")
 
 
 def convert(
@@ -122,7 +122,7 @@ def convert(
 
     target = Path(target)
     if target.suffix in readers.SUFFIXES and target.suffix != ".safetensors":
-        raise UserError(f"{target}: can't write {target.suffix}; wanted a folder or .safetensors")
+        raise UserError(f"{target}: can't write {target.suffix}; use a folder or .safetensors")
     path = None
     if source is None or isinstance(source, str | Path):
         path = resolve(source)
@@ -133,7 +133,7 @@ def convert(
     found = load_bag(source) if path is None else load_weights(path, kind)
     if len(found.members) > 1 and (half or target.suffix == ".safetensors"):
         raise UserError(
-            f"{target}: {len(found.members)} models become a folder, in float32; wanted a folder"
+            f"{target}: {len(found.members)} models become a folder, in float32; use a folder"
         )
     try:
         if len(found.members) > 1:

@@ -154,9 +154,7 @@ def _place(found, out) -> tuple[list[InputFile], list[InputFile]]:
             names[path] = _free(out / inner, parent, _title(path), owned)
         folder = out / inner / names[path]
         if path.parent.resolve() == folder.resolve():
-            raise UserError(
-                f"{label}: is in {folder}, where its stems would go; wanted another --out"
-            )
+            raise UserError(f"{label}: is in {folder}, where its stems would go; use another --out")
         tracks.append(InputFile(path, label, folder))
         if other:
             renamed.append(tracks[-1])

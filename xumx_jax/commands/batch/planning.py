@@ -44,7 +44,7 @@ class Size:
 class Plan:
     """The sizes of all tracks. Raises UserError if the disk cannot hold their stems.
 
-    `speed` is assumed, in seconds of music a second, until a track has been measured; None: it is
+    `speed` is assumed, in seconds of music per second, until a track has been measured; None: it is
     not known.
     """
 
@@ -70,7 +70,7 @@ class Plan:
         if self._most(sure) > self.free:
             raise UserError(
                 f"{self.options.out}: the stems need {in_bytes(self._most(sure))} and the disk has "
-                f"{in_bytes(self.free)} left; wanted another --out, fewer --stems or "
+                f"{in_bytes(self.free)} left; use another --out, fewer --stems or "
                 "a --format that takes less, such as flac or m4a"
             )
         self._tight = self._most(1.0) > self.free
@@ -129,7 +129,7 @@ class Plan:
 
 
 def usual_speed(models, backend: str, runs: int = 1) -> float | None:
-    """Seconds of music a second that `models`, each `runs` times, usually separate on a backend.
+    """Seconds of music per second that `models`, each `runs` times, usually separate on a backend.
 
     None if one of them does not say.
     """

@@ -143,7 +143,7 @@ def _check_place(path):
     except OSError:  # writing it will raise the error
         return
     if begin not in (b"", b"{"):
-        raise UserError(f"--json {path}: exists and is not a report; wanted another name")
+        raise UserError(f"--json {path}: exists and is not a report; use another name")
 
 
 def _model(info) -> dict:

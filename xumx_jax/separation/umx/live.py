@@ -169,28 +169,28 @@ def check(module, niter: int, fitted: bool) -> None:
     """Raise UserError for a model or option that needs more of the signal than has been played."""
     if optional(module, "engine") != "umx":
         raise UserError(
-            f"the model is a {type(module).__name__}; live wanted an X-UMX or Open-Unmix, trained "
-            "with unidirectional=True"
+            f"the model is a {type(module).__name__}; live separation needs an X-UMX or "
+            "Open-Unmix trained with unidirectional=True"
         )
     if module.bands is not None:
         raise UserError(
             "the model compares the level of bands with that of the whole signal, which is not "
-            "known yet; live wanted one without bands, trained with unidirectional=True"
+            "known yet; use one without bands, trained with unidirectional=True"
         )
     if not module.unidirectional:
         raise UserError(
             "the model is bidirectional: half of its LSTMs begin at the end of the signal, which "
-            "is not known yet; live wanted one trained with unidirectional=True"
+            "is not known yet; use one trained with unidirectional=True"
         )
     if niter:
         raise UserError(
             f"niter is {niter}: the Wiener filter's statistics need many frames, which are not "
-            "known yet; live wanted niter 0"
+            "known yet; use niter 0"
         )
     if fitted:
         raise UserError(
             "this residual is what is left when the stems are fitted to the mixture over time, "
-            "which is not known yet; live wanted filter openunmix, or no residual"
+            "which is not known yet; use filter openunmix, or no residual"
         )
 
 

@@ -206,7 +206,7 @@ class Monitor:
             if path not in self.failed:
                 self.failed.add(path)
                 why = error.strerror or error
-                self.say(f"warning: {path}: cannot be written ({why}); training goes on")
+                self.say(f"warning: {path}: cannot be written ({why}); training continues")
 
 
 class Table:
