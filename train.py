@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
         distributed.connect(cluster)
         with shown_log():
             data = open_data(config)
-            outcome = run(config, workdir, data, defaults=defaults(config.model.name))
+            outcome = run(config, workdir, data, print, defaults(config.model.name))
     except UserError as error:
         print(f"train: error: {error}", file=sys.stderr)
         return 2

@@ -147,9 +147,16 @@ def test_a_bar_is_drawn_from_the_first_bytes_on(monkeypatch, stream, drawn):
         pass
     assert sys.stderr.getvalue() == ""
     for terminal_only in (False, True):
-        with fetch.Bar("file", terminal_only) as bar:
+        with fetch.shown_bars(), fetch.Bar("file", terminal_only) as bar:
             bar(5, 10)
             bar(10, 10)
         shown = drawn or not terminal_only
         assert ("file: 100%" in sys.stderr.getvalue()) == shown
         monkeypatch.setattr(sys, "stderr", stream())
+
+
+def test_a_library_draws_no_bar(capsys, caplog):
+    caplog.set_level("INFO")
+    with fetch.Bar("weights") as bar:
+        bar(5, 10)
+    assert capsys.readouterr() == ("", "") and caplog.messages == ["downloading weights"]

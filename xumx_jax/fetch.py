@@ -6,14 +6,17 @@ both halves belong together and that the file is the right one.
 """
 
 import http.client
+import logging
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from xumx_jax.errors import UserError
 
+LOG = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 10  # to connect, and for every block read
 BLOCK_BYTES = 1 << 18
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
@@ -85,20 +88,39 @@ def _block(response, name: str, done: int) -> bytes:
         raise CutOff(f"{name}: download cut off after {done} bytes, {error}") from error
 
 
+_shown = False  # whether bars are drawn: by programs, not where this is used as a library
+
+
+@contextmanager
+def shown_bars():
+    """Draw the bars of downloads within this context, in all threads."""
+    global _shown
+    before, _shown = _shown, True
+    try:
+        yield
+    finally:
+        _shown = before
+
+
 class Bar:
     """A progress bar on stderr, drawn once the first bytes arrive: a context manager.
 
-    With `terminal_only` it is not written to files.
+    Outside of `shown_bars`, the log tells of the download instead. With `terminal_only` it is not
+    written to files.
     """
 
     def __init__(self, name: str, terminal_only: bool = False):
         self.name, self.disable = name, None if terminal_only else False
-        self.drawn = None
+        self.shown, self.drawn = _shown, None
 
     def __enter__(self):
+        if not self.shown:
+            LOG.info("downloading %s", self.name)
         return self
 
     def __call__(self, done: int, total: int | None) -> None:
+        if not self.shown:
+            return
         from tqdm import tqdm
 
         if self.drawn is None:

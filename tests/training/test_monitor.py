@@ -172,7 +172,7 @@ def test_no_picture_is_seen_half_written(tmp_path, music, monkeypatch):
     assert not list((tmp_path / "pictures").iterdir())
     assert said == [
         f"warning: {tmp_path / 'pictures'}: cannot be written (No space left on device); "
-        "training goes on"
+        "training continues"
     ]
 
 

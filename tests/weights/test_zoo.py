@@ -13,7 +13,7 @@ import pytest
 from foreign import SIZES, asteroid, nnabla, openunmix, write_h5, write_pth
 from golden_files import HERE, golden
 
-from xumx_jax import assets, cli, runtime
+from xumx_jax import assets, cli, fetch, runtime
 from xumx_jax.errors import UserError
 from xumx_jax.weights import converters, download, load, published, zoo
 from xumx_jax.weights.bag import load_model
@@ -196,7 +196,8 @@ def test_a_damaged_download_is_fetched_again(server):
 
 
 def test_a_bar_is_drawn(server, capsys):
-    zoo.find("x-umx")
+    with fetch.shown_bars():
+        zoo.find("x-umx")
     assert "x-umx: 100%" in capsys.readouterr().err
 
 

@@ -14,6 +14,7 @@ import traceback
 import warnings
 from contextlib import contextmanager
 
+from xumx_jax import fetch
 from xumx_jax.errors import Cancelled
 
 SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
@@ -79,7 +80,10 @@ class LogLines(logging.Handler):
 
 @contextmanager
 def shown_log():
-    """Print what the library logs within this context, once; other handlers see it too."""
+    """Print what the library logs within this context, once, and draw the bars of its downloads.
+
+    Other handlers see the log too.
+    """
     logger, lines = logging.getLogger("xumx_jax"), LogLines(logging.INFO)
     if any(isinstance(other, LogLines) for other in logger.handlers):  # one command within another
         yield
@@ -88,7 +92,8 @@ def shown_log():
     logger.addHandler(lines)
     logger.setLevel(min(before or logging.INFO, logging.INFO))
     try:
-        yield
+        with fetch.shown_bars():
+            yield
     finally:
         logger.removeHandler(lines)
         logger.setLevel(before)

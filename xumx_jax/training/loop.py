@@ -4,6 +4,7 @@ Data are passed in (`batches.Data`), so the loop neither knows nor imports an in
 """
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -27,7 +28,7 @@ from xumx_jax.training.initialization import begin
 from xumx_jax.training.monitor.monitor import Monitor
 from xumx_jax.training.schedule import Plateau, early_stopping, out_of_patience
 
-NONE = Defaults()
+LOG, NONE = logging.getLogger(__name__), Defaults()
 
 
 class Outcome(NamedTuple):
@@ -42,7 +43,7 @@ class Stopped(Exception):
 
 
 def run(
-    config: ConfigDict, workdir: str | Path, data: Data, log: Callable = print, defaults=NONE
+    config: ConfigDict, workdir: str | Path, data: Data, log: Callable = LOG.info, defaults=NONE
 ) -> Outcome:
     """Train as `config` says until its last epoch, or until patience runs out.
 
@@ -52,9 +53,8 @@ def run(
     have no finite loss; what was saved remains, and is good.
     """
     log = log if distributed.first() and not config.quiet else lambda *_: None
-    workdir = Path(workdir)
-    with checkpointing.locked(workdir) if distributed.first() else nullcontext():
-        return Run(config, workdir, data, log, defaults).run()
+    with checkpointing.locked(Path(workdir)) if distributed.first() else nullcontext():
+        return Run(config, Path(workdir), data, log, defaults).run()
 
 
 class Run:

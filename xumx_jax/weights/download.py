@@ -36,9 +36,10 @@ def get(
 ) -> None:
     """Make sure that `file` is at `place` with the right digest, downloading it if necessary.
 
-    `progress` is called with the bytes so far and in total; None draws a bar on stderr. Only one
-    process may do this for a `place` at a time (`only_writer`). Raises UserError if the download
-    fails or is the wrong file; only the part that the next call resumes from is then left.
+    `progress` is called with the bytes so far and in total; with None, programs draw a bar on
+    stderr. Only one process may do this for a `place` at a time (`only_writer`). Raises UserError
+    if the download fails or is the wrong file; only the part that the next call resumes from is
+    then left.
     """
     wanted = wanted_digests(file, place)
     if place.is_file() and not wrong_digest(place, wanted):

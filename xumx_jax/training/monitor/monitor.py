@@ -3,6 +3,7 @@
 Logs never stop a run: if one cannot be written, a line says so once, and training continues.
 """
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from xumx_jax import files
 from xumx_jax.training.monitor import pictures
 from xumx_jax.training.monitor.logs import Board, Lines
 
+LOG = logging.getLogger(__name__)
 PICTURES = "pictures"  # in a workdir
 SECONDS = 8.0  # from the middle of a track, in pictures and sounds
 
@@ -65,7 +67,7 @@ class Monitor:
         scalars_every: int = 10,
         quiet: bool = False,
         active: bool = True,
-        log: Callable = print,
+        log: Callable = LOG.info,
     ):
         self.workdir, self.sources, self.batch = Path(workdir), tuple(sources), batch
         self.total_steps, self.scalars_every = total_steps, scalars_every
