@@ -56,7 +56,9 @@ def whole(tmp_path_factory, session_cache):
     """Three epochs of two steps in one go."""
     workdir, lines = tmp_path_factory.mktemp("whole"), []
     jax.config.update("jax_disable_most_optimizations", True)
-    outcome = run(runs.config(average=0.9), workdir, runs.data(), lines.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XUMX_CACHE", str(session_cache))  # as own_cache does for each test
+        outcome = run(runs.config(average=0.9), workdir, runs.data(), lines.append)
     jax.config.update("jax_disable_most_optimizations", False)
     return workdir, outcome, lines
 

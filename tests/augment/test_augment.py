@@ -1,0 +1,67 @@
+"""Augmentations inside the step: their numbers, their names, their options."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from xumx_jax import augment
+from xumx_jax.augment import AUGMENTATIONS
+from xumx_jax.errors import UserError
+
+
+def noise(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def apply(names, options, stems, indices, seed=3):
+    chosen = augment.build(names, options)
+    return np.asarray(augment.apply(chosen, jnp.asarray(stems), seed, jnp.asarray(indices)))
+
+
+def test_every_augmentation_keeps_the_shape_with_its_defaults():
+    for name, function in AUGMENTATIONS.items():
+        found = function(noise(4, 2, 64), jax.random.key(0), **augment.options_of(name))
+        assert found.shape == (4, 2, 64) and found.dtype == np.float32
+
+
+def test_mono_takes_so_many_sources():
+    stems = noise(200, 4, 2, 3)
+    found = apply(["mono"], {"mono": {"probability": 0.25}}, stems, np.arange(200))
+    changed = np.any(found != stems, axis=(2, 3))
+    assert abs(changed.mean() - 0.25) < 0.05
+    np.testing.assert_allclose(
+        found[changed],
+        np.broadcast_to(stems[changed].mean(1, keepdims=True), (changed.sum(), 2, 3)),
+    )
+    assert not np.any(apply(["mono"], {"mono": {"probability": 0.0}}, stems, range(200)) != stems)
+
+
+def test_numbers_depend_on_seed_index_and_name_alone(monkeypatch):
+    stems = np.repeat(noise(1, 4, 2, 3), 8, axis=0)
+    half = {"mono": {"probability": 0.5}}
+    whole = apply(["mono"], half, stems, np.arange(8))
+    parts = [apply(["mono"], half, stems[:4], np.arange(at, at + 4)) for at in (0, 4)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert np.any(apply(["mono"], half, stems, np.arange(8), seed=4) != whole)
+    # another augmentation before it, or after it, draws numbers of its own
+    monkeypatch.setitem(AUGMENTATIONS, "double", lambda stems, key, *, by=2.0: by * stems)
+    for names in (["mono", "double"], ["double", "mono"]):
+        np.testing.assert_allclose(apply(names, half, stems, np.arange(8)), 2 * whole)
+    monkeypatch.setitem(AUGMENTATIONS, "other", AUGMENTATIONS["mono"])
+    other = apply(["other"], {"other": half["mono"]}, stems, np.arange(8))
+    assert np.any(other != whole)
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        (["reverb"], {}, "unknown augmentation 'reverb'; known: mono"),
+        (["mono", "mono"], {}, "augmentations mono, mono: wanted each once"),
+        (["mono"], {"mono": {"share": 1}}, "augmentation 'mono' has no option share"),
+        (["mono"], {"mono": {"probability": 2}}, "augmentation 'mono': probability is 2, wanted"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(names, options, message):
+    with pytest.raises(UserError, match=message):
+        augment.build(names, options)
