@@ -100,7 +100,8 @@ NAMES = [*models.MODELS, *TOYS]
 
 def drawn(name: str):
     """A tiny model of that name, a key of MODELS or TOYS, with random weights."""
-    module, rng = (models.MODELS | TOYS)[name](**ARGUMENTS[name]), np.random.default_rng(0)
+    make = TOYS.get(name) or models.model_class(name)
+    module, rng = make(**ARGUMENTS[name]), np.random.default_rng(0)
 
     def draw(path, leaf):
         if path[-1].key in ("scale", "var"):  # of normalisations: not negative

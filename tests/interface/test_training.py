@@ -58,7 +58,7 @@ def batch(model, size: int = 4) -> tuple[Examples, Pieces]:
 
 def prepared(name: str, loss: str, **options) -> tuple[step.Step, state.State]:
     """A step for one device, and a state to begin with."""
-    known = interface.fields(models.MODELS[name])
+    known = interface.fields(models.model_class(name))
     given = {"axis_name": step.AXIS, "dtype": "float32"}
     model = model_of(name, **{key: given[key] for key in given if key in known})
     adam = optimizer.build("adam", 1e-5)

@@ -163,7 +163,7 @@ def optional(model, name: str) -> Any:
 
 
 def fields(make: Callable) -> dict[str, Any]:
-    """{argument: default} of an entry of MODELS, without linen's own."""
+    """{argument: default} of what makes a model (`models.model_class`), without linen's own."""
     parameters = inspect.signature(make).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in ("parent", "name")}
 

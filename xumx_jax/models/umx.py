@@ -10,6 +10,8 @@ one mask value per band; `activation="softmax"` divides every bin between the so
 them".
 """
 
+from functools import partial
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -263,6 +265,9 @@ class UMX(nn.Module):
         if self.bands is None:
             return mask
         return mask[..., band_of_bin(self.bands, self.transform.bins)]
+
+
+OpenUnmix = partial(UMX, bridge=False)
 
 
 def turned(x: Array) -> Array:

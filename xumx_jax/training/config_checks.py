@@ -72,8 +72,7 @@ def build(config: ConfigDict, **more):
     Raises UserError if its own checks refuse the arguments.
     """
     name = config.model.name
-    if name not in models.MODELS:
-        return models.build(name)  # which says so
+    models.model_class(name)  # an unknown one is no fault of its arguments
     try:
         model = models.build(name, **config.model.args.to_dict(), **more)
         model.segment.fit(model.segment.least)
@@ -99,7 +98,7 @@ def check_lengths(config: ConfigDict, model) -> None:
             f"config.{key} is {seconds!r}{whole}, wanted more than 0 and at most "
             f"{largest / model.sample_rate:g}: model {config.model.name!r} takes no more than that"
         )
-    has_dtype = "dtype" in interface.fields(models.MODELS[config.model.name])
+    has_dtype = "dtype" in interface.fields(models.model_class(config.model.name))
     if config.train.compute != "float32" and not has_dtype:
         raise UserError(
             f"config.train.compute is {config.train.compute!r}, but model {config.model.name!r} "
@@ -132,11 +131,10 @@ def arguments_of(model: str) -> dict[str, inspect.Parameter]:
 
     Raises UserError for an unknown model.
     """
-    if model not in models.MODELS:
-        models.build(model)  # which says so
+    make = models.model_class(model)
     apart = (*interface.TRAINING_FIELDS, *interface.SEPARATING_FIELDS)
-    names = set(interface.fields(models.MODELS[model])) - set(apart)
-    found = inspect.signature(models.MODELS[model]).parameters
+    names = set(interface.fields(make)) - set(apart)
+    found = inspect.signature(make).parameters
     return {name: parameter for name, parameter in found.items() if name in names}
 
 
