@@ -146,6 +146,8 @@ OPTIONAL: dict[str, Any] = {
     # {backend of JAX: seconds of music that a full-size model separates in a second}, for the time
     # that a batch may take until its first track has been measured; None: not known
     "usual_speed": None,
+    # (argument, what was wanted): the first argument that training refuses, since it makes no sense
+    "refused": None,
     # exponent of the magnitudes in `Stems.spec`, which losses compare
     "power": 1,
 }

@@ -154,6 +154,18 @@ class UMX(nn.Module):
         return None if self.bands is None else "band level"
 
     @property
+    def refused(self) -> tuple[str, str] | None:
+        if self.bandwidth_hz is not None and not self.bandwidth_hz > 0:
+            return "bandwidth_hz", "more than 0"
+        if self.hidden_size % 2 and not self.unidirectional:
+            return "hidden_size", "an even number, half for each direction"
+        if self.n_fft < 2 or self.n_fft % 2:
+            return "n_fft", "an even number, 2 or more"
+        if not 1 <= self.hop <= self.n_fft // 2:
+            return "hop", f"1 to {self.n_fft // 2}, half of n_fft"
+        return None
+
+    @property
     def input_statistics(self):
         from xumx_jax.models.input_statistics import StftStatistics  # for training alone
 

@@ -48,8 +48,6 @@ def check_arguments(config: ConfigDict) -> None:
     for name, lowest in LOWEST_ARGUMENT.items():
         if name in args and args[name] < lowest:
             raise wrong(config, f"model.args.{name}", f"{lowest} or more")
-    if args.get("bandwidth_hz") is not None and not args.bandwidth_hz > 0:
-        raise wrong(config, "model.args.bandwidth_hz", "more than 0")
     if "dropout" in args and not 0 <= args.dropout < 1:
         raise wrong(config, "model.args.dropout", "0 to below 1")
     if "sources" in args:
@@ -58,12 +56,6 @@ def check_arguments(config: ConfigDict) -> None:
             raise wrong(config, "model.args.sources", "at least one name, each once")
     if "channels" in args and args.channels not in (1, 2):
         raise wrong(config, "model.args.channels", "1 or 2")
-    if "unidirectional" in args and args.hidden_size % 2 and not args.unidirectional:
-        raise wrong(config, "model.args.hidden_size", "an even number, half for each direction")
-    if "n_fft" in args and (args.n_fft < 2 or args.n_fft % 2):
-        raise wrong(config, "model.args.n_fft", "an even number, 2 or more")
-    if {"n_fft", "hop"} <= set(args) and not 1 <= args.hop <= args.n_fft // 2:
-        raise wrong(config, "model.args.hop", f"1 to {args.n_fft // 2}, half of n_fft")
 
 
 def build(config: ConfigDict, **more):
@@ -75,11 +67,16 @@ def build(config: ConfigDict, **more):
     models.model_class(name)  # an unknown one is no fault of its arguments
     try:
         model = models.build(name, **config.model.args.to_dict(), **more)
-        model.segment.fit(model.segment.least)
-        _ = model.transform
-        return model
+        refused = interface.optional(model, "refused")
+        if refused is None:
+            model.segment.fit(model.segment.least)
+            _ = model.transform
     except ValueError as error:
         raise UserError(f"config.model.args: {error}") from error
+    if refused is not None:
+        argument, wanted = refused
+        raise wrong(config, f"model.args.{argument}", wanted)
+    return model
 
 
 def check_lengths(config: ConfigDict, model) -> None:
