@@ -89,14 +89,15 @@ class InputStatistics(Protocol):
 
     pieces    (mixture [channel, time]) -> iterator of (piece, count): arrays of one shape each,
               which together give every frame of the whole mixture once
-    features  piece -> tuple of [frame, feature], of which the first `count` frames count; jitted
+    features  piece -> tuple of [frame, feature], of which the first `count` frames count (an int,
+              or a tuple with one for each, where blocks differ in hop); jitted
     fill      (params, ((mean, deviation), ...), each [feature]) -> params
     key       what determines the features, as JSON values: statistics are cached under it
     """
 
     key: Any
 
-    def pieces(self, mix: np.ndarray) -> Iterator[tuple[np.ndarray, int]]: ...
+    def pieces(self, mix: np.ndarray) -> Iterator[tuple[np.ndarray, int | tuple[int, ...]]]: ...
 
     def features(self, piece: np.ndarray) -> tuple[Array, ...]: ...
 
