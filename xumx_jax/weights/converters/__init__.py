@@ -88,10 +88,11 @@ def convert_all(weights: Weights, kind: str | None = None) -> Bag:
     weight for it.
     """
     kind = kind or detect(weights.tensors)
-    parts = KINDS[kind].split(weights) if kind in KINDS else [weights]
-    if len(parts) == 1:
+    known = KINDS.get(kind or "")
+    parts = known.split(weights) if known is not None else []
+    if known is None or len(parts) == 1:
         return bag([convert(weights, kind)])
-    return bag([convert(part, KINDS[kind].part) for part in parts])
+    return bag([convert(part, known.part) for part in parts])
 
 
 def strip(tensors: dict, anchor: str) -> dict:

@@ -24,8 +24,8 @@ from xumx_jax.weights.converters.readers import Weights
 SUFFIXES = (".pth", ".pt", ".h5")
 ORDER = ("vocals", "drums", "bass", "other", "speech", "noise")  # the rest follows by name
 SETTINGS = {"sample_rate": "sample_rate", "n_fft": "nfft", "hop": "nhop"}
-# Tensors of one target, by their names: any of these each, as one may be missing or misspelled.
-# Single ones prove nothing: other models have an fc1, too.
+# What tells a target of Open-Unmix: each pattern matches a name. All together, since other models
+# have an fc1 as well; several names fit each, so that a single one that is missing can be named.
 EITHER_END = "(?:in|out)put_(?:mean|scale)"
 TARGET = (r"fc[123]\.weight", r"bn[123]\..+", r"lstm\..+", EITHER_END)
 NNABLA_TARGET = ("fc[123]/affine/W", "fc[123]/bn/.+", "lstm/lstm/.+", EITHER_END)
