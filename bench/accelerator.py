@@ -6,8 +6,9 @@
 It takes at most ten minutes: measurements that have not begun after `--minutes` are named and left
 out. PyTorch's side needs the packages of `bench/parity-*.txt`, and a PyTorch that sees the device;
 without them only ours is measured. Weights and music are random, precision is float32, and every
-measurement runs in a separate process, so that its memory is separate too. A new family adds a line
-to ROWS, and to `accelerator_torch.MODELS` if there is something to compare it with.
+measurement runs in a separate process, so that its memory is separate too. Separation is without
+Wiener filter. A new family adds a line to ROWS, and to `accelerator_torch.MODELS` if there is
+something to compare it with.
 """
 
 import argparse
@@ -27,7 +28,7 @@ HERE = Path(__file__).parent
 TASKS = ("separate", "train")
 ENVIRONMENT = {**QUIET, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 QUICK_ENVIRONMENT = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
-SMALL = {"hidden_size": 8, "n_fft": 512, "hop": 128}
+UMX_SMALL = {"hidden_size": 8, "n_fft": 512, "hop": 128}
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,14 @@ class Row:
     args: dict = field(default_factory=dict)  # of the model
     quick: dict = field(default_factory=dict)  # of the model, for --quick
     options: dict = field(default_factory=dict)  # of the loss
+    fields: tuple[str, ...] = ()  # of the model that are options of the loss, too
     torch: str | None = None  # a key of accelerator_torch.MODELS
 
 
 ROWS = {
-    "xumx": Row("xumx", "multi_domain", quick=SMALL, torch="xumx"),
-    "umx": Row("umx", "mse", quick=SMALL, options={"combinations": False}, torch="umx"),
-    "demo": Row("demo", "segment_sdr"),
+    "xumx": Row("xumx", "multi_domain", quick=UMX_SMALL, torch="xumx"),
+    "umx": Row("umx", "mse", quick=UMX_SMALL, options={"combinations": False}, torch="umx"),
+    "demo": Row("demo", "segment_sdr", fields=("bands",)),
 }
 
 
@@ -73,13 +75,13 @@ def steps_of(task: str, size: Size) -> int:
     return size.steps if task == "train" else 1
 
 
-def music(task: str, rate: int, size: Size) -> np.ndarray:
+def music(task: str, rate: int, size: Size, sources: int = 4, channels: int = 2) -> np.ndarray:
     """Noise: a track [channel, time], or stems [batch, source, channel, time]."""
     draw = np.random.default_rng(0)
     if task == "separate":
-        shape = (2, round(size.track_seconds * rate))
+        shape = (channels, round(size.track_seconds * rate))
     else:
-        shape = (size.batch, 4, 2, round(size.seconds * rate))
+        shape = (size.batch, sources, channels, round(size.seconds * rate))
     return (0.1 * draw.standard_normal(shape, np.float32)).astype(np.float32)
 
 
@@ -105,7 +107,7 @@ def measure(side: str, row: str, task: str, folder: Path, quick: bool, size: Siz
         "version": worker.facts["version"],
         "first_seconds": worker.facts["prepared"] + first,
         "ms": 1000 * seconds,
-        "times_real_time": size.audio_seconds(task) / seconds,
+        "times_real_time": worker.facts.get("music", size.audio_seconds(task)) / seconds,
         "peak_mib": runs[-1]["device_mib"] or runs[-1]["peak_mib"],
     }
 

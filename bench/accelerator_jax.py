@@ -1,16 +1,18 @@
 """Our side of `accelerator.py`, one model and one task: see there for its command line."""
 
 import time
+from dataclasses import replace
 
 BEGIN = time.perf_counter()
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from accelerator import ROWS, Row, arguments_of_side, music, steps_of  # noqa: E402
+from accelerator import ROWS, Row, Size, arguments_of_side, music, steps_of  # noqa: E402
 from train_jax import adapter, device_mib  # noqa: E402
 from worker import serve  # noqa: E402
 
 from xumx_jax.models import build  # noqa: E402
+from xumx_jax.models.interface import TRAINING_FIELDS, optional, variable_shapes  # noqa: E402
 from xumx_jax.separation.separator import Separator  # noqa: E402
 from xumx_jax.training.step import AXIS  # noqa: E402
 from xumx_jax.weights.load import load_module  # noqa: E402
@@ -21,8 +23,6 @@ def model_of(row: Row, quick: bool):
     if row.model == "demo":
         return load_module("demo")[:2]
     module = build(row.model, **row.args, **(row.quick if quick else {}))
-    example = np.zeros((1, module.channels, module.segment.usual), np.float32)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), example)
     draw = np.random.default_rng(0)
 
     def one(path, leaf):
@@ -31,19 +31,27 @@ def model_of(row: Row, quick: bool):
         width = leaf.shape[-2] if leaf.ndim > 1 else 10
         return (draw.standard_normal(leaf.shape) / np.sqrt(width)).astype(np.float32)
 
-    return module, jax.tree_util.tree_map_with_path(one, shapes)
+    return module, jax.tree_util.tree_map_with_path(one, variable_shapes(module))
+
+
+def fitted(module, size: Size) -> Size:
+    """The same with examples of a length that the model takes."""
+    samples = module.segment.chunk(size.seconds * module.sample_rate)
+    return replace(size, seconds=samples / module.sample_rate)
 
 
 def separating(row, module, variables, size):
-    separator = Separator(module, variables, niter=0)
-    track = music("separate", module.sample_rate, size)
+    plain = {} if optional(module, "post_filter") is None else {"niter": 0}
+    separator = Separator(module, variables, **plain)
+    track = music("separate", module.sample_rate, size, channels=module.channels)
     return lambda: separator(track, module.sample_rate)
 
 
 def training(row, module, variables, size):
-    options = {**row.options, **({"bands": module.bands} if row.loss == "segment_sdr" else {})}
-    stems = music("train", module.sample_rate, size)
-    module = module.clone(axis_name=AXIS)
+    options = row.options | {name: getattr(module, name) for name in row.fields}
+    stems = music("train", module.sample_rate, size, len(module.sources), module.channels)
+    wanted = zip(TRAINING_FIELDS, (AXIS, "float32"), strict=True)
+    module = module.clone(**{name: value for name, value in wanted if hasattr(module, name)})
     advance, now, _ = adapter(module, variables, stems, row.loss, **options)
 
     def run():
@@ -61,8 +69,11 @@ def main() -> None:
     name, task, _, quick, size = arguments_of_side()
     row = ROWS[name]
     make = {"separate": separating, "train": training}[task]
-    run = make(row, *model_of(row, quick), size)
+    module, variables = model_of(row, quick)
+    size = fitted(module, size)
+    run = make(row, module, variables, size)
     facts = {"device": jax.devices()[0].device_kind, "version": jax.__version__}
+    facts["music"] = size.audio_seconds(task)
     serve(run, device_mib=device_mib, prepared=time.perf_counter() - BEGIN, **facts)
 
 

@@ -4,16 +4,16 @@ Every value can be given on the command line: `--config.train.batch_size=8`. Non
 """
 
 import inspect
+from collections.abc import Callable
 from dataclasses import asdict
-from types import NoneType, UnionType
-from typing import Union, get_args, get_origin
 
 from ml_collections import ConfigDict, config_dict
 
-from pipelines.datasets import DATASETS, FREE_OPTIONS, options_of
+from pipelines.datasets import DATASETS, FREE_OPTIONS, kind_of, options_of
 from pipelines.mixing.recipe import Recipe
 from xumx_jax.errors import UserError
 from xumx_jax.losses import LOSSES
+from xumx_jax.models import model_class
 from xumx_jax.training.config_checks import arguments_of, flatten
 from xumx_jax.training.identity import Defaults
 
@@ -40,8 +40,7 @@ def base(model: str = "xumx") -> ConfigDict:
 
     config.loss = ConfigDict({"name": "multi_domain"})  # which loss; a key of `LOSSES`
     for name, loss in LOSSES.items():  # explained there
-        config.loss[name] = ConfigDict(loss.options)
-    config.loss.segment_sdr.bands = config_dict.placeholder(tuple)
+        config.loss[name] = typed(loss.options, loss.function)
 
     config.optimizer = ConfigDict(
         {
@@ -93,9 +92,8 @@ def base(model: str = "xumx") -> ConfigDict:
             "engine": "tf",  # prepares batches: tf.data, or "threads", without TensorFlow
         }
     )
-    for name in DATASETS:  # options, explained where the data set is opened
-        config.data[name] = ConfigDict(options_of(name))
-    config.data.musdb.is_wav = config_dict.placeholder(bool)  # None: look
+    for name, opener in DATASETS.items():  # options, explained where the data set is opened
+        config.data[name] = typed(options_of(name), opener)
     config.recipe = ConfigDict(asdict(Recipe()))  # how examples are mixed
     config.recipe.gain_db = config_dict.placeholder(tuple)
     for name in ("same_song", "gain", "swap"):  # None: as the data set is meant, or X-UMX's
@@ -110,22 +108,20 @@ def base(model: str = "xumx") -> ConfigDict:
     return config
 
 
-def arguments(model: str) -> ConfigDict:
-    """The arguments of a model and their defaults. Raises UserError for an unknown one."""
-    made = ConfigDict()
-    for name, argument in arguments_of(model).items():
-        default = None if argument.default is argument.empty else argument.default
-        # an argument that is None by default takes values of its annotated type
-        made[name] = config_dict.placeholder(kind_of(argument)) if default is None else default
+def typed(values: dict, function: Callable) -> ConfigDict:
+    """Options and their defaults; those that are None take values of their type in `function`."""
+    made, parameters = ConfigDict(values), inspect.signature(function).parameters
+    for name, value in values.items():
+        if value is None:
+            made[name] = config_dict.placeholder(kind_of(parameters[name]))
     return made
 
 
-def kind_of(argument: inspect.Parameter) -> type:
-    """The type of an argument's values: of `tuple[int, ...] | None` tuple."""
-    kind = argument.annotation
-    if get_origin(kind) in (Union, UnionType):
-        kind = next(each for each in get_args(kind) if each is not NoneType)
-    return get_origin(kind) or kind
+def arguments(model: str) -> ConfigDict:
+    """The arguments of a model and their defaults. Raises UserError for an unknown one."""
+    found = arguments_of(model).items()
+    values = {name: None if one.default is one.empty else one.default for name, one in found}
+    return typed(values, model_class(model))
 
 
 def defaults(model: str) -> Defaults:
@@ -133,12 +129,9 @@ def defaults(model: str) -> Defaults:
     return Defaults(flatten(base(model).to_dict()), FREE)
 
 
-def tiny(config: ConfigDict) -> ConfigDict:
+def tiny(config: ConfigDict, args: dict) -> ConfigDict:
     """Shrink a recipe to seconds on a CPU: to check that everything works, not to learn much."""
-    args = config.model.args
-    args.hidden_size = 16
-    if args.bands is None:  # bands are edges of bins, and stay
-        args.n_fft, args.hop = 1024, 256
+    config.model.args.update(args)
     config.train.update({"epochs": 2, "steps_per_epoch": 4, "batch_size": 4, "seconds": 1.0})
     config.train.valid_seconds = 2.0
     config.optimizer.warmup_steps = 0
@@ -146,8 +139,8 @@ def tiny(config: ConfigDict) -> ConfigDict:
     return config
 
 
-def variant_of(config: ConfigDict, variant: str) -> ConfigDict:
-    """`configs/x.py:tiny` or `configs/x.py`."""
+def variant_of(config: ConfigDict, variant: str, **args) -> ConfigDict:
+    """`configs/x.py:tiny` or `configs/x.py`; `args` are what makes the recipe's model tiny."""
     if variant not in ("", "tiny"):
         raise UserError(f"variant {variant!r} of a config; wanted none or tiny")
-    return tiny(config) if variant else config
+    return tiny(config, args) if variant else config

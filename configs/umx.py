@@ -12,6 +12,7 @@ Published scores of `umxhq` on the MUSDB18-HQ test set (median SDR over tracks):
 """
 
 from configs.common import base, variant_of
+from configs.xumx import TINY
 
 
 def get_config(variant: str = ""):
@@ -21,4 +22,4 @@ def get_config(variant: str = ""):
     config.optimizer.name = "adam"  # PyTorch's
     config.train.patience = 140
     config.train.valid_seconds = 0.0  # whole tracks
-    return variant_of(config, variant)
+    return variant_of(config, variant, **TINY)

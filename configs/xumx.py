@@ -12,6 +12,8 @@ drums 6.47, bass 5.43, other 4.64 dB.
 
 from configs.common import base, variant_of
 
+TINY = {"hidden_size": 16, "n_fft": 1024, "hop": 256}
+
 
 def get_config(variant: str = ""):
-    return variant_of(base(), variant)
+    return variant_of(base(), variant, **TINY)

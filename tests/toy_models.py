@@ -14,7 +14,7 @@ from flax import linen as nn
 from tiny_models import TINY
 
 from xumx_jax import models
-from xumx_jax.models.interface import Segment, variable_shapes
+from xumx_jax.models.interface import Segment, example_mix, variable_shapes
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.stft import Stft
 
@@ -57,8 +57,33 @@ class TwoResolutions:
         return (self.long.inverse((long,), length) + self.short.inverse((short,), length)) / 2
 
 
+class RaggedStatistics:
+    """`models.interface.InputStatistics` of a ToyRagged: the magnitudes of each block."""
+
+    def __init__(self, model):
+        self.segment, self.transform = model.segment, model.transform
+        self.key = {"toy ragged": model.sample_rate}
+        self.features = jax.jit(self._features)
+
+    def pieces(self, mix):
+        """The whole mixture, followed by silence as the network takes it."""
+        length = mix.shape[-1]
+        counts = tuple(each.frames(length) for each in (self.transform.long, self.transform.short))
+        yield np.pad(mix, [(0, 0), (0, self.segment.fit(length) - length)]), counts
+
+    def _features(self, piece):
+        return tuple(jnp.abs(block).mean(0).T for block in self.transform.forward(piece))
+
+    def fill(self, params, moments):
+        filled = dict(params)
+        for number, (mean, deviation) in enumerate(moments):
+            filled[f"mean_{number}"] = jnp.asarray(-mean, jnp.float32)
+            filled[f"scale_{number}"] = jnp.asarray(1 / deviation, jnp.float32)
+        return filled
+
+
 class ToyRagged(nn.Module):
-    """A mask a bin, from one matrix product over the bins of each block."""
+    """A mask a bin, from one matrix product over the normalised bins of each block."""
 
     sources: tuple[str, ...] = SOURCES
     sample_rate: int = 8000
@@ -70,6 +95,10 @@ class ToyRagged(nn.Module):
         """Powers of two from 128 on: what a multiple cannot say."""
         return Segment(usual=1024, least=128, next_length=lambda n: 1 << (n - 1).bit_length())
 
+    @property
+    def input_statistics(self):
+        return RaggedStatistics(self)
+
     @nn.compact
     def __call__(self, mix, train=False):
         length = mix.shape[-1]
@@ -78,7 +107,9 @@ class ToyRagged(nn.Module):
         for number, block in enumerate(self.transform.forward(mix)):
             magnitude = jnp.abs(block).swapaxes(-1, -2)  # [batch, channel, frame, bin]
             bins, count = magnitude.shape[-1], len(self.sources)
-            x = nn.Dense(count * bins, name=f"dense_{number}")(magnitude)
+            mean = self.param(f"mean_{number}", nn.initializers.zeros, (bins,))
+            scale = self.param(f"scale_{number}", nn.initializers.ones, (bins,))
+            x = nn.Dense(count * bins, name=f"dense_{number}")((magnitude + mean) * scale)
             x = nn.sigmoid(x).reshape(*x.shape[:-1], count, bins)
             x = jnp.moveaxis(x, -2, 1).swapaxes(-1, -2)  # [batch, source, channel, bin, frame]
             mask.append(x)
@@ -88,7 +119,8 @@ class ToyRagged(nn.Module):
 
 
 TOYS = {"toy_wave": ToyWave, "toy_ragged": ToyRagged}
-# What makes each entry of MODELS tiny: a new entry of MODELS adds its own.
+# What makes each entry of MODELS tiny, at 8 kHz: a new entry of MODELS adds its own, and the tests
+# of tests/interface ask the model for everything else.
 ARGUMENTS = {
     "xumx": {**TINY, "layers": 1},
     "umx": {**TINY, "layers": 1},
@@ -98,9 +130,21 @@ ARGUMENTS = {
 NAMES = [*models.MODELS, *TOYS]
 
 
+def made(name: str, **more):
+    """A tiny model of that name, a key of MODELS or TOYS."""
+    make = TOYS.get(name) or models.model_class(name)
+    return make(**ARGUMENTS[name] | more)
+
+
+def estimate(module):
+    """The shapes of what a model returns for one short mixture, as Stems."""
+    mix = example_mix(module)
+    return jax.eval_shape(module.init_with_output, jax.random.key(0), mix)[0]
+
+
 def drawn(name: str):
-    """A tiny model of that name, a key of MODELS or TOYS, with random weights."""
-    module, rng = (models.MODELS | TOYS)[name](**ARGUMENTS[name]), np.random.default_rng(0)
+    """The same with random weights: (module, variables)."""
+    module, rng = made(name), np.random.default_rng(0)
 
     def draw(path, leaf):
         if path[-1].key in ("scale", "var"):  # of normalisations: not negative

@@ -10,7 +10,8 @@ evaluation need. The function is
 files, that add up to its sources, or None if the data have no such split. It opens no audio unless
 it has to know the lengths of files; files that do not fit are found when they are read. It raises
 UserError for a root without such data. Options have plain values as defaults, which determine their
-types; they appear as `--config.data.NAME.OPTION` and as `--dataset-option`.
+types; if the default is None, the annotation does (`bool | None`). They appear as
+`--config.data.NAME.OPTION` and as `--dataset-option`.
 
 What only some data sets need is in dictionaries here: options that do not change what is read
 (`FREE_OPTIONS`), how examples are mixed (`RECIPES`) and counted (`EXAMPLES`).
@@ -25,6 +26,8 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Union, get_args, get_origin
 
 from pipelines.datasets import decoded
 from pipelines.datasets.generated import open_generated
@@ -65,8 +68,17 @@ EXAMPLES = {"sourcefolder": 1000}
 
 def options_of(name: str) -> dict:
     """The options of a data set and their defaults. Raises UserError for an unknown name."""
-    parameters = inspect.signature(_opener(name)).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return {option: parameter.default for option, parameter in _parameters(name).items()}
+
+
+def kind_of(parameter: inspect.Parameter) -> type:
+    """The type of an argument's values, by its annotation: of `tuple[int, ...] | None` tuple."""
+    kind = parameter.annotation
+    if kind is parameter.empty:
+        raise TypeError(f"{parameter.name} may be None: wanted an annotation that says what else")
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(each for each in get_args(kind) if each is not NoneType)
+    return get_origin(kind) or kind
 
 
 def parse_options(name: str, words: Sequence[str]) -> dict:
@@ -81,7 +93,7 @@ def parse_options(name: str, words: Sequence[str]) -> dict:
             raise UserError(f"--dataset-option {word}: wanted KEY=VALUE")
         _check_option(name, option, known)
         default = known[option]
-        kind = bool if default is None else type(default)
+        kind = kind_of(_parameters(name)[option]) if default is None else type(default)
         try:
             found[option] = _value(text, kind)
         except (ValueError, SyntaxError) as error:
@@ -141,6 +153,11 @@ def open_data(
 def guess(root: str) -> str:
     """The name of the data set in a root: MUSDB18, or else folders of stems."""
     return "musdb" if not root or is_musdb(Path(root)) else "folder"
+
+
+def _parameters(name: str) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(_opener(name)).parameters.values()
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def _opener(name: str):

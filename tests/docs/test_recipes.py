@@ -1,10 +1,12 @@
 """The recipes of docs/extend: their code is taken from the pages and run."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
 import soundfile
-from documentation import add_modules, run
+from documentation import DOCS, add_modules, run
 
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
@@ -32,6 +34,10 @@ def test_model(monkeypatch, restored, tmp_path):
     add_modules("extend/model.md", monkeypatch)
     mix = 0.1 * np.random.default_rng(0).standard_normal((2, 44_100)).astype(np.float32)
     names = run("extend/model.md", {"mix": mix})
+    (line,) = re.findall(r'"gate": "([^"]+)"', (DOCS / "extend/model.md").read_text())
+    models.MODELS["gate"] = line
+    assert models.model_class("gate") is names["Gate"]
+    assert models.build("gate", width=8) == names["model"]
     assert set(names["stems"]) == {"vocals", "drums", "bass", "other"}
     assert all(stem.shape == mix.shape for stem in names["stems"].values())
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(names["gradient"]))

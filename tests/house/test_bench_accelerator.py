@@ -1,20 +1,44 @@
-"""`bench/accelerator.py --quick` measures every model, and every model has its row."""
+"""`bench/accelerator.py --quick` measures every model; a model is a row there, and nothing more."""
 
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from toy_models import toys  # noqa: F401
 
 from xumx_jax.models import MODELS
 
 BENCH = Path(__file__).parents[2] / "bench"
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="benchmarks read memory from Linux's /proc"
+)
+
+
+@pytest.mark.parametrize(
+    "name, loss, seconds",
+    [("toy_wave", "weighted_sdr", 4096 / 8000), ("toy_ragged", "mse", 8192 / 8000)],
+)
+def test_a_family_is_a_row(name, loss, seconds, toys, quick_compile, monkeypatch):  # noqa: F811
+    """Models that have neither a post filter nor an axis, and take not every length."""
+    monkeypatch.syspath_prepend(BENCH)
+    import accelerator
+    import accelerator_jax
+
+    row = accelerator.Row(name, loss)
+    module, variables = accelerator_jax.model_of(row, quick=True)
+    wanted = replace(accelerator.QUICK, track_seconds=0.3, seconds=0.8)
+    size = accelerator_jax.fitted(module, wanted)
+    assert size == replace(wanted, seconds=seconds)
+    stems = accelerator_jax.separating(row, module, variables, size)()
+    assert {wave.shape for wave in stems.values()} == {(2, 2400)}
+    accelerator_jax.training(row, module, variables, size)()
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="benchmarks read memory from Linux's /proc")
 def test_every_row_is_measured():
     command = [sys.executable, BENCH / "accelerator.py", "--quick"]
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(BENCH.parent)}

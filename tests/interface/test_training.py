@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import runs
 from ml_collections import ConfigDict
-from toy_models import TOYS, toys  # noqa: F401
+from toy_models import ARGUMENTS, NAMES, TOYS, estimate, toys  # noqa: F401
+from toy_models import made as model_of
 
 from configs.command_line import override
 from xumx_jax import losses, models
@@ -23,32 +24,28 @@ from xumx_jax.weights.bag import load_model, save_model
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "toys", "own_cache")
 
-UMX = {**runs.TINY, "hidden_size": 4, "layers": 1}
-TINY = {"xumx": UMX, "umx": UMX, "toy_wave": {"width": 5}, "toy_ragged": {}}
-NAMES = [*models.MODELS, *TOYS]
-BANDS = {
-    "xumx": tuple(range(34)),
-    "umx": tuple(range(34)),
-    "toy_ragged": (tuple(range(66)), tuple(range(18))),
-}
 SAMPLES = 512
+WITH_STATISTICS = [
+    n for n in NAMES if interface.optional(model_of(n), "input_statistics") is not None
+]
 
 
 def config(name: str, **train) -> ConfigDict:
     made = override(runs.config(**train), [f"--config.model.name={name}"])
-    made.model.args.update(TINY[name])
-    made.train.update({"seconds": SAMPLES / runs.RATE, "valid_seconds": SAMPLES / runs.RATE})
+    made.model.args.update(ARGUMENTS[name])
+    seconds = length_for(model_of(name)) / runs.RATE
+    made.train.update({"seconds": seconds, "valid_seconds": seconds})
     made.loss.name = "weighted_sdr"
     return made
 
 
-def model_of(name: str, **more):
-    return models.build(name, **TINY[name], **more)
+def length_for(model) -> int:
+    return model.segment.chunk(SAMPLES)
 
 
 def batch(model, size: int = 4) -> tuple[Examples, Pieces]:
     """A training and a validation batch of as many sources as the model has."""
-    stems = runs.stems(size, SAMPLES)[:, : len(model.sources)]
+    stems = runs.stems(size, length_for(model))[:, : len(model.sources)]
     ones = np.ones(stems.shape[:2], np.float32)
     weight = np.ones(size, np.float32)
     return Examples(stems.swapaxes(2, 3).copy(), ones, ones < 0), Pieces(
@@ -58,7 +55,7 @@ def batch(model, size: int = 4) -> tuple[Examples, Pieces]:
 
 def prepared(name: str, loss: str, **options) -> tuple[step.Step, state.State]:
     """A step for one device, and a state to begin with."""
-    known = interface.fields(models.MODELS[name])
+    known = interface.fields(models.model_class(name))
     given = {"axis_name": step.AXIS, "dtype": "float32"}
     model = model_of(name, **{key: given[key] for key in given if key in known})
     adam = optimizer.build("adam", 1e-5)
@@ -69,12 +66,17 @@ def prepared(name: str, loss: str, **options) -> tuple[step.Step, state.State]:
 
 
 def options_for(name: str, loss: str) -> dict:
-    return {"bands": BANDS.get(name, (0, 1))} if loss == "segment_sdr" else {}
+    """A band for each bin, or value, of each block's mask, for losses that need bands."""
+    bands = tuple(tuple(range(mask.shape[-2] + 1)) for mask in RETURNED[name].mask)
+    return {"bands": bands} if "bands" in losses.LOSSES[loss].required else {}
 
 
 def applies(name: str, loss: str) -> bool:
-    """The losses of spectra and masks, for models that have them; those of waveforms for all."""
-    return name != "toy_wave" or loss == "weighted_sdr"
+    """A model returns what the loss needs."""
+    return all(getattr(RETURNED[name], field) != () for field in losses.LOSSES[loss].needs)
+
+
+RETURNED = {name: estimate(model_of(name)) for name in NAMES}
 
 
 CASES = [case for case in itertools.product(NAMES, losses.LOSSES) if applies(*case)]
@@ -82,8 +84,10 @@ REFUSED = [case for case in itertools.product(NAMES, losses.LOSSES) if not appli
 
 
 def test_every_model_and_every_loss_is_here():
-    assert set(TINY) == set(NAMES)
-    assert {loss for _, loss in REFUSED} == {"mse", "multi_domain", "segment_sdr"}
+    assert set(ARGUMENTS) == {*models.MODELS, *TOYS}
+    refused = {loss for name, loss in REFUSED if name == "toy_wave"}
+    assert refused == {"mse", "multi_domain", "segment_sdr"}
+    assert not {"toy_ragged", "xumx", "umx"} & {name for name, _ in REFUSED}
 
 
 @pytest.mark.parametrize("name, loss", CASES)
@@ -114,30 +118,66 @@ def test_a_loss_that_does_not_apply_is_one_line_before_training(name, loss, tmp_
     wanted = config(name)
     wanted.loss.name = loss
     wanted.loss.segment_sdr.bands = (0, 1, 2)
-    with pytest.raises(UserError, match=f"loss '{loss}' compares .*; wanted one of weighted_sdr"):
+    with pytest.raises(UserError, match=f"loss '{loss}' compares .*; wanted one of .*weighted_sdr"):
         loop.run(wanted, tmp_path, runs.data(), lambda _: None)
 
 
 def test_bands_of_other_masks_are_one_line():
-    for name, bands in (("umx", (0, 1, 33)), ("toy_ragged", (0, 1, 65))):
+    for name, bands in (("umx", (0, 1, 65)), ("toy_ragged", (0, 1, 65))):
         with pytest.raises(UserError, match="loss 'segment_sdr' does not fit model") as error:
             losses.check("segment_sdr", name, model_of(name), bands=bands)
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITH_STATISTICS)
 def test_input_statistics(name):
-    """Those of a model that has none are None, and nothing is read for them."""
+    """They have a place among the parameters, and change nothing but that."""
     model = model_of(name)
-    statistics = interface.optional(model, "input_statistics")
-    if statistics is None:
-        assert name in TOYS
-        return
+    statistics = model.input_statistics
     found = moments(statistics, iter(runs.stems(2)[:, : len(model.sources)].sum(1)))
     assert found and all(mean.shape == deviation.shape for mean, deviation in found)
     shapes = interface.variable_shapes(model)["params"]
     filled = jax.eval_shape(partial(statistics.fill, moments=found), shapes)
     assert jax.tree.map(np.shape, filled) == jax.tree.map(np.shape, shapes)
+
+
+def magnitudes(wave, n_fft, hop):
+    """As numpy has them, of the channels' mean: [frame, bin]."""
+    padded = np.pad(wave, [(0, 0), (n_fft // 2, n_fft // 2)], mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=-1)[:, ::hop]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    return np.abs(np.fft.rfft(frames * window)).mean(0)
+
+
+def test_blocks_of_different_shapes_have_their_own_statistics(tmp_path):
+    """Of two songs of different lengths, each followed by silence up to a power of two."""
+    model = model_of("toy_ragged")
+    songs = [runs.stems(1, length, seed)[0].sum(0) for seed, length in enumerate((500, 900))]
+    found = moments(model.input_statistics, songs)
+    assert len(found) == 2
+    for (mean, deviation), (n_fft, hop) in zip(found, ((128, 32), (32, 8)), strict=True):
+        frames = [
+            magnitudes(np.pad(song, [(0, 0), (0, whole - length)]), n_fft, hop)[: length // hop + 1]
+            for song, length, whole in zip(songs, (500, 900), (512, 1024), strict=True)
+        ]
+        wanted = np.concatenate(frames)
+        np.testing.assert_allclose(mean, wanted.mean(0), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(deviation, wanted.std(0), rtol=1e-3, atol=1e-4)
+
+    this, now = prepared("toy_ragged", "weighted_sdr")
+    data = runs.data(mixes=lambda: iter(songs))
+    begun = begin(lambda: now, this.model, data, None, print)
+    for number, (mean, deviation) in enumerate(found):
+        np.testing.assert_allclose(begun.params[f"mean_{number}"], -mean, rtol=1e-5)
+        np.testing.assert_allclose(begun.params[f"scale_{number}"], 1 / deviation, rtol=1e-5)
+        drawn = now.params[f"dense_{number}"]["kernel"]
+        np.testing.assert_array_equal(begun.params[f"dense_{number}"]["kernel"], drawn)
+
+    # weights to begin with bring their own, and no song is read
+    path = tmp_path / "m.safetensors"
+    theirs = fresh_weights("toy_ragged", path)
+    begun = begin(lambda: now, this.model, runs.data(mixes=None), str(path), print)
+    jax.tree.map(np.testing.assert_array_equal, begun.params, theirs["params"])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -185,19 +225,20 @@ def data_for(name: str, **changes):
         valid=lambda: iter([pieces]),
         mixes=lambda: iter(pieces.mix),
         example=example,
+        fingerprint=f"{name} here",  # other mixtures than those of `runs`: other statistics
         **changes,
     )
 
 
 def fresh_weights(name: str, path, **args):
     """Weights of a tiny model in a file; returns what they are."""
-    model = models.build(name, **TINY[name] | args)
+    model = model_of(name, **args)
     rng = np.random.default_rng(0)
     variables = jax.tree.map(
         lambda leaf: rng.uniform(0.1, 1, leaf.shape).astype(np.float32),
         interface.variable_shapes(model),
     )
-    save_model(path, name, TINY[name] | args, variables)
+    save_model(path, name, ARGUMENTS[name] | args, variables)
     return variables
 
 
@@ -207,7 +248,7 @@ def test_fine_tuning_with_other_sources_is_one_line_where_they_lie_together(name
     variables = fresh_weights(name, path)
     same = adopted(str(path), model_of(name), variables, print)
     jax.tree.map(np.testing.assert_array_equal, same, variables)
-    other = models.build(name, **TINY[name], sources=("low", "high"))
+    other = model_of(name, sources=("low", "high"))
     with pytest.raises(UserError, match="separates high, low; .* must be") as error:
         adopted(str(path), other, variables, print)
     assert "\n" not in str(error.value)
@@ -219,12 +260,14 @@ def test_fine_tuning_from_another_family_is_one_line(tmp_path):
     with pytest.raises(UserError, match="does not fit the config: is a model 'toy_wave'"):
         adopted(str(path), model_of("toy_ragged"), variables, print)
     wider = models.build("toy_wave", width=7)
-    with pytest.raises(UserError, match="model.args.width is 7, theirs 5"):
+    with pytest.raises(UserError, match="model.args.width is 7, theirs 9"):
         adopted(str(path), wider, variables, print)
 
 
-def test_a_model_without_statistics_begins_as_drawn():
-    this, now = prepared("toy_wave", "weighted_sdr")
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITH_STATISTICS])
+def test_a_model_without_statistics_begins_as_drawn(name):
+    """Nothing is read for them."""
+    this, now = prepared(name, "weighted_sdr")
     begun = begin(lambda: now, this.model, runs.data(mixes=None), None, print)
     jax.tree.map(np.testing.assert_array_equal, begun.params, now.params)
 

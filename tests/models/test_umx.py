@@ -7,7 +7,8 @@ import pytest
 
 from xumx_jax import losses
 from xumx_jax.errors import UserError
-from xumx_jax.models import MODELS, build
+from xumx_jax.models import build, model_class
+from xumx_jax.models.umx import UMX
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import band_edges
 
@@ -28,8 +29,8 @@ def apply(model, *arguments, **options):
     return jax.jit(partial(model.apply, **options))(*arguments)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_model_keeps_the_interface(name):
+@pytest.mark.parametrize("name", ["xumx", "umx"])
+def test_both_models_keep_the_interface(name):
     model, variables = made(name)
     stems = apply(model, variables, mixture())
     length = 400  # whole hops
@@ -38,6 +39,12 @@ def test_every_model_keeps_the_interface(name):
     np.testing.assert_allclose(
         stems.wave, model.transform.istft(stems.spec[0])[..., :length], atol=1e-5
     )
+
+
+def test_open_unmix_is_x_umx_without_its_bridge():
+    assert build("umx") == UMX(bridge=False) == model_class("umx")()
+    with pytest.raises(UserError, match="unknown model 'unmix'; known: xumx, umx"):
+        model_class("unmix")
 
 
 @pytest.mark.parametrize("sources", [("a",), ("a", "b", "c", "d", "e")])

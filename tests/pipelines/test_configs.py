@@ -8,6 +8,8 @@ from flax import linen as nn
 import train
 from configs import demo, umx, xumx
 from configs.command_line import override, read
+from configs.common import base, variant_of
+from pipelines import datasets
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
 from xumx_jax.models import interface
@@ -170,6 +172,44 @@ def test_another_model_brings_its_own_arguments(other_model):
     )
     assert config.model.args.widths == ((4,),) and config.model.args.depth is None
     assert override(xumx.get_config(), ["--config.model.name=umx"]).model.args.bridge is False
+
+
+def test_a_recipe_says_what_makes_its_own_model_tiny(other_model):
+    config = variant_of(base("other"), "tiny", depth=2)
+    assert config.model.args.to_dict() == {**base("other").model.args.to_dict(), "depth": 2}
+    assert config.train.epochs == 2 and variant_of(base("other"), "").train.epochs == 1000
+    args = {name: made.get_config("tiny").model.args for name, made in CONFIGS.items()}
+    sizes = {name: (each.hidden_size, each.n_fft, each.hop) for name, each in args.items()}
+    assert sizes == {"xumx": (16, 1024, 256), "umx": (16, 1024, 256), "demo": (16, 2048, 512)}
+
+
+def test_options_that_are_none_by_default_have_their_annotated_type(monkeypatch):
+    """A new loss or data set is a row: nothing else says what its options are."""
+
+    def loss(est, ref, mix, *, scales: tuple[int, ...] | None, edge: float | None, power): ...
+
+    def opened(root, request, *, subset: str | None = None, songs: int | None = None): ...
+
+    options = {"scales": None, "edge": None, "power": 1}
+    monkeypatch.setitem(losses.LOSSES, "later", losses.Loss(loss, options, ("wave",)))
+    monkeypatch.setitem(datasets.DATASETS, "later", opened)
+    words = ["loss.later.scales=(1,2)", "loss.later.edge=2", "data.later.subset=a"]
+    words += ["data.later.songs=None", "loss.later.power=2"]
+    config = override(base(), [f"--config.{word}" for word in words])
+    assert config.loss.later.to_dict() == {"scales": (1, 2), "edge": 2.0, "power": 2}
+    assert config.data.later.to_dict() == {"subset": "a", "songs": None}
+    with pytest.raises(UserError, match="config.data.later.songs: got '1.5', wanted int"):
+        override(base(), ["--config.data.later.songs=1.5"])
+    found = datasets.parse_options("later", ["subset=true", "songs=3"])
+    assert found == {"subset": "true", "songs": 3}
+    with pytest.raises(UserError, match="songs: got 'x', wanted int"):
+        datasets.parse_options("later", ["songs=x"])
+
+    def unsaid(root, request, *, songs=None): ...
+
+    monkeypatch.setitem(datasets.DATASETS, "later", unsaid)
+    with pytest.raises(TypeError, match="songs may be None: wanted an annotation"):
+        base()
 
 
 def test_arguments_of_another_model_are_unknown(other_model):

@@ -1,8 +1,11 @@
 """Values of a config that make no sense: each is one line that says what was wanted."""
 
 import pytest
+from toy_models import ToyWave
 
 from configs import demo, umx, xumx
+from configs.common import base
+from xumx_jax import models
 from xumx_jax.errors import UserError
 from xumx_jax.training.config_checks import check
 
@@ -50,6 +53,22 @@ def test_senseless_values_are_named(key, value, wanted):
 @pytest.mark.parametrize("variant", ["", "tiny"])
 def test_every_config_makes_sense(config, variant):
     check(config.get_config(variant))
+
+
+def test_a_model_refuses_its_own_arguments(monkeypatch):
+    class Picky(ToyWave):
+        @property
+        def refused(self):
+            return None if self.width % 2 else ("width", "an odd number")
+
+    monkeypatch.setitem(models.MODELS, "picky", Picky)
+    config = base("picky")
+    config.loss.name = "weighted_sdr"
+    config.train.update({"seconds": 0.5, "valid_seconds": 0.5})
+    check(config)
+    config.model.args.width = 8
+    with pytest.raises(UserError, match="^config.model.args.width is 8, wanted an odd number$"):
+        check(config)
 
 
 def test_limits_are_allowed():

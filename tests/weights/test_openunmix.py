@@ -192,6 +192,9 @@ def test_kinds_are_told_apart():
     assert detect({f"target_models.x.{name}": 0 for name in tensors}) == "openunmix"
     assert detect({f"model.{name}": 0 for name in tensors}) == "openunmix-target"
     assert {"openunmix", "openunmix-target"} <= set(KINDS)
+    for some in (["fc1.weight", "fc2.weight", "fc3.weight"], ["fc1.weight", "lstm.weight_ih_l0"]):
+        assert detect(dict.fromkeys(some, 0)) is None  # any network may have these
+    assert detect({"mlp/fc1/affine/W": 0, "fc1/affine/W": 0}) is None
 
 
 def test_convert_writes_one_file_for_a_folder(tmp_path, capsys):

@@ -12,12 +12,16 @@ import numpy as np
 import pytest
 from foreign import SIZES, asteroid, nnabla, openunmix, write_h5, write_pth
 from golden_files import HERE, golden
+from toy_models import ToyWave
 
-from xumx_jax import assets, cli, fetch, runtime
+from xumx_jax import assets, cli, fetch, models, runtime
 from xumx_jax.errors import UserError
+from xumx_jax.models import build
 from xumx_jax.weights import converters, download, load, published, zoo
 from xumx_jax.weights.bag import load_model
-from xumx_jax.weights.published import File
+from xumx_jax.weights.converters.kinds import Kind
+from xumx_jax.weights.converters.rules import Rule
+from xumx_jax.weights.published import File, PublishedMember
 
 SETTINGS = {"sample_rate": 16000, "n_fft": 16, "hop": 8}
 
@@ -35,7 +39,8 @@ def server(tmp_path, monkeypatch):
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            name = self.path.rsplit("/", 1)[-1].split("?")[0]
+            path = self.path.split("?")[0].lstrip("/")
+            name = path if path in served.bodies else path.rsplit("/", 1)[-1]
             served.requests += 1
             self.send_response(served.status)
             self.send_header("Content-Length", str(served.lengths[name]))
@@ -180,6 +185,82 @@ def test_a_row_of_several_models_is_a_bag(server, tmp_path, monkeypatch, capsys)
         load.load_weights(path)
 
 
+def toy_arguments(tensors, info):
+    """The sources are the files' targets, and no tensor shows the rate."""
+    (width,) = {t.shape[-1] for name, t in tensors.items() if name.endswith("conv.weight")}
+    return {"sources": info["targets"], "width": width, **info.get("settings", {})}
+
+
+def toy_rules(model):
+    """Each file has the output of one source: [1, 1, tap] and [1]."""
+    sources = model["sources"]
+    before = [f"{source}/" for source in sources] if len(sources) > 1 else [""]
+    weights, biases = (tuple(f"{b}conv.{name}" for b in before) for name in ("weight", "bias"))
+    return [
+        Rule(
+            "params/conv/kernel", weights, lambda *parts: np.concatenate(parts).transpose(2, 1, 0)
+        ),
+        Rule("params/conv/bias", biases, lambda *parts: np.concatenate(parts)),
+    ]
+
+
+@pytest.fixture
+def toy(server, tmp_path, monkeypatch):
+    """A kind of weights that is not Open-Unmix's, and a file of it for each source."""
+    kind = Kind("toy_wave", r"()([^/]+/)?conv\.weight", toy_arguments, toy_rules)
+    monkeypatch.setitem(models.MODELS, "toy_wave", ToyWave)
+    monkeypatch.setitem(converters.KINDS, "toy", kind)
+    for number, source in enumerate(published.FOUR):
+        weight, bias = np.full((1, 1, 5), number, np.float32), np.full(1, -number, np.float32)
+        path = write_pth(tmp_path / "theirs.pth", {"conv.weight": weight, "conv.bias": bias})
+        for name in (f"{source}.pth", f"{source}/model.pth"):
+            server.bodies[name] = path.read_bytes()
+            server.lengths[name] = path.stat().st_size
+
+
+def offer_toys(server, monkeypatch, *members, pattern="{}.pth", **fields):
+    """Serve a row "toy"; each member is the sources of its files, `fields` are for all."""
+    base = f"http://127.0.0.1:{server.server_port}/"
+    made = (
+        PublishedMember({s: File(base + pattern.format(s)) for s in sources}, "toy", sources)
+        for sources in members
+    )
+    row = published.Published("toys", tuple(replace(one, **fields) for one in made), "theirs")
+    monkeypatch.setitem(zoo.PUBLISHED, "toy", row)
+
+
+@pytest.mark.parametrize("pattern", ["{}.pth", "{}/model.pth"])
+def test_a_row_of_single_targets_is_a_bag(server, toy, monkeypatch, pattern):
+    """The row says what a file's target is, and what no tensor shows."""
+    singly = [(name,) for name in published.FOUR]
+    settings = {"sample_rate": 16000}
+    offer_toys(server, monkeypatch, *singly, pattern=pattern, settings=settings)
+    found = load.load_bag("toy")
+    assert found.sources == published.FOUR
+    np.testing.assert_array_equal(found.weights, np.eye(4))
+    for number, member in enumerate(found.members):
+        wanted = {"sources": (published.FOUR[number],), "width": 5, "sample_rate": 16000}
+        assert build("toy_wave", **member.args) == build("toy_wave", **wanted)
+        assert member.info["kind"] == "toy"
+        np.testing.assert_array_equal(member.variables["params"]["conv"]["bias"], [-number])
+
+
+def test_single_targets_go_beside_a_whole_model(server, toy, monkeypatch):
+    offer_toys(server, monkeypatch, ("vocals", "drums"), ("vocals",), ("bass",))
+    found = load.load_bag("toy")
+    assert found.sources == ("vocals", "drums", "bass") and server.requests == 3
+    np.testing.assert_array_equal(found.weights, [[0.5, 1, 0], [0.5, 0, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("pattern", ["{}.pth", "{}/model.pth"])
+def test_several_files_of_any_kind_make_one_model(server, toy, monkeypatch, pattern):
+    offer_toys(server, monkeypatch, published.FOUR, pattern=pattern)
+    module, variables, info = load.load_module("toy")
+    assert module.sources == published.FOUR and info["kind"] == "toy"
+    np.testing.assert_array_equal(variables["params"]["conv"]["bias"], [0, -1, -2, -3])
+    np.testing.assert_array_equal(variables["params"]["conv"]["kernel"][3, 0], [0, 1, 2, 3])
+
+
 def test_a_kept_download_is_converted_without_the_network(server):
     path = zoo.fetch("x-umx")
     path.unlink()
@@ -249,7 +330,8 @@ def test_rows_are_complete():
         for member in model.members:
             assert member.kind in converters.KINDS, name
             if len(member.files) > 1:
-                assert tuple(member.files) == member.sources and member.settings, name
+                assert tuple(member.files) == member.sources, name
+                assert member.settings or not member.kind.startswith("openunmix"), name
             for file in member.files.values():
                 assert file.url.startswith("https://")
     assert "NC" in published.PUBLISHED["umxl"].licence and zoo.DEFAULT != "umxl"

@@ -30,13 +30,15 @@ class Loss(NamedTuple):
     """A row of LOSSES.
 
     function  (est, ref, mix, **options) -> (value, parts)
-    options   {option: default}
+    options   {option: default}; the function annotates those that are None
     needs     the fields of `Stems` that a model must return
+    required  {option: what it is} for options that must be given
     """
 
     function: Callable
     options: dict[str, Any]
     needs: tuple[str, ...]
+    required: dict[str, str] = {}
 
 
 LOSSES = {
@@ -51,6 +53,7 @@ LOSSES = {
         segment_sdr,
         {"bands": None, "frames": 43, "share": 0.05, "floor": 1e-3},
         ("mask", "spec"),
+        {"bands": "the band edges of the model"},
     ),
 }
 # What a loss compares, and why a model does not have it.
@@ -76,11 +79,12 @@ def build(name: str, **options):
     """
     if name not in LOSSES:
         raise UserError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
-    function, defaults, _ = LOSSES[name]
+    function, defaults, _, required = LOSSES[name]
     if unknown := set(options) - set(defaults):
         raise UserError(f"loss {name!r} has no option {', '.join(sorted(unknown))}")
-    if "bands" in defaults and options.get("bands") is None:
-        raise UserError(f"loss {name!r} needs the band edges of the model as option bands")
+    for option, what in required.items():
+        if options.get(option) is None:
+            raise UserError(f"loss {name!r} needs {what} as option {option}")
     return partial(function, **(defaults | options))
 
 

@@ -9,7 +9,7 @@ from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import pool
 
 
-def segment_sdr(est: Stems, ref: Stems, mix: Array, *, bands, frames: int, share: float, floor):
+def segment_sdr(est: Stems, ref: Stems, mix: Array, *, bands: tuple, frames: int, share, floor):
     """Minus the SDR in dB over segments of `frames` frames, mean over segments, sources and batch.
 
     For masks, on energies pooled into the mask's own bands: with s, x the energies of source and

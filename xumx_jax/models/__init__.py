@@ -8,17 +8,29 @@ Models are networks from a batch of mixtures to `Stems`: they know nothing of fi
 weights on disk.
 """
 
-from functools import partial
+from collections.abc import Callable
+from importlib import import_module
 
 from flax import linen as nn
 
 from xumx_jax.errors import UserError
-from xumx_jax.models.umx import UMX
 
-MODELS = {
-    "xumx": UMX,
-    "umx": partial(UMX, bridge=False),
+# What makes each model, as "module:name", imported when first used; or the callable itself.
+MODELS: dict[str, str | Callable[..., nn.Module]] = {
+    "xumx": "xumx_jax.models.umx:UMX",
+    "umx": "xumx_jax.models.umx:OpenUnmix",
 }
+
+
+def model_class(name: str) -> Callable[..., nn.Module]:
+    """What makes the model called `name`, a key of MODELS. Raises UserError on an unknown name."""
+    if name not in MODELS:
+        raise UserError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
+    found = MODELS[name]
+    if isinstance(found, str):
+        module, _, member = found.partition(":")
+        found = getattr(import_module(module), member)
+    return found
 
 
 def build(name: str, **arguments) -> nn.Module:
@@ -27,10 +39,9 @@ def build(name: str, **arguments) -> nn.Module:
     Lists (from JSON) become tuples, nested ones as well. Raises UserError on an unknown name or
     argument.
     """
-    if name not in MODELS:
-        raise UserError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
+    make = model_class(name)
     try:
-        return MODELS[name](**frozen(arguments))
+        return make(**frozen(arguments))
     except (TypeError, ValueError) as error:
         raise UserError(f"model {name!r}: {error}") from error
 

@@ -89,14 +89,15 @@ class InputStatistics(Protocol):
 
     pieces    (mixture [channel, time]) -> iterator of (piece, count): arrays of one shape each,
               which together give every frame of the whole mixture once
-    features  piece -> tuple of [frame, feature], of which the first `count` frames count; jitted
+    features  piece -> tuple of [frame, feature], of which the first `count` frames count (an int,
+              or a tuple with one for each, where blocks differ in hop); jitted
     fill      (params, ((mean, deviation), ...), each [feature]) -> params
     key       what determines the features, as JSON values: statistics are cached under it
     """
 
     key: Any
 
-    def pieces(self, mix: np.ndarray) -> Iterator[tuple[np.ndarray, int]]: ...
+    def pieces(self, mix: np.ndarray) -> Iterator[tuple[np.ndarray, int | tuple[int, ...]]]: ...
 
     def features(self, piece: np.ndarray) -> tuple[Array, ...]: ...
 
@@ -146,6 +147,8 @@ OPTIONAL: dict[str, Any] = {
     # {backend of JAX: seconds of music that a full-size model separates in a second}, for the time
     # that a batch may take until its first track has been measured; None: not known
     "usual_speed": None,
+    # (argument, what was wanted): the first argument that training refuses, since it makes no sense
+    "refused": None,
     # exponent of the magnitudes in `Stems.spec`, which losses compare
     "power": 1,
 }
@@ -163,7 +166,7 @@ def optional(model, name: str) -> Any:
 
 
 def fields(make: Callable) -> dict[str, Any]:
-    """{argument: default} of an entry of MODELS, without linen's own."""
+    """{argument: default} of what makes a model (`models.model_class`), without linen's own."""
     parameters = inspect.signature(make).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in ("parent", "name")}
 

@@ -10,6 +10,8 @@ one mask value per band; `activation="softmax"` divides every bin between the so
 them".
 """
 
+from functools import partial
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -157,6 +159,18 @@ class UMX(nn.Module):
         return None if self.bands is None else "band level"
 
     @property
+    def refused(self) -> tuple[str, str] | None:
+        if self.bandwidth_hz is not None and not self.bandwidth_hz > 0:
+            return "bandwidth_hz", "more than 0"
+        if self.hidden_size % 2 and not self.unidirectional:
+            return "hidden_size", "an even number, half for each direction"
+        if self.n_fft < 2 or self.n_fft % 2:
+            return "n_fft", "an even number, 2 or more"
+        if not 1 <= self.hop <= self.n_fft // 2:
+            return "hop", f"1 to {self.n_fft // 2}, half of n_fft"
+        return None
+
+    @property
     def input_statistics(self):
         from xumx_jax.models.input_statistics import StftStatistics  # for training alone
 
@@ -268,6 +282,9 @@ class UMX(nn.Module):
         if self.bands is None:
             return mask
         return mask[..., band_of_bin(self.bands, self.transform.bins)]
+
+
+OpenUnmix = partial(UMX, bridge=False)
 
 
 def turned(x: Array) -> Array:

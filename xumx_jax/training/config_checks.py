@@ -48,8 +48,6 @@ def check_arguments(config: ConfigDict) -> None:
     for name, lowest in LOWEST_ARGUMENT.items():
         if name in args and args[name] < lowest:
             raise wrong(config, f"model.args.{name}", f"{lowest} or more")
-    if args.get("bandwidth_hz") is not None and not args.bandwidth_hz > 0:
-        raise wrong(config, "model.args.bandwidth_hz", "more than 0")
     if "dropout" in args and not 0 <= args.dropout < 1:
         raise wrong(config, "model.args.dropout", "0 to below 1")
     if "sources" in args:
@@ -58,12 +56,6 @@ def check_arguments(config: ConfigDict) -> None:
             raise wrong(config, "model.args.sources", "at least one name, each once")
     if "channels" in args and args.channels not in (1, 2):
         raise wrong(config, "model.args.channels", "1 or 2")
-    if "unidirectional" in args and args.hidden_size % 2 and not args.unidirectional:
-        raise wrong(config, "model.args.hidden_size", "an even number, half for each direction")
-    if "n_fft" in args and (args.n_fft < 2 or args.n_fft % 2):
-        raise wrong(config, "model.args.n_fft", "an even number, 2 or more")
-    if {"n_fft", "hop"} <= set(args) and not 1 <= args.hop <= args.n_fft // 2:
-        raise wrong(config, "model.args.hop", f"1 to {args.n_fft // 2}, half of n_fft")
 
 
 def build(config: ConfigDict, **more):
@@ -72,15 +64,19 @@ def build(config: ConfigDict, **more):
     Raises UserError if its own checks refuse the arguments.
     """
     name = config.model.name
-    if name not in models.MODELS:
-        return models.build(name)  # which says so
+    models.model_class(name)  # an unknown one is no fault of its arguments
     try:
         model = models.build(name, **config.model.args.to_dict(), **more)
-        model.segment.fit(model.segment.least)
-        _ = model.transform
-        return model
+        refused = interface.optional(model, "refused")
+        if refused is None:
+            model.segment.fit(model.segment.least)
+            _ = model.transform
     except ValueError as error:
         raise UserError(f"config.model.args: {error}") from error
+    if refused is not None:
+        argument, wanted = refused
+        raise wrong(config, f"model.args.{argument}", wanted)
+    return model
 
 
 def check_lengths(config: ConfigDict, model) -> None:
@@ -99,7 +95,7 @@ def check_lengths(config: ConfigDict, model) -> None:
             f"config.{key} is {seconds!r}{whole}, wanted more than 0 and at most "
             f"{largest / model.sample_rate:g}: model {config.model.name!r} takes no more than that"
         )
-    has_dtype = "dtype" in interface.fields(models.MODELS[config.model.name])
+    has_dtype = "dtype" in interface.fields(models.model_class(config.model.name))
     if config.train.compute != "float32" and not has_dtype:
         raise UserError(
             f"config.train.compute is {config.train.compute!r}, but model {config.model.name!r} "
@@ -132,11 +128,10 @@ def arguments_of(model: str) -> dict[str, inspect.Parameter]:
 
     Raises UserError for an unknown model.
     """
-    if model not in models.MODELS:
-        models.build(model)  # which says so
+    make = models.model_class(model)
     apart = (*interface.TRAINING_FIELDS, *interface.SEPARATING_FIELDS)
-    names = set(interface.fields(models.MODELS[model])) - set(apart)
-    found = inspect.signature(models.MODELS[model]).parameters
+    names = set(interface.fields(make)) - set(apart)
+    found = inspect.signature(make).parameters
     return {name: parameter for name, parameter in found.items() if name in names}
 
 

@@ -9,7 +9,7 @@ key that a config lacks counts as its default.
 import json
 from typing import Any, NamedTuple
 
-from xumx_jax.models import MODELS, interface
+from xumx_jax.models import interface, model_class
 from xumx_jax.training.config_checks import flatten
 
 CHOICES = ("loss", "data")  # parts with options for each of the things that `name` chooses from
@@ -29,7 +29,7 @@ class Defaults(NamedTuple):
 def differences(theirs: dict, ours: dict, defaults: Defaults) -> list[str]:
     """List the options in which the runs of two configs differ: "key was theirs, now ours"."""
     theirs, ours = (identity(config, defaults) for config in (theirs, ours))
-    args = interface.fields(MODELS[ours["model.name"]])
+    args = interface.fields(model_class(ours["model.name"]))
     known = defaults.values | {f"model.args.{name}": value for name, value in args.items()}
     known = json.loads(json.dumps(known, default=repr))
     lines = []

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from xumx_jax import losses
 from xumx_jax.errors import UserError
-from xumx_jax.models import MODELS
+from xumx_jax.models import model_class
 from xumx_jax.models.interface import TRAINING_FIELDS, example_mix, fields
 from xumx_jax.training import checkpointing, distributed, optimizer, state, step
 from xumx_jax.training.batches import Data, Examples, filled, to_channels, with_silence
@@ -84,7 +84,7 @@ class Run:
             self.steps_per_epoch * train.epochs // options.accumulate,
             options.warmup_steps,
         )
-        model, known = build(config), fields(MODELS[config.model.name])
+        model, known = build(config), fields(model_class(config.model.name))
         check_loss(config, model)
         wanted = zip(TRAINING_FIELDS, (step.AXIS, train.compute), strict=True)
         self.step = step.Step(

@@ -26,7 +26,10 @@ def moments(statistics: InputStatistics, mixes: Iterable[np.ndarray]) -> Moments
         for piece, count in statistics.pieces(mix):
             blocks = statistics.features(piece)
             sums = sums or [(0, 0.0, 0.0)] * len(blocks)
-            sums = [joined(*so_far, x[:count]) for so_far, x in zip(sums, blocks, strict=True)]
+            counts = count if isinstance(count, tuple) else (count,) * len(blocks)
+            sums = [
+                joined(*so_far, x[:n]) for so_far, x, n in zip(sums, blocks, counts, strict=True)
+            ]
     if not sums:
         raise ValueError("no mixture to take statistics of")
     deviations = [np.sqrt(spread / frames) for frames, _, spread in sums]

@@ -1,6 +1,7 @@
 """Models by name: the bundled one, and published ones, which are downloaded and converted once."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from xumx_jax import assets, files
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import cache_folder
 from xumx_jax.weights.bag import joined, save, save_model
-from xumx_jax.weights.published import PUBLISHED
+from xumx_jax.weights.published import PUBLISHED, File, Published
 
 LOG = logging.getLogger(__name__)
 DEFAULT = "x-umx"
@@ -75,23 +76,20 @@ def fetch(
 def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> None:
     """Download and convert a published model, or several, to `ours`."""
     from xumx_jax.weights import converters, download
-    from xumx_jax.weights.converters import openunmix_files
 
     published = PUBLISHED[name]
     several = sum(len(member.files) for member in published.members) > 1
     folder = ours.with_suffix("") if several else ours.parent
     folder.mkdir(parents=True, exist_ok=True)
+    paths = paths_of(published, folder)
     bags, urls, digests = [], [], []
     for member in published.members:
-        places = {target: folder / file.name for target, file in member.files.items()}
+        places = {target: paths[file] for target, file in member.files.items()}
         for target, file in member.files.items():
             download.get(file, places[target], opener, progress)
             urls.append(file.url)
             digests.append(files.digest(places[target]))
-        if len(places) > 1:
-            weights = openunmix_files.read_targets(folder, places, member.settings)
-        else:
-            weights = openunmix_files.read(*places.values())
+        weights = converters.read_all(places, member.kind, member.settings)
         made = converters.convert_all(weights, member.kind)
         found = set(made.sources)  # in the file's own order, whatever is said of it
         if found != set(member.sources):
@@ -108,3 +106,13 @@ def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> 
         save_model(ours, only.name, only.args, only.variables, only.info)
     else:
         save(ours, replace(whole, members=tuple(members)))
+
+
+def paths_of(published: Published, folder: Path) -> dict[File, Path]:
+    """Where the files of a row are kept; if several have the same name, a number precedes it."""
+    found = dict.fromkeys(file for member in published.members for file in member.files.values())
+    count = Counter(file.name for file in found)
+    return {
+        file: folder / (file.name if count[file.name] == 1 else f"{number}-{file.name}")
+        for number, file in enumerate(found)
+    }

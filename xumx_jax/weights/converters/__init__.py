@@ -9,23 +9,44 @@ Our own formats are not here but in `xumx_jax.weights`.
 """
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import variable_shapes
 from xumx_jax.weights.bag import Bag, Member, bag
-from xumx_jax.weights.converters import openunmix, rules, umx
+from xumx_jax.weights.converters import openunmix, openunmix_files, readers, rules, umx
 from xumx_jax.weights.converters.readers import Weights
 
+# Detected in this order; Open-Unmix, whose names are the commonest, comes last.
 KINDS = {**umx.KINDS, **openunmix.KINDS}
 
 
 def detect(tensors: dict) -> str | None:
-    """Return the kind whose characteristic tensor is present, or None."""
+    """Return the first kind whose characteristic tensors are present, or None."""
     for name, kind in KINDS.items():
-        if any(re.fullmatch(kind.anchor, tensor) for tensor in tensors):
+        if openunmix_files.holds(tensors, (kind.anchor, *kind.also)):
             return name
     return None
+
+
+def read_all(places: dict[str, Path], kind: str, settings: dict | None = None) -> Weights:
+    """Read the files of one model, {target: path}; a single file for all targets is called "".
+
+    `info` gets "targets" and "settings" for the kind's `arguments`.
+    """
+    targets = tuple(target for target in places if target)
+    more = {"targets": targets} if targets else {}
+    more |= {"settings": settings} if settings else {}
+    if len(places) == 1:
+        (path,) = places.values()
+        weights = openunmix_files.read(path)
+        return replace(weights, info={**weights.info, **more})
+    parts = {target: readers.read(path) for target, path in places.items()}
+    known = {key: value for part in parts.values() for key, value in part.info.items()}
+    folder = next(iter(places.values())).parent
+    return Weights(folder, KINDS[kind].joined(parts), known | more)
 
 
 def convert(weights: Weights, kind: str | None = None) -> Member:
@@ -61,16 +82,17 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
 
 
 def convert_all(weights: Weights, kind: str | None = None) -> Bag:
-    """As `convert`, but targets of Open-Unmix that differ in size become members of a bag.
+    """As `convert`, but weights that are several models become members of a bag.
 
-    Each then has its own source, and all the weight for it.
+    Such as targets of Open-Unmix that differ in size: each then has its own source, and all the
+    weight for it.
     """
-    parts = openunmix.by_size(weights)
-    if len(parts) == 1:
+    kind = kind or detect(weights.tensors)
+    known = KINDS.get(kind or "")
+    parts = known.split(weights) if known is not None else []
+    if known is None or len(parts) == 1:
         return bag([convert(weights, kind)])
-    if kind is not None and not kind.endswith("-target"):
-        kind = f"{kind}-target"
-    return bag([convert(part, kind) for part in parts])
+    return bag([convert(part, known.part) for part in parts])
 
 
 def strip(tensors: dict, anchor: str) -> dict:

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from xumx_jax.errors import UserError
+from xumx_jax.weights.converters.readers import Weights
 from xumx_jax.weights.converters.rules import Rule
 
 Tensors = dict[str, np.ndarray]
 # PyTorch keeps windows of transforms and counts of batches among the weights.
 TORCH_IGNORE = ("*window", "*num_batches_tracked")
+
+
+def prefixed(parts: dict[str, Weights]) -> Tensors:
+    """The tensors of {target: its file}, as "target/name"."""
+    return {
+        f"{target}/{name}": tensor
+        for target, part in parts.items()
+        for name, tensor in part.tensors.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -21,10 +31,15 @@ class Kind:
 
     model      key of MODELS
     anchor     regular expression for a characteristic tensor name; its group is a wrapper's prefix
-    arguments  (tensors, info) -> arguments of the model
+    arguments  (tensors, info) -> arguments of the model. For published weights (`published.rows`)
+               `info` has "targets", if each has its own file, and "settings", if there are any
     rules      those arguments -> name map
     spelled    the sources as spelled in tensor names, None if spelled as in the arguments
     ignore     patterns of names that hold nothing to load
+    also       regular expressions of further names, each of which must be there
+    joined     {target: its file} -> the tensors of all, where one model has several files
+    split      weights -> [weights]: more than one if they are not one model but several
+    part       the kind of such a part, a key of KINDS
     """
 
     model: str
@@ -33,6 +48,10 @@ class Kind:
     rules: Callable[[dict], Sequence[Rule]]
     spelled: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = TORCH_IGNORE
+    also: tuple[str, ...] = ()
+    joined: Callable[[dict[str, Weights]], Tensors] = prefixed
+    split: Callable[[Weights], list[Weights]] = lambda weights: [weights]
+    part: str | None = None
 
 
 def sizes(tensors: Tensors, pattern: str, axis: int) -> list[int]:

@@ -1,6 +1,5 @@
 """Open-Unmix's weights, from PyTorch and from NNabla: name maps, and the arguments of the model."""
 
-import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,10 +7,12 @@ import numpy as np
 from xumx_jax.errors import UserError
 from xumx_jax.weights.converters.kinds import TORCH_IGNORE, Kind, Tensors, groups_in, sizes, vote
 from xumx_jax.weights.converters.openunmix_files import (
-    NNABLA_SPEAKING,
+    NNABLA_TARGET,
     SETTINGS,
-    SPEAKING,
+    TARGET,
+    holds,
     in_order,
+    joined,
 )
 from xumx_jax.weights.converters.readers import Weights
 from xumx_jax.weights.converters.rules import Rule
@@ -57,7 +58,7 @@ def part_of(whole: Weights, target: str) -> Weights:
 
 
 def _arguments(part: Weights) -> dict:
-    torch = any(re.fullmatch(SPEAKING, name) for name in part.tensors)
+    torch = holds(part.tensors, TARGET)
     return (target_arguments if torch else nnabla_target_arguments)(part.tensors, part.info)
 
 
@@ -102,7 +103,7 @@ def nnabla_arguments(tensors: Tensors, info: dict, before: str, targets: Iterabl
 
 
 def nnabla_separator_arguments(tensors: Tensors, info: dict) -> dict:
-    targets = in_order(groups_in(tensors, rf"([^/]+)/{NNABLA_SPEAKING}"))
+    targets = in_order(groups_in(tensors, "([^/]+)/fc[123]/affine/W"))
     return nnabla_arguments(tensors, info, "[^/]+/", targets)
 
 
@@ -139,32 +140,45 @@ def name_map(prefix: str, model: dict) -> list[Rule]:
 KINDS = {
     "openunmix": Kind(
         model="umx",
-        anchor=rf"(.*?)target_models\.[^.]+\.{SPEAKING}",
+        anchor=r"(.*?)target_models\.[^.]+\.fc[123]\.weight",
         arguments=separator_arguments,
         rules=lambda model: name_map("target_models.{source}.", model),
         ignore=IGNORE,
+        joined=joined,
+        split=by_size,
+        part="openunmix-target",
+    ),
+    "openunmix-nnabla": Kind(
+        model="umx",
+        anchor="()[^/]+/fc[123]/affine/W",
+        also=tuple(f"[^/]+/{name}" for name in NNABLA_TARGET),
+        arguments=nnabla_separator_arguments,
+        rules=lambda model: nnabla_rules(model, before="{source}/", after=""),
+        ignore=(),
+        joined=joined,
+        split=by_size,
+        part="openunmix-nnabla-target",
     ),
     "openunmix-target": Kind(
         model="umx",
-        anchor=rf"(.*?){SPEAKING}",
+        anchor=r"(.*?)fc[123]\.weight",
+        also=tuple(f".*?{name}" for name in TARGET),
         arguments=target_arguments,
         rules=lambda model: name_map("{source}", model),
         spelled=("",),
         ignore=IGNORE,
-    ),
-    "openunmix-nnabla": Kind(
-        model="umx",
-        anchor=r"()[^/]+/fc1/affine/W",
-        arguments=nnabla_separator_arguments,
-        rules=lambda model: nnabla_rules(model, before="{source}/", after=""),
-        ignore=(),
+        split=by_size,
+        part="openunmix-target",
     ),
     "openunmix-nnabla-target": Kind(
         model="umx",
-        anchor="()fc1/affine/W",
+        anchor="()fc[123]/affine/W",
+        also=NNABLA_TARGET,
         arguments=nnabla_target_arguments,
         rules=lambda model: nnabla_rules(model, before="{source}", after=""),
         spelled=("",),
         ignore=(),
+        split=by_size,
+        part="openunmix-nnabla-target",
     ),
 }

@@ -12,7 +12,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,11 @@ from xumx_jax.weights.converters.readers import Weights
 SUFFIXES = (".pth", ".pt", ".h5")
 ORDER = ("vocals", "drums", "bass", "other", "speech", "noise")  # the rest follows by name
 SETTINGS = {"sample_rate": "sample_rate", "n_fft": "nfft", "hop": "nhop"}
-SPEAKING = r"fc[123]\.weight"
-NNABLA_SPEAKING = "fc[123]/affine/W"
+# What tells a target of Open-Unmix: each pattern matches a name. All together, since other models
+# have an fc1 as well; several names fit each, so that a single one that is missing can be named.
+EITHER_END = "(?:in|out)put_(?:mean|scale)"
+TARGET = (r"fc[123]\.weight", r"bn[123]\..+", r"lstm\..+", EITHER_END)
+NNABLA_TARGET = ("fc[123]/affine/W", "fc[123]/bn/.+", "lstm/lstm/.+", EITHER_END)
 
 
 def in_order(targets: Iterable[str]) -> tuple[str, ...]:
@@ -58,8 +61,7 @@ def read(path: Path) -> Weights:
         return read_archive(path)
     if not path.is_dir():
         weights = readers.read(path)
-        speaking = rf"(.*[./])?({SPEAKING}|{NNABLA_SPEAKING})"
-        if not any(re.fullmatch(speaking, name) for name in weights.tensors):
+        if not any(holds(weights.tensors, one, "(.*[./])?") for one in (TARGET, NNABLA_TARGET)):
             return weights  # not Open-Unmix's: what lies beside it means nothing
         beside = settings_of(path.parent, [target_of(path)])
         more = {"targets": (target_of(path),), "settings": beside}
@@ -77,21 +79,32 @@ def files_by_target(folder: Path) -> dict[str, Path]:
     return found
 
 
-def read_targets(folder: Path, files: dict[str, Path], settings: dict | None = None) -> Weights:
-    """Read {target: file} as one set of tensors; `settings` None: those in the folder."""
-    tensors: Tensors = {}
-    for target in in_order(files):
-        tensors |= named(target, readers.read(files[target]).tensors, files[target])
-    if settings is None:
-        settings = settings_of(folder, list(files))
+def read_targets(folder: Path, files: dict[str, Path]) -> Weights:
+    """Read {target: file} as one set of tensors, and the settings in their folder."""
+    tensors = joined({target: readers.read(files[target]) for target in files})
+    settings = settings_of(folder, list(files))
     return Weights(folder, tensors, {"targets": in_order(files), "settings": settings})
+
+
+def joined(parts: dict[str, Weights]) -> Tensors:
+    """The tensors of {target: its file} under their names in the whole model."""
+    tensors: Tensors = {}
+    for target in in_order(parts):
+        tensors |= named(target, parts[target].tensors, parts[target].path)
+    return tensors
+
+
+def holds(tensors: Iterable[str], patterns: Sequence[str], before: str = "") -> bool:
+    """Return whether each pattern, with `before` in front, matches a name."""
+    names = list(tensors)
+    return all(any(re.fullmatch(before + one, name) for name in names) for one in patterns)
 
 
 def named(target: str, tensors: Tensors, where: Path | str) -> Tensors:
     """The tensors of one target under their names in the whole model."""
-    if any(re.fullmatch(SPEAKING, name) for name in tensors):
+    if holds(tensors, TARGET):
         before = f"target_models.{target}."
-    elif any(re.fullmatch(NNABLA_SPEAKING, name) for name in tensors):
+    elif holds(tensors, NNABLA_TARGET):
         before = f"{target}/"
     else:
         raise UserError(

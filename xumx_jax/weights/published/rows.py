@@ -23,10 +23,10 @@ class File:
 class PublishedMember:
     """One model of a row.
 
-    files     by target if there is one per target, else one called "" (weights, or a .zip of them)
-    kind      of `converters.KINDS`
+    files     by target if each has its own, else one called "" (weights, or a .zip of them)
+    kind      of `converters.KINDS`; it says how files by target are joined
     sources   in the order of the model's outputs
-    settings  what no tensor shows: sample_rate, n_fft, hop
+    settings  what no tensor shows, such as sample_rate and hop, as the kind's `arguments` take it
     weight    in the average over the row's members, a number or {source: number}
     """
 
