@@ -42,6 +42,8 @@ def base(model: str = "xumx") -> ConfigDict:
     for name, loss in LOSSES.items():  # explained there
         config.loss[name] = typed(loss.options, loss.function)
 
+    config.augment = ()  # inside the step: ((name in AUGMENTATIONS, {option: value}), ...)
+
     config.optimizer = ConfigDict(
         {
             "name": "adam_nnabla",  # as NNabla's; or "adam", as PyTorch's, or "adamw"

@@ -16,7 +16,7 @@ WORDS = {
     "commands": "what people and other programs call",
     "evaluation": "scores and reports; the step, the loop, checkpoints",
     "separation": "from a mixture of any length, rate and channels to stems",
-    "losses": "what training minimises; where weights come from and go to",
+    "augment": "changes of examples; what training minimises; weights in and out",
     "models": "networks: a mixture in, Stems out",
     "layers": "what networks are made of; the Wiener filter",
     "transforms": "STFT and bands; files and resampling; SDR and BSSEval",

@@ -23,6 +23,8 @@ def make(name: str) -> str:
         return zoo_table()
     if head == "public":
         return public_names()
+    if head == "augment":
+        return augmentation_table()
     return data_table() if head == "data" else options_table(parser_of(head))
 
 
@@ -182,6 +184,17 @@ def data_table() -> str:
         shown = ", ".join(f"`{key}` ({code(repr(value))})" for key, value in options.items())
         first = textwrap.dedent(opener.__doc__ or "").strip().split("\n\n")[0]
         rows.append((f"`{name}`", shown or "none", " ".join(first.split())))
+    return table(rows)
+
+
+def augmentation_table() -> str:
+    """Every augmentation with its options and their defaults."""
+    from xumx_jax.augment import AUGMENTATIONS, options_of
+
+    rows = [("`augment`", "options (default)", "")]
+    for name, function in AUGMENTATIONS.items():
+        shown = ", ".join(f"`{key}` ({code(value)})" for key, value in options_of(name).items())
+        rows.append((f"`{name}`", shown or "none", (function.__doc__ or "").partition("\n")[0]))
     return table(rows)
 
 

@@ -15,7 +15,7 @@ def noise(*shape):
 
 
 def apply(names, options, stems, indices, seed=3):
-    chosen = augment.build(names, options)
+    chosen = augment.build([(name, options.get(name, {})) for name in names])
     return np.asarray(augment.apply(chosen, jnp.asarray(stems), seed, jnp.asarray(indices)))
 
 
@@ -54,14 +54,15 @@ def test_numbers_depend_on_seed_index_and_name_alone(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("names", "options", "message"),
+    ("wanted", "message"),
     [
-        (["reverb"], {}, "unknown augmentation 'reverb'; known: mono"),
-        (["mono", "mono"], {}, "augmentations mono, mono: wanted each once"),
-        (["mono"], {"mono": {"share": 1}}, "augmentation 'mono' has no option share"),
-        (["mono"], {"mono": {"probability": 2}}, "augmentation 'mono': probability is 2, wanted"),
+        ([("reverb", {})], "unknown augmentation 'reverb'; known: mono"),
+        ([("mono", {}), ("mono", {})], "augment names mono, mono; wanted each once"),
+        ([("mono", {"share": 1})], "augmentation 'mono' has no option share"),
+        ([("mono", {"probability": 2})], "augmentation 'mono': probability is 2, wanted"),
+        (["mono"], r"augment is \['mono'\], wanted \(\(name, {option: value}\), ...\)"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(names, options, message):
+def test_what_makes_no_sense_is_one_line(wanted, message):
     with pytest.raises(UserError, match=message):
-        augment.build(names, options)
+        augment.build(wanted)

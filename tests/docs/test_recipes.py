@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from documentation import DOCS, add_modules, run
 
-from xumx_jax import losses, models
+from xumx_jax import augment, losses, models
 from xumx_jax.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -48,6 +48,13 @@ def test_loss(monkeypatch, restored):
     add_modules("extend/loss.md", monkeypatch)
     names = run("extend/loss.md", {})
     assert names["parts"] == {"log_magnitude": names["value"]}
+
+
+def test_augmentation(monkeypatch, restored):
+    restored(augment.AUGMENTATIONS)
+    add_modules("extend/augmentation.md", monkeypatch)
+    names = run("extend/augmentation.md", {})
+    assert names["found"].shape == (100, 1, 2, 3)
 
 
 def test_effect(monkeypatch, restored):

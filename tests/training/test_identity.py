@@ -61,8 +61,8 @@ def test_what_a_run_does_not_use_may_differ(theirs):
         ({"model.args.power": "absent"}, {"model.args.power": 2}, "args.power was 1, now 2"),
         ({"recipe.swap": 0.1}, {}, "recipe.swap was 0.1, now None"),
         ({"export": {"hop": 3}}, {}, "export.hop was 3, now None"),
-        ({"augment": [["speed", {}]]}, {}, "augment was [['speed', {}]], now None"),
-        ({}, {"augment": [["speed", {}]]}, "augment was None, now [['speed', {}]]"),
+        ({"augment": [["speed", {}]]}, {}, "augment was [['speed', {}]], now []"),
+        ({}, {"augment": [["speed", {}]]}, "augment was [], now [['speed', {}]]"),
         ({"train.batch_size": "absent"}, {}, "train.batch_size was 16, now 4"),
     ],
 )
@@ -86,13 +86,12 @@ def test_the_rate_of_a_schedule_follows_the_epochs():
     assert line == "train.epochs was 7, now 3"
 
 
-def test_an_augmentation_of_its_default_is_none():
-    """A part that configs of before do not have at all."""
-    grown = Defaults(DEFAULTS.values | {"augment": ()}, DEFAULTS.free)
-    assert lines({}, {"augment": ()}, grown) == []
-    assert lines({}, {"augment": (("speed", {}),)}, grown) == [
-        "augment was [], now [['speed', {}]]"
-    ]
+def test_a_part_at_its_default_is_none():
+    """A part that earlier configs do not have at all."""
+    grown = Defaults(DEFAULTS.values | {"phases": ()}, DEFAULTS.free)
+    assert lines({}, {"phases": ()}, grown) == []
+    assert lines({}, {"phases": ((9, {}),)}, grown) == ["phases was [], now [[9, {}]]"]
+    assert lines({"augment": "absent"}, {"augment": ()}) == []
 
 
 def test_free_options_are_options():

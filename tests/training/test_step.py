@@ -8,8 +8,9 @@ import numpy as np
 import optax
 import pytest
 import runs
+from jax.sharding import PartitionSpec as P
 
-from xumx_jax import losses, models
+from xumx_jax import augment, losses, models
 from xumx_jax.training import optimizer, state, step
 from xumx_jax.training.batches import Examples, Pieces, render
 from xumx_jax.training.schedule import Plateau
@@ -177,6 +178,26 @@ def test_the_average_follows_slowly():
         seen.append(now.params["dec"]["mean"])
     # the first three steps are a plain mean: 1/n outweighs 1 - decay until n = 10
     np.testing.assert_allclose(now.average["params"]["dec"]["mean"], np.mean(seen, 0), rtol=1e-5)
+
+
+def test_augmentations_do_not_depend_on_devices():
+    """Nor does the step that they are part of: its first values are those of the same batch."""
+    this = PLAIN._replace(augmentations=augment.build([("mono", {"probability": 0.5})]), seed=9)
+    examples = runs.examples(4)
+    stems = jax.jit(render)(examples)
+    steps = jnp.int32(3)
+    whole = augment.apply(this.augmentations, stems, 9, 12 + jnp.arange(4))
+    assert 0 < np.any(np.asarray(whole != stems), axis=(2, 3)).mean() < 1
+    for devices in (1, 2, 4):
+        over = step.mesh(jax.devices()[:devices])
+        found = jax.shard_map(
+            lambda part: step.augmented(part, steps, this),
+            mesh=over, in_specs=P(step.AXIS), out_specs=P(step.AXIS),
+        )(stems)  # fmt: skip
+        np.testing.assert_array_equal(found, whole)
+    _, (plain,) = advance(PLAIN, fresh(PLAIN), [examples])
+    _, (changed,) = advance(this, fresh(this), [examples])
+    assert changed["loss"] != plain["loss"]
 
 
 def test_sources_of_the_data_sum_to_those_of_the_model():

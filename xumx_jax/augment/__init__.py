@@ -32,19 +32,22 @@ def options_of(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def build(names: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> Chosen:
-    """Make augmentations in the order of `names`, with {name: {option: value}}.
+def build(wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> Chosen:
+    """Make augmentations from ((name, {option: value}), ...).
 
     Raises UserError on unknown names and options, and on values that an augmentation refuses.
     """
+    if not all(len(pair) == 2 and isinstance(pair[1], Mapping) for pair in wanted):
+        raise UserError(f"augment is {wanted!r}, wanted ((name, {{option: value}}), ...)")
+    names = [name for name, _ in wanted]
     if len(set(names)) < len(names):
-        raise UserError(f"augmentations {', '.join(names)}: wanted each once")
+        raise UserError(f"augment names {', '.join(names)}; wanted each once")
     made = []
-    for name in names:
-        known, given = options_of(name), dict(options.get(name, {}))
+    for name, given in wanted:
+        known = options_of(name)
         if unknown := set(given) - set(known):
             raise UserError(f"augmentation {name!r} has no option {', '.join(sorted(unknown))}")
-        function = partial(AUGMENTATIONS[name], **(known | given))
+        function = partial(AUGMENTATIONS[name], **(known | dict(given)))
         try:  # values that make no sense are refused before anything is read
             jax.eval_shape(function, jax.ShapeDtypeStruct((1, 2, 8), "float32"), jax.random.key(0))
         except ValueError as error:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from xumx_jax import losses, models
+from xumx_jax import augment, losses, models
 from xumx_jax.errors import UserError
 from xumx_jax.models import interface
 
@@ -37,6 +37,7 @@ def check(config: ConfigDict) -> None:
         raise wrong(config, "train.seed", "0 to below 2**63")
     if config.train.compute not in COMPUTE:
         raise wrong(config, "train.compute", " or ".join(COMPUTE))
+    augment.build(config.augment)
     check_arguments(config)
     model = build(config)
     check_lengths(config, model)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from xumx_jax import losses
+from xumx_jax import augment, losses
 from xumx_jax.errors import UserError
 from xumx_jax.models import model_class
 from xumx_jax.models.interface import TRAINING_FIELDS, example_mix, fields
@@ -98,6 +98,7 @@ class Run:
             decay=train.average,
             seed=train.seed,
             mixing=data.mixing,
+            augmentations=augment.build(config.augment),
         )
         self.over = step.mesh()
         self.train_step = step.train_step(self.step, self.over)
@@ -288,8 +289,7 @@ class Run:
         every = self.config.log.pictures_every
         if now is None or not every or self.progress.epoch % every:
             return
-        example = self.data.example()
-        if example is None:
+        if (example := self.data.example()) is None:
             return
         stems, mix = (to_channels(wave, self.step.model) for wave in example)
         truth = np.asarray(step.mixed(stems[None], self.data.mixing))[0]

@@ -20,6 +20,7 @@ from jax import Array, lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from xumx_jax import augment
 from xumx_jax.metrics import energy_ratio
 from xumx_jax.stems import Stems
 from xumx_jax.training.batches import Examples, Pieces, render, to_channels
@@ -31,12 +32,13 @@ AXIS = "data"
 class Step(NamedTuple):
     """The parts of a training step; everything here is fixed when it is compiled.
 
-    schedule    (updates so far) -> learning rate, before the plateau's factor
-    accumulate  batches per update, as the optimizer was built with
-    decay       of the running average
-    seed        of dropout
-    mixing      [target, source]: which of the data's sources add up to which of the model's; None:
-                the same sources in the same order
+    schedule       (updates so far) -> learning rate, before the plateau's factor
+    accumulate     batches per update, as the optimizer was built with
+    decay          of the running average
+    seed           of dropout and augmentations
+    mixing         [target, source]: which of the data's sources add up to which of the model's;
+                   None: the same sources in the same order
+    augmentations  of the true stems, from `augment.build`
     """
 
     model: nn.Module
@@ -47,6 +49,7 @@ class Step(NamedTuple):
     decay: float = 0.0
     seed: int = 0
     mixing: np.ndarray | None = None
+    augmentations: augment.Chosen = ()
 
 
 def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State, dict[str, Array]]:
@@ -55,7 +58,7 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     Dropout keys derive from seed and step; nothing random is stored. A step whose loss,
     gradient or learning rate is not finite changes only the counters.
     """
-    stems = to_channels(render(examples), this.model)
+    stems = augmented(to_channels(render(examples), this.model), state.step, this)
     mix = stems.sum(1)
     stems = mixed(stems, this.mixing)
     ref = reference(this.model, stems)
@@ -92,6 +95,15 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     }
     now = now.replace(step=state.step + 1, counters=counters)
     return now, {"loss": value} | parts | {"lr": rate, "gradient_norm": norm} | counters
+
+
+def augmented(stems: Array, steps: Array, this: Step) -> Array:
+    """Augment this replica's part [batch, source, channel, time] of the batch after `steps`."""
+    if not this.augmentations:
+        return stems
+    rows = stems.shape[0]
+    first = (steps * lax.axis_size(AXIS) + lax.axis_index(AXIS)) * rows
+    return augment.apply(this.augmentations, stems, this.seed, first + jnp.arange(rows))
 
 
 def learning_rate(steps: Array, skipped: Array, plateau, this: Step) -> Array:
