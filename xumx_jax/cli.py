@@ -20,7 +20,7 @@ from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
 
 # Programs with their own parsers, which `commands.recipes` starts.
-RECIPES = {
+PROGRAMS = {
     "train": "train a model from a recipe",
     "evaluate": "separate a test set, score it and report the scores",
 }
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     print_any_name()
     try:
         given = sys.argv[1:] if arguments is None else arguments
-        if given and given[0] in RECIPES:
+        if given and given[0] in PROGRAMS:
             from xumx_jax.commands import recipes
 
             return recipes.run(given[0], given[1:])
@@ -84,7 +84,7 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
         if asked == name or asked not in COMMANDS:
             add(commands)
     if asked not in COMMANDS:
-        for name, text in RECIPES.items():
+        for name, text in PROGRAMS.items():
             commands.add_parser(name, help=text, add_help=False)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show where errors come from")

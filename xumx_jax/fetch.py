@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 10  # to connect, and for every block read
 BLOCK_BYTES = 1 << 18
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 
-Progress = Callable[[int, int | None], object]  # bytes so far, bytes in all if known
+OnBytes = Callable[[int, int | None], object]  # bytes so far, bytes in all if known
 
 
 class CutOff(UserError):
@@ -29,7 +29,7 @@ class CutOff(UserError):
 
 
 def fetch(
-    url: str, part: Path, progress: Progress, *, opener: Callable = urlopen,
+    url: str, part: Path, progress: OnBytes, *, opener: Callable = urlopen,
     attempts: int = 1, pause_seconds: float = 0.0, name: str = "", offline: str = "",
     expect: Callable[[int], object] = lambda count: None,
 ) -> None:  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.datasets.openunmix import name_of
 from pipelines.tracks import folders
-from pipelines.tracks.opening import arrange, judge, listed, probe
+from pipelines.tracks.opening import arrange, check_skipped, listed, probe
 from pipelines.tracks.split import Request, Split
 from pipelines.tracks.track import Clip, Part, Track, whole
 from pipelines.tracks.wav import SUFFIXES
@@ -73,7 +73,7 @@ def _clips(root, named, sources, ext, request, max_skipped):
             raise UserError(f"{place}: no usable *{ext or ' or *'.join(SUFFIXES)}{why}")
         clips[source] = tuple(row)
         total += len(paths)
-    judge(root, skipped, total, max_skipped)
+    check_skipped(root, skipped, total, max_skipped)
     return clips, tuple(skipped)
 
 

@@ -92,13 +92,13 @@ def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str
 
 
 def _systems(options, models, data, chosen, separation: dict) -> list[systems.System]:
-    """Open estimates and models, in the order of the report; a model is what `asked` reads."""
+    """Open estimates and models, in the order of the report; `parse_system` reads models."""
     made = []
     if options.estimates:
         label, place = systems.label_of(options.estimates)
         made.append(systems.folder(label, Path(place), data, chosen, options.targets))
     for texts in models:
-        label, name, members = systems.asked(texts)
+        label, name, members = systems.parse_system(texts)
         if systems.is_oracle(name):
             made.append(systems.oracle(label, name, data, options.targets))
         else:

@@ -99,7 +99,7 @@ def oracle(label: str, name: str, data: Split, targets: Sequence[str]) -> System
     return System(label, name, {}, chosen, f"oracle {name}", write)
 
 
-def asked(texts: Sequence[str]) -> tuple[str, str, list[tuple[str, float]]]:
+def parse_system(texts: Sequence[str]) -> tuple[str, str, list[tuple[str, float]]]:
     """Parse the values of `--model` -> (label, name, [(name or path, weight)]).
 
     The label is the first one given, else the names joined by "+". Raises UserError.

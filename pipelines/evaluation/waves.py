@@ -10,7 +10,7 @@ from pipelines.tracks.track import Clip
 BLOCK_SECONDS = 10.0
 
 
-class Stopped(Exception):
+class Interrupted(Exception):
     """The run has been interrupted; raised to whoever reads samples, to make it stop."""
 
 

@@ -13,7 +13,7 @@ from pipelines.evaluation.messages import at, say
 from pipelines.evaluation.scoring import Settings, score
 from pipelines.evaluation.song import Song, opened
 from pipelines.evaluation.systems import System
-from pipelines.evaluation.waves import Stopped
+from pipelines.evaluation.waves import Interrupted
 from pipelines.tracks.split import Split
 from pipelines.tracks.track import Track
 from xumx_jax.errors import UserError
@@ -180,7 +180,7 @@ class Work:
 
     def _check(self) -> None:
         if self._stop.is_set():
-            raise Stopped
+            raise Interrupted
 
     def _fail(self, name: str, error: BaseException) -> None:
         self.failed.append(name)

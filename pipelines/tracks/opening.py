@@ -82,7 +82,7 @@ def open_tracks(
             kept[track.name] = _open_track(track, sources, rate, channels, split.need_mixture)
         except UserError as error:
             skipped.append((track.name, str(error)))
-    judge(folder, skipped, len(split.tracks), split.max_skipped)
+    check_skipped(folder, skipped, len(split.tracks), split.max_skipped)
     mixtures = [mixture for _, mixture in kept.values()]
     return Tracks(
         root=folder,
@@ -99,7 +99,7 @@ def open_tracks(
     )
 
 
-def judge(root, skipped: Sequence[tuple[str, str]], total: int, max_skipped: float) -> None:
+def check_skipped(root, skipped: Sequence[tuple[str, str]], total: int, max_skipped: float) -> None:
     """Print what is left out. Raises UserError if nothing is left, or too much was left out."""
     if not skipped:
         return

@@ -29,7 +29,7 @@ PHASES = {
     "encode": (audio.StemWriter, "_encode"),
     "finish": (audio.StemWriter, "_finish"),
     "rename": (audio.StemWriter, "_rename"),
-    "between": (run.Batch, "_tell"),
+    "between": (run.Batch, "_report"),
 }
 
 

@@ -49,14 +49,14 @@ def test_labels(name, label, rest):
     ],
 )
 def test_models_with_weights_and_labels(given, label, name, models):
-    assert systems.asked(given) == (label, name, models)
+    assert systems.parse_system(given) == (label, name, models)
 
 
 def test_models_that_cannot_be_averaged():
     with pytest.raises(UserError, match="IRM1: only models can be averaged; use --compare for it"):
-        systems.asked(["demo", "IRM1"])
+        systems.parse_system(["demo", "IRM1"])
     with pytest.raises(UserError, match="--model demo:0: the weight is 0"):
-        systems.asked(["demo:0"])
+        systems.parse_system(["demo:0"])
 
 
 def test_several_models_are_one_system(data, tiny_model, tmp_path):

@@ -59,10 +59,10 @@ def test_parts_may_be_excerpts_and_differences(files):
 
 def test_whoever_reads_can_be_stopped(files):
     def check():
-        raise waves.Stopped
+        raise waves.Interrupted
 
     lazy = waves.Waves([[files["long"]]], 2, SAMPLES, check)
-    with pytest.raises(waves.Stopped):
+    with pytest.raises(waves.Interrupted):
         lazy[:, :, :10]
 
 

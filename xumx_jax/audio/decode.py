@@ -165,7 +165,7 @@ def _open_soundfile(path, file, stack, allow_truncated):
     def read(first, stop):
         end = stated if stop is None else min(stop, stated)
         if frames < end:
-            ffmpeg.tell_cut(path, frames, stated, allow_truncated)
+            ffmpeg.report_truncation(path, frames, stated, allow_truncated)
             end = frames
         at = min(first, end)
         try:
@@ -180,6 +180,6 @@ def _open_soundfile(path, file, stack, allow_truncated):
         except soundfile.LibsndfileError:
             pass
         if at < end:
-            ffmpeg.tell_cut(path, at, stated, allow_truncated)
+            ffmpeg.report_truncation(path, at, stated, allow_truncated)
 
     return sound.samplerate, sound.channels, frames, read, 0.0

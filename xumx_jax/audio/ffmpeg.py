@@ -69,9 +69,9 @@ def _blocks(path, container, stream, cut, counted, allow_truncated):
         stated = _stated_frames(container, stream, counted)
     # Encoders pad and headers round, so up to 0.1 s may be missing from a whole file.
     if decoded < stated - max(0.1 * stream.rate, _PADDING):
-        tell_cut(path, decoded, stated, allow_truncated and decoded)
+        report_truncation(path, decoded, stated, allow_truncated and decoded)
     elif cut:
-        tell_cut(path, decoded, None, allow_truncated and decoded)
+        report_truncation(path, decoded, None, allow_truncated and decoded)
     if damaged and not decoded:
         raise UserError(f"{path}: not an audio file that can be decoded (every packet is damaged)")
     if damaged > 1:  # a single one at the end is an ordinary tag
@@ -141,7 +141,7 @@ def _length(container, stream) -> int:
     return round((container.duration or 0) / 1e6 * stream.rate)
 
 
-def tell_cut(path, got, stated, allowed):
+def report_truncation(path, got, stated, allowed):
     """Raise UserError, or warn if files that are cut short are `allowed`."""
     ends = f"is cut off after {got}" if stated is None else f"ends after {got} of {stated}"
     message = f"{path}: the file {ends} samples"

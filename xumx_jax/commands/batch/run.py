@@ -143,7 +143,7 @@ class Batch:
             while left and not self.stop.asked():
                 if (result := self._result()) is not None:
                     left -= 1
-                    self._tell(*result)
+                    self._report(*result)
                     track, entry, line, _ = result
                     took = time.perf_counter() - begin
                     if estimate := plan.measured(entry, line is not None, left, took):
@@ -154,7 +154,7 @@ class Batch:
                 if worker.ident is not None:  # started
                     worker.join()
             while not self._results.empty():  # tracks that were stopped, or finished meanwhile
-                self._tell(*self._results.get())
+                self._report(*self._results.get())
 
     def _result(self):
         try:
@@ -179,7 +179,7 @@ class Batch:
             if error is not None and not isinstance(error, Exception):
                 return
 
-    def _tell(self, track, entry, line, error):
+    def _report(self, track, entry, line, error):
         if error is None:
             self.report.add({**entry, "status": "done"})
             self.say_line(line)

@@ -99,7 +99,7 @@ class Live:
             )
         count = block.shape[1]
         self._length += count
-        self._give(self._steps.push(self._before.push(self._tidy(block[:2]))))
+        self._give(self._steps.push(self._before.push(self._prepared(block[:2]))))
         return self._take(count)
 
     def finish(self) -> dict[str, np.ndarray]:
@@ -134,7 +134,7 @@ class Live:
         self._ready = SampleQueue()
         self._ready.put(silence)
 
-    def _tidy(self, block):
+    def _prepared(self, block):
         """Make the block finite, with the model's channels."""
         block, bad = finite(block)
         if bad:

@@ -77,7 +77,7 @@ _invert_masked = jax.jit(kernels.invert_masked, static_argnums=0)
 
 
 @dataclass
-class Segment:
+class Span:
     """Frames edges[0] to edges[-1] of the stream in `buffer`, in blocks.
 
     Blocks `inner` are those whose stems are used, the others are context. `total` is the number
@@ -168,7 +168,7 @@ class Offline:
         frames = seconds * self.module.sample_rate / self.module.hop
         return max(1, round(frames / self.most)) * self.most
 
-    def _next(self, buffer, at) -> Segment | None:
+    def _next(self, buffer, at) -> Span | None:
         """Read what the segment that begins with frame `at` needs; None for an empty stream."""
         hop, half, most = self.transform.hop, self.transform.n_fft // 2, self.most
         stop = at + self.segment
@@ -187,7 +187,7 @@ class Offline:
         count = len(inner)
         before, after = range(first, at, most), range(stop, last, most)
         inside = range(len(before), len(before) + count)
-        return Segment(buffer, [*before, *inner, *after, last], inside, None if known else stop)
+        return Span(buffer, [*before, *inner, *after, last], inside, None if known else stop)
 
     def _separate(self, segment, level, progress):
         """Yield (block, its windowed samples [source, channel, time], its frames), in order."""
