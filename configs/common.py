@@ -74,7 +74,7 @@ def base(model: str = "xumx") -> ConfigDict:
             "examples_per_track": 64,  # in each epoch
             "steps_per_epoch": config_dict.placeholder(int),  # instead of `examples_per_track`
             "valid_seconds": 10.0,  # length of the pieces of tracks in validation; 0: whole tracks
-            "seed": 42,  # of initial weights, examples and dropout
+            "seed": 42,  # of initial weights, examples, augmentations and dropout
             "weights": "",  # to start from: any name or path that `separate.py --model` takes
             "compute": "float32",  # of matrix products, or "bfloat16"; weights stay float32
             "average": 0.0,  # decay of a running average of the weights; 0: none

@@ -9,6 +9,6 @@ evaluation/    the program behind `evaluate.py`
 records/       writes a data set as sharded records
 songs/         generates songs to train on
 
-What happens on a device (unpacking, gain and channel swap, losses, scores) is in `xumx_jax`, which
-never imports this package.
+What happens on a device (unpacking, gain and channel swap, augmentations, losses, scores) is in
+`xumx_jax`, which never imports this package.
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from xumx_jax import fetch
+from xumx_jax.commands import console
 from xumx_jax.errors import UserError
 
 BODY = bytes(range(256)) * 40
@@ -147,7 +148,7 @@ def test_a_bar_is_drawn_from_the_first_bytes_on(monkeypatch, stream, drawn):
         pass
     assert sys.stderr.getvalue() == ""
     for terminal_only in (False, True):
-        with fetch.shown_bars(), fetch.Bar("file", terminal_only) as bar:
+        with console.shown_log(), fetch.Bar("file", terminal_only) as bar:
             bar(5, 10)
             bar(10, 10)
         shown = drawn or not terminal_only

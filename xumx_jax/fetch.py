@@ -9,7 +9,6 @@ import http.client
 import logging
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -88,30 +87,22 @@ def _block(response, name: str, done: int) -> bytes:
         raise CutOff(f"{name}: download cut off after {done} bytes, {error}") from error
 
 
-_shown = False  # whether bars are drawn: by programs, not where this is used as a library
-
-
-@contextmanager
-def shown_bars():
-    """Draw the bars of downloads within this context, in all threads."""
-    global _shown
-    before, _shown = _shown, True
-    try:
-        yield
-    finally:
-        _shown = before
+def log_is_shown() -> bool:
+    """Whether a program shows the log, and so the bars: `commands.console.LogLines` is attached."""
+    handlers = logging.getLogger("xumx_jax").handlers
+    return any(getattr(handler, "draws_bars", False) for handler in handlers)
 
 
 class Bar:
     """A progress bar on stderr, drawn once the first bytes arrive: a context manager.
 
-    Outside of `shown_bars`, the log tells of the download instead. With `terminal_only` it is not
-    written to files.
+    Where no program shows the log, a line of the log tells of the download instead. With
+    `terminal_only` it is not written to files.
     """
 
     def __init__(self, name: str, terminal_only: bool = False):
         self.name, self.disable = name, None if terminal_only else False
-        self.shown, self.drawn = _shown, None
+        self.shown, self.drawn = log_is_shown(), None
 
     def __enter__(self):
         if not self.shown:

@@ -8,7 +8,7 @@ Version 4 of that application retired its X-UMX back end. In `get_separator` of 
 where `separator_args` are those that it keeps for X-UMX: softmask, alpha, iterations.
 """
 
-import inspect
+import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
@@ -64,8 +64,9 @@ class SpleeterWebSeparator:
         check_format(self.format, self.bits, self.bitrate)
         # the application stores an alpha with every mix, even without a softmask
         options |= {"niter": iterations, "softmask": softmask, "alpha": alpha if softmask else 1.0}
-        checked = inspect.signature(check_options).parameters
-        check_options(**{name: value for name, value in options.items() if name in checked})
+        # of a Separator, which is imported with JAX, these are no options of its engine
+        others = ("residual", "device", "cpu_fallback")
+        check_options(**{name: value for name, value in options.items() if name not in others})
         self.cpu_separation, self.model, self.options = cpu_separation, model, options
 
     def create_static_mix(self, parts, input_path, output_path) -> None:
@@ -110,11 +111,22 @@ _lock = Lock()
 _kept: dict = {}  # the Separator of this process and what it was made for
 
 
+def _unlocked() -> None:
+    """Begin with a new lock: a forked child has not got the thread that may hold the old one."""
+    global _lock
+    _lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlocked)
+
+
 def prepared(model, cpu: bool, options: dict):
     """The Separator of this process, kept from one track to the next."""
     from xumx_jax import runtime
     from xumx_jax.separation.separator import load
 
+    runtime.check_not_forked()
     wanted = (model, cpu, options)
     with _lock:
         if _kept.get("for") != wanted:

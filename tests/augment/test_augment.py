@@ -1,5 +1,9 @@
 """Augmentations inside the step: their numbers, their names, their options."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +12,8 @@ import pytest
 from xumx_jax import augment
 from xumx_jax.augment import AUGMENTATIONS
 from xumx_jax.errors import UserError
+
+ROOT = Path(__file__).parents[2]
 
 
 def noise(*shape):
@@ -59,10 +65,56 @@ def test_numbers_depend_on_seed_index_and_name_alone(monkeypatch):
         ([("reverb", {})], "unknown augmentation 'reverb'; known: mono"),
         ([("mono", {}), ("mono", {})], "augment names mono, mono; wanted each once"),
         ([("mono", {"share": 1})], "augmentation 'mono' has no option share"),
-        ([("mono", {"probability": 2})], "augmentation 'mono': probability is 2, wanted"),
         (["mono"], r"augment is \['mono'\], wanted \(\(name, {option: value}\), ...\)"),
+        ((1,), r"augment is \(1,\), wanted"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(wanted, message):
     with pytest.raises(UserError, match=message):
         augment.build(wanted)
+
+
+def shorter(stems, key):
+    return stems[..., 1:]
+
+
+def needs_two(stems, key):
+    if stems.shape[0] < 2 or stems.shape[-1] < 100:
+        raise ValueError("wanted two sources, of 100 samples")
+    return stems
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shape", "message"),
+    [
+        (("mono", {"probability": 2}), (4, 2, 800), "'mono': probability is 2, wanted 0 to 1"),
+        (("mono", {"probability": "x"}), (4, 2, 800), "augmentation 'mono': .*not supported"),
+        (("shorter", {}), (4, 2, 800), r"'shorter' makes float32 \(4, 2, 799\) of float32 \(4, 2"),
+        (("needs_two", {}), (1, 2, 800), "augmentation 'needs_two': wanted two sources"),
+        (("needs_two", {}), (4, 2, 800), ""),
+    ],
+)
+def test_what_does_not_fit_is_one_line(monkeypatch, wanted, shape, message):
+    monkeypatch.setitem(AUGMENTATIONS, "shorter", shorter)
+    monkeypatch.setitem(AUGMENTATIONS, "needs_two", needs_two)
+    chosen = augment.build([wanted])
+    if not message:
+        augment.check(chosen, shape)
+        return
+    with pytest.raises(UserError, match=message):
+        augment.check(chosen, shape)
+
+
+@pytest.mark.slow
+def test_checking_a_config_starts_no_device():
+    """Processes of one run join each other after the config is checked, before JAX starts."""
+    program = (
+        "from configs.xumx import get_config\n"
+        "from xumx_jax.training.config_checks import check\n"
+        "config = get_config('tiny')\n"
+        "config.augment = (('mono', {}),)\n"
+        "check(config)\n"
+        "from jax._src import xla_bridge\n"
+        "assert not xla_bridge.backends_are_initialized()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

@@ -172,6 +172,25 @@ def test_parts_that_cannot_be_had(model, track, tmp_path, parts, message):
     assert not (tmp_path / "mix.mp3").exists()
 
 
+def test_an_option_that_does_not_exist_is_refused_at_once(model):
+    with pytest.raises(TypeError, match="shfts"):
+        xumx_jax.SpleeterWebSeparator(True, shfts=2, model=model)
+    xumx_jax.SpleeterWebSeparator(True, shifts=2, device="cpu", residual=True, model=model)
+
+
+def test_a_forked_child_does_not_wait_for_the_parents_threads():
+    program = (
+        "import os\n"
+        "from xumx_jax import spleeter_web\n"
+        "spleeter_web._lock.acquire()\n"  # as a thread of the parent may hold it
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os._exit(0 if spleeter_web._lock.acquire(timeout=0) else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_errors_name_what_is_wrong(model, tmp_path):
     with pytest.raises(UserError, match="bitrate is 1000"):
         xumx_jax.SpleeterWebSeparator(True, 1000)

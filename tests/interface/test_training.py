@@ -136,9 +136,19 @@ def test_input_statistics(name):
     statistics = model.input_statistics
     found = moments(statistics, iter(runs.stems(2)[:, : len(model.sources)].sum(1)))
     assert found and all(mean.shape == deviation.shape for mean, deviation in found)
-    shapes = interface.variable_shapes(model)["params"]
-    filled = jax.eval_shape(partial(statistics.fill, moments=found), shapes)
-    assert jax.tree.map(np.shape, filled) == jax.tree.map(np.shape, shapes)
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(
+        lambda leaf: rng.uniform(0.1, 1, leaf.shape).astype(np.float32),
+        interface.variable_shapes(model)["params"],
+    )
+    doubled = tuple((2 * mean, 2 * deviation) for mean, deviation in found)
+    one, other = (statistics.fill(params, moments) for moments in (found, doubled))
+    assert jax.tree.map(np.shape, one) == jax.tree.map(np.shape, params)
+    # what is not as before differs with the statistics
+    kept, same = (
+        jax.tree.leaves(jax.tree.map(np.array_equal, one, tree)) for tree in (params, other)
+    )
+    assert not all(kept) and kept == same
 
 
 def magnitudes(wave, n_fft, hop):

@@ -14,7 +14,8 @@ from foreign import SIZES, asteroid, nnabla, openunmix, write_h5, write_pth
 from golden_files import HERE, golden
 from toy_models import ToyWave
 
-from xumx_jax import assets, cli, fetch, models, runtime
+from xumx_jax import assets, cli, models, runtime
+from xumx_jax.commands import console
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.weights import converters, download, load, published, zoo
@@ -277,7 +278,7 @@ def test_a_damaged_download_is_fetched_again(server):
 
 
 def test_a_bar_is_drawn(server, capsys):
-    with fetch.shown_bars():
+    with console.shown_log():
         zoo.find("x-umx")
     assert "x-umx: 100%" in capsys.readouterr().err
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from xumx_jax.augment.mono import mono
@@ -35,9 +36,9 @@ def options_of(name: str) -> dict[str, Any]:
 def build(wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> Chosen:
     """Make augmentations from ((name, {option: value}), ...).
 
-    Raises UserError on unknown names and options, and on values that an augmentation refuses.
+    Raises UserError on unknown names and options.
     """
-    if not all(len(pair) == 2 and isinstance(pair[1], Mapping) for pair in wanted):
+    if not all(map(_is_pair, wanted)):
         raise UserError(f"augment is {wanted!r}, wanted ((name, {{option: value}}), ...)")
     names = [name for name, _ in wanted]
     if len(set(names)) < len(names):
@@ -47,13 +48,32 @@ def build(wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> Chosen:
         known = options_of(name)
         if unknown := set(given) - set(known):
             raise UserError(f"augmentation {name!r} has no option {', '.join(sorted(unknown))}")
-        function = partial(AUGMENTATIONS[name], **(known | dict(given)))
-        try:  # values that make no sense are refused before anything is read
-            jax.eval_shape(function, jax.ShapeDtypeStruct((1, 2, 8), "float32"), jax.random.key(0))
-        except ValueError as error:
-            raise UserError(f"augmentation {name!r}: {error}") from error
-        made.append((name, function))
+        made.append((name, partial(AUGMENTATIONS[name], **(known | dict(given)))))
     return tuple(made)
+
+
+def _is_pair(pair) -> bool:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        return False
+    return isinstance(pair[0], str) and isinstance(pair[1], Mapping)
+
+
+def check(augmentations: Chosen, shape: tuple[int, int, int]) -> None:
+    """Raise UserError if one refuses its options, or examples [source, channel, time] of `shape`.
+
+    Nothing is computed, and no device is touched.
+    """
+    for name, function in augmentations:
+        stems = jax.ShapeDtypeStruct(shape, jnp.float32)
+        try:
+            found = jax.eval_shape(function, stems, jax.eval_shape(jax.random.key, 0))
+        except (TypeError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise UserError(f"augmentation {name!r}: {first}") from error
+        if (found.shape, found.dtype) != (stems.shape, stems.dtype):
+            raise UserError(
+                f"augmentation {name!r} makes {found.dtype} {found.shape} of float32 {shape}"
+            )
 
 
 def apply(augmentations: Chosen, stems: Array, seed: int, indices: Array) -> Array:

@@ -14,7 +14,6 @@ import traceback
 import warnings
 from contextlib import contextmanager
 
-from xumx_jax import fetch
 from xumx_jax.errors import Cancelled
 
 SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
@@ -74,6 +73,8 @@ def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
 class LogLines(logging.Handler):
     """Print what the library logs, one line per record."""
 
+    draws_bars = True  # see `xumx_jax.fetch`
+
     def emit(self, record):
         _print(f"xumx: {' '.join(record.getMessage().split())}")
 
@@ -92,8 +93,7 @@ def shown_log():
     logger.addHandler(lines)
     logger.setLevel(min(before or logging.INFO, logging.INFO))
     try:
-        with fetch.shown_bars():
-            yield
+        yield
     finally:
         logger.removeHandler(lines)
         logger.setLevel(before)

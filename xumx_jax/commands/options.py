@@ -114,15 +114,15 @@ def add_separation(group) -> None:
         help="average over N random shifts in time, at N times the work; default: none",
     )
     option(
-        "--seed", type=int, default=0, metavar="S", help="seed of the shifts; default: %(default)s"
+        "--seed", type=int, default=0, metavar="S", help="seed of --shifts; default: %(default)s"
     )
     option(
         "--chunk-seconds",
         type=float,
         metavar="S",
         help="cut the track into chunks; default: what the model is made for (X-UMX: 300, so that "
-        "shorter tracks have no borders); with --overlap 0 each chunk is separated as if it were a "
-        "whole track",
+        "shorter tracks have no borders; 10 with --post-filter complex); with --overlap 0 each "
+        "chunk is separated as if it were a whole track",
     )
     option(
         "--overlap",

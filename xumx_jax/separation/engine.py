@@ -85,6 +85,11 @@ def check_options(
         raise UserError(f"chunk-seconds is {chunk_seconds}; wanted a positive number")
     if overlap is not None and not 0 <= overlap < 1:
         raise UserError(f"overlap is {overlap}; wanted 0 <= overlap < 1")
+    if overlap is not None and chunk_seconds is None and batch is None:
+        raise UserError(
+            f"overlap is {overlap} without chunk_seconds, the length of the chunks that are to "
+            "overlap; use chunk_seconds as well"
+        )
     if batch is not None and batch < 1:
         raise UserError(f"batch is {batch}; wanted at least 1")
     if shifts != int(shifts) or shifts < 0:

@@ -35,8 +35,9 @@ class Separator:
                     the mixture minus the stems
     post_filter     a key of POST_FILTERS; None: that of the model's original, which may be none
     wiener_frames   frames that the post filter takes at a time; None: as in the original
-    chunk_seconds   None: UMX models take five minutes at once, so that shorter tracks have no
-                    borders; for other models, chunks have the model's usual length
+    chunk_seconds   None: UMX models with a Wiener filter of magnitudes take five minutes at once,
+                    so that shorter tracks have no borders; else chunks have the model's usual
+                    length
     overlap         share of a chunk that overlaps the next, a quarter by default. With 0, each
                     chunk has its own edges and statistics: the original programs' protocol
     batch           number of chunks at once, spread over the devices, for UMX models too
@@ -100,12 +101,6 @@ class Separator:
         elif wiener_frames is not None:
             raise UserError(f"wiener-frames is {wiener_frames}, but the model has no post filter")
         self._undivided = chunk_seconds is None and batch is None and not shifts
-        if overlap is not None and chunk_seconds is None and batch is None:
-            if optional(module, "engine") != "chunked":
-                raise UserError(
-                    f"overlap is {overlap} without chunk_seconds: the track is not cut into chunks "
-                    "that could overlap; use chunk_seconds as well"
-                )
         options = EngineOptions(
             filter_options={"post_filter": self.post_filter, **self.wiener_options},
             post_filter=self.post_filter,

@@ -4,7 +4,8 @@
 collections, averaged if the run averages) and `optimizer` (the rest of the state), and in its
 description `TrainingProgress`, the config and what it was trained on. `best` is a pointer to
 `best-<step>`, which holds only the model.
-Nothing else is needed to resume exactly: data and dropout are functions of seed and step.
+Nothing else is needed to resume exactly: data, augmentations and dropout are functions of
+seed and step.
 """
 
 import contextlib

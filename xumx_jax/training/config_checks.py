@@ -37,10 +37,12 @@ def check(config: ConfigDict) -> None:
         raise wrong(config, "train.seed", "0 to below 2**63")
     if config.train.compute not in COMPUTE:
         raise wrong(config, "train.compute", " or ".join(COMPUTE))
-    augment.build(config.augment)
+    augmentations = augment.build(config.augment)
     check_arguments(config)
     model = build(config)
     check_lengths(config, model)
+    samples = samples_of(model, config.train.seconds) or model.segment.usual
+    augment.check(augmentations, (len(model.sources), 2, samples))
 
 
 def check_arguments(config: ConfigDict) -> None:

@@ -45,7 +45,7 @@ SILENT = 1e-12  # power; keeps silence finite
 
 
 def pool(power: Array, edges: tuple[int, ...]) -> Array:
-    """Average [..., bin] over bands, [..., band]; see `scales.band_edges` for the edges."""
+    """Average [..., bin] over bands, [..., band]; see `band_edges`."""
     widths = np.diff(edges)
     single = int(np.argmax(widths > 1)) if np.any(widths > 1) else len(widths)
     pieces = [power[..., edges[0] : edges[single]]]
