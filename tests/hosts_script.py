@@ -34,5 +34,5 @@ if sys.argv[2:] == ["endless"]:
     config.train.update({"epochs": 10**6, "save_steps": None, "keep": 2})
 if sys.argv[2:] == ["failing"] and jax.process_index() == 1:
     distributed.leave(7)
-outcome = runs.run(config, sys.argv[1], data)
+outcome = runs.run(config, sys.argv[1], data, print)
 print("ended", jax.process_index(), jax.device_count(), outcome.signal, flush=True)

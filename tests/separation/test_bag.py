@@ -140,7 +140,7 @@ def test_models_of_one_source_are_separated_with_their_masks(caplog):
         alone = Separator(build(part.name, **part.args), part.variables, niter=0)(mix, RATE)
         for name, stem in alone.items():
             np.testing.assert_allclose(stems[name], stem, atol=1e-6)
-    with pytest.raises(UserError, match="a residual is what all sources of a model leave"):
+    with pytest.raises(UserError, match="a residual is what remains after all sources"):
         separator_of(bag_of([one, other]), residual=True)
     with pytest.raises(UserError, match="the model has one source, vocals"):
         separator_of(bag_of([one]))  # which is what a single one says

@@ -50,7 +50,7 @@ def test_strict_counts_all_before_it_fails():
     whole = wave(2)
     whole[:, [3, 900]] = np.inf
     mixture = Mixture("x.wav", blocks_of(whole, 100), strict=True)
-    with pytest.raises(UserError, match=r"^x\.wav: 4 samples are NaN or infinite; wanted"):
+    with pytest.raises(UserError, match=r"^x\.wav: 4 samples are NaN or infinite; use finite"):
         list(mixture)
 
 

@@ -155,7 +155,7 @@ def test_where_memory_is_short_batches_are_halved_then_chunks():
     wanted = stack(Separator(*model, niter=0, chunk_seconds=1.25, batch=devices)(mix, RATE))
     np.testing.assert_allclose(smaller, wanted, atol=1e-6)
     runner.run = Shortage(usual, lambda *_: 1, 0)
-    with pytest.raises(UserError, match=r"too little memory even for chunks of 1.25 s; wanted"):
+    with pytest.raises(UserError, match=r"too little memory even for chunks of 1.25 s; use"):
         separator(mix, RATE)
 
 
@@ -226,7 +226,7 @@ def test_the_cpu_is_taken_where_it_is_allowed_and_another():
     with pytest.warns(UserWarning, match="continuing with chunks of 1 s on the CPU"):
         assert out_of_memory.fall_back_to_cpu([Gpu()], True, "chunks of 1 s").platform == "cpu"
     for devices, allowed in (([Gpu()], False), (jax.local_devices(), True)):
-        with pytest.raises(UserError, match="too little memory even for chunks of 1 s; wanted"):
+        with pytest.raises(UserError, match="too little memory even for chunks of 1 s; use"):
             out_of_memory.fall_back_to_cpu(devices, allowed, "chunks of 1 s")
 
 

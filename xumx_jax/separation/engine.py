@@ -15,6 +15,7 @@ from typing import Any
 from xumx_jax.errors import UserError
 
 COMPUTE = ("float32", "bfloat16", "tf32")
+AHEAD_SECONDS = 300.0  # how far statistics of a track are read ahead of what is separated
 
 
 @dataclass(frozen=True)

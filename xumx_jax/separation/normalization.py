@@ -8,7 +8,7 @@ from importlib import import_module
 
 import numpy as np
 
-AHEAD_SECONDS = 300.0  # how far to read ahead before anything is separated
+from xumx_jax.separation.engine import AHEAD_SECONDS
 
 
 class MeanAndDeviation:

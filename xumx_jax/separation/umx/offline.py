@@ -25,8 +25,7 @@ from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.runtime import ahead, host_threads, threads
 from xumx_jax.separation import out_of_memory
-from xumx_jax.separation.engine import EngineOptions
-from xumx_jax.separation.normalization import AHEAD_SECONDS
+from xumx_jax.separation.engine import AHEAD_SECONDS, EngineOptions
 from xumx_jax.separation.stream_buffer import StreamBuffer
 from xumx_jax.separation.umx import kernels
 from xumx_jax.separation.umx.kernels import BlockInverse, block_weight, filled
