@@ -23,6 +23,15 @@ import golden_files  # noqa: E402
 import jax  # noqa: E402
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests in slow_tests.txt are slow as well, though each of their cases may be quick."""
+    listed = set((Path(__file__).parent / "slow_tests.txt").read_text().split())
+    for item in items:
+        if item.nodeid.partition("[")[0] in listed:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
     """Collect what the processes of pytest-xdist used."""
