@@ -7,6 +7,7 @@ are the attributes of OPTIONAL, found by name; a model that lacks one gets its d
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -163,6 +164,16 @@ SEPARATING_FIELDS = ("compute",)
 def optional(model, name: str) -> Any:
     """An attribute of OPTIONAL, or its default."""
     return getattr(model, name, OPTIONAL[name])
+
+
+def matmul_precision(model, field: str, precision: str = "highest"):
+    """A context in which JAX compiles matrix products of this precision.
+
+    It leaves alone a model that has `field`, of TRAINING_FIELDS or SEPARATING_FIELDS, and so sets
+    its own: without one, devices other than CPUs take less than float32 for float32.
+    """
+    own = field in type(model).__dataclass_fields__
+    return nullcontext() if own else jax.default_matmul_precision(precision)
 
 
 def fields(make: Callable) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Run a model over chunks of one length, on all devices; nothing here knows about whole tracks."""
 
-from contextlib import nullcontext
 from functools import lru_cache, partial
 from typing import Literal
 
@@ -12,15 +11,10 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from xumx_jax import postfilters
-from xumx_jax.models.interface import optional
+from xumx_jax.models.interface import matmul_precision, optional
 
 # JAX's precision for each `compute`, for models that do not handle it themselves.
-PRECISIONS = {"float32": "highest", "bfloat16": "bfloat16", "tf32": "tensorfloat32"}
-
-
-def matmul_precision(precision: str | None):
-    """A context in which JAX compiles matrix products of this precision; None: as they say."""
-    return nullcontext() if precision is None else jax.default_matmul_precision(precision)
+PRECISIONS = {"bfloat16": "bfloat16", "tf32": "tensorfloat32"}
 
 
 def separate_chunk(
@@ -32,6 +26,7 @@ def separate_chunk(
     post_filter: str | None = None,
     wiener_frames: int | None = None,
     residual: bool = False,
+    precision: str = "highest",
     **options,
 ) -> Array:
     """Separate one chunk: [channel, time] -> [source, channel, time], every sample kept.
@@ -39,33 +34,37 @@ def separate_chunk(
     `statistics` are those of the whole track, for models with a `normalization`. `post_filter` is a
     key of POST_FILTERS and filters `wiener_frames` at a time; without one the model's stems are
     used as they are. If no filter gives the residual, it is the mixture minus the sum of the stems.
-    `options` are those of the filter.
+    `precision` is JAX's of matrix products, for models that set none. `options` are those of the
+    filter.
     """
-    given = {} if statistics is None else {"statistics": statistics}
-    if mix.shape[0] > model.channels and not optional(model, "any_channels"):
-        batched = model.apply(variables, mix[:, None], **given)  # a channel is an item of its own
-        estimate = jax.tree.map(lambda x: jnp.moveaxis(x[:, :, 0], 0, 1), batched)
-    else:
-        batched = model.apply(variables, mix[None], **given)
-        estimate = jax.tree.map(lambda x: x[0], batched)
-    length = mix.shape[-1]
-    if post_filter is not None:
-        if "residual" in postfilters.POST_FILTERS[post_filter].arguments:
-            options["residual"], residual = residual, False
-        spec = postfilters.apply(
-            post_filter,
-            estimate,
-            model.transform.forward(mix),
-            optional(model, "power"),
-            wiener_frames,
-            **options,
-        )
-        wave = model.transform.inverse(spec, length)
-    else:
-        wave = estimate.wave
-        if wave.shape[-1] < length:
-            wave = model.transform.inverse(estimate.spec, length)
-    return jnp.concatenate([wave, (mix - wave.sum(0))[None]]) if residual else wave
+    with matmul_precision(model, "compute", precision):
+        given = {} if statistics is None else {"statistics": statistics}
+        if mix.shape[0] > model.channels and not optional(model, "any_channels"):
+            batched = model.apply(
+                variables, mix[:, None], **given
+            )  # a channel is an item of its own
+            estimate = jax.tree.map(lambda x: jnp.moveaxis(x[:, :, 0], 0, 1), batched)
+        else:
+            batched = model.apply(variables, mix[None], **given)
+            estimate = jax.tree.map(lambda x: x[0], batched)
+        length = mix.shape[-1]
+        if post_filter is not None:
+            if "residual" in postfilters.POST_FILTERS[post_filter].arguments:
+                options["residual"], residual = residual, False
+            spec = postfilters.apply(
+                post_filter,
+                estimate,
+                model.transform.forward(mix),
+                optional(model, "power"),
+                wiener_frames,
+                **options,
+            )
+            wave = model.transform.inverse(spec, length)
+        else:
+            wave = estimate.wave
+            if wave.shape[-1] < length:
+                wave = model.transform.inverse(estimate.spec, length)
+        return jnp.concatenate([wave, (mix - wave.sum(0))[None]]) if residual else wave
 
 
 class ChunkRunner:
@@ -78,11 +77,10 @@ class ChunkRunner:
 
     def __init__(self, model, variables, options: dict, devices: tuple, compute: str = "float32"):
         if "compute" in type(model).__dataclass_fields__:
-            model, precision = model.clone(compute=compute), None
-        else:
-            precision = PRECISIONS[compute]
+            model = model.clone(compute=compute)
+        elif compute != "float32":  # which `separate_chunk` takes by itself
+            options = {**options, "precision": PRECISIONS[compute]}
         self.model, self.variables, self.options = model, variables, options
-        self.precision = precision
         self.use(devices)
 
     def use(self, devices: tuple) -> None:
@@ -103,7 +101,7 @@ class ChunkRunner:
         followed by silence or, with `mode` "reflect", by its own reflection.
         """
         function, everywhere, each = compile_chunks(
-            self.model, self.devices, tuple(self.options.items()), self.precision
+            self.model, self.devices, tuple(self.options.items())
         )
         if self._placed is None:
             self._placed = everywhere(self.variables)
@@ -118,17 +116,16 @@ class ChunkRunner:
 
 
 @lru_cache(maxsize=8)
-def compile_chunks(model, devices: tuple, options: tuple, precision: str | None = None):
+def compile_chunks(model, devices: tuple, options: tuple):
     """The function `(variables, mix [chunk, channel, time], statistics)`, how to place arguments.
 
-    `statistics` are the same for all chunks, or None; `precision` is JAX's of matrix products, None
-    if the model sets its own. Compiled once per model, however many Separators share it.
+    `statistics` are the same for all chunks, or None. Compiled once per model, however many
+    Separators share it.
     """
     one = partial(separate_chunk, model, **dict(options))
 
     def batched(variables, mix, statistics):
-        with matmul_precision(precision):
-            return jax.vmap(lambda chunk: one(variables, chunk, statistics))(mix)
+        return jax.vmap(lambda chunk: one(variables, chunk, statistics))(mix)
 
     if len(devices) == 1:
         on_device = partial(jax.device_put, device=devices[0])

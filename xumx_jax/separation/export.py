@@ -11,7 +11,7 @@ Wiener filter: each on its own, as a `Separator` with `overlap` 0 does.
 import json
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from jax import export as jax_export
 
 from xumx_jax.errors import UserError
 from xumx_jax.files import digest, replacing_folder
-from xumx_jax.separation.chunk_runner import PRECISIONS, matmul_precision, separate_chunk
+from xumx_jax.separation.chunk_runner import separate_chunk
 from xumx_jax.separation.engine import check_options
 from xumx_jax.separation.separator import Separator
 from xumx_jax.versions import installed
@@ -104,12 +104,7 @@ def export(
 
 def lower(module, variables, samples, batch, platforms, options) -> jax_export.Exported:
     """Trace one chunk of `samples`, with the weights as constants -> JAX's export."""
-
-    def one(mix):
-        own = "compute" in type(module).__dataclass_fields__
-        with matmul_precision(None if own else PRECISIONS["float32"]):
-            return separate_chunk(module, variables, mix, **options)
-
+    one = partial(separate_chunk, module, variables, **options)
     if batch is None:
         (batch,) = jax_export.symbolic_shape("batch")
     mix = jax.ShapeDtypeStruct((batch, module.channels, samples), jnp.float32)

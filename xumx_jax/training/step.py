@@ -7,7 +7,6 @@ itself lowers to, less pmap's stacked device axis.
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -22,6 +21,7 @@ from jax.sharding import PartitionSpec as P
 
 from xumx_jax import augment
 from xumx_jax.metrics import energy_ratio
+from xumx_jax.models import interface
 from xumx_jax.stems import Stems
 from xumx_jax.training.batches import Examples, Pieces, render, to_channels
 from xumx_jax.training.state import State
@@ -170,10 +170,9 @@ def mesh(devices=None) -> Mesh:
 
 def exact(function: Callable, this: Step) -> Callable:
     """`function(..., this=this)`; matrix products are float32 unless the model sets a precision."""
-    own = "dtype" in type(this.model).__dataclass_fields__
 
     def computed(*arguments):
-        with nullcontext() if own else jax.default_matmul_precision("highest"):
+        with interface.matmul_precision(this.model, "dtype"):
             return function(*arguments, this=this)
 
     return computed

@@ -103,7 +103,7 @@ def nnabla_arguments(tensors: Tensors, info: dict, before: str, targets: Iterabl
 
 
 def nnabla_separator_arguments(tensors: Tensors, info: dict) -> dict:
-    targets = in_order(groups_in(tensors, "([^/]+)/fc[123]/affine/W"))
+    targets = in_order(groups_in(tensors, f"([^/]+)/{NNABLA_TARGET[0]}"))
     return nnabla_arguments(tensors, info, "[^/]+/", targets)
 
 
@@ -140,7 +140,7 @@ def name_map(prefix: str, model: dict) -> list[Rule]:
 KINDS = {
     "openunmix": Kind(
         model="umx",
-        anchor=r"(.*?)target_models\.[^.]+\.fc[123]\.weight",
+        anchor=rf"(.*?)target_models\.[^.]+\.{TARGET[0]}",
         arguments=separator_arguments,
         rules=lambda model: name_map("target_models.{source}.", model),
         ignore=IGNORE,
@@ -150,7 +150,7 @@ KINDS = {
     ),
     "openunmix-nnabla": Kind(
         model="umx",
-        anchor="()[^/]+/fc[123]/affine/W",
+        anchor=f"()[^/]+/{NNABLA_TARGET[0]}",
         also=tuple(f"[^/]+/{name}" for name in NNABLA_TARGET),
         arguments=nnabla_separator_arguments,
         rules=lambda model: nnabla_rules(model, before="{source}/", after=""),
@@ -161,7 +161,7 @@ KINDS = {
     ),
     "openunmix-target": Kind(
         model="umx",
-        anchor=r"(.*?)fc[123]\.weight",
+        anchor=f"(.*?){TARGET[0]}",
         also=tuple(f".*?{name}" for name in TARGET),
         arguments=target_arguments,
         rules=lambda model: name_map("{source}", model),
@@ -172,7 +172,7 @@ KINDS = {
     ),
     "openunmix-nnabla-target": Kind(
         model="umx",
-        anchor="()fc[123]/affine/W",
+        anchor=f"(){NNABLA_TARGET[0]}",
         also=NNABLA_TARGET,
         arguments=nnabla_target_arguments,
         rules=lambda model: nnabla_rules(model, before="{source}", after=""),
