@@ -23,15 +23,6 @@ import golden_files  # noqa: E402
 import jax  # noqa: E402
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests in slow_tests.txt are slow as well, though each of their cases may be quick."""
-    listed = set((Path(__file__).parent / "slow_tests.txt").read_text().split())
-    for item in items:
-        if item.nodeid.partition("[")[0] in listed:
-            item.add_marker(pytest.mark.slow)
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
     """Collect what the processes of pytest-xdist used."""
@@ -112,3 +103,26 @@ def run_separate(tiny_model, tmp_path, monkeypatch, capsys):
         return status, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """`serve(handler)`: a web server on this machine that answers with it until the test ends."""
+    import threading
+    from http.server import HTTPServer
+
+    running = []
+
+    def start(handler, kind=HTTPServer):
+        server = kind(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        running.append((server, thread))
+        return server
+
+    monkeypatch.setenv("no_proxy", "*")
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()

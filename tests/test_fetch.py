@@ -3,7 +3,6 @@
 import http.server
 import io
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ SIZE = len(BODY)
 
 
 @pytest.fixture
-def server(monkeypatch):
+def server(serve):
     """A local server of one file: `asked` are the offsets so far, `stops` ends answers early."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -39,17 +38,11 @@ def server(monkeypatch):
         def log_message(self, *_):
             pass
 
-    served = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    served = serve(Handler)
     served.asked, served.stops = [], []
     served.ranges, served.length, served.status = True, True, None
     served.url = f"http://127.0.0.1:{served.server_port}/file"
-    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("no_proxy", "*")
-    yield served
-    served.shutdown()
-    thread.join()
-    served.server_close()
+    return served
 
 
 def get(server, part, **options):

@@ -31,6 +31,7 @@ def write(path, time=300001):
         soundfile.write(path, wave.T, RATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.ogg", "x.mp3", "x.m4a", "x.mkv"])
 @pytest.mark.parametrize(
     ("start", "duration"), [(0, None), (0, 0.5), (2, 1.25), (3, None), (6, 99), (0.25, 1e-9)]
@@ -137,6 +138,7 @@ def test_the_mixture_of_a_stems_file(tmp_path):
     assert stem_files.pitch(read).tolist() == [stem_files.PITCHES[0]] * 2
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path):
     """Ten minutes of float silence, 212 MB, of which the file system keeps none."""
     path, frames = tmp_path / "long.wav", 600 * RATE

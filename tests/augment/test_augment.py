@@ -31,6 +31,7 @@ def test_every_augmentation_keeps_the_shape_with_its_defaults():
         assert found.shape == (4, 2, 64) and found.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_mono_takes_so_many_sources():
     stems = noise(200, 4, 2, 3)
     found = apply(["mono"], {"mono": {"probability": 0.25}}, stems, np.arange(200))
@@ -43,6 +44,7 @@ def test_mono_takes_so_many_sources():
     assert not np.any(apply(["mono"], {"mono": {"probability": 0.0}}, stems, range(200)) != stems)
 
 
+@pytest.mark.slow
 def test_numbers_depend_on_seed_index_and_name_alone(monkeypatch):
     stems = np.repeat(noise(1, 4, 2, 3), 8, axis=0)
     half = {"mono": {"probability": 0.5}}

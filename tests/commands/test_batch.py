@@ -39,6 +39,7 @@ def separator(path, **options):
     return Separator(build(loaded.name, **loaded.args), loaded.variables, **options)
 
 
+@pytest.mark.slow
 def test_the_mixture_stays_beside_its_stems(run, tiny_model, small_blocks):
     mix = noise(3 * RATE + 1)
     mix[0, 5000] = np.nan

@@ -30,6 +30,7 @@ def model(tiny_model):
     return tiny_model
 
 
+@pytest.mark.slow
 def test_stems_equal_the_separators(run, model, tmp_path):
     mix = noise()
     write("song.wav", mix)
@@ -45,6 +46,7 @@ def test_stems_equal_the_separators(run, model, tmp_path):
     assert stems_in(tmp_path / "work" / "stems") == [f"song/{name}.wav" for name in SOURCES]
 
 
+@pytest.mark.slow
 def test_options_reach_the_separator(run, model):
     mix = noise()
     write("song.wav", mix)
@@ -228,6 +230,7 @@ def test_stems_share_a_gain_which_is_said_and_files_are_replaced(run, tmp_path):
         np.testing.assert_allclose(kept[name] * peak, loud[name], atol=peak * 2**-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "bitrate"), [("mp3", 96), ("ogg", 96), ("m4a", 96), ("opus", 64)]
 )

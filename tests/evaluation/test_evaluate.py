@@ -199,6 +199,7 @@ def test_estimates_that_are_not_the_models_are_made_again(run, songs, model, tmp
     assert origin["digest"] == files.digest(other)
 
 
+@pytest.mark.slow
 def test_estimates_of_another_program_are_not_replaced(run, songs, tmp_path):
     out = scored_songs.estimate(songs, tmp_path / "theirs")
     kept = out / "test" / "one" / "bass.wav"
@@ -390,6 +391,7 @@ def test_a_track_without_a_mixture_is_the_sum_of_its_stems(run, tmp_path):
     assert err == "evaluate: note: two: no mixture.wav: the mixture is the sum of the stems\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "says"),
     [
@@ -422,6 +424,7 @@ def test_a_device_that_is_not_there(run, tmp_path):
     assert err.startswith("evaluate: error: --device tpu: JAX finds no TPU here")
 
 
+@pytest.mark.slow
 def test_missing_stems_with_fewer_targets(run, tmp_path):
     songs = scored_songs.make(tmp_path / "songs")
     (songs / "test" / "two" / "bass.wav").unlink()
@@ -434,6 +437,7 @@ def test_missing_stems_with_fewer_targets(run, tmp_path):
     assert "no track has bass" in err and "--targets vocals drums other" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("samples", "says"),
     [
@@ -483,6 +487,7 @@ def test_silence_alone(run, tmp_path):
     assert status == 2 and "one: silent throughout" in err and "there is no report" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 100, RATE])
 def test_one_frame_tracks(run, tmp_path, samples):
     songs = scored_songs.make(tmp_path / "songs", ["one"], samples=samples)

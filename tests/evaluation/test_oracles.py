@@ -95,6 +95,7 @@ def test_wiener_filter_is_that_of_plain_matrices():
     np.testing.assert_allclose(separate("MWF", references), wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["one mono source", "all mono", "all panned", "one side each"])
 def test_wiener_filter_carries_singular_covariances(case):
     references = noises(3)
@@ -122,6 +123,7 @@ def test_shares_add_up_to_the_mixture(name, channels):
     np.testing.assert_allclose(estimates.sum(0), references.sum(0), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEEING)
 def test_tones_that_do_not_meet_come_back(name):
     time = np.arange(20000) / RATE
@@ -130,6 +132,7 @@ def test_tones_that_do_not_meet_come_back(name):
     assert sdr_frames(references, separate(name, references), RATE).min() > 40
 
 
+@pytest.mark.slow
 def test_order_of_the_rows():
     references = noises(2)
     sdr = {name: mean_sdr(separate(name, references), references) for name in ORACLES}
@@ -142,6 +145,7 @@ def test_mono_wiener_filter_is_the_ratio_mask_of_powers():
     np.testing.assert_array_equal(separate("MWF", references), separate("IRM2", references))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["IRM2", "IBM1", "MWF", "hand-set"])
 def test_blocks_do_not_show(name, monkeypatch):
     references = noises()
@@ -153,6 +157,7 @@ def test_blocks_do_not_show(name, monkeypatch):
     np.testing.assert_allclose(blocks, whole, atol=1e-3 if name == "IBM1" else 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORACLES)
 @pytest.mark.parametrize("samples", [0, 1, 100, 2047, 8192])
 @pytest.mark.parametrize("channels", [1, 2])

@@ -37,6 +37,7 @@ def texts(axis):
     return [text.get_text() for text in axis.texts]
 
 
+@pytest.mark.slow
 def test_writes_two_files_a_metric_and_always_the_same(tmp_path):
     before = dict(matplotlib.rcParams)
     scores = methods(["demo", "IRM"], tracks=3, metrics=("SDR", "SIR"))
@@ -123,6 +124,7 @@ def test_singular_references_are_marked_and_drawn_by_their_stable_values(tmp_pat
     assert "†" in figures[1].get_supxlabel() and "†" not in figures[0].get_supxlabel()
 
 
+@pytest.mark.slow
 def test_many_methods_and_odd_names_fit(tmp_path, figures):
     names = ["$x_1$", "a/very/long/path/to/some/checkpoint-1234567890", "_hidden"]
     names += [f"METHOD{n}" for n in range(16)]

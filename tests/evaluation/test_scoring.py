@@ -49,6 +49,7 @@ def test_metrics_by_their_words():
     assert not wanted("sdr").full
 
 
+@pytest.mark.slow
 def test_scenarios_are_musevals(quick_compile, song):
     museval = museval_oracle.load()
     true, found = (waves[:, :, :].astype(float).swapaxes(1, 2) for waves in song)

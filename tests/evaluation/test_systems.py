@@ -59,6 +59,7 @@ def test_models_that_cannot_be_averaged():
         systems.parse_system(["demo:0"])
 
 
+@pytest.mark.slow
 def test_several_models_are_one_system(data, tiny_model, tmp_path):
     """Its digest is of all weights: those of the files, and those that they count with."""
     other = tmp_path / "other.safetensors"

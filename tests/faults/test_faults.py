@@ -204,6 +204,7 @@ def test_row_13_short_tracks(run):
         assert {one.shape for one in stems} == {(2, length)} and np.isfinite(stems).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--softmask", "--niter", 0), ("--niter", 3)])
 def test_row_15_silence(run, options):
     write("silent.wav", np.zeros((2, 4000)))

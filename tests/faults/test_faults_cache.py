@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ def with_file(file):
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
+def server(serve, tmp_path, monkeypatch):
     """A local server of one file, with ranges: `offsets` that were asked for, `stops` to come."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -52,14 +51,12 @@ def server(tmp_path, monkeypatch):
         def log_message(self, *_):
             pass
 
-    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served = serve(Handler, http.server.ThreadingHTTPServer)
     served.offsets, served.stops, served.seconds = [], [], 0
     served.ranges, served.status = True, 200
     served.body = write_h5(tmp_path / "x-umx.h5", nnabla(**SIZES)).read_bytes()
     served.url = f"http://127.0.0.1:{served.server_port}/x-umx.h5"
     served.sha = hashlib.sha256(served.body).hexdigest()
-    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
 
     def offer(digest):
         file = File(served.url, digest)
@@ -67,13 +64,9 @@ def server(tmp_path, monkeypatch):
 
     served.offer = offer
     offer(f"sha256:{served.sha}")
-    monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0)
-    yield served
-    served.shutdown()
-    thread.join()
-    served.server_close()
+    return served
 
 
 def cached(tmp_path):

@@ -40,6 +40,7 @@ NAMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_row_21_names(run, tmp_path, name):
     write("x.wav", noise(200))

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, loss, seconds",
     [("toy_wave", "weighted_sdr", 4096 / 8000), ("toy_ragged", "mse", 8192 / 8000)],

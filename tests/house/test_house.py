@@ -91,9 +91,3 @@ def test_type_checkers_see_the_public_names():
     found = {name.strip(): module for module, names in imported for name in names.split(",")}
     assert found == xumx_jax.PUBLIC
     assert xumx_jax.__all__ == [*xumx_jax.PUBLIC, "__version__"]
-
-
-def test_every_slow_test_that_is_listed_exists():
-    for line in (ROOT / "tests" / "slow_tests.txt").read_text().split():
-        path, _, name = line.partition("::")
-        assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.M), line

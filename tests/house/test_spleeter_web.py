@@ -3,9 +3,8 @@
 import pickle
 import subprocess
 import sys
-import threading
 from functools import partial
-from http.server import HTTPServer, SimpleHTTPRequestHandler
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import jax
@@ -68,6 +67,7 @@ def track(tmp_path):
     return tmp_path / "track.wav", mix
 
 
+@pytest.mark.slow
 def test_parts_and_static_mix_are_the_separators(model, track, tmp_path):
     path, mix = track
     separator = xumx_jax.SpleeterWebSeparator(True, 0, model=model)
@@ -126,26 +126,15 @@ def test_works_in_a_process_that_the_application_forks(model, track, tmp_path):
     assert audio.decode(out)[0].shape == (2, 3000)
 
 
-def test_tracks_at_a_url_are_fetched(model, track, tmp_path, capsys):
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            url = f"http://127.0.0.1:{server.server_port}"
-            separator = xumx_jax.SpleeterWebSeparator(True, 1, model=model)
-            separator.create_static_mix(
-                ["vocals"], f"{url}/track.wav?signature=x", tmp_path / "mix.flac"
-            )
-            assert audio.decode(tmp_path / "mix.flac")[0].shape == (2, 3000)
-            with pytest.raises(
-                UserError, match=r"none\.wav: download failed, HTTP Error 404"
-            ) as raised:
-                separator.create_static_mix(["vocals"], f"{url}/none.wav?signature=x", "out.flac")
-            assert "signature" not in str(raised.value)
-        finally:
-            server.shutdown()
-            thread.join()
+def test_tracks_at_a_url_are_fetched(model, track, tmp_path, serve, capsys):
+    server = serve(partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    url = f"http://127.0.0.1:{server.server_port}"
+    separator = xumx_jax.SpleeterWebSeparator(True, 1, model=model)
+    separator.create_static_mix(["vocals"], f"{url}/track.wav?signature=x", tmp_path / "mix.flac")
+    assert audio.decode(tmp_path / "mix.flac")[0].shape == (2, 3000)
+    with pytest.raises(UserError, match=r"none\.wav: download failed, HTTP Error 404") as raised:
+        separator.create_static_mix(["vocals"], f"{url}/none.wav?signature=x", "out.flac")
+    assert "signature" not in str(raised.value)
 
 
 def test_no_other_model_takes_the_place_of_the_published_one(track, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ def saved(tmp_path):
     return save
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bag_averages_what_its_members_give(saved, name):
     path, mix = saved(name), noise(2000)
@@ -44,6 +45,7 @@ def test_a_bag_averages_what_its_members_give(saved, name):
         np.testing.assert_allclose(wave, wanted, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"niter": 0}, {"softmask": True}, {"wiener_frames": 50}])
 def test_options_of_filters_are_for_the_members_that_have_one(saved, options):
     paths, mix = [saved("xumx"), saved("toy_wave")], noise(2000)
@@ -86,6 +88,7 @@ def test_a_file_becomes_files(saved, name, tmp_path):
     np.testing.assert_allclose(np.stack(written), stack(separator(mix, RATE)), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_evaluation_scores_it(saved, name, tmp_path):
     sources = drawn(name)[0].sources

@@ -69,6 +69,7 @@ def test_what_a_model_names_is_there(models, name):
     assert statistics is None or json.loads(json.dumps(statistics.key)) == statistics.key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_length_comes_back_however_it_is_cut(models, name):
     separators = [
@@ -150,6 +151,7 @@ def own_filter(estimate, mix, shrink: float = 0.5):
     return shrink * estimate * jax.numpy.exp(1j * jax.numpy.angle(mix))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["umx", "xumx", "toy_ragged"])
 def test_the_filter_that_was_chosen_is_the_one_that_runs(models, name, monkeypatch):
     monkeypatch.setitem(POST_FILTERS, "own", PostFilter(own_filter))
@@ -217,6 +219,7 @@ def test_live_is_for_models_that_can(models, name):
         Separator(*models[name]).live(RATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_export_and_pickle_give_the_same(models, name, tmp_path):
     module, variables = models[name]
@@ -233,6 +236,7 @@ def test_export_and_pickle_give_the_same(models, name, tmp_path):
     assert len(pickle.dumps(separator)) < 1000  # the path, not the weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("compute", ["bfloat16", "tf32"])
 def test_other_precisions_are_near(models, name, compute):

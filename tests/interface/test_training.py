@@ -90,6 +90,7 @@ def test_every_model_and_every_loss_is_here():
     assert not {"toy_ragged", "xumx", "umx"} & {name for name, _ in REFUSED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, loss", CASES)
 def test_steps(name, loss):
     """Three training steps lower the loss on one batch, and the evaluation step runs."""
@@ -190,6 +191,7 @@ def test_blocks_of_different_shapes_have_their_own_statistics(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, begun.params, theirs["params"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_goes_on_and_its_weights_load(name, tmp_path):
     """Init, statistics, train, validate, draw, save, resume, load, fine-tune."""
@@ -328,6 +330,7 @@ def test_whole_tracks_are_followed_by_silence():
     assert filled(short, model_of("xumx").segment) is short
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOYS)
 def test_a_model_for_mono_trains_on_the_mean_of_the_channels(name):
     """The same steps on stereo as on its mono version: values of losses and SDRs."""

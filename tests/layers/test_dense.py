@@ -11,6 +11,7 @@ KERNEL = DRAW.normal(size=(2, 3, 4)).astype(np.float32)
 WEIGHT = DRAW.normal(size=(2, 5, 4)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 0.05)])
 @pytest.mark.parametrize("mapped", [False, True])
 def test_equals_matmul_with_gradients(dtype, tolerance, mapped):

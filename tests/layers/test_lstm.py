@@ -28,6 +28,7 @@ def plain(x, w_ih, w_hh, bias):
     return jnp.concatenate(outputs, axis=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("frames", [1, 7])
 def test_equals_the_textbook_with_gradients(directions, frames):
@@ -45,6 +46,7 @@ def test_equals_the_textbook_with_gradients(directions, frames):
         np.testing.assert_allclose(a, b, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [lstm, jax.vmap(lstm)], ids=["axis", "vmap"])
 def test_sources_run_together(run):
     x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)

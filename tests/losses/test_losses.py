@@ -96,6 +96,7 @@ def banded(ref: Stems, mask) -> Stems:
     return Stems(ref.wave, (), (jnp.broadcast_to(jnp.asarray(mask, jnp.float32), shape),))
 
 
+@pytest.mark.slow
 def test_segment_sdr_equals_the_energies_of_the_masked_spectrum():
     ref = stems(waves())
     mask = RNG.uniform(size=(2, 3, 2, len(BANDS) - 1, 41)).astype(np.float32)
@@ -146,6 +147,7 @@ def ragged(wave) -> Stems:
     return Stems(jnp.asarray(wave), (*long, *short))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mse", "multi_domain", "segment_sdr"])
 def test_blocks_count_equally(name):
     """The value of two blocks is the mean of those of each alone."""

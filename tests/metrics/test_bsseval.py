@@ -53,6 +53,7 @@ def agree(found, wanted, tolerance=1e-3):
     np.testing.assert_allclose(found[1:], wanted[1:], rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sources, channels, length, window_seconds, hop_seconds",
     [
@@ -85,6 +86,7 @@ def test_as_museval(sources, channels, length, window_seconds, hop_seconds):
         assert result.singular
 
 
+@pytest.mark.slow
 def test_as_museval_with_all_its_taps():
     reference, estimate = waves(2, 2, 9000, seed=1)
     agree(ours(reference, estimate, 512)[0], museval(reference, estimate, taps=512))
@@ -263,6 +265,7 @@ def test_what_cannot_be_scored(pair, options, message):
         bss_eval(*pair, RATE, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels, taps", [(2, 512), (1, 64)])
 def test_generated_song(channels, taps):
     """16 bits, a bass that is exactly mono, four sources that play the same song."""

@@ -48,6 +48,7 @@ def test_no_overflow_or_warning_for_integers():
     np.testing.assert_allclose(sdr_frames(reference, reference // 2, RATE), 10 * np.log10(4))
 
 
+@pytest.mark.slow
 def test_what_is_read_in_parts_is_what_is_there_as_a_whole():
     rng = np.random.default_rng(0)
     reference = rng.standard_normal((2, 2, 300_000)).astype(np.float32)

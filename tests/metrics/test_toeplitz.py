@@ -38,6 +38,7 @@ def missed(taps, rhs, dense):
     return np.abs(np.einsum("ij,ij->j", difference, dense @ difference) / of).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p, lag", [(1, 1), (1, 7), (2, 1), (3, 16), (8, 5)])
 def test_equals_the_dense_solution(p, lag):
     blocks, rhs, dense = system(noise(p, 200), lag)
@@ -47,6 +48,7 @@ def test_equals_the_dense_solution(p, lag):
     assert found.residual < 1e-12
 
 
+@pytest.mark.slow
 def test_coloured_signals_of_a_large_condition():
     waves = np.cumsum(noise(4, 400), axis=1) + 1e-4 * noise(4, 400, 1)
     waves /= np.linalg.norm(waves, axis=1, keepdims=True)
@@ -70,6 +72,7 @@ def test_where_many_filters_fit_one_of_them_is_found(waves):
     assert np.isfinite(found.taps).all()
 
 
+@pytest.mark.slow
 def test_smallest_eigenvalue():
     blocks, rhs, dense = system(noise(2, 300), 8)
     wanted = np.linalg.eigvalsh(dense)[0]
@@ -79,6 +82,7 @@ def test_smallest_eigenvalue():
     assert solve(jnp.asarray(blocks), jnp.asarray(rhs), RIDGE).smallest < 1e-9
 
 
+@pytest.mark.slow
 def test_several_systems_at_once():
     systems = [system(noise(2, 100, seed), 6) for seed in range(3)]
     blocks, rhs = (np.stack([s[i] for s in systems]) for i in range(2))

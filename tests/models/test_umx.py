@@ -29,6 +29,7 @@ def apply(model, *arguments, **options):
     return jax.jit(partial(model.apply, **options))(*arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["xumx", "umx"])
 def test_both_models_keep_the_interface(name):
     model, variables = made(name)
@@ -47,6 +48,7 @@ def test_open_unmix_is_x_umx_without_its_bridge():
         model_class("unmix")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sources", [("a",), ("a", "b", "c", "d", "e")])
 @pytest.mark.parametrize("unidirectional", [False, True])
 @pytest.mark.parametrize("bridge", [False, True])
@@ -57,6 +59,7 @@ def test_any_number_of_sources(sources, unidirectional, bridge):
     assert apply(model, variables, mixture()).wave.shape[1] == len(sources)
 
 
+@pytest.mark.slow
 def test_the_bridge_is_the_only_difference():
     """With equal weights for all sources the averages change nothing: X-UMX is Open-Unmix."""
     model, variables = made("umx")
@@ -67,6 +70,7 @@ def test_the_bridge_is_the_only_difference():
     assert np.abs(ours - apply(build("xumx", **TINY), variables, mixture()).wave).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_mask_network_alone():
     model, variables = made()
     stems = apply(model, variables, mixture())
@@ -75,6 +79,7 @@ def test_mask_network_alone():
     np.testing.assert_allclose(mask, stems.mask[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_channel_model_takes_stereo_and_trains():
     """Magnitudes are averaged; the mask serves both channels. The original cannot train it."""
     model, variables = made(channels=1)
@@ -111,6 +116,7 @@ def test_unmasked_mixture_where_masks_are_one():
         np.testing.assert_allclose(stems.wave[:, source], mixture(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_power_masks_the_powered_magnitude():
     model, variables = made(power=2)
     decoder = variables["params"]["dec"]
@@ -120,6 +126,7 @@ def test_power_masks_the_powered_magnitude():
     np.testing.assert_allclose(stems.spec[0][:, 0], spec * jnp.abs(spec), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_bands_share_a_mask_and_ignore_gain():
     bands = band_edges(44100, 64, per_octave=4)
     model, variables = made(bands=bands, activation="softmax")
@@ -133,12 +140,14 @@ def test_bands_share_a_mask_and_ignore_gain():
     np.testing.assert_allclose(louder.mask[0], stems.mask[0], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_silence_gives_silence():
     for options in ({}, {"bands": band_edges(44100, 64, per_octave=4), "activation": "softmax"}):
         model, variables = made(**options)
         assert not np.asarray(apply(model, variables, np.zeros((1, 2, 400), np.float32)).wave).any()
 
 
+@pytest.mark.slow
 def test_dropout_acts_in_training_alone():
     model = build("xumx", **TINY | {"dropout": 0.5})
     variables = jax.jit(model.init)(jax.random.key(0), mixture())
@@ -152,6 +161,7 @@ def test_dropout_acts_in_training_alone():
     assert (run(0, False).wave == run(1, False).wave).all()
 
 
+@pytest.mark.slow
 def test_sizes_are_the_absolute_values_of_the_spectra():
     for power in (1, 2):
         model, variables = made(power=power)
@@ -182,6 +192,7 @@ def steps(dtype: str, count: int):
     return values, *first, params
 
 
+@pytest.mark.slow
 def test_bfloat16_keeps_to_float32():
     """Waveforms to 1 %, gradients of every large tensor in the same direction, the same descent."""
     values, wave, grads, _ = steps("float32", 8)

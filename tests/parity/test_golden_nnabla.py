@@ -85,6 +85,7 @@ def test_stft(path):
     close(np.abs(spec).transpose(3, 0, 1, 2), file["mix_spec"], 3e-6, 3e-4)
 
 
+@pytest.mark.slow
 @golden("nnabla/*_eval*.npz")
 def test_masks_and_waveforms(path):
     file = load(path)
@@ -106,6 +107,7 @@ def test_masks_and_waveforms(path):
     close(stacked(mask, slice(None)).mean(-1), everywhere, 5e-6, 1e-4)
 
 
+@pytest.mark.slow
 @golden("nnabla/[um][no][in][do]*.npz")
 @pytest.mark.parametrize("train", [False, True])
 def test_other_shapes_of_the_network(path, train):
@@ -121,6 +123,7 @@ def test_other_shapes_of_the_network(path, train):
         close(np.asarray(stems.wave).swapaxes(0, 1), file["pred"], 1e-5, 3e-6)
 
 
+@pytest.mark.slow
 @golden("nnabla/small_batch_train.npz")
 def test_train_mode(path):
     file = load(path)
@@ -131,6 +134,7 @@ def test_train_mode(path):
     close(np.asarray(stems.wave).swapaxes(0, 1), file["train_pred"], 1e-5, 3e-6)
 
 
+@pytest.mark.slow
 @golden("nnabla/small_batch_train.npz")
 @golden("nnabla/small_batch_eval.npz", "path_eval")
 def test_losses(path, path_eval):
@@ -178,6 +182,7 @@ def objective(path):
     return value
 
 
+@pytest.mark.slow
 @golden("nnabla/small_grads.npz")
 def test_gradients(path):
     model, variables = model_of(path)

@@ -124,6 +124,7 @@ def paired(spec):
     return np.stack([spec.real, spec.imag], axis=-1).transpose(3, 2, 1, 4, 0)
 
 
+@pytest.mark.slow
 @golden("torch/umx_wiener.npz")
 def test_wiener(path):
     file = arrays(path)
@@ -144,6 +145,7 @@ def test_wiener(path):
         close(path, name, paired(filtered(magnitudes, turned(mix), **options)))
 
 
+@pytest.mark.slow
 @golden("torch/umx_em.npz")
 def test_expectation_maximization(path):
     file = arrays(path)
@@ -157,6 +159,7 @@ def test_expectation_maximization(path):
         close(path, f"{name}/R", np.stack([r.real, r.imag], axis=-1).transpose(1, 2, 3, 4, 0))
 
 
+@pytest.mark.slow
 @golden("torch/norbert_numpy.npz")
 def test_norbert(path):
     """The filter in double precision, to 90 dB, and the residual that it appends."""

@@ -34,6 +34,7 @@ def their_order(spec) -> np.ndarray:
     return np.asarray(spec).transpose(1, 4, 0, 2, 3)
 
 
+@pytest.mark.slow
 @golden("torch/xumx_forward*.npz")
 def test_asteroid_forward(path, model):
     module, variables, _ = model
@@ -52,6 +53,7 @@ def test_asteroid_forward(path, model):
     close(path, "masks", their_order(alone))
 
 
+@pytest.mark.slow
 @golden("torch/aimless_xumx*.npz")
 def test_aimless_masks(path, model):
     module, variables, _ = model
@@ -60,6 +62,7 @@ def test_aimless_masks(path, model):
     close(path, "y", run(variables, arrays(path)["in/x"])[0])
 
 
+@pytest.mark.slow
 @golden("torch/aimless_xumx_train*.npz")
 def test_aimless_training_step(path, model):
     module, variables, info = model
@@ -75,6 +78,7 @@ def test_aimless_training_step(path, model):
     check_step(path, info, value, gradients, statistics)
 
 
+@pytest.mark.slow
 @golden("torch/xumx_train_step*.npz")
 def test_asteroid_training_step(path, model):
     module, variables, info = model
@@ -99,6 +103,7 @@ def test_asteroid_training_step(path, model):
     check_step(path, info, value, gradients, statistics)
 
 
+@pytest.mark.slow
 @golden("torch/xumx_loss*.npz")
 def test_asteroid_losses(path):
     """With and without combinations and the time domain: values and gradients."""
@@ -124,6 +129,7 @@ def test_asteroid_losses(path):
             close(path, f"{name}/grad_time", np.asarray(in_time).swapaxes(0, 1))
 
 
+@pytest.mark.slow
 @golden("torch/xumx_eval_separate.npz")
 def test_asteroid_separation(path, tmp_path):
     """Its evaluation script's filter and inverse, the whole excerpt as one chunk."""

@@ -24,6 +24,7 @@ def cases(file, last: str) -> list[str]:
     return [name.removesuffix(f":{last}") for name in file if name.endswith(f":{last}")]
 
 
+@pytest.mark.slow
 @golden("nnabla/unit_istft.npz")
 def test_inverse_of_inconsistent_spectra(path):
     file = np.load(path)
@@ -36,6 +37,7 @@ def test_inverse_of_inconsistent_spectra(path):
         np.testing.assert_allclose(wave, wanted, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @golden("nnabla/unit_lstm.npz")
 def test_lstm(path):
     file = np.load(path)
@@ -60,6 +62,7 @@ def test_bandwidth(path):
     np.testing.assert_array_equal(found, file["max_bin"])
 
 
+@pytest.mark.slow
 @golden("nnabla/unit_mse_loss.npz")
 def test_combination_mse(path):
     file = np.load(path)
@@ -81,6 +84,7 @@ def test_combination_mse(path):
     assert np.linalg.norm(grad - file["grad"]) <= 3e-5 * np.linalg.norm(file["grad"])
 
 
+@pytest.mark.slow
 @golden("nnabla/unit_sdr_loss.npz")
 def test_weighted_sdr(path):
     file = np.load(path)
@@ -119,6 +123,7 @@ def test_input_statistics(path):
     np.testing.assert_allclose(params["enc"]["scale"][0], file["input_scale_param"], rtol=3e-6)
 
 
+@pytest.mark.slow
 @golden("nnabla/unit_wiener.npz")
 def test_wiener(path):
     """Every combination of options, to 90 dB; the layout [frame, bin] gives the same."""
@@ -139,6 +144,7 @@ def test_wiener(path):
     np.testing.assert_allclose(turned.swapaxes(-1, -2), straight, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @golden("nnabla/unit_adam.npz")
 def test_adam(path):
     """Tiny gradients, where the place of epsilon shows."""

@@ -12,6 +12,7 @@ def opened(root, **options):
     return open_data("generated", root, ("vocals", "bass"), 8000, 2, {**OPTIONS, **options})
 
 
+@pytest.mark.slow
 def test_songs_are_made_once_in_the_cache(tmp_path, monkeypatch):
     train, valid = opened("", cache=str(tmp_path))
     assert train.names == ("song_000000", "song_000001") and valid.names == ("song_100000",)

@@ -1,9 +1,8 @@
 """Archives from a local server: whole, continued, damaged, hostile, absent."""
 
 import io
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 import stem_files
@@ -22,7 +21,7 @@ def archive(**files):
 
 
 @pytest.fixture
-def server(monkeypatch):
+def server(serve):
     """A local server of one archive, with ranges; counts what was asked for."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -39,17 +38,11 @@ def server(monkeypatch):
         def log_message(self, *_):
             pass
 
-    served = HTTPServer(("127.0.0.1", 0), Handler)
+    served = serve(Handler)
     served.body = archive(**{"train/a.txt": b"hello" * 1000})
     served.asked, served.status, served.stop = [], None, None
     served.url = f"http://127.0.0.1:{served.server_port}/data.zip"
-    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("no_proxy", "*")
-    yield served
-    served.shutdown()
-    thread.join()
-    served.server_close()
+    return served
 
 
 def fetch(server, tmp_path):

@@ -57,6 +57,7 @@ def both(roots):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [0, 1])
 def test_round_trip_equals_the_folder_sample_by_sample(both, split):
     folder, records = both[0][split], both[1][split]
@@ -134,6 +135,7 @@ def test_records_take_hardly_more_than_the_samples(roots):
     assert size[1] < 1.02 * size[0] + 2 * 2**16  # the format fills each file up to 64 KiB
 
 
+@pytest.mark.slow
 def test_sets_that_are_not_the_defaults_are_json_and_may_need_rounding(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "in" / "talk").mkdir(parents=True)

@@ -45,6 +45,7 @@ def test_stems_have_the_asked_shape_and_hold_sound():
     assert (power > 1e-5).all(), dict(zip(SOURCES, power, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_mix_does_not_clip(seed):
     peak = np.abs(song(seed).stems.sum(0)).max()
@@ -163,6 +164,7 @@ def test_words_have_the_syllables_that_are_sung():
     assert len(EVERY) >= 250
 
 
+@pytest.mark.slow
 def test_command_writes_skips_and_resumes(tmp_path, capsys):
     command = [str(tmp_path), "--songs", "2", "--seconds", "2", "--rate", "8000",
                "--processes", "1", "--engine", "plain"]  # fmt: skip

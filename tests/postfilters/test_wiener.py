@@ -41,6 +41,7 @@ PANS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PANS)
 @pytest.mark.parametrize("iterations", [1, 2])
 def test_singular_scenes_equal_double_precision(name, iterations):
@@ -52,6 +53,7 @@ def test_singular_scenes_equal_double_precision(name, iterations):
     assert -20 * np.log10(error) > 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2])
 def test_silence_stays_silent(channels):
     magnitudes, mix = scene(np.ones((3, channels)))
@@ -84,6 +86,7 @@ def test_no_iteration_keeps_magnitudes_and_phase():
     np.testing.assert_allclose(turned, np.abs(turned), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_loud_mixtures_are_scaled_and_scaled_back():
     """Past a magnitude of 10 the scaling keeps the filter the same for any gain."""
     magnitudes, mix = scene(PANS["every source at its own place"])
@@ -92,6 +95,7 @@ def test_loud_mixtures_are_scaled_and_scaled_back():
     np.testing.assert_allclose(louder / 8, wiener(magnitudes * gain, mix * gain, 1), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_masks_of_one_channel_serve_both():
     magnitudes, mix = scene(np.ones((2, 2)))
     mono = magnitudes[:, :1]

@@ -27,6 +27,7 @@ def members():
     return one, other
 
 
+@pytest.mark.slow
 def test_stems_are_averaged_by_name_with_weights():
     one, other = members()
     bag = BagSeparator([one, other], [3, 1])
@@ -123,6 +124,7 @@ def member(**arguments):
     return Member(name, {**taken, "sources": module.sources}, variables)
 
 
+@pytest.mark.slow
 def test_models_of_one_source_are_separated_with_their_masks(caplog):
     """As Open-Unmix's targets of different sizes are."""
     caplog.set_level("INFO")
@@ -153,6 +155,7 @@ def test_a_residual_of_several_models():
     np.testing.assert_allclose(found.weights, np.repeat([[0.75], [0.25]], 5, axis=1))
 
 
+@pytest.mark.slow
 def test_loading_one_or_several_and_pickling(tmp_path):
     paths = []
     for number, part in enumerate((member(), member(hidden_size=6))):

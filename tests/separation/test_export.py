@@ -80,6 +80,7 @@ def test_exported_equals_the_separator_in_a_fresh_process(model, tmp_path):
     assert close(exported(mix[:1]), wanted[:1])  # any number of chunks
 
 
+@pytest.mark.slow
 def test_options_reach_the_network(model, tmp_path):
     options = {"niter": 0, "residual": True}
     xumx_jax.export(model, tmp_path / "out", seconds=0.25, **options)
@@ -88,6 +89,7 @@ def test_options_reach_the_network(model, tmp_path):
     assert close(exported(noise(1)), separated(model, noise(1), **options))
 
 
+@pytest.mark.slow
 def test_command_writes_a_folder_that_describes_itself(model, tmp_path, capsys):
     out = tmp_path / "deep" / "out"
     assert cli.main(["export", str(model), str(out), "--seconds", "0.25"]) == 0
@@ -127,6 +129,7 @@ def test_stablehlo_is_a_portable_artifact_of_that_shape(model, tmp_path):
     assert types["main"] == "(tensor<2x2x1984xf32>) -> tensor<2x2x2x1984xf32>"
 
 
+@pytest.mark.slow
 def test_licence_of_the_bundled_model_travels(tmp_path):
     about = xumx_jax.export("demo", tmp_path / "out", seconds=1, platforms=("cpu",))
     assert about["weights"]["licence"].startswith("MIT")
@@ -167,6 +170,7 @@ def test_what_is_there_stays(model, tmp_path):
         xumx_jax.export(model, file / "out", seconds=0.25)
 
 
+@pytest.mark.slow
 def test_damage_is_found(model, tmp_path):
     out = tmp_path / "out"
     xumx_jax.export(model, out, seconds=0.25, platforms=("cpu",))

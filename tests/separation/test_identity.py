@@ -43,6 +43,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "arguments"),
     [*((way, PUBLISHED) for way in WAYS), ("whole", {"n_fft": 512, "hop": 64, "channels": 1})],

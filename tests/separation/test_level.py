@@ -27,6 +27,7 @@ def opening(model, options, loud_from, channels=2):
     return stack(next(iter(stream)))[..., :RATE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"chunk_seconds": 5.0}], ids=["stages", "chunks"])
 def test_the_level_is_that_of_the_next_five_minutes(model, options):
     quiet = opening(model, options, None)

@@ -47,6 +47,7 @@ def check(live, model, mix, size=100, **options):
     np.testing.assert_allclose(stems[..., live.latency :], wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 32, 5000, "random"])
 def test_any_blocks_give_the_stems_of_the_whole_track(size):
     live = Live(*MODEL, RATE)
@@ -54,6 +55,7 @@ def test_any_blocks_give_the_stems_of_the_whole_track(size):
     check(live, MODEL, noise(1500), size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
@@ -91,6 +93,7 @@ def test_more_frames_a_step_and_steps_in_the_background_add_latency(hops, backgr
         check(live, MODEL, noise(1000), size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [22050, 44100, 48000])
 def test_other_rates_add_latency_that_no_block_size_changes(rate):
     model = tiny(unidirectional=True, sample_rate=44100, bandwidth_hz=16000.0)
@@ -102,6 +105,7 @@ def test_other_rates_add_latency_that_no_block_size_changes(rate):
     check(live, model, noise(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2])
 def test_mono_models_take_mono_and_stereo(channels):
     model = tiny(unidirectional=True, channels=1)
@@ -175,6 +179,7 @@ def test_what_cannot_be_done_live(arguments, options, message):
         Live(module, {}, **{"rate": RATE} | options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -123,6 +123,7 @@ def same(one, other) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [*BATCH, *BATCH_WITH])
 def test_changes_the_batches(key, root):
     value, before = BATCH_WITH.get(key) or (BATCH[key], [])
@@ -155,6 +156,7 @@ def curve(folder, words) -> dict:
 SEEN: dict = {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [*CURVE, *CURVE_WITH])
 def test_changes_the_run(key, tmp_path):
     value, before = CURVE_WITH.get(key) or (CURVE[key], [])

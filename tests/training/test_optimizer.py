@@ -8,6 +8,7 @@ from xumx_jax.errors import UserError
 from xumx_jax.training import optimizer
 
 
+@pytest.mark.slow
 def test_decay_joins_the_gradient_or_not():
     weights, grads = jnp.full(3, 2.0), jnp.zeros(3)
     for name, wanted in (("adam", 1.0), ("adam_nnabla", 1.0), ("adamw", 0.5 * 2)):
@@ -16,6 +17,7 @@ def test_decay_joins_the_gradient_or_not():
         np.testing.assert_allclose(updates, wanted, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_clipping_limits_the_global_norm_before_adam_sees_it():
     """Adam forgets scale, so look at its first moment: a tenth of the clipped gradient."""
     made = optimizer.build("adam", 0.0, clip=1.0)
@@ -25,6 +27,7 @@ def test_clipping_limits_the_global_norm_before_adam_sees_it():
     np.testing.assert_allclose([mu["a"][0], mu["b"][0]], [0.06, 0.08], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_schedules():
     cosine = optimizer.build_schedule("cosine", 1.0, 110, 10)
     np.testing.assert_allclose(

@@ -51,6 +51,7 @@ def advance(this: step.Step, now, batches, devices: int = 1):
 PLAIN, AVERAGED = prepare(), prepare(decay=0.9)
 
 
+@pytest.mark.slow
 def test_unpacks_as_numpy_does():
     batch = runs.examples()
     batch = batch._replace(gain=-batch.gain)  # polarity turned over
@@ -61,6 +62,7 @@ def test_unpacks_as_numpy_does():
         np.testing.assert_array_equal(jax.jit(render)(as_read), wanted)
 
 
+@pytest.mark.slow
 def test_overfits_one_batch():
     """200 steps on one batch end under a fifth of the first loss."""
     this, batch = PLAIN, runs.examples()
@@ -110,6 +112,7 @@ def check_alike(found, wanted):
         np.testing.assert_allclose(f, w, rtol=1e-3, atol=3e-6 * largest, err_msg=str(path))
 
 
+@pytest.mark.slow
 def test_gradients_do_not_depend_on_devices_nor_on_how_they_are_joined():
     """Four devices, two under jax.pmap, and one."""
     alone = gradients(1)
@@ -117,6 +120,7 @@ def test_gradients_do_not_depend_on_devices_nor_on_how_they_are_joined():
     check_alike(gradients(2, with_pmap), alone)
 
 
+@pytest.mark.slow
 def test_no_device_gathers_the_batch():
     """Only sums cross devices, also in the compiled program."""
     this, over = prepare(), step.mesh()
@@ -125,6 +129,7 @@ def test_no_device_gathers_the_batch():
     assert "all-reduce" in text and "all-gather" not in text and "all-to-all" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 4])
 def test_a_bad_batch_changes_nothing_but_the_counters(devices):
     """NaN in one item of one batch: skipped on all devices, and the next step is as without it."""
@@ -141,6 +146,7 @@ def test_a_bad_batch_changes_nothing_but_the_counters(devices):
     assert final.counters == {"skipped": 2, "in_row": 0}
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_not_finite_moves_nothing():
     this = prepare(schedule=lambda done: jnp.nan)
     before = jax.device_get(fresh(this))
@@ -149,6 +155,7 @@ def test_a_rate_that_is_not_finite_moves_nothing():
     jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
 
 
+@pytest.mark.slow
 def test_accumulating_two_batches_follows_their_mean_gradient():
     """Without moments and masks in the way: both halves are the same batch, nothing is dropped."""
     batch, args = runs.examples(), runs.TINY | {"dropout": 0.0}
@@ -162,6 +169,7 @@ def test_accumulating_two_batches_follows_their_mean_gradient():
     check_alike(twice.params, once.params)
 
 
+@pytest.mark.slow
 def test_the_rate_follows_updates_and_plateau():
     this = prepare(schedule=lambda done: 0.1 + done, accumulate=2)
     now = fresh(this)
@@ -170,6 +178,7 @@ def test_the_rate_follows_updates_and_plateau():
     np.testing.assert_allclose([s["lr"] for s in seen], [0.05, 0.05, 0.55], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_average_follows_slowly():
     this, batch = AVERAGED, runs.examples()
     now, seen = fresh(this, True), []
@@ -180,6 +189,7 @@ def test_the_average_follows_slowly():
     np.testing.assert_allclose(now.average["params"]["dec"]["mean"], np.mean(seen, 0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_augmentations_do_not_depend_on_devices():
     """And the step does with them what a plain one does with stems augmented beforehand."""
     this = PLAIN._replace(augmentations=augment.build([("mono", {"probability": 0.5})]), seed=9)
@@ -206,6 +216,7 @@ def test_augmentations_do_not_depend_on_devices():
         assert np.isfinite(values["loss"])
 
 
+@pytest.mark.slow
 def test_sources_of_the_data_sum_to_those_of_the_model():
     """Vocals and accompaniment, from four stems: as from two stems summed beforehand."""
     args = runs.TINY | {"sources": ("vocals", "accompaniment")}
@@ -222,6 +233,7 @@ def test_sources_of_the_data_sum_to_those_of_the_model():
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_validation_weighs_its_items():
     this = prepare()
     over = step.mesh(jax.devices()[:2])
@@ -243,6 +255,7 @@ def test_validation_weighs_its_items():
         np.testing.assert_allclose(found[name], wanted, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_validation_hears_the_real_mixture():
     this = prepare()
     over, stems = step.mesh(jax.devices()[:1]), runs.stems()

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.error import URLError
 
 import jax
@@ -28,7 +27,7 @@ SETTINGS = {"sample_rate": 16000, "n_fft": 16, "hop": 8}
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
+def server(serve, tmp_path, monkeypatch):
     """A local server that offers tiny weights as the published ones; counts requests."""
     folder = tmp_path / "served"
     folder.mkdir()
@@ -51,11 +50,9 @@ def server(tmp_path, monkeypatch):
         def log_message(self, *_):
             pass
 
-    served = HTTPServer(("127.0.0.1", 0), Handler)
+    served = serve(Handler)
     served.requests, served.status, served.bodies = 0, 200, bodies
     served.lengths = {name: len(body) for name, body in bodies.items()}
-    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
 
     def offer(name, **files):
         """Serve under a name of the zoo: files by target, `digest` of each by its file's name."""
@@ -74,13 +71,9 @@ def server(tmp_path, monkeypatch):
     offer("xumx-asteroid", **{"": ("pretrained_xumx.pth?download=1", "")})
     both = {t: (f"{t}.pth", f"sha256:{digests[f'{t}.pth'][:8]}") for t in ("speech", "noise")}
     offer("umxse", **both)
-    monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0)
     monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
-    yield served
-    served.shutdown()
-    thread.join()
-    served.server_close()
+    return served
 
 
 def shown(folder):
