@@ -92,6 +92,7 @@ def test_as_museval_with_all_its_taps():
     agree(ours(reference, estimate, 512)[0], museval(reference, estimate, taps=512))
 
 
+@pytest.mark.slow
 def test_alike_for_float32_integers_and_memory_maps(tmp_path):
     reference, estimate = waves()
     wanted, _ = ours(reference.astype(np.float32), estimate.astype(np.float32))
@@ -172,6 +173,7 @@ def test_singular_references_are_told_and_have_stable_ratios_beside():
     np.testing.assert_allclose(found[0], sdr_frames(reference, estimate, RATE), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_single_precision_is_as_near_as_it_says():
     reference, estimate = waves(4, 2, 6000)
     single, _ = ours(reference, estimate, precision="float32")

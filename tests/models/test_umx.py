@@ -100,12 +100,14 @@ def test_one_channel_model_takes_stereo_and_trains():
     assert np.abs(grads["lstm_0"]["w_hh"]).max() > 0
 
 
+@pytest.mark.slow
 def test_more_channels_than_the_model_has():
     model, variables = made()
     with pytest.raises(ValueError, match="6 channels, the model 2"):
         apply(model, variables, mixture(6))
 
 
+@pytest.mark.slow
 def test_unmasked_mixture_where_masks_are_one():
     """With a decoder that gives 1 everywhere the stems are the mixture."""
     model, variables = made()
@@ -207,6 +209,7 @@ def test_bfloat16_keeps_to_float32():
     np.testing.assert_allclose(rounded, values, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_for_training_alone():
     model, variables = made(dtype="bfloat16")
     exact = apply(build("xumx", **TINY), variables, mixture()).wave

@@ -197,6 +197,7 @@ def test_gradients(path):
             assert relative(grad, file[f"grad:{name}"]) <= 3e-5, name
 
 
+@pytest.mark.slow
 @golden("nnabla/small_adam.npz")
 def test_adam_with_weight_decay(path):
     """Three steps; after the first, every stored parameter."""
@@ -252,6 +253,7 @@ def run_options(name: str) -> dict:
     }
 
 
+@pytest.mark.slow
 @golden("nnabla/small_separate.npz")
 def test_separate(path):
     """The whole excerpt as one chunk, in every combination recorded."""
@@ -278,6 +280,7 @@ def test_separate(path):
             assert snr(vocals, file[whole][None]) >= 90
 
 
+@pytest.mark.slow
 @golden("nnabla/small_chunked.npz")
 def test_chunked(path):
     """The reference's protocol, its drift undone: ours keeps every sample where it was."""

@@ -42,6 +42,7 @@ def masks(module, variables, x, train=False):
     return module.apply(variables, x, train, method="masks", mutable=["batch_stats"])
 
 
+@pytest.mark.slow
 @golden("torch/umx_forward_*.npz")
 def test_forward(path, model):
     module, variables, _ = model
@@ -69,6 +70,7 @@ def test_training_step(path, model):
     check_step(path, info, value, gradients, statistics)
 
 
+@pytest.mark.slow
 @golden("torch/umx_separator*.npz")
 def test_separator(path, model):
     module, variables, _ = model
@@ -87,6 +89,7 @@ def test_separator(path, model):
             close(path, name, np.array(stems))
 
 
+@pytest.mark.slow
 @golden("torch/umx_stft.npz")
 def test_transform(path):
     file = arrays(path)

@@ -118,6 +118,7 @@ def test_training_and_evaluation_read_the_same_of_every_split(roots, name, split
             np.testing.assert_allclose(song.mix(), mixture.T, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATASETS)
 def test_evaluate_scores_every_data_set(roots, name, tmp_path, capsys):
     words = [word for option in CASES[name][2] for word in ("--dataset-option", option)]

@@ -102,6 +102,7 @@ def test_effects_of_a_list_are_applied_in_their_order(tracks):
         np.testing.assert_array_equal(example[source], wave.T)
 
 
+@pytest.mark.slow
 def test_files_that_are_not_16_bit_come_as_float32(tracks, tmp_path):
     write(tmp_path, subtype="FLOAT")
     examples = batches(opened(tmp_path), 1, Recipe())[0]

@@ -58,6 +58,7 @@ def go_on(name: str, folder: Path, defaults=None) -> None:
         np.testing.assert_allclose(leaf, wanted, rtol=0, atol=1e-5, err_msg=str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_go_on(name, tmp_path):
     go_on(name, tmp_path / "run")
@@ -98,6 +99,7 @@ def later_init(*arguments, **options):
 ORIGINAL = state.init
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_go_on_after_a_loss_a_data_set_options_and_a_field_were_added(
     name, tmp_path, monkeypatch

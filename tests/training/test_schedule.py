@@ -10,6 +10,7 @@ from xumx_jax.errors import UserError
 from xumx_jax.training.schedule import Plateau, early_stopping, out_of_patience
 
 
+@pytest.mark.slow
 @golden("nnabla/unit_schedule.npz")
 def test_decides_as_recorded(path):
     recorded = np.load(path)

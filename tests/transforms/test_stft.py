@@ -12,6 +12,7 @@ def noise(*shape) -> np.ndarray:
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_fft", "hop"), SHAPES)
 @pytest.mark.parametrize("length", [1, 2, 15, 64, 1000])
 def test_inverse_gives_back_every_sample(n_fft, hop, length):

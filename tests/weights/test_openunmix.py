@@ -139,6 +139,7 @@ def test_a_folder_of_other_weights_is_refused(tmp_path):
         load.load_weights(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["missing", "longer", "extra"])
 def test_any_missing_or_wrong_tensor_is_named(tmp_path, change):
     for name in openunmix():

@@ -99,6 +99,7 @@ WRITER = """
 """
 
 
+@pytest.mark.slow
 def test_a_reader_beside_a_writer_never_fails(tmp_path):
     """Two hundred times each, as fast as they can."""
     replace(tmp_path / "best", 0)
