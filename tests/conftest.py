@@ -90,7 +90,10 @@ def tiny_model(tmp_path_factory):
 
 @pytest.fixture
 def run_separate(tiny_model, tmp_path, monkeypatch, capsys):
-    """`run(*arguments) -> (status, stdout, stderr)` of `xumx separate`, inside an empty folder."""
+    """`run(*arguments) -> (status, stdout, stderr)` of `xumx separate`, inside an empty folder.
+
+    Stems of an earlier run are replaced; `keep=True` leaves out `--overwrite`.
+    """
     from xumx_jax import cli
 
     monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
@@ -98,8 +101,12 @@ def run_separate(tiny_model, tmp_path, monkeypatch, capsys):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
 
-    def run(*arguments, model=tiny_model):
-        status = cli.main(["separate", *map(str, arguments), "--model", str(model)])
+    def run(*arguments, model=tiny_model, keep=False):
+        words = [*map(str, arguments), "--model", str(model)]
+        piped = "--out" in words and words[words.index("--out") + 1] == "-"
+        if not (keep or piped or "--skip-existing" in words):
+            words.append("--overwrite")
+        status = cli.main(["separate", *words])
         return status, *capsys.readouterr()
 
     return run

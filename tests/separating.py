@@ -3,6 +3,8 @@
 import numpy as np
 import soundfile
 
+from xumx_jax.separation import record
+
 RATE = 8000
 ARGUMENTS = dict(hidden_size=8, n_fft=128, hop=32, sample_rate=RATE, bandwidth_hz=3000.0)
 SOURCES = ["bass", "drums", "other", "vocals"]
@@ -20,5 +22,6 @@ def write(name, wave, rate=RATE):
 
 
 def stems_in(folder):
-    """The files below a folder."""
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    """The files below a folder, except the records of what stems are of."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != record.FILE)
+    return sorted(str(path.relative_to(folder)) for path in found)

@@ -22,8 +22,24 @@ PART, OLD = ".part", ".old"  # what is being written, what is being replaced
 
 def partial_name(path: Path) -> Path:
     """A name beside `path` that no other writer uses: `.<name>.<process>-<random>.part`."""
-    name = path.name.encode()[:180].decode(errors="ignore")  # file systems take 255 bytes
+    name = shortened(path.name, 180)
     return path.with_name(f".{name}.{os.getpid()}-{token_hex(4)}{PART}")
+
+
+def safe_name(title: str, fallback: str) -> str:
+    """`title` if a file or folder can be called that, else `fallback`.
+
+    A title is data: "..", or one with a slash in it, would be another place.
+    """
+    impossible = title in ("", os.curdir, os.pardir) or "\0" in title
+    return fallback if impossible or os.path.basename(title) != title else title
+
+
+def shortened(name: str, size: int = 240) -> str:
+    """The beginning of a name, at most `size` bytes of it: most file systems take 255."""
+    while len(os.fsencode(name)) > size:
+        name = name[:-1]
+    return name
 
 
 @contextmanager

@@ -150,12 +150,12 @@ def test_several_tracks_at_once(run):
 
 
 @pytest.mark.parametrize("format", ["wav", "mp3", "ogg"])
-def test_each_file_is_opened_to_look_and_to_read(run, format):
+def test_each_file_is_opened_to_look_to_identify_and_to_read(run, format):
     for name in ("a", "b"):
         audio.encode(f"{name}.{format}", noise(20000), 44100, format)
     with Opened(f"b.{format}") as opened:
         status, _, err = run(f"a.{format}", f"b.{format}", "--stems", "bass", "--json", "x.json")
-    assert (status, err) == (0, "") and opened.count == 2
+    assert (status, err) == (0, "") and opened.count == 3
 
 
 def test_an_estimate_comes_before_a_batch(run, monkeypatch):

@@ -21,14 +21,14 @@ def test_work_goes_on_where_nobody_reads_its_lines(capsys):
     assert told == "xumx: warning: stdout: cannot be written: Broken pipe\n"
 
 
-def test_a_program_started_without_stdout_and_stdin(monkeypatch, tmp_path):
+def test_a_program_started_without_stdout_and_stdin(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     console.print_any_name()
     console.say_line("line", sys.stdout)
     sys.stdout.close()
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UserError, match="stdin: is closed; wanted an audio file"):
-        input_files.spool_stdin(str(tmp_path))
+        input_files.Spool().copy("-")
 
 
 def test_what_the_library_logs_is_a_line_each(capsys):

@@ -1,17 +1,22 @@
 """What stands on the command line becomes tracks and folders."""
 
+import io
+import os
+import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from xumx_jax.commands.batch.input_files import find
-from xumx_jax.errors import UserError
+from xumx_jax.commands.batch.input_files import Spool, find
 
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """`files(*names)` makes empty files in the current folder, which is an empty one."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"music")))
 
     def make(*names):
         for name in names:
@@ -22,8 +27,10 @@ def files(tmp_path, monkeypatch):
 
 
 def places(inputs, recursive=False, out="out"):
-    tracks, errors, _ = find(inputs, Path(out), recursive, Path("/tmp/stdin"))
-    return {track.label: track.folder.as_posix() for track in tracks}, [str(e) for e in errors]
+    with Spool() as spool:
+        found = find(inputs, Path(out), recursive, spool)
+    errors = [str(error) for _, error in found.errors]
+    return {track.label: track.folder.as_posix() for track in found.tracks}, errors
 
 
 def test_files_of_any_name_are_taken_at_their_word(files):
@@ -78,7 +85,8 @@ def test_nothing_found_is_an_error_of_that_input(files):
     found, errors = places(["m", "*.mp3", "deep", "a.wav"])
     assert found == {"a.wav": "out/a"}
     assert errors == [
-        "m: no audio files in this folder; --recursive searches its subfolders too",
+        "m: no audio files in this folder (passed over: .txt 1); --recursive searches its "
+        "subfolders too",
         "*.mp3: no file matches",
         "deep: no audio files in this folder; --recursive searches its subfolders too",
     ]
@@ -115,8 +123,8 @@ def test_tracks_of_one_name_get_distinct_folders(files):
         "other.wav": "out/other",
     }
     assert places(given) == (found, [])
-    assert len(find(given, Path("out"), False, None)[2]) == 3
-    assert find(["other.wav"], Path("out"), False, None)[2] == []
+    assert len(find(given, Path("out"), False, Spool()).renamed) == 3
+    assert find(["other.wav"], Path("out"), False, Spool()).renamed == []
 
 
 def test_stdin_and_long_names_get_numbers(files):
@@ -132,7 +140,122 @@ def test_stdin_and_long_names_get_numbers(files):
     }
 
 
-def test_a_track_where_its_stems_would_go_is_refused(files):
-    files("out/song/song.wav")
-    with pytest.raises(UserError, match="is in out/song, where its stems would go"):
-        places(["out/song/song.wav"])
+def test_a_track_where_its_stems_would_go_is_refused_and_no_other(files):
+    files("out/song/song.wav", "a.wav")
+    assert places(["out/song/song.wav", "a.wav"]) == (
+        {"a.wav": "out/a"},
+        ["out/song/song.wav: is in out/song, where its stems would go; use another --out"],
+    )
+
+
+@pytest.mark.parametrize("name", ["...wav", "..wav", "..stem.wav", "....wav", "....stem.wav"])
+def test_a_title_is_no_path(files, name):
+    files(name)
+    ((label, folder),) = places([name])[0].items()
+    assert label == name and Path(folder).parent == Path("out")
+    assert Path("out").resolve() == Path(folder).resolve().parent
+
+
+def test_titles_that_are_no_names_stay_distinct(files):
+    files("...wav", "...mp3", "a/...wav", "b/...wav")
+    found, errors = places(["...wav", "...mp3", "a/...wav", "b/...wav"])
+    assert not errors and len({folder.casefold() for folder in found.values()}) == 4
+    assert {Path(folder).parent for folder in found.values()} == {Path("out")}
+
+
+def test_folders_with_brackets_and_patterns_below_them(files):
+    files("a [live]/x.mp3", "a [live]/[1].mp3", "a l/x.mp3")
+    wanted = {"a [live]/[1].mp3": "out/[1]", "a [live]/x.mp3": "out/x"}
+    for given in (["a [live]"], ["a [live]/*.mp3"]):
+        assert places(given) == (wanted, [])
+    assert places(["a [live]/[1].mp3"])[0] == {"a [live]/[1].mp3": "out/[1]"}
+    assert places(["a [l]/*.mp3"])[0] == {"a l/x.mp3": "out/a l/x"}
+
+
+def test_links_are_followed_and_rings_end(files):
+    files("m/a.mp3", "elsewhere/b.mp3", "elsewhere/deep/c.mp3")
+    Path("m/linked").symlink_to("../elsewhere")
+    Path("m/file.mp3").symlink_to("../elsewhere/b.mp3")
+    Path("elsewhere/ring").symlink_to("../m")
+    Path("m/gone.mp3").symlink_to("nowhere")
+    Path("m/self.mp3").symlink_to("self.mp3")
+    found, errors = places(["m"], recursive=True)
+    assert not errors
+    assert found == {
+        "m/a.mp3": "out/a",
+        "m/file.mp3": "out/file",  # and m/linked/b.mp3, the same file, only once
+        "m/gone.mp3": "out/gone",  # whose turn will tell
+        "m/linked/deep/c.mp3": "out/linked/deep/c",
+        "m/self.mp3": "out/self",
+    }
+
+
+def test_a_folder_that_cannot_be_read_is_an_error_of_its_own(files, monkeypatch):
+    files("m/a.mp3", "m/deep/b.mp3")
+    scan = os.scandir
+
+    def refuse(place):
+        if Path(place).name == "deep":
+            raise PermissionError(13, "Permission denied", place)
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert places(["m"], recursive=True) == (
+        {"m/a.mp3": "out/a"},
+        ["m/deep: cannot be read: Permission denied"],
+    )
+
+
+def test_an_empty_name_is_no_folder(files):
+    files("a.wav")
+    assert places(["", "a.wav"]) == (
+        {"a.wav": "out/a"},
+        ["an input without a name; wanted a file, a folder, a pattern or -"],
+    )
+
+
+def test_home_is_known_where_the_shell_left_it(files, monkeypatch):
+    files("home/a.wav", "~/b.wav")
+    monkeypatch.setenv("HOME", str(Path("home").resolve()))
+    assert places(["~/a.wav", "~/b.wav"])[0] == {"~/a.wav": "out/a", "~/b.wav": "out/b"}
+
+
+def test_what_was_passed_over_is_counted(files):
+    files("m/a.mp3", "m/1.jpg", "m/2.JPG", "m/x.cue", "m/README", "m/.hidden", "m/d/3.jpg")
+    with Spool() as spool:
+        found = find(["m"], Path("out"), True, spool)
+    assert found.passed_over == {".jpg": 3, ".cue": 1, "no suffix": 1}
+
+
+def test_pipes_are_read_to_their_end_once(files):
+    os.mkfifo("song.mp3")
+    writer = threading.Thread(target=Path("song.mp3").write_bytes, args=(b"piped",))
+    writer.start()
+    with Spool() as spool:
+        found = find(["song.mp3", "song.mp3", "-"], Path("out"), False, spool)
+        writer.join()
+        first, second = found.tracks
+        assert first.path.read_bytes() == b"piped" and second.path.read_bytes() == b"music"
+        assert (first.label, first.folder) == ("song.mp3", Path("out/song"))
+    assert not first.path.exists()
+
+
+def test_pipes_of_the_shell_have_a_name(files):
+    reader, writer = os.pipe()
+    os.write(writer, b"piped")
+    os.close(writer)
+    try:
+        assert places([f"/dev/fd/{reader}"])[0] == {f"/dev/fd/{reader}": "out/pipe"}
+    finally:
+        os.close(reader)
+
+
+def test_errors_of_the_system_are_told_in_its_words(files, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    files("a.wav")
+    found, (error,) = places(["-", "a.wav"])
+    assert found == {"a.wav": "out/a"}
+    assert error.startswith("stdin: cannot be copied to ") and "No space left on device" in error

@@ -360,18 +360,22 @@ def test_addresses_are_those_on_record(path):
 
 
 def test_default_falls_back_to_the_demo_and_says_so_in_one_line(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(assets, "DEMO_FILE", tmp_path / "demo.safetensors")
-
     def offline(url, timeout):
         raise URLError("no route to host")
 
-    assert zoo.find(cache=tmp_path, opener=offline) == assets.DEMO_FILE
+    monkeypatch.setattr(zoo.find, "__defaults__", (zoo.DEFAULT, tmp_path, offline))
+    (member,) = load.load_bag(None).members
+    assert member.info["path"] == str(assets.DEMO_FILE)
+    assert member.info["fallback"]["wanted"] == "x-umx"
+    assert "no route to host" in member.info["fallback"]["reason"]
     lines = caplog.text.splitlines()
     assert len(lines) == 1
     assert "published weights unavailable" in lines[0] and "no route to host" in lines[0]
     assert "using the bundled demo model" in lines[0]
     with pytest.raises(UserError, match="no route to host"):
         zoo.find("x-umx", tmp_path, offline)
+    with pytest.raises(UserError, match="no route to host"):
+        load.load_module()  # to be exported or trained on: no other model will do
 
 
 def test_names(monkeypatch):

@@ -25,6 +25,11 @@ def add_model(group, default: bool = True, more: str = "") -> None:
     )
 
 
+def expanded(path: str) -> str:
+    """A path with `~` for the home folder, which shells leave as it is in --option=~/path."""
+    return path if os.path.lexists(path) else os.path.expanduser(path)
+
+
 def parse_models(given) -> list[tuple[str | None, float]]:
     """Parse what was given -> (name or path, weight) each; nothing means the default model.
 
@@ -35,6 +40,7 @@ def parse_models(given) -> list[tuple[str | None, float]]:
 
 
 def _parse(text):
+    text = expanded(text)
     name, colon, tail = text.rpartition(":")
     if not (colon and name and _NUMBER.fullmatch(tail)) or os.path.exists(text):
         return text, 1.0
@@ -49,7 +55,9 @@ def load(given, options: dict):
 
     `options` are the Separator's. Raises UserError.
     """
+    from xumx_jax import assets
     from xumx_jax.separation.separator import separator_of
+    from xumx_jax.weights import zoo
     from xumx_jax.weights.bag import joined
     from xumx_jax.weights.load import load_bag
 
@@ -57,6 +65,8 @@ def load(given, options: dict):
     infos = []
     for (name, weight), bag in zip(given, bags, strict=True):
         first = bag.members[0]
+        if name is None:
+            name = assets.DEMO if "fallback" in first.info else zoo.DEFAULT
         more = {"model": first.name, "args": first.args, "name": name, "weight": weight}
         infos.append({**first.info, **more})
     whole = joined(bags, [weight for _, weight in given])

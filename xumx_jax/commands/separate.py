@@ -10,12 +10,7 @@ from xumx_jax import runtime
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
 from xumx_jax.commands.batch import input_files
-from xumx_jax.commands.console import (
-    INTERRUPTED,
-    SOME_FAILED,
-    USER_ERROR,
-    say,
-)
+from xumx_jax.commands.console import SOME_FAILED, say
 from xumx_jax.errors import UserError
 from xumx_jax.separation.selection import check_choice, parse_aggregate
 
@@ -46,7 +41,20 @@ def add(commands):
         "--allow-truncated", action="store_true", help="separate what is left of files cut short"
     )
     option(
-        "--skip-existing", action="store_true", help="skip tracks that already have all their stems"
+        "--skip-existing",
+        action="store_true",
+        help="skip tracks whose stems are all there, made by the same models with the same options",
+    )
+    option(
+        "--overwrite",
+        action="store_true",
+        help="replace stems of other music, models or options; default: they stay, and the new "
+        "ones go to a folder with another name",
+    )
+    option(
+        "--allow-fallback",
+        action="store_true",
+        help="if the default model cannot be downloaded, separate several tracks with demo",
     )
     option("--jobs", type=int, default=1, metavar="N", help="tracks at once; default: %(default)s")
     option("--strict", action="store_true", help="fail on NaN and infinite samples")
@@ -79,7 +87,7 @@ def add(commands):
         help="sample rate of the stems; default: %(default)s",
     )
     common.add_separation(command)
-    option("--json", metavar="FILE", help="write a report on every track")
+    option("--json", metavar="FILE", help="write a report on every track; - is stdout")
     command.set_defaults(run=run)
 
 
@@ -90,57 +98,51 @@ def run(options) -> int:
     models, applied = _check(options)
     with ExitStack() as stack:
         stack.enter_context(console.terminable())
-        stdin = None
-        if "-" in options.inputs:
-            stdin = input_files.spool_stdin(stack.enter_context(input_files.temporary_folder()))
-        out = Path(options.out)
-        tracks, errors, renamed = input_files.find(options.inputs, out, options.recursive, stdin)
-        if options.out == STDOUT and len(tracks) > 1:
-            raise UserError(f"--out - takes one track; use a folder for {len(tracks)}")
-        if renamed:
+        spool = stack.enter_context(input_files.Spool())
+        found = input_files.find(options.inputs, Path(options.out), options.recursive, spool)
+        if options.out == STDOUT and len(found.tracks) > 1:
+            raise UserError(f"--out - takes one track; use a folder for {len(found.tracks)}")
+        if found.renamed:
             say(
                 "note",
-                f"{len(renamed)} tracks have the same name as others: their stems go to folders "
-                f"with longer names, such as {renamed[0].folder}",
+                f"{len(found.renamed)} tracks have the same name as others: their stems go to "
+                f"folders with longer names, such as {found.renamed[0].folder}",
             )
-        report = Report(options.json, _given(options), tracks)
-        status = INTERRUPTED
-        try:
-            status = _separate_all(options, models, applied, tracks, errors, report)
-        except UserError:
-            status = USER_ERROR
-            raise
-        except console.Terminated as error:
-            status = error.status
-            raise
-        finally:
-            report.write(status)
-    return status
+        if found.passed_over and found.tracks:
+            text = input_files.counted(found.passed_over)
+            say("note", f"files passed over in folders: {text}; a file given by name is never")
+        with Report(options.json, _given(options), found.tracks) as report:
+            return report.end(_separate_all(options, models, applied, found, report))
 
 
 def _check(options):
     """Check the options -> (models, options of a Separator). Raises UserError."""
     from xumx_jax import audio
 
+    for name in ("out", "json"):
+        if value := getattr(options, name):
+            setattr(options, name, common.expanded(value))
     models, applied = common.parse_models(options.model), common.separator_options(options)
     audio.check_format(options.format, options.bits, options.bitrate)
     audio.check_range(options.start, options.duration)
     check_choice(options.stems, options.two_stems, options.mix, options.aggregate)
     if options.jobs < 1:
         raise UserError(f"jobs is {options.jobs}; wanted 1 or more")
+    if options.skip_existing and options.overwrite:
+        raise UserError("use either --skip-existing or --overwrite")
     if options.out == STDOUT:
         _check_stdout(options)
     return models, applied
 
 
-def _separate_all(options, models, applied, tracks, errors, report) -> int:
+def _separate_all(options, models, applied, found, report) -> int:
     from xumx_jax import audio
     from xumx_jax.commands.batch.report import failed, relabelled
 
-    for error in errors:
-        failed(report, {"input": None}, error, options.debug)
+    for label, error in found.errors:
+        failed(report, {"input": label}, error, options.debug)
     readable = []
-    for track in tracks:
+    for track in found.tracks:
         try:
             audio.check_file(track.path)
             readable.append(track)
@@ -166,5 +168,9 @@ def _check_stdout(options):
     one = one or (options.aggregate is not None and len(parse_aggregate(options.aggregate)) == 1)
     if not one or options.format != "wav":
         raise UserError("--out - writes one stem as wav; use --stems A or --mix A+B with it")
-    if options.skip_existing:
-        raise UserError("--out - writes no files that --skip-existing could find")
+    for name in ("skip_existing", "overwrite"):
+        if getattr(options, name):
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"--out - writes no files that {option} could find")
+    if options.json == STDOUT:
+        raise UserError("--out - and --json - cannot both be stdout; use a file for one of them")

@@ -1,4 +1,4 @@
-"""Engines apply a model to a stream: their options, ENGINES, and which one a Separator uses.
+"""Engines apply a model to a stream: their options, their progress, and which one is used.
 
 An engine is made from (model, variables, EngineOptions) and has `stream(blocks, progress, lead)`:
 blocks [channel, time] at the model's rate in, [source, channel, time] out, with as many samples, in
@@ -7,15 +7,19 @@ the first `lead` samples are silence that is no part of the track. `takes(option
 can do what they ask for. Options are checked before anything heavy is imported.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from math import isfinite
 from typing import Any
 
-from xumx_jax.errors import UserError
+from xumx_jax.errors import Cancelled, UserError
 
 COMPUTE = ("float32", "bfloat16", "tf32")
 AHEAD_SECONDS = 300.0  # how far statistics of a track are read ahead of what is separated
+CALLBACK = Callable[[float | None, float | None], object]
+_EARLY = 0.02  # part of the work before which the remaining time cannot be estimated
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,30 @@ def whole_rate(rate) -> int:
     if rate < 1 or rate != int(rate):
         raise UserError(f"the sample rate is {rate}; wanted a whole number of hertz")
     return int(rate)
+
+
+class Progress:
+    """Turn counts of samples into `callback(fraction, eta)`.
+
+    `fraction` is the part done, rising from 0 to 1, and `eta` the seconds left, None while unknown.
+    Without a `total` both are None. If the callback returns False, Cancelled is raised.
+    """
+
+    def __init__(self, callback: CALLBACK | None, total: float | None):
+        self._callback, self._total = callback, total
+        self._begin, self._fraction = time.monotonic(), 0.0
+
+    def __call__(self, done: float) -> None:
+        if self._callback is None:
+            return
+        fraction = eta = None
+        if self._total:
+            # stated lengths may be slightly wrong
+            fraction = self._fraction = max(self._fraction, min(1.0, done / self._total))
+            if fraction >= _EARLY:
+                eta = (time.monotonic() - self._begin) * (1 - fraction) / fraction
+        if self._callback(fraction, eta) is False:
+            raise Cancelled("the separation was cancelled")
 
 
 # {name: (module, class)}, imported when first used

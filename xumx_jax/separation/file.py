@@ -19,8 +19,8 @@ from xumx_jax.audio.encode import StdoutWriter, StemWriter
 from xumx_jax.audio.formats import check_format
 from xumx_jax.errors import Cancelled, UserError, collected, warn
 from xumx_jax.separation import multichannel
+from xumx_jax.separation.engine import CALLBACK
 from xumx_jax.separation.inputs import Mixture, ReadAhead, held
-from xumx_jax.separation.progress import CALLBACK
 from xumx_jax.separation.selection import NullError, choose, make
 
 RATES, CHANNELS = ("original", "model"), ("front", "all")

@@ -12,9 +12,15 @@ from xumx_jax.models import build
 from xumx_jax.models.interface import optional
 from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
-from xumx_jax.separation.engine import EngineOptions, check_options, make_engine, whole_rate
+from xumx_jax.separation.engine import (
+    CALLBACK,
+    EngineOptions,
+    Progress,
+    check_options,
+    make_engine,
+    whole_rate,
+)
 from xumx_jax.separation.inputs import InputBlocks
-from xumx_jax.separation.progress import CALLBACK, Progress
 from xumx_jax.weights.bag import Bag
 from xumx_jax.weights.load import Models, load_bag
 

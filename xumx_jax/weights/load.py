@@ -1,5 +1,6 @@
 """Load models by name or path, whatever the format of their weights."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from xumx_jax.models import build
 from xumx_jax.weights import bag, pointer, safetensors, store
 from xumx_jax.weights.bag import Bag, Weight, load_model, save_model
 
+LOG = logging.getLogger(__name__)
 Name = str | Path | None
 Models = Name | Mapping[str, Weight] | Sequence[Name | tuple[Name, Weight]]
 
@@ -21,14 +23,15 @@ Models = Name | Mapping[str, Weight] | Sequence[Name | tuple[Name, Weight]]
 def resolve(name_or_path: Name) -> Path:
     """Return the file or folder of a model: its name in the zoo, else an existing path.
 
-    None is the zoo's default.
+    None is the zoo's default. Raises UserError if there is no such model, and if it cannot be
+    downloaded.
     """
     if name_or_path == assets.DEMO:
         return assets.DEMO_FILE
     from xumx_jax.weights import zoo  # the bundled model needs none of what others publish
 
     if name_or_path is None or name_or_path in zoo.names():
-        return zoo.find(name_or_path and str(name_or_path))
+        return zoo.find(zoo.DEFAULT if name_or_path is None else str(name_or_path))
     path = Path(name_or_path)
     if os.path.exists(path):  # unlike path.exists(), no error where a name is too long
         return path
@@ -63,9 +66,11 @@ def load_bag(models: Models = None) -> Bag:
     """Load one model, or several with weights.
 
     `models` is a name of the zoo or a path; several of them, each alone or (name, weight); or
-    {name: weight}. A weight is a number or {source: number}. None is the published weights, or the
-    bundled model if they cannot be downloaded. `info` of each member has "path", and what the file
-    states: "kind", "origin", "licence", "score". Raises UserError with one line.
+    {name: weight}. A weight is a number or {source: number}. None is the published weights; if they
+    cannot be downloaded, that is logged and the bundled model is used instead. `info` of each
+    member has "path", and what the file states: "kind", "origin", "licence", "score"; of a model
+    that replaces the published one also "fallback": {"wanted": its name, "reason": why}. Raises
+    UserError with one line.
     """
     if isinstance(models, Mapping):
         models = list(models.items())
@@ -76,9 +81,16 @@ def load_bag(models: Models = None) -> Bag:
 
 
 def _located(name: Name) -> Bag:
-    path = resolve(name)
+    more: dict[str, Any] = {}
+    try:
+        path = resolve(name)
+    except UserError as error:
+        if name is not None:
+            raise
+        path = assets.DEMO_FILE
+        more["fallback"] = {"wanted": _default(), "reason": str(error)}
+        LOG.warning("published weights unavailable (%s); using the bundled demo model", error)
     found = load_weights(path)
-    more: dict[str, Any] = {"path": str(path)}
     if path == assets.DEMO_FILE:
         more["licence"] = assets.DEMO_LICENCE
     members = (
@@ -87,13 +99,20 @@ def _located(name: Name) -> Bag:
     return replace(found, members=tuple(members))
 
 
+def _default() -> str:
+    from xumx_jax.weights import zoo
+
+    return zoo.DEFAULT
+
+
 def load_module(name_or_path: Name = None) -> tuple[nn.Module, dict, dict[str, Any]]:
     """Return a linen module, its variables (numpy) and what is known about them.
 
-    `info` is that of `load_bag`, with "model" and "args", the arguments of `build`. Raises
-    UserError with one line, also if there are several models.
+    None is the published weights, never others instead. `info` is that of `load_bag`, with "model"
+    and "args", the arguments of `build`. Raises UserError with one line, also if there are several
+    models.
     """
-    only = load_bag(name_or_path).only
+    only = load_bag(_default() if name_or_path is None else name_or_path).only
     module = build(only.name, **only.args)
     return module, only.variables, {**only.info, "model": only.name, "args": only.args}
 

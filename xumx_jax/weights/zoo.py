@@ -28,18 +28,11 @@ def cached(name: str, cache: str | Path | None = None) -> Path:
     return (Path(cache) if cache is not None else cache_folder()) / f"{name}.{suffix}"
 
 
-def find(name: str | None = None, cache: str | Path | None = None, opener=urlopen) -> Path:
+def find(name: str = DEFAULT, cache: str | Path | None = None, opener=urlopen) -> Path:
     """Return the weights file for a name of the zoo, downloading it if it is not cached.
 
-    None is the published default; if it cannot be downloaded, that is logged and the bundled demo
-    model is used instead. Raises UserError on an unknown name and on a failed download.
+    Raises UserError on an unknown name and on a failed download.
     """
-    if name is None:
-        try:
-            return fetch(DEFAULT, cache, opener)
-        except UserError as error:
-            LOG.warning("published weights unavailable (%s); using the bundled demo model", error)
-            return assets.DEMO_FILE
     if name == assets.DEMO:
         return assets.DEMO_FILE
     if name not in PUBLISHED:

@@ -1,24 +1,29 @@
 """Find the tracks that the command line names, and choose the folders for their stems."""
 
 import glob
+import os
 import shutil
+import stat
 import sys
 import tempfile
 import unicodedata
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
+from xumx_jax.separation import record
 
-STDIN = "stdin"
+STDIN, PIPE = "stdin", "pipe"
 # Suffixes searched for in folders; files given by name may have any.
 SUFFIXES = frozenset(
     ".aac .ac3 .aif .aiff .amr .ape .au .avi .caf .flac .m4a .m4b .mka .mkv .mov .mp2 .mp3 .mp4 "
     ".mpc .mpg .oga .ogg .ogv .opus .ts .tta .w64 .wav .wave .webm .wma .wv".split()
 )
 WILD = set("*?[")
-_LONGEST = 240  # bytes of a name, of which most file systems take 255; numbers may follow
 
 
 @dataclass(frozen=True)
@@ -30,66 +35,123 @@ class InputFile:
     folder: Path
 
 
-def find(
-    inputs, out: Path, recursive: bool, stdin: Path | None
-) -> tuple[list[InputFile], list, list]:
-    """Find the tracks in files, folders, patterns and `-` (spooled to `stdin`), each once.
+@dataclass
+class Found:
+    """The tracks that the command line names, each once, and what there is to say about it.
 
-    -> (tracks, errors, the tracks that got another name than their own)
+    errors       (name in messages, error); the name is None for an input without tracks
+    renamed      tracks with the same name as others, whose folders have other names
+    passed_over  {suffix: number of files in the folders that were searched}
+    """
+
+    tracks: list[InputFile] = field(default_factory=list)
+    errors: list[tuple[str | None, UserError]] = field(default_factory=list)
+    renamed: list[InputFile] = field(default_factory=list)
+    passed_over: Counter = field(default_factory=Counter)
+
+
+class Spool:
+    """Copies of what cannot be read twice: standard input and pipes. A context manager.
+
+    Some formats have their table of contents at the end, so pipes are read to their end first.
+    """
+
+    def __init__(self):
+        self._folder, self._copies = None, {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def copy(self, name: str) -> Path | None:
+        """A copy of what `name` stands for, if it is `-` or a pipe. Raises UserError."""
+        piped = name == "-" or _is_pipe(name)
+        if piped and name not in self._copies:
+            standard = name in ("-", "/dev/stdin")
+            title = STDIN if standard else PIPE if name.startswith(("/dev/", "/proc/")) else name
+            self._copies[name] = self._copied(None if standard else name, Path(title).name)
+        return self._copies.get(name)
+
+    def made(self, path: Path) -> bool:
+        """Whether a path is one of the copies."""
+        return path in self._copies.values()
+
+    def _copied(self, name: str | None, title: str) -> Path:
+        if name is None and sys.stdin is None:  # started with `<&-`
+            raise UserError("stdin: is closed; wanted an audio file")
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="xumx-")
+        path = Path(self._folder.name, str(len(self._copies)), title)
+        path.parent.mkdir()
+        try:
+            with path.open("wb") as copy:
+                if name is None:
+                    shutil.copyfileobj(sys.stdin.buffer, copy, 1 << 20)
+                else:
+                    with open(name, "rb") as pipe:
+                        shutil.copyfileobj(pipe, copy, 1 << 20)
+        except OSError as error:
+            raise UserError(
+                f"{name or STDIN}: cannot be copied to {path.parent}: {error.strerror or error}; "
+                "TMPDIR=FOLDER chooses another place"
+            ) from None
+        return path
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        mode = os.stat(name).st_mode
+    except (OSError, ValueError):  # said when it is its turn
+        return False
+    return stat.S_ISFIFO(mode) or (name == "/dev/stdin" and stat.S_ISSOCK(mode))
+
+
+def find(inputs, out: Path, recursive: bool, spool: Spool) -> Found:
+    """Find the tracks in files, folders, patterns, pipes and `-`.
 
     Stems go to OUT/<track>/, or below the same subfolders where a folder or pattern was searched.
     Tracks with the same name get distinct folders: with their full file names if they are in the
     same folder (`song.mp3`, `song.wav`), else with their folder's name in front, and a number if
-    needed. Raises UserError if a track is where its stems would go, or if a folder cannot be made.
+    needed. A track that is where its stems would go is an error of that track.
     """
-    found, errors = {}, []
+    found, result = {}, Found()
     for name in inputs:
         try:
-            for path, label, inner in _expand(name, out, recursive, stdin):
-                found.setdefault(path.resolve(), (path, label, inner))
+            for path, label, inner in _expand(name, out, recursive, spool, result):
+                found.setdefault(os.path.realpath(path), (path, label, inner))
         except UserError as error:
-            errors.append(error)
-        except OSError as error:  # such as a name that is too long
-            errors.append(UserError(f"{name}: cannot be read: {error.strerror}"))
-    tracks, renamed = _place(list(found.values()), out)
-    for track in tracks:
-        try:
-            track.folder.is_dir()
-        except OSError as error:  # as above
-            raise UserError(f"{track.folder}: cannot be written: {error.strerror}") from None
-    return tracks, errors, renamed
+            result.errors.append((None, error))
+        except (OSError, ValueError) as error:  # too long, NUL in it, links in a ring
+            reason = getattr(error, "strerror", None) or str(error)
+            result.errors.append((None, UserError(f"{name}: cannot be read: {reason}")))
+    _place(list(found.values()), out, result, spool)
+    return result
 
 
-def spool_stdin(folder: str) -> Path:
-    """Copy standard input to a file, for formats whose table of contents is at the end."""
-    if sys.stdin is None:  # started with `<&-`
-        raise UserError("stdin: is closed; wanted an audio file")
-    path = Path(folder) / STDIN
-    with path.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-    return path
-
-
-def temporary_folder():
-    return tempfile.TemporaryDirectory(prefix="xumx-")
-
-
-def _expand(name, out, recursive, stdin):
+def _expand(name, out, recursive, spool, result) -> Iterator[tuple[Path, str, Path]]:
     """Yield (path, label, subfolder of OUT) for one input."""
-    if name == "-" and stdin is not None:
-        yield stdin, STDIN, Path()
-        return
+    if not name:
+        raise UserError("an input without a name; wanted a file, a folder, a pattern or -")
+    copy = spool.copy(name)
     path = Path(name)
-    if path.is_dir():
-        yield from _search(path, out, recursive)
-    elif WILD & set(name) and not path.exists():
-        matches = sorted(Path(match) for match in glob.glob(name, recursive=True))
+    if not os.path.lexists(path):
+        path = path.expanduser()
+    if copy is not None:
+        yield copy, STDIN if name == "-" else name, Path()
+    elif path.is_dir():
+        yield from _search(path, out, recursive, result)
+    elif WILD & set(name) and not os.path.lexists(path):
         fixed = _fixed_part(path)
+        pattern = os.path.join(glob.escape(str(fixed)), path.relative_to(fixed))
+        matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
         own = _own(fixed, out)
-        files = [file for file in matches if file.is_file() and own not in file.resolve().parents]
-        if not files:
+        found = [file for file in matches if file.is_file() and own not in file.resolve().parents]
+        if not found:
             raise UserError(f"{name}: no file matches")
-        yield from ((file, str(file), file.relative_to(fixed).parent) for file in files)
+        yield from ((file, str(file), file.relative_to(fixed).parent) for file in found)
     else:
         yield path, name, Path()
 
@@ -101,79 +163,122 @@ def _own(folder, out) -> Path | None:
 
 
 def _fixed_part(pattern) -> Path:
-    """The folder above the first part of a pattern that has a wildcard in it."""
-    count = next(at for at, part in enumerate(pattern.parts) if WILD & set(part))
-    return Path(*pattern.parts[:count])
+    """The folder above the first part of a pattern that is none: that has a wildcard in it."""
+    fixed = Path()
+    for part in pattern.parts[:-1]:
+        if WILD & set(part) and not (fixed / part).exists():
+            break
+        fixed = fixed / part
+    return fixed
 
 
-def _search(folder, out, recursive):
-    """Yield the audio files in a folder, except hidden ones and those below OUT."""
-    own, some = _own(folder, out), False
-    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
-        inner = path.relative_to(folder)
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        if any(part.startswith(".") for part in inner.parts) or own in path.resolve().parents:
-            continue
-        some = True
-        yield path, str(path), inner.parent
-    if not some:
+def _search(folder, out, recursive, result):
+    """Yield the audio files in a folder, except hidden ones, those below OUT, and known stems."""
+    own, paths, passed_over = _own(folder, out), [], Counter()
+    for place, names in _walk(folder, recursive, result.errors):
+        known = record.read(place)
+        for name in names:
+            path = place / name
+            if name.startswith(".") or own in Path(os.path.realpath(path)).parents:
+                continue
+            suffix = path.suffix.lower()
+            if suffix not in SUFFIXES or (known and name in known.stems):
+                passed_over["stems" if suffix in SUFFIXES else suffix or "no suffix"] += 1
+                continue
+            paths.append(path)
+    result.passed_over += passed_over
+    if not paths:
         more = "" if recursive else "; --recursive searches its subfolders too"
-        raise UserError(f"{folder}: no audio files in this folder{more}")
+        other = f" (passed over: {counted(passed_over)})" if passed_over else ""
+        raise UserError(f"{folder}: no audio files in this folder{other}{more}")
+    for path in sorted(paths):
+        yield path, str(path), path.relative_to(folder).parent
 
 
-def _title(path) -> str:
+def _walk(folder, recursive, errors):
+    """Yield (folder, names of its files) as `os.walk`; links are followed, in a ring only once."""
+
+    def fail(error):
+        errors.append((None, UserError(f"{error.filename}: cannot be read: {error.strerror}")))
+
+    seen = set()
+    for place, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        here = os.stat(place)
+        key = here.st_dev, here.st_ino
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        if key in seen:
+            folders.clear()
+            continue
+        seen.add(key)
+        yield Path(place), names
+
+
+def counted(passed_over: Counter) -> str:
+    """ ".jpg 10, .txt 2": the commonest first."""
+    return ", ".join(f"{suffix} {number}" for suffix, number in passed_over.most_common())
+
+
+def title_of(path: Path) -> str:
     """The name of a track: its file's, without `.mp3` or `.stem.mp4`."""
-    return path.stem.removesuffix(".stem") or path.stem
+    return files.safe_name(path.stem.removesuffix(".stem") or path.stem, path.name)
 
 
-def _place(found, out) -> tuple[list[InputFile], list[InputFile]]:
-    """Give every (path, label, subfolder) a folder of its own -> (tracks, those renamed).
+def _place(found, out, result, spool) -> None:
+    """Give every (path, label, subfolder) a folder of its own.
 
     Names that differ only in case count as one: some file systems do not distinguish them.
     """
     wanted: dict[str, list[Path]] = {}
     for path, _, inner in found:
-        wanted.setdefault(_key(out / inner / _title(path)), []).append(path)
-    names, owned, renamed = {}, set(), []
+        wanted.setdefault(key_of(out / inner / title_of(path)), []).append(path)
+    names, owned = {}, set()
     for path, _, inner in found:
-        same = wanted[_key(out / inner / _title(path))]
+        same = wanted[key_of(out / inner / title_of(path))]
         if len({other.parent for other in same}) == 1 < len(same):
             names[path] = path.name  # song.mp3 and song.wav side by side
         elif len(same) == 1:
-            names[path] = _title(path)
+            names[path] = title_of(path)
         if path in names:
-            key = _key(out / inner / names[path])
+            key = key_of(out / inner / names[path])
             if key in owned:
                 del names[path]
             owned.add(key)
-    tracks = []
     for path, label, inner in found:
         if other := path not in names:
-            parent = "" if label == STDIN else path.resolve().parent.name
-            names[path] = _free(out / inner, parent, _title(path), owned)
+            parent = "" if spool.made(path) else path.resolve().parent.name
+            names[path] = _free(out / inner, parent, title_of(path), owned)
         folder = out / inner / names[path]
-        if path.parent.resolve() == folder.resolve():
-            raise UserError(f"{label}: is in {folder}, where its stems would go; use another --out")
-        tracks.append(InputFile(path, label, folder))
-        if other:
-            renamed.append(tracks[-1])
-    return tracks, renamed
+        try:
+            folder.is_dir()  # fails where a name is too long
+            if path.parent.resolve() == folder.resolve():
+                raise UserError(
+                    f"{label}: is in {folder}, where its stems would go; use another --out"
+                )
+        except OSError as error:
+            reason = UserError(f"{folder}: cannot be written: {error.strerror}")
+            result.errors.append((label, reason))
+        except UserError as error:
+            result.errors.append((label, error))
+        else:
+            result.tracks.append(InputFile(path, label, folder))
+            if other:
+                result.renamed.append(result.tracks[-1])
 
 
 def _free(place, parent, title, owned) -> str:
     """A name that no other track has: with its folder's name in front, or a number behind."""
     named = f"{parent}_{title}" if parent else title
-    if len(named.encode()) > _LONGEST:
+    if files.shortened(named) != named:
         named = title
     name = named
     for number in count(2):
-        if _key(place / name) not in owned:
-            owned.add(_key(place / name))
+        if key_of(place / name) not in owned:
+            owned.add(key_of(place / name))
             return name
         name = f"{named}_{number}"
     raise AssertionError("numbers do not end")
 
 
-def _key(folder) -> str:
+def key_of(folder) -> str:
+    """The same for names that some file systems do not distinguish."""
     return unicodedata.normalize("NFC", str(folder)).casefold()

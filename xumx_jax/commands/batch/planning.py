@@ -146,7 +146,7 @@ def measure(track, job) -> Size:
         opened = audio.open_blocks(track.path, options.start, options.duration, tags=True)
         with opened as stream:
             pass  # it is opened again to be separated: thousands cannot be kept open
-    except (UserError, OSError):
+    except Exception:  # whatever it is, it is said when the track is separated
         return Size()
     frames = stream.estimate if stream.length is None else stream.length
     channels = min(2, stream.channels) if options.channels == "front" else stream.channels

@@ -4,12 +4,14 @@ import json
 import platform
 import sys
 from collections import Counter
+from functools import cache
+from math import isfinite
 from pathlib import Path
 
 from tqdm import tqdm
 
 from xumx_jax import files
-from xumx_jax.commands.console import say_error
+from xumx_jax.commands.console import INTERRUPTED, SOME_FAILED, USER_ERROR, say, say_error
 from xumx_jax.errors import UserError
 from xumx_jax.weights import pointer
 
@@ -89,26 +91,53 @@ PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "
 STATES = ("done", "skipped", "failed", "interrupted")
 
 
+STDOUT = "-"
+
+
 class Report:
     """The report, written at once, so that a bad path fails before hours of work, and at the end.
 
-    Without a path nothing is written. `tracks` are those to be separated.
+    Without a path nothing is written; "-" is stdout, at the end. `tracks` are those to be
+    separated. A context manager, which writes the report after an error as well; one that prevents
+    that as well does not hide the first.
     """
 
     def __init__(self, path, options: dict, tracks=()):
         self.path = path and Path(path)
-        if self.path:
+        if self.path and path != STDOUT:
             _check_place(self.path)
         self._entries, self._order = [], {track.label: at for at, track in enumerate(tracks)}
         self.head = {"status": None, "options": options}
         if self.path:
             self.head["versions"] = _versions()
-        self.write()
+        if path != STDOUT:
+            self.write()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            return
+        status = USER_ERROR if issubclass(kind, UserError) else SOME_FAILED
+        if issubclass(kind, KeyboardInterrupt):
+            status = getattr(error, "status", INTERRUPTED)
+        try:
+            self.write(status)
+        except UserError as other:
+            say("error", other)
+
+    def end(self, status: int) -> int:
+        """Write the report of a batch that ended with this exit status, and return it."""
+        self.write(status)
+        return status
 
     def models(self, infos, device):
         """Add the models, as `options.load` describes them, and the device."""
         if self.path:
             self.head |= {"models": [_model(info) for info in infos], "device": device}
+            if fallback := infos[0].get("fallback"):
+                self.head["fallback"] = fallback
 
     def add(self, entry: dict):
         """Add what became of a track: "input" (its name in messages), "status" and more."""
@@ -129,8 +158,24 @@ class Report:
         if not self.path:
             return
         tracks = sorted(self._entries, key=lambda entry: self._order.get(entry["input"], -1))
-        content = json.dumps({**self.head, "status": status, "tracks": tracks}, indent=1)
-        files.write(self.path, content + "\n")
+        content = {**self.head, "status": status, "tracks": tracks}
+        text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+        if str(self.path) != STDOUT:
+            files.write(self.path, text)
+            return
+        try:
+            print(text, end="", flush=True)
+        except OSError as error:
+            raise UserError(f"stdout: cannot be written: {error.strerror}") from error
+
+
+def _finite(value):
+    """The same with None for numbers that JSON has not got."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _check_place(path):
@@ -149,13 +194,14 @@ def _check_place(path):
 def _model(info) -> dict:
     known = {key: info[key] for key in ("model", "kind", "origin", "licence") if key in info}
     path = Path(info["path"])
-    return {
-        "name": info["name"],
-        "weight": info["weight"],
-        "path": str(path),
-        "sha256": files.digest_of_path(pointer.follow(path)),
-        **known,
-    }
+    about = {"name": info["name"], "weight": info["weight"], "path": str(path)}
+    return {**about, "sha256": weights_digest(path), **known}
+
+
+@cache
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a model's file or folder."""
+    return files.digest_of_path(pointer.follow(path))
 
 
 def _versions() -> dict[str, str]:

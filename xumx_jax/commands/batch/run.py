@@ -1,33 +1,45 @@
 """Separate many tracks with one Separator, some at once; the main thread reports the results."""
 
+import inspect
 import os
 import queue
 import sys
 import threading
 import time
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import jax
 
+from xumx_jax import files
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
+from xumx_jax.commands.batch.input_files import STDIN, key_of
 from xumx_jax.commands.batch.planning import Plan, in_time, usual_speed
-from xumx_jax.commands.batch.report import Bars, failed, relabelled
+from xumx_jax.commands.batch.report import Bars, failed, relabelled, weights_digest
 from xumx_jax.commands.console import say
 from xumx_jax.errors import Cancelled, UserError
+from xumx_jax.separation import record
 from xumx_jax.separation.file import separate_file
 from xumx_jax.separation.selection import choose
+from xumx_jax.separation.separator import Separator
 
 
 def separate(models, applied, tracks, options, report) -> None:
     """Load the models and separate the tracks; raises errors that concern more than one track."""
-    out = sys.stderr if options.out == "-" else sys.stdout
-
-    say_line = partial(console.say_line, out=out)
+    piped = "-" in (options.out, options.json)
+    say_line = partial(console.say_line, out=sys.stderr if piped else sys.stdout)
     # a device that was asked for by name is never replaced by another
     separator, infos = common.load(models, {**applied, "cpu_fallback": options.device == "auto"})
+    fallback = infos[0].get("fallback")
+    if fallback and len(tracks) > 1 and not options.allow_fallback:
+        raise UserError(
+            f"{fallback['wanted']} could not be downloaded ({fallback['reason']}), and "
+            f"{len(tracks)} tracks are not separated by another model unasked; use --model demo "
+            "or --allow-fallback, or run the same command again later"
+        )
     chosen = choose(
         separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
     )
@@ -35,8 +47,8 @@ def separate(models, applied, tracks, options, report) -> None:
     report.models(infos, device)
     say_line(line)
     with console.stoppable() as stop, console.one_line_warnings():
-        job = Job(separator, options, chosen, stop)
-        left = _without_finished(tracks, job, report, say_line)
+        job = Job(separator, options, chosen, stop, infos, applied)
+        left = tracks if options.out == "-" else _placed(tracks, job, report, say_line)
         backend = jax.default_backend()
         models = separator.model if isinstance(separator.model, tuple) else (separator.model,)
         plan = Plan(left, job, usual_speed(models, backend, max(1, applied.get("shifts", 0))))
@@ -48,20 +60,47 @@ def separate(models, applied, tracks, options, report) -> None:
         with Bars(plan.seconds) as progress:
             Batch(job, report, say_line).run(left, plan, progress)
         if len(tracks) > 1 and stop.number is None:
-            say_line(report.summary(in_time(time.perf_counter() - begin)))
+            more = f", by {infos[0]['name']} instead of {fallback['wanted']}" if fallback else ""
+            say_line(report.summary(in_time(time.perf_counter() - begin)) + more)
 
 
-def _without_finished(tracks, job, report, say_line) -> list:
-    """With `--skip-existing`, the tracks that lack some of their stems, else all tracks."""
-    if not job.options.skip_existing:
-        return tracks
-    left = []
+def _placed(tracks, job, report, say_line) -> list:
+    """The tracks to be separated, each with a folder in which nothing is lost.
+
+    With `--skip-existing` those are left out whose stems are all there.
+    """
+    owned, left = {key_of(track.folder) for track in tracks}, []
     for track in tracks:
-        if all(path.is_file() and path.stat().st_size for path in job.paths(track).values()):
+        job.stop.check()
+        names = [path.name for path in job.paths(track).values()]
+        wanted = partial(job.record_of, track)
+        try:
+            if job.options.overwrite:
+                left.append(track)
+                continue
+            folder, found, there = record.find_place(
+                track.folder,
+                "" if track.label in (STDIN, "-") else track.path.resolve().parent.name,
+                names,
+                wanted,
+                lambda place: key_of(place) not in owned,
+            )
+        except UserError as error:
+            failed(report, entry_of(track, job), error, job.options.debug)
+            continue
+        if found == record.FINISHED and job.options.skip_existing:
+            track = replace(track, folder=folder)
             report.add({**entry_of(track, job), "status": "skipped"})
-            say_line(f"{track.label}: skipped, its stems are in {track.folder}")
-        else:
-            left.append(track)
+            say_line(f"{track.label}: skipped, its stems are in {folder}")
+            continue
+        if folder != track.folder:
+            owned.add(key_of(folder))
+            say(
+                "note",
+                f"{track.label}: {track.folder} holds {there}, so these stems go to {folder} "
+                "(--overwrite replaces what is there)",
+            )
+        left.append(replace(track, folder=folder))
     return left
 
 
@@ -70,16 +109,44 @@ class Job:
 
     chosen   what to write, from `selection.choose`
     stop     a `console.Stop`, checked between blocks
+    infos    what is known about the models, and `applied`, the options of the separator
     """
 
-    def __init__(self, separator, options, chosen, stop):
+    def __init__(self, separator, options, chosen, stop, infos, applied):
         self.separator, self.options, self.chosen = separator, options, chosen
-        self.stop = stop
+        self.stop, self._infos = stop, infos
+        self.fallback = infos[0].get("fallback", {}).get("wanted", "")
+        self._applied = _unusual(applied, Separator) | _unusual(
+            {name: getattr(options, name) for name in ("start", "duration", "rate", "channels")},
+            separate_file,
+        )
         self._device = threading.Lock()  # held by one track at a time
+
+    def record_of(self, track) -> record.Record:
+        """The record of a track's stems. Raises UserError if the file cannot be read."""
+        try:
+            digest = files.digest(track.path)
+        except OSError as error:
+            raise UserError(f"{track.label}: cannot be read: {error.strerror}") from None
+        return record.Record(
+            digest,
+            tuple(
+                {
+                    "name": Path(info["name"]).name,
+                    "sha256": weights_digest(Path(info["path"])),
+                    "weight": info["weight"],
+                }
+                for info in self._infos
+            ),
+            self._applied,
+            track.path.name,
+            self.fallback,
+        )
 
     def run(self, track, entry: dict, on_warning, on_progress) -> str:
         """Separate one track, fill its entry of the report and return its summary."""
         options, piped = self.options, self.options.out == "-"
+        wanted = None if piped else self.record_of(track)
         with closing_pipe() if piped else nullcontext():
             found = separate_file(
                 self.separator,
@@ -104,14 +171,17 @@ class Job:
                 cancelled=self.stop.asked,
                 device_lock=self._device,
             )
+        if wanted is not None:
+            record.write(track.folder, wanted, [path.name for path in found.paths.values()])
         entry |= {"stems_samples": found.stems_samples, "peak": found.peaks, "gain": found.gain}
         entry |= {"null_error_db": found.null_error_db, "seconds": found.seconds}
         entry |= {"samples": found.samples, "stems_rate": found.stems_rate}
         entry["timings"] = {name: round(took, 3) for name, took in sorted(found.timings.items())}
         null = "silent" if found.null_error_db is None else f"{found.null_error_db:.1f} dB"
         took = found.timings["total"]
+        by = f" by demo instead of {self.fallback}" if self.fallback else ""
         return (
-            f"{track.label}: {found.seconds:.1f} s separated in {took:.2f} s "
+            f"{track.label}: {found.seconds:.1f} s separated{by} in {took:.2f} s "
             f"({found.seconds / took:.1f} x real time), stems against mix {null}\n"
             + "\n".join(f"  {path}" for path in entry["outputs"].values())
         )
@@ -170,6 +240,8 @@ class Batch:
                 return
             entry, line, error = entry_of(track, self.job), None, None
             entry |= {"warnings": [], **sizes[number].facts()}
+            if self.job.fallback:
+                entry["warnings"].append(f"separated by demo, not by {self.job.fallback}")
             try:
                 with progress.track(number, track.label) as bar:
                     line = self.job.run(track, entry, partial(_note, track, entry), bar)
@@ -189,6 +261,12 @@ class Batch:
             self.report.add({**entry, "status": "interrupted"})
             if not isinstance(error, Cancelled):
                 raise error
+
+
+def _unusual(given: dict, called) -> dict:
+    """The arguments that differ from what the called would use by itself."""
+    usual = inspect.signature(called).parameters
+    return {name: value for name, value in given.items() if value != usual[name].default}
 
 
 def _note(track, entry, message):
