@@ -10,7 +10,6 @@ import argparse
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 
 from absl import logging
@@ -19,7 +18,6 @@ from ml_collections import ConfigDict
 from configs.command_line import override, read
 from configs.common import defaults
 from xumx_jax import files
-from xumx_jax.errors import UserError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -141,26 +139,22 @@ def outline(*sets) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    from xumx_jax.commands.console import shown_log
+    from xumx_jax.commands.console import run_program, shown_log
     from xumx_jax.training import distributed
     from xumx_jax.training.loop import run
 
     logging.set_verbosity(logging.FATAL)  # Orbax logs what it raises as well, over many lines
-    try:
+
+    def work() -> int:
         config, workdir, cluster = parse(arguments)
         distributed.connect(cluster)
         with shown_log():
             data = open_data(config)
             outcome = run(config, workdir, data, print, defaults(config.model.name))
-    except UserError as error:
-        print(f"train: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except Exception:
-        traceback.print_exc()
-        return 1
-    return 130 if outcome.signal == signal.SIGINT else 0
+        return 130 if outcome.signal == signal.SIGINT else 0
+
+    again = "interrupted; run the same command to resume"
+    return run_program(work, "train", interrupted=again)
 
 
 if __name__ == "__main__":

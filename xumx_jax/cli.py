@@ -7,15 +7,7 @@ import argparse
 import sys
 
 from xumx_jax.commands import doctor, export, models, separate
-from xumx_jax.commands.console import (
-    INTERRUPTED,
-    SOME_FAILED,
-    USER_ERROR,
-    print_any_name,
-    say,
-    say_error,
-    shown_log,
-)
+from xumx_jax.commands.console import print_any_name, run_program, shown_log
 from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
 
@@ -52,27 +44,19 @@ def main(arguments: list[str] | None = None) -> int:
     0, 1 (something failed), 2 (the command line was wrong, or nothing could begin), 130 (^C) or
     143 (SIGTERM).
     """
-    debug = False
     print_any_name()
-    try:
-        given = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else arguments
+
+    def work() -> int:
         if given and given[0] in PROGRAMS:
             from xumx_jax.commands import recipes
 
             return recipes.run(given[0], given[1:])
         options = parser(given[0] if given else None).parse_args(given)
-        debug = options.debug
         with shown_log():
             return options.run(options)
-    except UserError as error:
-        say_error(error, debug)
-        return USER_ERROR
-    except KeyboardInterrupt as error:
-        say("error", f"interrupted{error}")
-        return getattr(error, "status", INTERRUPTED)
-    except Exception as error:
-        say_error(error, debug)
-        return SOME_FAILED
+
+    return run_program(work, debug="--debug" in given)
 
 
 def parser(asked: str | None = None) -> argparse.ArgumentParser:

@@ -1,39 +1,35 @@
 """The command line of evaluate.py; mistakes are reported before anything heavy is imported."""
 
-import os
 import signal
 import sys
 import warnings
 from math import isfinite
 from pathlib import Path
 
-from pipelines.evaluation.messages import say, show_warning
+from pipelines.evaluation.messages import show_warning
 from xumx_jax import files
-from xumx_jax.cli import INTERRUPTED, USER_ERROR, Parser
+from xumx_jax.cli import Parser
 from xumx_jax.commands import options as common
-from xumx_jax.commands.console import shown_log
+from xumx_jax.commands.console import SOME_FAILED, run_program, shown_log
 from xumx_jax.errors import UserError
 
-FAILED, TERMINATED = 1, 128 + signal.SIGTERM
+TERMINATED = 128 + signal.SIGTERM
 METRICS = ("v4", "sdr", "usdr", "si-sdr")
 
 
 def main(arguments: list[str] | None = None, prog: str = "evaluate.py") -> int:
     """Evaluate -> the exit status: 0, 1 (some tracks failed), 2 (the user's error), 130 (^C)."""
     before = signal.signal(signal.SIGTERM, _terminate)
-    try:
+
+    def work() -> int:
         options = parser(prog).parse_args(arguments)
         with shown_log():
             return run(options)
-    except UserError as error:
-        say("error", error)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        say("error", "interrupted; run the same command to resume")
-        return INTERRUPTED
-    except BrokenPipeError:  # whoever read our lines has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+
+    try:
+        return run_program(
+            work, "evaluate", interrupted="interrupted; run the same command to resume"
+        )
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -133,7 +129,7 @@ def run(options) -> int:
             work.look()
             work.run(options.jobs)
     print(plan.report(evaldir, work, published))
-    return FAILED if work and work.failed else 0
+    return SOME_FAILED if work and work.failed else 0
 
 
 def _check(options) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import soundfile
 
 from xumx_jax import files
+from xumx_jax.commands.console import run_program
+from xumx_jax.errors import UserError
 
 from . import sampler, wordbank
 from .mixing import choose, render
@@ -77,21 +79,21 @@ def main(argv=None) -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--engine", choices=("auto", "sampled", "plain"), default="auto")
     options = parser.parse_args(argv)
-    seeds = range(options.first_seed, options.first_seed + options.songs)
-    try:
+
+    def work() -> int:
         if options.songs < 1 or options.seconds < 1 or options.first_seed < 0:
-            raise ValueError("wanted at least 1 song, 1 second and a seed of 0 or more")
+            raise UserError("wanted at least 1 song, 1 second and a seed of 0 or more")
         if not 8000 <= options.rate <= 192000:
-            raise ValueError(f"rate {options.rate}: wanted 8000 to 192000 Hz")
-        generate(options.out, seeds, options.rate, options.seconds, options.engine,
-                 options.processes)  # fmt: skip
-    except (ValueError, OSError, subprocess.CalledProcessError) as error:
-        print(f"songs: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("songs: stopped; run the same command to resume", file=sys.stderr)
-        return 130
-    return 0
+            raise UserError(f"rate {options.rate}: wanted 8000 to 192000 Hz")
+        seeds = range(options.first_seed, options.first_seed + options.songs)
+        try:
+            generate(options.out, seeds, options.rate, options.seconds, options.engine,
+                     options.processes)  # fmt: skip
+        except subprocess.CalledProcessError as error:  # the speech synthesiser
+            raise UserError(str(error)) from error
+        return 0
+
+    return run_program(work, "songs", interrupted="stopped; run the same command to resume")
 
 
 if __name__ == "__main__":

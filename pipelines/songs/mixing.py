@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xumx_jax.errors import UserError
+
 from . import effects, formants, sampler, singing, styles, synth, wordbank
 from .compose import Plan, compose
 from .score import SOURCES, stream
@@ -33,14 +35,14 @@ def choose(engine: str) -> str:
     """Resolves "auto": "sampled" where everything is there, else "plain" and one warning line."""
     global _warned
     if engine not in ("auto", "sampled", "plain"):
-        raise ValueError(f"engine {engine!r}: wanted auto, sampled or plain")
+        raise UserError(f"engine {engine!r}: wanted auto, sampled or plain")
     if engine == "plain":
         return engine
     lacking = missing()
     if not lacking:
         return "sampled"
     if engine == "sampled":
-        raise ValueError(f"the sampled engine needs {', '.join(lacking)}")
+        raise UserError(f"the sampled engine needs {', '.join(lacking)}")
     if not _warned:
         print(f"songs: plain synthesis, for want of {', '.join(lacking)}", file=sys.stderr)
         _warned = True

@@ -22,6 +22,7 @@ import numpy as np
 import soundfile
 
 from xumx_jax import files
+from xumx_jax.errors import UserError
 
 from .words import EVERY, SPELLED
 
@@ -79,7 +80,7 @@ def speak(voice: str, word: str) -> tuple:
         ).stdout  # fmt: skip
         wave, rate = soundfile.read(spoken)
     if rate != RATE:
-        raise ValueError(f"flite voice {voice}: spoke at {rate} Hz, wanted {RATE}")
+        raise UserError(f"flite voice {voice}: spoke at {rate} Hz, wanted {RATE}")
     return wave, [(name, float(end)) for name, end in re.findall(r"([a-z]+):([\d.]+)", told)]
 
 

@@ -440,7 +440,7 @@ def test_the_report(run, model, tmp_path):
     assert np.isfinite(done["null_error_db"]) and isinstance(done["warnings"], list)
 
 
-def test_the_unexpected_stops_one_track_and_shows_where_if_asked(run, monkeypatch, tmp_path):
+def test_the_unexpected_stops_one_track_and_asks_for_a_report(run, monkeypatch, tmp_path):
     def fall(self, blocks, rate, length, callback):
         raise ZeroDivisionError("a\nb")
 
@@ -448,10 +448,32 @@ def test_the_unexpected_stops_one_track_and_shows_where_if_asked(run, monkeypatc
     write("a.wav", noise(100))
     write("b.wav", noise(100))
     status, _, err = run("a.wav", "b.wav")
-    line = "xumx: error: a.wav: unexpected ZeroDivisionError: a b (--debug shows where)\n"
-    assert status == 1 and err == line + line.replace("a.wav", "b.wav")
+    lines = [line for line in err.splitlines() if line.startswith("xumx: ")]
+    line = (
+        "xumx: error: a.wav: unexpected ZeroDivisionError: a b; please report this, with the "
+        "output of `xumx doctor --json`"
+    )
+    assert status == 1 and lines == [line, line.replace("a.wav", "b.wav")]
+    assert err.count("Traceback") == 2 and "in fall" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(24, "Too many open files", "x/y"), "x/y: Too many open files"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (MemoryError(), "there is not enough memory"),
+    ],
+)
+def test_errors_of_the_system_are_told_in_its_words(run, monkeypatch, error, says):
+    def fall(self, blocks, rate, length, callback):
+        raise error
+
+    monkeypatch.setattr(Separator, "stream", fall)
+    write("a.wav", noise(100))
+    assert run("a.wav")[::2] == (1, f"xumx: error: a.wav: {says}\n")
     status, _, err = run("a.wav", "--debug")
-    assert status == 1 and "Traceback" in err and "in fall" in err
+    assert status == 1 and "in fall" in err and err.endswith(f"{says}\n")
 
 
 def test_interruption_is_in_the_report(run, monkeypatch, tmp_path):

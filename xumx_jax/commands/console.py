@@ -12,16 +12,45 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 
-from xumx_jax.errors import Cancelled
+from xumx_jax.errors import Cancelled, UserError
 
 SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
+REPORT = "please report this, with the output of `xumx doctor --json`"
 
 
-def say(kind, message):
+def run_program(
+    work: Callable[[], int],
+    program: str = "xumx",
+    debug: bool = False,
+    interrupted: str = "interrupted",
+) -> int:
+    """Run `work()` -> the exit status of a program. All programs treat errors in this manner.
+
+    A user's error, and an error of the system, is one line (with `debug`, after its traceback); any
+    other is a fault of the program: its traceback, and a line that asks for a report.
+    """
+    try:
+        return work()
+    except UserError as error:
+        say_error(error, debug, program=program)
+        return USER_ERROR
+    except KeyboardInterrupt as error:
+        say("error", f"{interrupted}{error}", program)
+        return getattr(error, "status", INTERRUPTED)
+    except BrokenPipeError:  # whoever read our lines has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOME_FAILED
+    except Exception as error:
+        say_error(error, debug, program=program)
+        return SOME_FAILED
+
+
+def say(kind, message, program="xumx"):
     """Print a line on stderr; `kind` is note, warning or error."""
-    _print(f"xumx: {kind}: {' '.join(str(message).split())}")
+    _print(f"{program}: {kind}: {' '.join(str(message).split())}")
 
 
 def _print(line):
@@ -56,18 +85,31 @@ def print_any_name():
         sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def say_error(error: BaseException, debug: bool = False, prefix: str = ""):
-    """Print one line for any error, after its traceback with `debug`."""
-    from xumx_jax.errors import UserError
+def say_error(
+    error: BaseException, debug: bool = False, prefix: str = "", program: str = "xumx"
+) -> None:
+    """Print one line for an error that is no fault of the program, else its traceback and a line.
 
-    if debug:
-        traceback.print_exception(error, file=sys.stderr)
-    if isinstance(error, UserError):
-        say("error", error)
-    else:
+    `debug` prints the traceback in any case.
+    """
+    line = in_one_line(error)
+    if debug or line is None:
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    if line is None:
         reason = " ".join(str(error).split())[:300]
-        more = "" if debug else " (--debug shows where)"
-        say("error", f"{prefix}unexpected {type(error).__name__}: {reason}{more}")
+        line = f"unexpected {type(error).__name__}: {reason}; {REPORT}"
+    say("error", line if isinstance(error, UserError) else f"{prefix}{line}", program)
+
+
+def in_one_line(error: BaseException) -> str | None:
+    """What an error says, in the system's words if it is one of the system; None for a fault."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    return None
 
 
 class LogLines(logging.Handler):
