@@ -2,6 +2,9 @@
 
 import os
 
+import jax
+import pytest
+
 from xumx_jax import runtime
 
 
@@ -23,3 +26,28 @@ def test_another_jaxlib_is_left_alone(monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     runtime.prevent_fft_deadlock()
     assert "XLA_FLAGS" not in os.environ and runtime.host_threads("cpu") == runtime.MOST
+
+
+@pytest.mark.parametrize("reason", ["Not a directory", "Permission denied"])
+def test_a_cache_that_cannot_be_made_is_one_line(monkeypatch, tmp_path, caplog, reason):
+    folder = tmp_path / "cache"
+    if reason == "Not a directory":
+        folder.write_text("")
+    else:
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setenv("XUMX_CACHE", str(folder))
+    monkeypatch.delenv("JAX_ENABLE_COMPILATION_CACHE", raising=False)
+    before = jax.config.jax_compilation_cache_dir
+    runtime.cache_compiled_code()
+    assert jax.config.jax_compilation_cache_dir == before
+    (line,) = caplog.messages
+    assert line == (
+        f"{folder / 'compiled'}: cannot be written ({reason}), so code is compiled in every run; "
+        "XUMX_CACHE=FOLDER chooses another place"
+    )
+
+
+def test_home_is_known_in_the_place_of_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XUMX_CACHE", "~/kept")
+    assert runtime.cache_folder() == tmp_path / "kept"

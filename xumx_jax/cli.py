@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from xumx_jax.commands import doctor, export, models, separate
-from xumx_jax.commands.console import print_any_name, run_program, shown_log
+from xumx_jax.commands.console import one_line_warnings, print_any_name, run_program, shown_log
 from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
 
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             return recipes.run(given[0], given[1:])
         options = parser(given[0] if given else None).parse_args(given)
-        with shown_log():
+        with shown_log(), one_line_warnings():
             return options.run(options)
 
     return run_program(work, debug="--debug" in given)

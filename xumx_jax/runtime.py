@@ -3,6 +3,8 @@
 The settings concern the whole process: programs make them before JAX starts, a library must not.
 """
 
+import errno
+import logging
 import os
 import sys
 from collections import deque
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from xumx_jax.errors import UserError
 
+LOG = logging.getLogger(__name__)
 ARENA_MAX = -8  # glibc's M_ARENA_MAX
 # Since this jaxlib, an FFT on a thread of XLA's CPU pool waits for other threads of that pool: as
 # many FFTs at once as the pool has threads deadlock. Introduced by openxla/xla pull request 46347.
@@ -34,7 +37,7 @@ def cores() -> int:
 def cache_folder() -> Path:
     """`$XUMX_CACHE`, else `$XDG_CACHE_HOME/xumx_jax`, else `~/.cache/xumx_jax`."""
     if chosen := os.environ.get("XUMX_CACHE"):
-        return Path(chosen)
+        return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xumx_jax"
 
 
@@ -65,7 +68,19 @@ def cache_compiled_code() -> None:
         jax.config.jax_compilation_cache_dir is None  # pyright: ignore[reportAttributeAccessIssue]
         and "JAX_ENABLE_COMPILATION_CACHE" not in os.environ
     ):
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+        folder = cache_folder() / "compiled"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:  # JAX would give a warning of its own, with a line of its code
+            LOG.warning(
+                "%s: cannot be written (%s), so code is compiled in every run; "
+                "XUMX_CACHE=FOLDER chooses another place",
+                *(folder, error.strerror),
+            )
+            return
+        jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM at any time: nothing unfinished is left, and the same command resumes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -111,3 +112,21 @@ def test_the_program_itself(tiny_model, tmp_path):
     found = [path for path in (tmp_path / "separated").rglob("*") if path.is_file()]
     assert 0 < len(found) < 400
     assert all(audio.decode(path)[0].shape == (2, 4000) for path in found)
+
+
+def test_waiting_for_a_pipe_ends_at_the_first_interrupt(tmp_path):
+    os.mkfifo(tmp_path / "song.wav")
+    command = [sys.executable, "-m", "xumx_jax", "separate", "song.wav"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+    try:
+        time.sleep(1.5)
+        while child.poll() is None:
+            child.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(20)
+        assert (child.returncode, child.stderr.read()) == (130, b"xumx: error: interrupted\n")
+    finally:
+        child.kill()
+        child.stderr.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]

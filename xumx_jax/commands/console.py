@@ -143,7 +143,7 @@ def shown_log():
 
 @contextmanager
 def one_line_warnings():
-    """Print the library's warnings that belong to no track in one line each, within this context.
+    """Print warnings that belong to no track in one line each, within this context.
 
     Python handles warnings alike for all threads, so this applies to all of them.
     """

@@ -46,7 +46,7 @@ def separate(models, applied, tracks, options, report) -> None:
     line, device = common.describe(infos)
     report.models(infos, device)
     say_line(line)
-    with console.stoppable() as stop, console.one_line_warnings():
+    with console.stoppable() as stop:
         job = Job(separator, options, chosen, stop, infos, applied)
         left = tracks if options.out == "-" else _placed(tracks, job, report, say_line)
         backend = jax.default_backend()
