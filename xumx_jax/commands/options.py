@@ -55,9 +55,7 @@ def load(given, options: dict):
 
     `options` are the Separator's. Raises UserError.
     """
-    from xumx_jax import assets
     from xumx_jax.separation.separator import separator_of
-    from xumx_jax.weights import zoo
     from xumx_jax.weights.bag import joined
     from xumx_jax.weights.load import load_bag
 
@@ -66,11 +64,18 @@ def load(given, options: dict):
     for (name, weight), bag in zip(given, bags, strict=True):
         first = bag.members[0]
         if name is None:
-            name = assets.DEMO if "fallback" in first.info else zoo.DEFAULT
+            name = _name_of_default("fallback" in first.info)
         more = {"model": first.name, "args": first.args, "name": name, "weight": weight}
         infos.append({**first.info, **more})
     whole = joined(bags, [weight for _, weight in given])
     return separator_of(whole, **options), infos
+
+
+def _name_of_default(fallback: bool) -> str:
+    from xumx_jax import assets
+    from xumx_jax.weights import zoo  # the bundled model needs none of what others publish
+
+    return assets.DEMO if fallback else zoo.DEFAULT
 
 
 def describe(infos) -> tuple[str, str]:

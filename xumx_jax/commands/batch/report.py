@@ -201,7 +201,7 @@ def _model(info) -> dict:
 @cache
 def weights_digest(path: Path) -> str:
     """SHA-256 of a model's file or folder."""
-    return files.digest_of_path(pointer.follow(path))
+    return files.digest_of_path(path if path.suffix == ".safetensors" else pointer.follow(path))
 
 
 def _versions() -> dict[str, str]:
