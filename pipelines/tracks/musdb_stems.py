@@ -77,7 +77,7 @@ def _opened(path):
     if not path.is_file():
         raise UserError(f"{path}: no such file; wanted a {SUFFIX}")
     try:
-        with av.open(str(path)) as container:
+        with audio.open_binary(path) as file, audio.open_container(file) as container:
             streams = container.streams.audio
             if len(streams) != len(STREAMS):
                 raise UserError(

@@ -37,10 +37,15 @@ ATTACHED_PICTURE = 1024  # FFmpeg's flag of a stream that is a cover
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png"}
 
 
+# FFmpeg's formats that name other files or hosts, which a file must never make us read.
+_REFERRING = set("concat dash hls imf lavfi mlv rtp rtsp sap sdp smoothstreaming vobsub".split())
+
+
 def open_container(file):
     """Open a binary file with PyAV; tags that are not UTF-8 must not hide its audio.
 
-    The file's name is passed on, since FFmpeg recognises some formats only by their suffix.
+    The file's name is passed on, since FFmpeg recognises some formats only by their suffix; no
+    other file is opened, whatever this one is called or refers to.
     """
     import av
 
@@ -48,7 +53,10 @@ def open_container(file):
     # PyAV 19 has no such argument, and accepts such tags
     known = int(av.__version__.split(".")[0]) < 19
     more: dict[str, Any] = {"metadata_errors": "replace"} if known else {}
-    return av.open(file, **more)
+    formats = ",".join(sorted(av.formats_available - _REFERRING))
+    return av.open(
+        file, options={"format_whitelist": formats, "protocol_whitelist": "none"}, **more
+    )
 
 
 @dataclass(frozen=True)
@@ -118,34 +126,15 @@ def picture_block(tags: Tags) -> str:
     return base64.b64encode(front + unknown + struct.pack(">I", len(cover)) + cover).decode()
 
 
-def riff_frames(file) -> int:
-    """Length in samples that the header of a PCM or float WAV states, 0 if it states none."""
-    file.seek(0)
-    head = file.read(12)
-    if head[:4] not in (b"RIFF", b"RF64") or head[8:12] != b"WAVE":
-        return 0
-    bytes_64 = bytes_each = 0
-    while len(chunk := file.read(8)) == 8:
-        name, size = chunk[:4], int.from_bytes(chunk[4:], "little")
-        if name == b"data":
-            if size == 0xFFFFFFFF and bytes_64:
-                size = bytes_64
-            elif size >> 16 in (0x7FFF, 0xFFFF):  # from a pipe: the length was not known
-                return 0
-            return size // bytes_each if bytes_each else 0
-        body = file.read(min(size + size % 2, 64))
-        file.seek(size + size % 2 - len(body), os.SEEK_CUR)
-        if name == b"ds64":
-            bytes_64 = int.from_bytes(body[8:16], "little")
-        if name == b"fmt " and int.from_bytes(body[:2], "little") in (1, 3, 0xFFFE):
-            bytes_each = int.from_bytes(body[12:14], "little")
-    return 0
-
-
 @dataclass(frozen=True)
 class Pages:
-    """What is known of an Ogg file: its streams, whether the first is Vorbis, whether it ends."""
+    """What is known of an Ogg file: where its links begin, its streams, whether it ends.
 
+    `links` are files one after another, as radio stations send them; `vorbis` is whether the first
+    of all `streams` is Vorbis.
+    """
+
+    links: tuple[int, ...] = ()
     streams: int = 0
     vorbis: bool = False
     cut: bool = False
@@ -153,28 +142,32 @@ class Pages:
 
 def ogg_pages(file) -> Pages:
     """Walk over the pages of an Ogg file, which states no length; `Pages()` if it is none."""
+    size, at = file.seek(0, os.SEEK_END), 0
+    links, streams, vorbis, first = [], 0, False, False
     file.seek(0)
-    streams, vorbis = 0, False
     if file.read(4) != b"OggS":
         return Pages()
-    size, at = os.fstat(file.fileno()).st_size, 0
     while at < size:
         file.seek(at)
         head = file.read(27)
         lengths = file.read(head[26]) if len(head) == 27 else b""
         if len(head) < 27 or len(lengths) < head[26]:
-            return Pages(streams, vorbis, cut=True)
+            return Pages(tuple(links), streams, vorbis, cut=True)
         if head[:4] != b"OggS":  # something appended, or damage that decoders step over
             break
-        if head[5] & 2:  # the first page of a stream
+        before, first = first, head[5] & 2  # the first page of a stream
+        if first:
+            if not before:
+                links.append(at)
             vorbis = vorbis or (not streams and file.read(7) == b"\x01vorbis")
             streams += 1
         at += 27 + len(lengths) + sum(lengths)
-    return Pages(streams, vorbis, cut=at > size)
+    return Pages(tuple(links) or (0,), streams, vorbis, cut=at > size)
 
 
 def mp3_states_length(file) -> bool:
-    """Whether an MP3 opens with a Xing/Info tag, which counts its frames."""
+    """Whether an MP3 opens with a Xing/Info tag that counts all its frames."""
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(10)
     skip = 0
@@ -183,7 +176,12 @@ def mp3_states_length(file) -> bool:
         skip = 10 + sum(b << s for b, s in zip(head[6:10], (21, 14, 7, 0), strict=True))
     file.seek(skip)
     first = file.read(2048)
-    return b"Xing" in first or b"Info" in first
+    at = max(first.find(b"Xing"), first.find(b"Info"))
+    if at < 0:
+        return False
+    flags, _, counted = (int.from_bytes(first[at + n : at + n + 4], "big") for n in (4, 8, 12))
+    # With several files one after another, it tells of the first; FFmpeg takes this as their sign.
+    return flags & 3 != 3 or size - skip <= counted + counted // 16
 
 
 # What 32 bits can count, less room for headers and tags.
