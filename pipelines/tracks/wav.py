@@ -6,7 +6,6 @@ because of its seeks.
 """
 
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from xumx_jax import files
 from xumx_jax.audio import riff
-from xumx_jax.audio.decode import open_binary, open_exactly
+from xumx_jax.audio.decode import open_binary, open_exactly, told
 from xumx_jax.errors import UserError, warn
 
 SUFFIXES = (".wav", ".flac")
@@ -77,14 +76,11 @@ class File:
 def probe(path) -> File:
     """Read a file's header. Raises UserError if it is not audio, or shorter than it states."""
     path = Path(path)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise UserError(f"{path}: no such file")
-    try:
-        with open_binary(path) as file:
-            status = os.fstat(file.fileno())
-            found = _probe_pcm16(path, file) or _probe_others(path, file)
-    except (OSError, RuntimeError, struct.error) as error:
-        raise UserError(f"{path}: cannot be read as audio ({_line(error)})") from error
+    with told(path), open_binary(path) as file:
+        status = os.fstat(file.fileno())
+        found = _probe_pcm16(path, file) or _probe_others(path, file)
     return File(path, *found, status.st_size, status.st_mtime_ns)
 
 

@@ -2,11 +2,12 @@
 
 decode, ffmpeg    any format to blocks of samples
 riff              where headers say that the sound is
-uniform, chain    sound whose rate or channels change on the way
+ogg               Ogg files, and several of them one after another
+uniform           sound whose rate or channels change on the way
 window            a part of a file as a file
 encode            stems to files, all of a track's or none
 formats           output formats: what they can hold, and one open file of each
-containers        headers and tags of audio files, and WAV files of any length
+containers        opening them safely, tags, and WAV files of any length
 resample          other sample rates
 
 Integers of b bits are divided by 2^(b-1) when read and multiplied by it when written, so a file

@@ -1,16 +1,19 @@
-"""Containers: headers of WAV, Ogg and MP3 files, tags of any, and WAV and RF64 of any length.
+"""Containers: opening them safely, tags of any, and writing WAV and RF64 of any length.
 
-Libraries repair headers or guess their contents, so what they state is read here. libsndfile cannot
-turn a WAV into RF64 once it has outgrown 4 GB, and reports a full disk as an assertion.
+libsndfile cannot turn a WAV into RF64 once it has outgrown 4 GB, and reports a full disk as an
+assertion.
 """
 
 import base64
+import errno
 import os
 import struct
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
+from xumx_jax.errors import UserError
 
 # FFmpeg's names of tags that are still true for a stem; loudness and encoder delay are not
 _KEPT = (
@@ -41,6 +44,20 @@ _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png"}
 _REFERRING = set("concat dash hls imf lavfi mlv rtp rtsp sap sdp smoothstreaming vobsub".split())
 
 
+class _File:
+    """A file for PyAV, which prints a line for each seek to nowhere that raises an exception."""
+
+    def __init__(self, file):
+        self.name, self.read, self.tell = getattr(file, "name", ""), file.read, file.tell
+        self._file = file
+
+    def seek(self, offset, whence):
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -errno.EINVAL  # as FFmpeg's own files answer
+
+
 def open_container(file):
     """Open a binary file with PyAV; tags that are not UTF-8 must not hide its audio.
 
@@ -55,7 +72,7 @@ def open_container(file):
     more: dict[str, Any] = {"metadata_errors": "replace"} if known else {}
     formats = ",".join(sorted(av.formats_available - _REFERRING))
     return av.open(
-        file, options={"format_whitelist": formats, "protocol_whitelist": "none"}, **more
+        _File(file), options={"format_whitelist": formats, "protocol_whitelist": "none"}, **more
     )
 
 
@@ -79,10 +96,12 @@ NO_TAGS = Tags()
 
 def read_tags(path) -> Tags:
     """Read the tags of a file; `Tags()` if it has none, or none in a known form."""
+    from xumx_jax.audio.decode import open_binary
+
     try:
-        with open(path, "rb") as file:
+        with open_binary(path) as file:
             return tags_of(file)
-    except OSError:
+    except (OSError, UserError):
         return NO_TAGS
 
 
@@ -98,7 +117,8 @@ def tags_of(file) -> Tags:
             text = {name.lower(): value for name, value in text.items()}
             text = {name: text[name] for name in _KEPT if text.get(name)}
             for stream in container.streams.video:
-                mime = _PICTURES.get(stream.codec_context.name)
+                codec = stream.codec_context  # None if FFmpeg cannot decode it
+                mime = _PICTURES.get(codec.name) if codec else None
                 if mime and stream.disposition.value & ATTACHED_PICTURE:
                     cover = bytes(next(container.demux(stream)))
                     return Tags(text, cover or None, mime)
@@ -124,64 +144,6 @@ def picture_block(tags: Tags) -> str:
     unknown = bytes(20)  # description, width, height, depth, colours
     cover = tags.cover or b""
     return base64.b64encode(front + unknown + struct.pack(">I", len(cover)) + cover).decode()
-
-
-@dataclass(frozen=True)
-class Pages:
-    """What is known of an Ogg file: where its links begin, its streams, whether it ends.
-
-    `links` are files one after another, as radio stations send them; `vorbis` is whether the first
-    of all `streams` is Vorbis.
-    """
-
-    links: tuple[int, ...] = ()
-    streams: int = 0
-    vorbis: bool = False
-    cut: bool = False
-
-
-def ogg_pages(file) -> Pages:
-    """Walk over the pages of an Ogg file, which states no length; `Pages()` if it is none."""
-    size, at = file.seek(0, os.SEEK_END), 0
-    links, streams, vorbis, first = [], 0, False, False
-    file.seek(0)
-    if file.read(4) != b"OggS":
-        return Pages()
-    while at < size:
-        file.seek(at)
-        head = file.read(27)
-        lengths = file.read(head[26]) if len(head) == 27 else b""
-        if len(head) < 27 or len(lengths) < head[26]:
-            return Pages(tuple(links), streams, vorbis, cut=True)
-        if head[:4] != b"OggS":  # something appended, or damage that decoders step over
-            break
-        before, first = first, head[5] & 2  # the first page of a stream
-        if first:
-            if not before:
-                links.append(at)
-            vorbis = vorbis or (not streams and file.read(7) == b"\x01vorbis")
-            streams += 1
-        at += 27 + len(lengths) + sum(lengths)
-    return Pages(tuple(links) or (0,), streams, vorbis, cut=at > size)
-
-
-def mp3_states_length(file) -> bool:
-    """Whether an MP3 opens with a Xing/Info tag that counts all its frames."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(10)
-    skip = 0
-    if head[:3] == b"ID3":
-        # four times seven bits
-        skip = 10 + sum(b << s for b, s in zip(head[6:10], (21, 14, 7, 0), strict=True))
-    file.seek(skip)
-    first = file.read(2048)
-    at = max(first.find(b"Xing"), first.find(b"Info"))
-    if at < 0:
-        return False
-    flags, _, counted = (int.from_bytes(first[at + n : at + n + 4], "big") for n in (4, 8, 12))
-    # With several files one after another, it tells of the first; FFmpeg takes this as their sign.
-    return flags & 3 != 3 or size - skip <= counted + counted // 16
 
 
 # What 32 bits can count, less room for headers and tags.

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from xumx_jax.audio import containers, ffmpeg
+from xumx_jax.audio import ffmpeg
 from xumx_jax.audio.containers import NO_TAGS, Tags, tags_of
 from xumx_jax.errors import UserError, warn
 
 # What libsndfile reads exactly; in other formats it takes headers of blocks for samples, and does
 # not know what encoders put in front. The rest goes to FFmpeg.
 _EXACT = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "SVX", "AU", "CAF", "FLAC", "OGG")
-_INEXACT = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "OPUS")
+_MPEG_IN_WAV = (0x50, 0x55)
 # {libsndfile's name of an uncompressed coding: bytes of a sample}
 _BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _BYTES |= {"ULAW": 1, "ALAW": 1}
@@ -33,7 +33,7 @@ _SPECIAL |= {stat.S_IFSOCK: "socket"}
 
 def check_file(path) -> None:
     """Raise UserError unless `path` is a regular file that is not empty; it is not opened."""
-    with _told(path):
+    with told(path):
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -47,7 +47,7 @@ def check_file(path) -> None:
 
 
 @contextmanager
-def _told(path):
+def told(path):
     """Turn whatever a file can cause into a UserError that names it."""
     try:
         yield
@@ -69,7 +69,7 @@ def _told(path):
 def open_binary(path) -> io.FileIO:
     """Open a regular file, unbuffered for libsndfile's sake. Raises UserError as `check_file`."""
     check_file(path)
-    with _told(path):
+    with told(path):
         # should it have become a pipe meanwhile, this does not wait for somebody to write to it
         file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb", buffering=0)
         file.name = str(path)
@@ -131,7 +131,7 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
     check_range(start, duration)
     path = Path(path)
     with ExitStack() as stack:
-        with _told(path):
+        with told(path):
             file = stack.enter_context(open_binary(path))
             kept = tags_of(file) if tags else NO_TAGS
             opened = _open(path, file, stack, allow_truncated)
@@ -159,7 +159,7 @@ def check_range(start, duration):
 def _from(path, rate, first, blocks):
     """Pass the blocks on; no block at all is an error if the file ends before sample `first`."""
     some = False
-    with _told(path):
+    with told(path):
         for block in blocks:
             if block.shape[1]:
                 some = True
@@ -170,19 +170,19 @@ def _from(path, rate, first, blocks):
 
 def _open(path, file, stack, allow_truncated):
     """Open with the library that reads it best -> what `ffmpeg.open_file` returns."""
-    pages = containers.ogg_pages(file)
-    if len(pages.links) > 1:
-        from xumx_jax.audio import chain
-
-        return chain.open_file(path, file, stack, allow_truncated, pages.links, _open)
-    # FFmpeg loses the beginning of a Vorbis stream that fits into one page; it decodes more of a
-    # FLAC that is cut short.
-    ours = not pages.links or (pages.vorbis and pages.streams == 1 and not pages.cut)
     file.seek(0)
-    if ours and not (allow_truncated and file.read(4) == b"fLaC"):
-        opened = _open_soundfile(path, file, stack, allow_truncated)
-        if opened is not None:
-            return opened
+    magic = file.read(4)
+    ours = not (allow_truncated and magic == b"fLaC")  # FFmpeg decodes more if it is cut short
+    if magic == b"OggS":
+        from xumx_jax.audio import ogg
+
+        pages = ogg.read_pages(file)
+        if len(pages.links) > 1:
+            return ogg.open_file(path, file, stack, allow_truncated, pages.links, _open)
+        # FFmpeg loses the beginning of a Vorbis stream that fits into one page
+        ours = pages.vorbis and pages.streams == 1 and not pages.cut
+    if ours and (opened := _open_soundfile(path, file, stack, allow_truncated)) is not None:
+        return opened
     return ffmpeg.open_file(path, file, stack, allow_truncated)
 
 
@@ -202,14 +202,18 @@ def open_exactly(file):
 
     header = wav = sound = None
     file.seek(0)
-    if file.read(4) not in (b"fLaC", b"OggS"):
+    magic = file.read(4)
+    if magic[:3] == b"ID3" or (magic[:1] == b"\xff" and magic[1:2] >= b"\xe0"):
+        return None  # MPEG, whose decoder in libsndfile prints what it thinks of the file
+    if magic not in (b"fLaC", b"OggS"):
         from xumx_jax.audio import riff
 
         header, wav = riff.read_sound(file), riff.read_wav(file)
+        if wav is not None and wav.coding in _MPEG_IN_WAV:
+            return None
     try:
         sound = opened(file)
-        exact = sound.format in _EXACT and sound.subtype not in _INEXACT
-        if not exact or sound.frames >= 2**62:  # FLAC from a pipe: its header states no length
+        if sound.format not in _EXACT or sound.frames >= 2**62:  # FLAC from a pipe
             sound.close()
             return None
     except soundfile.LibsndfileError:

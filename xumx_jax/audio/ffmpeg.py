@@ -1,5 +1,6 @@
 """Read any format that FFmpeg knows (through PyAV), block by block."""
 
+import os
 from contextlib import contextmanager
 from itertools import chain
 
@@ -26,11 +27,11 @@ def open_file(path, file, stack, allow_truncated=False):
     differ, and later frames are converted. Where sound starts after the pictures, silence precedes
     it.
     """
+    from xumx_jax.audio.ogg import read_pages
     from xumx_jax.audio.riff import read_sound
     from xumx_jax.audio.uniform import part
 
-    cut, counted = containers.ogg_pages(file).cut, containers.mp3_states_length(file)
-    sound = read_sound(file)
+    cut, counted, sound = read_pages(file).cut, _mp3_states_length(file), read_sound(file)
     with _named(path, file):
         container = stack.enter_context(containers.open_container(file))
         if not container.streams.audio:
@@ -188,6 +189,25 @@ def _stated_frames(container, stream, counted, rate) -> int:
     return 0
 
 
+def _mp3_states_length(file) -> bool:
+    """Whether an MP3 opens with a Xing/Info tag that counts all its frames."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(10)
+    skip = 0
+    if head[:3] == b"ID3":
+        # four times seven bits
+        skip = 10 + sum(b << s for b, s in zip(head[6:10], (21, 14, 7, 0), strict=True))
+    file.seek(skip)
+    first = file.read(2048)
+    at = max(first.find(b"Xing"), first.find(b"Info"))
+    if at < 0:
+        return False
+    flags, _, counted = (int.from_bytes(first[at + n : at + n + 4], "big") for n in (4, 8, 12))
+    # With several files one after another, it tells of the first; FFmpeg takes this as their sign.
+    return flags & 3 != 3 or size - skip <= counted + counted // 16
+
+
 def _names(container) -> set[str]:
     return set(container.format.name.split(","))
 
@@ -223,8 +243,12 @@ def _lasts(stream) -> bool:
 
 def report_truncation(path, got, stated, allowed):
     """Raise UserError, or warn if files that are cut short are `allowed`."""
-    if not got:
+    if not got and allowed:
         raise UserError(f"{path}: the file is cut off before its first samples; use the whole file")
+    if not got:  # of the first samples of a FLAC, --allow-truncated may read some
+        wanted = "its first samples" if stated is None else f"all of its {stated} samples"
+        message = f"{path}: the file is cut off and does not hold {wanted}"
+        raise UserError(f"{message}; use the whole file, or --allow-truncated")
     ends = f"is cut off after {got}" if stated is None else f"ends after {got} of {stated}"
     message = f"{path}: the file {ends} samples"
     if not allowed:

@@ -41,11 +41,13 @@ class Sound(NamedTuple):
 class Wav(NamedTuple):
     """A WAV header. `subtype` is libsndfile's name of the coding, None if it is a compressed one.
 
-    `block` is the size of one sample of all channels in bytes, `endian` is LITTLE or BIG.
+    `coding` is its number; `block` is the size of one sample of all channels in bytes, `endian` is
+    LITTLE or BIG.
     """
 
     rate: int
     channels: int
+    coding: int
     subtype: str | None
     block: int
     endian: str
@@ -83,7 +85,7 @@ def read_wav(file) -> Wav | None:
     if not rate or block != channels * bits // 8 or not block:
         subtype = None
     endian = "BIG" if order == ">" else "LITTLE"
-    return Wav(rate, channels, subtype, block, endian, _measured(file, *data, size, order))
+    return Wav(rate, channels, coding, subtype, block, endian, _measured(file, *data, size, order))
 
 
 def read_sound(file) -> Sound | None:
