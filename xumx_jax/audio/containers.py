@@ -6,7 +6,6 @@ assertion.
 
 import base64
 import errno
-import os
 import struct
 from dataclasses import dataclass, field, replace
 from typing import Any

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -186,59 +187,75 @@ def _open(path, file, stack, allow_truncated):
     return ffmpeg.open_file(path, file, stack, allow_truncated)
 
 
-def open_exactly(file):
-    """Open with libsndfile, if it reads the samples as they are, whatever a WAV header says.
+class Exact(NamedTuple):
+    """A file that libsndfile has opened.
 
-    -> (SoundFile, samples that the header states, a remark on the header), or None. The stated
-    number is None if samples that are compressed have been cut off.
+    `stated` is the number of samples by the header, None if some that are compressed have been cut
+    off; `remark` is what is odd about the header.
     """
-    import soundfile
 
-    def opened(file, **form):
-        file.seek(0)
-        # with a descriptor libsndfile reads the file without going through Python
-        real = isinstance(file, io.FileIO)
-        return soundfile.SoundFile(file.fileno() if real else file, closefd=False, **form)
+    sound: Any
+    stated: int | None
+    remark: str = ""
 
-    header = wav = sound = None
+
+def open_exactly(file) -> Exact | None:
+    """Open with libsndfile, if it reads the samples as they are, whatever a WAV header says."""
     file.seek(0)
     magic = file.read(4)
     if magic[:3] == b"ID3" or (magic[:1] == b"\xff" and magic[1:2] >= b"\xe0"):
         return None  # MPEG, whose decoder in libsndfile prints what it thinks of the file
-    if magic not in (b"fLaC", b"OggS"):
-        from xumx_jax.audio import riff
+    if magic in (b"fLaC", b"OggS"):
+        sound = _soundfile(file)
+        return None if sound is None else Exact(sound, sound.frames)
+    from xumx_jax.audio import riff
 
-        header, wav = riff.read_sound(file), riff.read_wav(file)
-        if wav is not None and wav.coding in _MPEG_IN_WAV:
-            return None
-    try:
-        sound = opened(file)
-        if sound.format not in _EXACT or sound.frames >= 2**62:  # FLAC from a pipe
-            sound.close()
-            return None
-    except soundfile.LibsndfileError:
+    header, wav = riff.read_sound(file), riff.read_wav(file)
+    if wav is not None and wav.coding in _MPEG_IN_WAV:
+        return None
+    sound = _soundfile(file)
+    if header is None:
+        return None if sound is None else Exact(sound, sound.frames)
+    if sound is None:  # it refuses the header
         if wav is None or wav.subtype is None:
             return None
-    if header is None or (sound and sound.subtype not in _BYTES):
-        cut = header is not None and header.missing
-        return sound, None if cut else sound.frames, header.remark if header else ""
-    if sound is None:
-        form = (wav.rate, wav.channels, wav.subtype, wav.endian)
+        rate, channels, subtype, endian = wav.rate, wav.channels, wav.subtype, wav.endian
+    elif sound.subtype not in _BYTES:
+        return Exact(sound, None if header.missing else sound.frames, header.remark)
     else:
         usual = "LITTLE" if sound.format in _LITTLE else "BIG"
         endian = usual if sound.endian == "FILE" else sound.endian
-        form = (sound.samplerate, sound.channels, sound.subtype, endian)
-    each = form[1] * _BYTES[form[2]]
-    there = header.there // each
-    if sound is None or (header.repaired and sound.frames != there):
+        rate, channels, subtype = sound.samplerate, sound.channels, sound.subtype
+    each = channels * _BYTES[subtype]
+    if sound is None or (header.repaired and sound.frames != header.there // each):
         from xumx_jax.audio.window import Window
 
         if sound is not None:
             sound.close()
-        form = dict(zip(("samplerate", "channels", "subtype", "endian"), form, strict=True))
-        sound = opened(Window(file, header.offset, header.there), format="RAW", **form)
+        form = dict(samplerate=rate, channels=channels, subtype=subtype, endian=endian)
+        sound = _soundfile(Window(file, header.offset, header.there), format="RAW", **form)
+        if sound is None:
+            return None
     stated = (header.there + header.missing) // each
-    return sound, max(sound.frames, stated), header.remark
+    return Exact(sound, max(sound.frames, stated), header.remark)
+
+
+def _soundfile(file, **form) -> Any:
+    """Open with libsndfile; None if it cannot, or reads the format less well than FFmpeg."""
+    import soundfile
+
+    file.seek(0)
+    # with a descriptor libsndfile reads the file without going through Python
+    real = isinstance(file, io.FileIO)
+    try:
+        sound = soundfile.SoundFile(file.fileno() if real else file, closefd=False, **form)
+    except soundfile.LibsndfileError:
+        return None
+    # a FLAC from a pipe states no length
+    if (sound.format in _EXACT or form) and sound.frames < 2**62:
+        return sound
+    sound.close()
+    return None
 
 
 def _open_soundfile(path, file, stack, allow_truncated):
@@ -249,7 +266,7 @@ def _open_soundfile(path, file, stack, allow_truncated):
         return None
     sound, stated, remark = opened
     stack.enter_context(sound)
-    frames = sound.frames
+    frames: int = sound.frames
 
     def read(first, stop):
         if remark:

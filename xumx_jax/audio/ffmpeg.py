@@ -134,7 +134,7 @@ def _pieces(frames, damaged):
     """Yield (rate, float32 [channel, time]) for each frame; append None to `damaged` for others."""
     import av
 
-    kind = to_float = None
+    kind, to_float = None, av.AudioResampler("fltp")
     for frame in frames:
         if frame is None:
             damaged.append(None)

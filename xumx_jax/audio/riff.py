@@ -85,7 +85,15 @@ def read_wav(file) -> Wav | None:
     if not rate or block != channels * bits // 8 or not block:
         subtype = None
     endian = "BIG" if order == ">" else "LITTLE"
-    return Wav(rate, channels, coding, subtype, block, endian, _measured(file, *data, size, order))
+    return Wav(
+        rate,
+        channels,
+        coding,
+        subtype,
+        block,
+        endian,
+        _measured(file, data[0], data[1], size, order),
+    )
 
 
 def read_sound(file) -> Sound | None:

@@ -65,10 +65,10 @@ def _remixed(block, channels):
         return block.mean(axis=0, keepdims=True)
     import av
 
-    names = _LAYOUTS.get(len(block)), _LAYOUTS.get(channels)
-    if None in names:
+    given, wanted = _LAYOUTS.get(len(block)), _LAYOUTS.get(channels)
+    if given is None or wanted is None:
         raise ValueError(f"it changes from {channels} channels to {len(block)}")
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp", names[0])
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp", given)
     frame.sample_rate = 48000  # any, which stays
-    (frame,) = av.AudioResampler("fltp", names[1], 48000).resample(frame)
+    (frame,) = av.AudioResampler("fltp", wanted, 48000).resample(frame)
     return frame.to_ndarray()
