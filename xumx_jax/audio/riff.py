@@ -127,7 +127,8 @@ def read_sound(file) -> Sound | None:
             at += 12 + max(0, length)
     elif head[:4] in (b".snd", b"dns."):
         order = ">" if head[:1] == b"." else "<"
-        return _measured(file, *struct.unpack(order + "II", head[4:12]), size)
+        begin, length = struct.unpack(order + "II", head[4:12])
+        return _measured(file, begin, length, size)
     else:
         return _read_film(file, head, size)
     return None
