@@ -230,6 +230,7 @@ def test_mp3_inside_wav_is_whole_though_its_header_counts_otherwise(tmp_path):
         audio.decode(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.mkv", "x.mp4", "x.mov", "x.avi"])
 @pytest.mark.parametrize("sounds", [1, 2])
 def test_a_film_may_be_longer_than_its_sound(tmp_path, name, sounds):

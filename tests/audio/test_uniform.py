@@ -123,6 +123,7 @@ def test_known_channels():
         list(uniform("x", [(4, np.zeros((9, 2), np.float32))], 4, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.mkv", "x.mp4", "x.mov", "x.ts"])
 def test_sound_that_starts_late_is_aligned_with_the_film(tmp_path, name):
     path, late = tmp_path / name, 0.75

@@ -51,6 +51,7 @@ def host():
             server.accept()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["song.mp3", "song", "song.m3u8", "song.mpd", "song.sdp", "s.wav"])
 @pytest.mark.parametrize("kind", PLAYLISTS)
 def test_playlists_are_refused(tmp_path, monkeypatch, host, kind, name):
@@ -108,6 +109,7 @@ NAMES = ["concat:m.mp3", "file:m.mp3", "Title:Sub.mp3", "12:30.mp3", "http:m.mp3
 NAMES += ["pipe:0", "cache:m.mp3", "x%03d.mp3", "-", "subfile,,start,0,end,9,,:m.mp3", " .mp3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_never_an_address(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
@@ -179,6 +181,7 @@ class Failing(io.FileIO):
         return super().read(size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.mp3", "x.m4a", "x.mka"])
 def test_a_disk_that_fails(tmp_path, monkeypatch, name):
     path = tmp_path / name

@@ -100,7 +100,7 @@ def read_sound(file) -> Sound | None:
     """Find the sound of an open file whose header states how long it is; None: unknown.
 
     For WAV, AIFF, W64, CAF and AU it is the samples, coded in any way; for fragmented MP4,
-    Matroska, AVI and ASF whatever should be there but for a cut.
+    Matroska and AVI whatever should be there but for a cut.
     """
     size = file.seek(0, os.SEEK_END)
     head = _read(file, 0, 16)
@@ -197,11 +197,6 @@ def _read_film(file, head, size) -> Sound | None:
         return _read_fragments(file, size)
     if head[:4] == b"RIFF" and head[8:11] == b"AVI":
         return _measured(file, 8, int.from_bytes(head[4:8], "little"), size)
-    if head == bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"):  # ASF
-        begin = _read(file, 0, 4096)
-        at = begin.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))  # file properties
-        if at >= 0:
-            return _measured(file, 0, int.from_bytes(begin[at + 40 : at + 48], "little"), size)
     return None
 
 
