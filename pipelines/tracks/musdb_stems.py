@@ -74,10 +74,10 @@ def decoded_bytes(path) -> int:
 def _opened(path):
     """Yield (container, rate, samples of the shortest stream)."""
     path = Path(path)
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise UserError(f"{path}: no such file; wanted a {SUFFIX}")
     try:
-        with av.open(str(path)) as container:
+        with audio.open_binary(path) as file, audio.open_container(file) as container:
             streams = container.streams.audio
             if len(streams) != len(STREAMS):
                 raise UserError(
@@ -90,7 +90,7 @@ def _opened(path):
             if not samples:
                 raise UserError(f"{path}: a stream without samples; wanted a {SUFFIX}")
             yield container, rate, samples
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:
         message = " ".join(str(error.strerror or error).split())
         raise UserError(f"{path}: cannot be decoded ({message}); wanted a {SUFFIX}") from error
 

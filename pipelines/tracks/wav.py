@@ -6,19 +6,17 @@ because of its seeks.
 """
 
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from xumx_jax import files
-from xumx_jax.errors import UserError
+from xumx_jax.audio import riff
+from xumx_jax.audio.decode import open_binary, open_exactly, told
+from xumx_jax.errors import UserError, warn
 
 SUFFIXES = (".wav", ".flac")
-PCM, EXTENSIBLE = 1, 0xFFFE
-UNKNOWN_BYTES = 0x7FFFF000  # from here on a length in a header may mean "written to a pipe"
 FULL_SCALE = 32768
 
 
@@ -78,56 +76,47 @@ class File:
 def probe(path) -> File:
     """Read a file's header. Raises UserError if it is not audio, or shorter than it states."""
     path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            found = _riff(path, file, status.st_size)
-        if found is None:
-            with soundfile.SoundFile(path) as file:
-                found = file.samplerate, file.channels, file.frames, None
-                if file.frames:  # a FLAC cut short shows only at its end
-                    file.seek(file.frames - 1)
-                    if not len(file.read(1)):
-                        raise UserError(f"{path}: cut short; wanted {file.frames} samples")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{path}: cannot be read as audio ({_line(error)})") from error
+    if not os.path.lexists(path):
+        raise UserError(f"{path}: no such file")
+    with told(path), open_binary(path) as file:
+        status = os.fstat(file.fileno())
+        found = _probe_pcm16(path, file) or _probe_others(path, file)
     return File(path, *found, status.st_size, status.st_mtime_ns)
 
 
-def _riff(path, file, size) -> tuple[int, int, int, int] | None:
-    """Parse a WAV header: rate, channels, samples, offset; None if it is not plain 16-bit PCM."""
-    head = file.read(12)
-    if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+def _probe_pcm16(path, file) -> tuple[int, int, int, int] | None:
+    """Rate, channels, samples, offset; None if the samples cannot be used as they are."""
+    wav = riff.read_wav(file)
+    if wav is None or (wav.subtype, wav.endian) != ("PCM_16", "LITTLE"):
         return None
-    form = None
-    while len(chunk := file.read(8)) == 8:
-        name, length = struct.unpack("<4sI", chunk)
-        if name == b"fmt ":
-            form = file.read(length + length % 2)
-        elif name == b"data":
-            break
-        else:
-            file.seek(length + length % 2, 1)
-    else:
-        raise UserError(f"{path}: cut short; wanted a WAV file with a data chunk")
-    offset = file.tell()
-    if offset + length > size:
-        if length < UNKNOWN_BYTES:
-            raise UserError(
-                f"{path}: cut short; its header promises {length} bytes of samples, "
-                f"{size - offset} are there"
-            )
-        length = size - offset
-    if form is None or len(form) < 16:
-        return None
-    kind, channels, rate, _, block, bits = struct.unpack("<HHIIHH", form[:16])
-    if kind == EXTENSIBLE and len(form) >= 26:
-        kind = struct.unpack("<H", form[24:26])[0]  # the sub-format's first two bytes
-    if kind != PCM or bits != 16 or channels < 1 or block != 2 * channels:
-        return None
-    return rate, channels, length // block, offset
+    sound = wav.sound
+    _check_whole(path, sound.there // wav.block, (sound.there + sound.missing) // wav.block)
+    if sound.remark:
+        warn(f"{path}: {sound.remark}")
+    return wav.rate, wav.channels, sound.there // wav.block, sound.offset
+
+
+def _probe_others(path, file) -> tuple[int, int, int, None]:
+    opened = open_exactly(file)
+    if opened is None:
+        raise UserError(f"{path}: cannot be read as audio; wanted WAV or FLAC that states a length")
+    sound, stated, remark = opened
+    with sound:
+        _check_whole(path, sound.frames, sound.frames + 1 if stated is None else stated)
+        if remark:
+            warn(f"{path}: {remark}")
+        if sound.frames:  # a FLAC cut short shows only at its end
+            sound.seek(sound.frames - 1)
+            if not len(sound.read(1)):
+                raise UserError(f"{path}: cut short; wanted {sound.frames} samples")
+        return sound.samplerate, sound.channels, sound.frames, None
+
+
+def _check_whole(path, there, promised):
+    if there < promised:
+        raise UserError(
+            f"{path}: cut short; its header promises {promised} samples, {there} are there"
+        )
 
 
 def _read_pcm16(file: File, start: int, out: np.ndarray) -> None:
@@ -155,9 +144,13 @@ def _read_pcm16(file: File, start: int, out: np.ndarray) -> None:
 def _decode(file: File, start: int, out: np.ndarray) -> None:
     try:
         _check_unchanged(file, os.stat(file.path))
-        with soundfile.SoundFile(file.path) as opened:
-            opened.seek(start)
-            count = len(opened.read(out=out))
+        with open_binary(file.path) as binary:
+            opened = open_exactly(binary)
+            if opened is None:
+                raise UserError(f"{file.path}: changed while in use")
+            with opened[0] as sound:
+                sound.seek(start)
+                count = len(sound.read(out=out))
     except (OSError, RuntimeError) as error:
         raise UserError(f"{file.path}: cannot be read ({_line(error)})") from error
     if count < len(out):

@@ -1,16 +1,18 @@
-"""Containers: headers of WAV, Ogg and MP3 files, tags of any, and WAV and RF64 of any length.
+"""Containers: opening them safely, tags of any, and writing WAV and RF64 of any length.
 
-Libraries repair headers or guess their contents, so what they state is read here. libsndfile cannot
-turn a WAV into RF64 once it has outgrown 4 GB, and reports a full disk as an assertion.
+libsndfile cannot turn a WAV into RF64 once it has outgrown 4 GB, and reports a full disk as an
+assertion.
 """
 
 import base64
-import os
+import errno
 import struct
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
+from xumx_jax.errors import UserError
 
 # FFmpeg's names of tags that are still true for a stem; loudness and encoder delay are not
 _KEPT = (
@@ -37,10 +39,29 @@ ATTACHED_PICTURE = 1024  # FFmpeg's flag of a stream that is a cover
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png"}
 
 
+# FFmpeg's formats that name other files or hosts, which a file must never make us read.
+_REFERRING = set("concat dash hls imf lavfi mlv rtp rtsp sap sdp smoothstreaming vobsub".split())
+
+
+class _File:
+    """A file for PyAV, which prints a line for each seek to nowhere that raises an exception."""
+
+    def __init__(self, file):
+        self.name, self.read, self.tell = getattr(file, "name", ""), file.read, file.tell
+        self._file = file
+
+    def seek(self, offset, whence):
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -errno.EINVAL  # as FFmpeg's own files answer
+
+
 def open_container(file):
     """Open a binary file with PyAV; tags that are not UTF-8 must not hide its audio.
 
-    The file's name is passed on, since FFmpeg recognises some formats only by their suffix.
+    The file's name is passed on, since FFmpeg recognises some formats only by their suffix; no
+    other file is opened, whatever this one is called or refers to.
     """
     import av
 
@@ -48,7 +69,10 @@ def open_container(file):
     # PyAV 19 has no such argument, and accepts such tags
     known = int(av.__version__.split(".")[0]) < 19
     more: dict[str, Any] = {"metadata_errors": "replace"} if known else {}
-    return av.open(file, **more)
+    formats = ",".join(sorted(av.formats_available - _REFERRING))
+    return av.open(
+        _File(file), options={"format_whitelist": formats, "protocol_whitelist": "none"}, **more
+    )
 
 
 @dataclass(frozen=True)
@@ -71,10 +95,12 @@ NO_TAGS = Tags()
 
 def read_tags(path) -> Tags:
     """Read the tags of a file; `Tags()` if it has none, or none in a known form."""
+    from xumx_jax.audio.decode import open_binary
+
     try:
-        with open(path, "rb") as file:
+        with open_binary(path) as file:
             return tags_of(file)
-    except OSError:
+    except (OSError, UserError):
         return NO_TAGS
 
 
@@ -90,7 +116,8 @@ def tags_of(file) -> Tags:
             text = {name.lower(): value for name, value in text.items()}
             text = {name: text[name] for name in _KEPT if text.get(name)}
             for stream in container.streams.video:
-                mime = _PICTURES.get(stream.codec_context.name)
+                codec = stream.codec_context  # None if FFmpeg cannot decode it
+                mime = _PICTURES.get(codec.name) if codec else None
                 if mime and stream.disposition.value & ATTACHED_PICTURE:
                     cover = bytes(next(container.demux(stream)))
                     return Tags(text, cover or None, mime)
@@ -116,74 +143,6 @@ def picture_block(tags: Tags) -> str:
     unknown = bytes(20)  # description, width, height, depth, colours
     cover = tags.cover or b""
     return base64.b64encode(front + unknown + struct.pack(">I", len(cover)) + cover).decode()
-
-
-def riff_frames(file) -> int:
-    """Length in samples that the header of a PCM or float WAV states, 0 if it states none."""
-    file.seek(0)
-    head = file.read(12)
-    if head[:4] not in (b"RIFF", b"RF64") or head[8:12] != b"WAVE":
-        return 0
-    bytes_64 = bytes_each = 0
-    while len(chunk := file.read(8)) == 8:
-        name, size = chunk[:4], int.from_bytes(chunk[4:], "little")
-        if name == b"data":
-            if size == 0xFFFFFFFF and bytes_64:
-                size = bytes_64
-            elif size >> 16 in (0x7FFF, 0xFFFF):  # from a pipe: the length was not known
-                return 0
-            return size // bytes_each if bytes_each else 0
-        body = file.read(min(size + size % 2, 64))
-        file.seek(size + size % 2 - len(body), os.SEEK_CUR)
-        if name == b"ds64":
-            bytes_64 = int.from_bytes(body[8:16], "little")
-        if name == b"fmt " and int.from_bytes(body[:2], "little") in (1, 3, 0xFFFE):
-            bytes_each = int.from_bytes(body[12:14], "little")
-    return 0
-
-
-@dataclass(frozen=True)
-class Pages:
-    """What is known of an Ogg file: its streams, whether the first is Vorbis, whether it ends."""
-
-    streams: int = 0
-    vorbis: bool = False
-    cut: bool = False
-
-
-def ogg_pages(file) -> Pages:
-    """Walk over the pages of an Ogg file, which states no length; `Pages()` if it is none."""
-    file.seek(0)
-    streams, vorbis = 0, False
-    if file.read(4) != b"OggS":
-        return Pages()
-    size, at = os.fstat(file.fileno()).st_size, 0
-    while at < size:
-        file.seek(at)
-        head = file.read(27)
-        lengths = file.read(head[26]) if len(head) == 27 else b""
-        if len(head) < 27 or len(lengths) < head[26]:
-            return Pages(streams, vorbis, cut=True)
-        if head[:4] != b"OggS":  # something appended, or damage that decoders step over
-            break
-        if head[5] & 2:  # the first page of a stream
-            vorbis = vorbis or (not streams and file.read(7) == b"\x01vorbis")
-            streams += 1
-        at += 27 + len(lengths) + sum(lengths)
-    return Pages(streams, vorbis, cut=at > size)
-
-
-def mp3_states_length(file) -> bool:
-    """Whether an MP3 opens with a Xing/Info tag, which counts its frames."""
-    file.seek(0)
-    head = file.read(10)
-    skip = 0
-    if head[:3] == b"ID3":
-        # four times seven bits
-        skip = 10 + sum(b << s for b, s in zip(head[6:10], (21, 14, 7, 0), strict=True))
-    file.seek(skip)
-    first = file.read(2048)
-    return b"Xing" in first or b"Info" in first
 
 
 # What 32 bits can count, less room for headers and tags.

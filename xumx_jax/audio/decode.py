@@ -1,52 +1,90 @@
 """Read audio files of any format, block by block or whole; cut or damaged files are errors."""
 
 import errno
+import io
 import os
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from xumx_jax.audio import containers, ffmpeg
+from xumx_jax.audio import ffmpeg
 from xumx_jax.audio.containers import NO_TAGS, Tags, tags_of
-from xumx_jax.errors import UserError
+from xumx_jax.errors import UserError, warn
 
-# libsndfile reads these exactly; everything else, compressed WAV included, goes to FFmpeg (PyAV).
-_SOUNDFILE_MAGIC = (b"RIFF", b"RF64", b"fLaC", b"FORM")
+# What libsndfile reads exactly; in other formats it takes headers of blocks for samples, and does
+# not know what encoders put in front. The rest goes to FFmpeg.
+_EXACT = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "SVX", "AU", "CAF", "FLAC", "OGG")
+_MPEG_IN_WAV = (0x50, 0x55)
+# {libsndfile's name of an uncompressed coding: bytes of a sample}
+_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+_BYTES |= {"ULAW": 1, "ALAW": 1}
+_LITTLE = ("WAV", "WAVEX", "RF64", "W64")  # formats whose samples usually begin with the low byte
 _BLOCK = 1 << 18
-_AT_ONCE = 1 << 26  # samples to reserve memory for because a header says so
+_AT_ONCE = 1 << 26  # values to reserve memory for because a header says so
+_SPECIAL = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+_SPECIAL |= {stat.S_IFSOCK: "socket"}
 
 
 def check_file(path) -> None:
-    """Raise UserError unless `path` is a file that is not empty; it is not opened."""
-    try:
+    """Raise UserError unless `path` is a regular file that is not empty; it is not opened."""
+    with told(path):
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if special := _SPECIAL.get(stat.S_IFMT(found.st_mode)):
+            # opening it might wait for ever
+            raise UserError(f"{path}: is a {special}; use a file (or - in `xumx separate`)")
         if not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if not found.st_size:
+            raise UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
+
+
+@contextmanager
+def told(path):
+    """Turn whatever a file can cause into a UserError that names it."""
+    try:
+        yield
+    except UserError:
+        raise
     except OSError as error:
-        raise _unreadable(path, error) from None
-    if stat.S_ISREG(found.st_mode) and not found.st_size:
-        raise _empty(path)
+        reason = error.strerror or str(error)
+    except MemoryError:
+        reason = "it needs more memory than there is"
+    except struct.error:
+        reason = "its header is cut off"
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())
+    else:
+        return
+    raise UserError(f"{path}: cannot be read: {reason}; wanted an audio file") from None
 
 
-def _unreadable(path, error) -> UserError:
-    return UserError(f"{path}: cannot be read: {error.strerror}; wanted an audio file")
-
-
-def _empty(path) -> UserError:
-    return UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
+def open_binary(path) -> io.FileIO:
+    """Open a regular file, unbuffered for libsndfile's sake. Raises UserError as `check_file`."""
+    check_file(path)
+    with told(path):
+        # should it have become a pipe meanwhile, this does not wait for somebody to write to it
+        file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb", buffering=0)
+        file.name = str(path)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise UserError(f"{path}: is no regular file any more; wanted an audio file")
+        return file
 
 
 def decode(path, start=0.0, duration=None, allow_truncated=False) -> tuple[np.ndarray, int]:
     """Read an audio file of any format -> (wave [channel, time], rate); see `open_blocks`."""
     with open_blocks(path, start, duration, allow_truncated) as blocks:
-        wave = np.empty((blocks.channels, min(blocks.length or 0, _AT_ONCE)), np.float32)
+        room = min(blocks.length or 0, _AT_ONCE // blocks.channels)
+        wave = np.empty((blocks.channels, room), np.float32)
         end = 0
         for block in blocks:
             at, end = end, end + block.shape[1]
@@ -94,36 +132,20 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
     check_range(start, duration)
     path = Path(path)
     with ExitStack() as stack:
-        try:
-            # unbuffered, because libsndfile would not know the buffer's position
-            file = stack.enter_context(open(path, "rb", buffering=0))
-            if not file.seekable():
-                raise UserError(f"{path}: is a pipe; use a file (or - in `xumx separate`)")
-            magic = file.read(4)
-        except OSError as error:
-            raise _unreadable(path, error) from None
-        if not magic:
-            raise _empty(path)
-        kept = tags_of(file) if tags else NO_TAGS
-        opened, pages = None, containers.ogg_pages(file)
-        # FFmpeg loses the beginning of a Vorbis stream that fits into one page, and libsndfile
-        # everything after the first of several streams.
-        ours = magic in _SOUNDFILE_MAGIC or (pages.vorbis and pages.streams == 1 and not pages.cut)
-        # FFmpeg decodes more of a FLAC that is cut short.
-        if ours and not (allow_truncated and magic == b"fLaC"):
-            opened = _open_soundfile(path, file, stack, allow_truncated)
-        if opened is None:
-            opened = ffmpeg.open_file(path, file, stack, allow_truncated)
-        rate, channels, whole, read, seconds = opened
-        first = round(start * rate)
-        stop = None if duration is None else first + max(1, round(duration * rate))
-        length, estimate = None, 0
-        if whole is not None:
-            length = max(0, (whole if stop is None else min(whole, stop)) - first)
-        else:
-            seconds = max(0.0, seconds - start)
-            estimate = round(rate * min(seconds, duration or seconds))
-        blocks = _from(path, rate, first, read(first, stop))
+        with told(path):
+            file = stack.enter_context(open_binary(path))
+            kept = tags_of(file) if tags else NO_TAGS
+            opened = _open(path, file, stack, allow_truncated)
+            rate, channels, whole, read, seconds = opened
+            first = round(start * rate)
+            stop = None if duration is None else first + max(1, round(duration * rate))
+            length, estimate = None, 0
+            if whole is not None:
+                length = max(0, (whole if stop is None else min(whole, stop)) - first)
+            else:
+                seconds = max(0.0, seconds - start)
+                estimate = round(rate * min(seconds, duration or seconds))
+            blocks = _from(path, rate, first, read(first, stop))
         yield AudioStream(rate, channels, length, blocks, kept, estimate)
 
 
@@ -138,32 +160,119 @@ def check_range(start, duration):
 def _from(path, rate, first, blocks):
     """Pass the blocks on; no block at all is an error if the file ends before sample `first`."""
     some = False
-    for block in blocks:
-        if block.shape[1]:
-            some = True
-            yield block
+    with told(path):
+        for block in blocks:
+            if block.shape[1]:
+                some = True
+                yield block
     if first and not some:
         raise UserError(f"{path}: ends before {first / rate:g} s; use an earlier start")
 
 
-def _open_soundfile(path, file, stack, allow_truncated):
-    """Open with libsndfile -> what `ffmpeg.open_file` returns, or None if it cannot."""
+def _open(path, file, stack, allow_truncated):
+    """Open with the library that reads it best -> what `ffmpeg.open_file` returns."""
+    file.seek(0)
+    magic = file.read(4)
+    ours = not (allow_truncated and magic == b"fLaC")  # FFmpeg decodes more if it is cut short
+    if magic == b"OggS":
+        from xumx_jax.audio import ogg
+
+        pages = ogg.read_pages(file)
+        if len(pages.links) > 1:
+            return ogg.open_file(path, file, stack, allow_truncated, pages.links, _open)
+        # FFmpeg loses the beginning of a Vorbis stream that fits into one page
+        ours = pages.vorbis and pages.streams == 1 and not pages.cut
+    if ours and (opened := _open_soundfile(path, file, stack, allow_truncated)) is not None:
+        return opened
+    return ffmpeg.open_file(path, file, stack, allow_truncated)
+
+
+class Exact(NamedTuple):
+    """A file that libsndfile has opened.
+
+    `stated` is the number of samples by the header, None if some that are compressed have been cut
+    off; `remark` is what is odd about the header.
+    """
+
+    sound: Any
+    stated: int | None
+    remark: str = ""
+
+
+def open_exactly(file) -> Exact | None:
+    """Open with libsndfile, if it reads the samples as they are, whatever a WAV header says."""
+    file.seek(0)
+    magic = file.read(4)
+    if magic[:3] == b"ID3" or (magic[:1] == b"\xff" and magic[1:2] >= b"\xe0"):
+        return None  # MPEG, whose decoder in libsndfile prints what it thinks of the file
+    if magic in (b"fLaC", b"OggS"):
+        sound = _soundfile(file)
+        return None if sound is None else Exact(sound, sound.frames)
+    from xumx_jax.audio import riff
+
+    header, wav = riff.read_sound(file), riff.read_wav(file)
+    if wav is not None and wav.coding in _MPEG_IN_WAV:
+        return None
+    sound = _soundfile(file)
+    if header is None:
+        return None if sound is None else Exact(sound, sound.frames)
+    if sound is None:  # it refuses the header
+        if wav is None or wav.subtype is None:
+            return None
+        rate, channels, subtype, endian = wav.rate, wav.channels, wav.subtype, wav.endian
+    elif sound.subtype not in _BYTES:
+        return Exact(sound, None if header.missing else sound.frames, header.remark)
+    else:
+        usual = "LITTLE" if sound.format in _LITTLE else "BIG"
+        endian = usual if sound.endian == "FILE" else sound.endian
+        rate, channels, subtype = sound.samplerate, sound.channels, sound.subtype
+    each = channels * _BYTES[subtype]
+    if sound is None or (header.repaired and sound.frames != header.there // each):
+        from xumx_jax.audio.window import Window
+
+        if sound is not None:
+            sound.close()
+        form = dict(samplerate=rate, channels=channels, subtype=subtype, endian=endian)
+        sound = _soundfile(Window(file, header.offset, header.there), format="RAW", **form)
+        if sound is None:
+            return None
+    stated = (header.there + header.missing) // each
+    return Exact(sound, max(sound.frames, stated), header.remark)
+
+
+def _soundfile(file, **form) -> Any:
+    """Open with libsndfile; None if it cannot, or reads the format less well than FFmpeg."""
     import soundfile
 
-    stated = containers.riff_frames(file)
-    # libsndfile reads on from the file's position, so nothing else may move it from now on
-    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    file.seek(0)
+    # with a descriptor libsndfile reads the file without going through Python
+    real = isinstance(file, io.FileIO)
     try:
-        sound = stack.enter_context(soundfile.SoundFile(file.fileno(), closefd=False))
+        sound = soundfile.SoundFile(file.fileno() if real else file, closefd=False, **form)
     except soundfile.LibsndfileError:
         return None
-    frames = sound.frames
-    if frames >= 2**62:  # FLAC written to a pipe: the header states no length
+    # a FLAC from a pipe states no length
+    if (sound.format in _EXACT or form) and sound.frames < 2**62:
+        return sound
+    sound.close()
+    return None
+
+
+def _open_soundfile(path, file, stack, allow_truncated):
+    """Open with libsndfile -> what `ffmpeg.open_file` returns, or None if that should do it."""
+    import soundfile
+
+    if (opened := open_exactly(file)) is None:
         return None
-    stated = max(frames, stated)
+    sound, stated, remark = opened
+    stack.enter_context(sound)
+    frames: int = sound.frames
 
     def read(first, stop):
-        end = stated if stop is None else min(stop, stated)
+        if remark:
+            warn(f"{path}: {remark}")
+        end = stated or frames
+        end = end if stop is None else min(stop, end)
         if frames < end:
             ffmpeg.report_truncation(path, frames, stated, allow_truncated)
             end = frames
@@ -181,5 +290,7 @@ def _open_soundfile(path, file, stack, allow_truncated):
             pass
         if at < end:
             ffmpeg.report_truncation(path, at, stated, allow_truncated)
+        elif stated is None and stop is None:
+            ffmpeg.report_truncation(path, at, None, allow_truncated)
 
     return sound.samplerate, sound.channels, frames, read, 0.0
