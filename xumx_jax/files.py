@@ -53,6 +53,11 @@ def rename(partial: Path, path: Path, durable: bool = True) -> None:
         flush(path.parent)
 
 
+def safe_name(title: str, fallback: str) -> str:
+    """The title if it can name a file in any folder, else `fallback`: a title is no path."""
+    return fallback if title in ("", ".", "..") or "/" in title or "\0" in title else title
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write or replace a file in one step, making its folders. Raises UserError naming the file."""
     content = content.encode() if isinstance(content, str) else content

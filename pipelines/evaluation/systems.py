@@ -10,8 +10,9 @@ from pipelines.evaluation import estimates
 from pipelines.evaluation.messages import show_warning
 from pipelines.evaluation.song import Song
 from pipelines.tracks import folders
+from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
 from pipelines.tracks.split import Split
-from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Track, in_order
+from pipelines.tracks.track import Track, in_order
 from xumx_jax import audio, files
 from xumx_jax.audio import AudioStream
 from xumx_jax.commands.options import parse_models

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.tracks import wav
+from pipelines.tracks.names import MIXTURE
 from pipelines.tracks.random_access import Tracks
 from pipelines.tracks.split import Split
-from pipelines.tracks.track import MIXTURE, Clip, Part, Track, whole
+from pipelines.tracks.track import Clip, Part, Track, whole
 from xumx_jax.errors import UserError
 
 SHOWN = 3  # reasons in one message

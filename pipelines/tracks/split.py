@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from pipelines.tracks import folders
-from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Clip, Track, in_order
+from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
+from pipelines.tracks.track import Clip, Track, in_order
 from xumx_jax.errors import UserError
 
 
@@ -123,8 +124,7 @@ class Split:
         """
         if self.known:
             return self.known
-        found = Counter(stem for track in self.tracks for stem in track.stems)
         enough = len(self.tracks) / 2
         return tuple(
-            sorted(stem for stem, count in found.items() if count > enough or stem in targets)
+            sorted(name for name, count in self.counts.items() if count > enough or name in targets)
         )
