@@ -1,13 +1,14 @@
 """Which tracks are evaluated: MUSDB18 or folders of stems as they are found, or any data set."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines import datasets
 from pipelines.datasets.musdb import list_tracks
 from pipelines.tracks import folders
 from pipelines.tracks.split import Request, Split
-from pipelines.tracks.track import Track
+from pipelines.tracks.track import Track, with_file_names
 from xumx_jax.errors import UserError
 
 
@@ -23,7 +24,7 @@ def find(root, subset: str, is_wav: bool = False) -> Split:
     found = Split(root, folder, subset, kind, tracks)
     if not found.sources:
         raise UserError(f"{folder}: no tracks; wanted {folders.WANTED}")
-    return found
+    return with_names(found)
 
 
 def open_dataset(
@@ -45,7 +46,12 @@ def open_dataset(
         )
     if not found.sources:
         raise UserError(f"{found.folder}: no tracks; wanted {found.hint}")
-    return found
+    return with_names(found)
+
+
+def with_names(data: Split) -> Split:
+    """The same data, its tracks under names that can be those of files: see `with_file_names`."""
+    return replace(data, tracks=with_file_names(data.tracks))
 
 
 def choose(data: Split, names=None, limit: int | None = None) -> tuple[Track, ...]:

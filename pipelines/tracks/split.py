@@ -1,7 +1,7 @@
 """One split of a data set: its tracks, by name and by file, and the request that opens it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,6 +101,15 @@ class Split:
     def common(self) -> tuple[str, ...]:
         """The sources that more than half of the tracks have: every track should have them."""
         return tuple(name for name in self.sources if 2 * self.counts[name] > len(self.tracks))
+
+    def usual(self, tracks: Sequence[Track]) -> tuple[str, ...]:
+        """The sources that more than half of these tracks have, or else all that any of them has.
+
+        What a track or two have besides is no reason to miss it in the others.
+        """
+        counts = Counter(source for track in tracks for source in track.sources)
+        usual = [name for name, count in counts.items() if 2 * count > len(tracks)]
+        return in_order(usual or counts)
 
     @property
     def targets(self) -> tuple[str, ...]:
