@@ -53,6 +53,11 @@ def rename(partial: Path, path: Path, durable: bool = True) -> None:
         flush(path.parent)
 
 
+def expanded(path: str | Path) -> Path:
+    """A path in which ~ is the user's folder: shells leave it as it is within `--root=~/music`."""
+    return Path(os.path.expanduser(path))
+
+
 def safe_name(title: str, fallback: str) -> str:
     """The title if it can name a file in any folder, else `fallback`: a title is no path."""
     return fallback if title in ("", ".", "..") or "/" in title or "\0" in title else title

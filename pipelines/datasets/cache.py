@@ -11,7 +11,7 @@ from xumx_jax.errors import UserError
 
 def cache_folder(chosen="") -> Path:
     """The folder given, else the one where weights are cached."""
-    return Path(chosen).expanduser() if chosen else runtime.cache_folder()
+    return files.expanded(chosen) if chosen else runtime.cache_folder()
 
 
 @contextmanager

@@ -174,7 +174,7 @@ def _words(given) -> list[str]:
 
 def _writable(folder, option: str) -> Path:
     """The folder, made if it is missing. Raises UserError if files cannot be written there."""
-    path = Path(folder).expanduser()
+    path = files.expanded(folder)
     probe = files.partial_name(path / "probe")
     try:
         path.mkdir(parents=True, exist_ok=True)

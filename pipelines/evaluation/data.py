@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pipelines import datasets
 from pipelines.datasets.musdb import list_tracks
 from pipelines.tracks import folders
 from pipelines.tracks.split import Request, Split
 from pipelines.tracks.track import Track, with_file_names
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 
@@ -18,7 +18,7 @@ def find(root, subset: str, is_wav: bool = False) -> Split:
     STEMS are used if there are any, unless `is_wav`. Raises UserError naming the existing subsets
     if there is no such subset.
     """
-    root = Path(root).expanduser()
+    root = files.expanded(root)
     folder = folders.split_for_evaluation(root, subset)
     kind, tracks = list_tracks(folder, is_wav or None)
     found = Split(root, folder, subset, kind, tracks)

@@ -74,7 +74,7 @@ def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str
     names = []
     for name in compared:
         label, place = systems.label_of(name)
-        folder = Path(place).expanduser()
+        folder = files.expanded(place)
         if _holds_scores(folder, subset):
             found = read_methods(folder, subset)
             if len(found) == 1 and place != name:  # a label was given

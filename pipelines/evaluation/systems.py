@@ -195,7 +195,7 @@ def _digest(bag) -> str:
 
 def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) -> System:
     """Use another program's estimates: PATH/<subset>/<track>/<target>.wav."""
-    path = path.expanduser()
+    path = files.expanded(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder of estimates")
     found = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipelines.tracks import folders
 from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
 from pipelines.tracks.track import Clip, Track, in_order
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 
@@ -36,7 +37,7 @@ class Request:
         if not root:
             option = "--config.data.root" if self.training else "--root"
             raise UserError(f"no data: give its folder, {option}=FOLDER")
-        root = Path(root).expanduser()
+        root = files.expanded(root)
         if self.training and not root.is_dir():
             raise UserError(f"{root}: not a folder; wanted the root of a data set")
         return root
