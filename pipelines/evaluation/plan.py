@@ -150,9 +150,10 @@ def report(evaldir: Path, work: Work | None, published: dict) -> str:
 
 def _holds_scores(folder: Path, subset: str) -> bool:
     """Return whether a folder has <subset>/**.json or METHOD/<subset>/**.json, and is no model."""
+    inner = folder.iterdir() if folder.is_dir() else ()
     return any(
         any(path.name != estimates.ORIGIN for path in place.glob("**/*.json"))
-        for place in (folder / subset, *folder.glob(f"*/{subset}"))
+        for place in (folder / subset, *(path / subset for path in inner))
     )
 
 
