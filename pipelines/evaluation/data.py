@@ -7,6 +7,7 @@ from pipelines import datasets
 from pipelines.datasets.musdb import list_tracks
 from pipelines.tracks import folders
 from pipelines.tracks.split import Request, Split
+from pipelines.tracks.sums import set_aside
 from pipelines.tracks.track import Track, with_file_names
 from xumx_jax import files
 from xumx_jax.errors import UserError
@@ -21,7 +22,7 @@ def find(root, subset: str, is_wav: bool = False) -> Split:
     root = files.expanded(root)
     folder = folders.split_for_evaluation(root, subset)
     kind, tracks = list_tracks(folder, is_wav or None)
-    found = Split(root, folder, subset, kind, tracks)
+    found = Split(root, folder, subset, kind, set_aside(folder, tracks))
     if not found.sources:
         raise UserError(f"{folder}: no tracks; wanted {folders.WANTED}")
     return with_names(found)

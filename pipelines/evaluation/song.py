@@ -57,9 +57,17 @@ class Song:
         return Waves(sums, self.channels, self.samples, self.check)
 
     def mix(self) -> np.ndarray:
-        """The whole mixture: float32 [channel, time]."""
+        """The whole mixture: float32 [channel, time]. Raises UserError if it is not finite."""
         waves = Waves([self.mixture], self.channels, self.samples, self.check)
-        return waves[:, :, :][0].astype(np.float32, copy=False)
+        mix = waves[:, :, :][0].astype(np.float32, copy=False)
+        if not np.isfinite(mix).all():
+            at = (~np.isfinite(mix)).any(0).argmax() / self.rate
+            name = MIXTURE if self.track.mixture is not None else "sum of the stems"
+            raise UserError(
+                f"{self.track.path}: its {name} is NaN or infinite at {at:.2f} s; "
+                "wanted finite samples"
+            )
+        return mix
 
 
 @contextmanager

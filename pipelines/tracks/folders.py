@@ -4,10 +4,11 @@ from pathlib import Path
 
 from pipelines.tracks import names
 from pipelines.tracks.musdb_stems import SUFFIX
-from pipelines.tracks.names import MIXTURE, hidden
+from pipelines.tracks.names import MIXTURE
 from pipelines.tracks.track import Part, Track, is_packed
 from pipelines.tracks.wav import SUFFIXES
 from xumx_jax.errors import UserError
+from xumx_jax.files import hidden
 
 SUBSETS = ("train", "valid", "test")
 WANTED = f"<track>{SUFFIX}, or <track>/ with vocals.wav, drums.wav, bass.wav and other.wav in it"

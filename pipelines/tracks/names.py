@@ -1,10 +1,8 @@
-"""What the names of files say: sources, mixtures and other sums, hidden files."""
+"""What the names of files say: which source it is, or whether it is a sum of sources."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
-
-from xumx_jax import files
 
 MIXTURE, VOCALS, ACCOMPANIMENT = "mixture", "vocals", "accompaniment"
 ORDER = ("vocals", "drums", "bass", "other")  # of columns; other sources come after these
@@ -15,15 +13,6 @@ REST = {ACCOMPANIMENT, "instrumental", "instrumentals", "karaoke"}
 REST |= {"no vocals", "novocals", "minus vocals", "without vocals"}
 # What else such names may contain.
 FILLERS = {"linear", "stereo", "final", "original", "the", "song", "track", "version", "rough"}
-
-
-def hidden(name: str) -> bool:
-    """Return whether a name is that of a hidden or an unfinished file.
-
-    A title may begin with several dots ("...Baby One More Time").
-    """
-    dots = len(name) - len(name.lstrip("."))
-    return dots == 1 or name.endswith(files.PART)
 
 
 def source_of(path: Path) -> str:

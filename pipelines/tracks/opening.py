@@ -77,22 +77,23 @@ def open_tracks(
         raise UserError(f"{folder}: no tracks; wanted {split.hint}")
     place = split.root if split.known else folder
     sources, mixing = arrange(place, targets, known or split.known_for(targets))
-    kept, skipped = {}, []
+    names, kept, skipped = [], [], []
     for track in split.tracks:
         try:
-            kept[track.name] = _open_track(track, sources, rate, channels, split.need_mixture)
+            kept.append(_open_track(track, sources, rate, channels, split.need_mixture))
+            names.append(track.name)
         except UserError as error:
             skipped.append((track.name, str(error)))
     check_skipped(folder, skipped, len(split.tracks), split.max_skipped)
-    mixtures = [mixture for _, mixture in kept.values()]
+    mixtures = [mixture for _, mixture in kept]
     return Tracks(
         root=folder,
-        names=tuple(kept),
+        names=tuple(names),
         sources=sources,
         mixing=mixing,
         rate=rate,
         channels=channels,
-        clips=tuple(zip(*(stems for stems, _ in kept.values()), strict=True)),
+        clips=tuple(zip(*(stems for stems, _ in kept), strict=True)),
         # If one track lacks its mixture, all are summed: scores must mean the same for every track.
         mixtures=tuple(mixtures) if all(mixtures) else (),
         skipped=(*split.skipped, *skipped),

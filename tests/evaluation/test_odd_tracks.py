@@ -10,12 +10,14 @@ import scored_songs
 import soundfile
 import stem_files
 
-from pipelines.evaluation import command, estimates, systems, work
+from pipelines.evaluation import command, estimates, protocol, systems, work
 from pipelines.evaluation.data import find
 from pipelines.evaluation.plan import _check_names
+from pipelines.evaluation.scoring import Settings
 from pipelines.tracks.track import Track, with_file_names
 from xumx_jax import files
 from xumx_jax.errors import UserError
+from xumx_jax.evaluation.scores import TrackScores, read_folder
 
 SAMPLES = 400
 
@@ -108,7 +110,8 @@ def test_titles_are_no_paths():
 def test_stems_with_titles_of_dots_are_scored_inside_their_folders(run, tmp_path):
     root = tmp_path / "songs"
     for title in ("", ".", "..", "...And Justice"):
-        stem_files.write(root / "test" / f"{title}.stem.mp4")
+        ending = ".Stem.MP4" if title == "." else ".stem.mp4"
+        stem_files.write(root / "test" / f"{title}{ending}")
     stem_files.write(root / "test" / "._x.stem.mp4").write_bytes(b"AppleDouble")
     out = tmp_path / "out" / "estimates"
     status, err = run("--model", "mixture", "--root", root, "--outdir", out)
@@ -194,3 +197,25 @@ def test_stems_and_estimates_of_other_formats_are_decoded(run, tmp_path, suffix)
     assert scored(tmp_path, "one") == ["drums", "vocals"]
     content = json.loads((tmp_path / "scores/test/one.json").read_text())
     assert content["xumx_jax"]["whole"]["vocals"]["uSDR"] > 90, "the same files"
+
+
+@pytest.mark.slow
+def test_a_mixture_that_is_not_finite_is_named(run, songs):
+    wave = scored_songs.noise(3, SAMPLES)
+    wave[100] = np.nan
+    scored_songs.write(songs / "test/two/mixture.wav", wave, subtype="FLOAT")
+    status, err = run("--model", "mixture", "--root", songs, "--track", "two", "three")
+    assert status == 1 and err == (
+        f"evaluate: error: two: {songs}/test/two: its mixture is NaN or infinite at 0.01 s; "
+        "wanted finite samples\n"
+    )
+
+
+def test_scores_that_macos_or_a_title_hides(tmp_path):
+    scores = TrackScores("a", {}, whole={"vocals": {"uSDR": 1.0}})
+    scores.save(tmp_path / "test" / "...And Justice.json")
+    (tmp_path / "test" / "._a.json").write_bytes(b"AppleDouble")
+    assert [found.track for found in read_folder(tmp_path)] == ["...And Justice"]
+    system = systems.System("it", "it", {}, ("vocals",))
+    with pytest.raises(UserError, match="And Justice.json: has metrics"):
+        protocol.check_strangers(tmp_path / "test", [], system, Settings())

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 import soundfile
 
 import train
-from pipelines.datasets import guess, open_data, open_tracks
+from pipelines.datasets import guess, open_data, open_split, open_tracks
 from pipelines.evaluation.data import find, open_dataset
 from pipelines.evaluation.song import opened as opened_song
 from pipelines.loader import Loader
 from pipelines.mixing.recipe import Recipe
-from pipelines.tracks import folders
+from pipelines.tracks import folders, opening
+from pipelines.tracks.split import Request
 from xumx_jax import audio
 from xumx_jax.errors import UserError
 
@@ -259,3 +261,11 @@ def test_music_that_is_silent_throughout_is_named(tmp_path):
         list(data.mixes())
     write(tmp_path / "songs/song1/bass.wav")
     assert len(list(train.open_data(config).mixes())) == 2
+
+
+def test_two_tracks_of_one_name_are_two_tracks(tmp_path):
+    set_of(tmp_path)
+    split = open_split("folder", tmp_path, Request("train"), {})
+    same = replace(split, tracks=tuple(replace(track, name="song") for track in split.tracks))
+    tracks = opening.open_tracks(same, TWO, RATE, 2)
+    assert tracks.names == ("song", "song") and tracks.counts == [2, 2]
