@@ -26,6 +26,15 @@ def partial_name(path: Path) -> Path:
     return path.with_name(f".{name}.{os.getpid()}-{token_hex(4)}{PART}")
 
 
+def safe_name(title: str, fallback: str) -> str:
+    """`title` if a file or folder can be called that, else `fallback`.
+
+    A title is data: "..", or one with a slash in it, would be another place.
+    """
+    impossible = title in ("", os.curdir, os.pardir) or "\0" in title
+    return fallback if impossible or os.path.basename(title) != title else title
+
+
 @contextmanager
 def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary name to write to; the file becomes `path` in one step on success.
@@ -65,11 +74,6 @@ def hidden(name: str) -> bool:
 def expanded(path: str | Path) -> Path:
     """A path in which ~ is the user's folder: shells leave it as it is within `--root=~/music`."""
     return Path(os.path.expanduser(path))
-
-
-def safe_name(title: str, fallback: str) -> str:
-    """The title if it can name a file in any folder, else `fallback`: a title is no path."""
-    return fallback if title in ("", ".", "..") or "/" in title or "\0" in title else title
 
 
 def write(path: Path, content: str | bytes) -> None:
