@@ -79,6 +79,7 @@ def open_data(config: ConfigDict):
 
     from pipelines import datasets, loader, validation
     from xumx_jax import models
+    from xumx_jax.errors import UserError
     from xumx_jax.training.batches import Data
     from xumx_jax.training.config_checks import samples_of
 

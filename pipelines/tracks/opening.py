@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.tracks import wav
+from pipelines.tracks.folders import lost
 from pipelines.tracks.names import MIXTURE
 from pipelines.tracks.random_access import Tracks
 from pipelines.tracks.split import Split
@@ -118,6 +119,8 @@ def check_skipped(root, skipped: Sequence[tuple[str, str]], total: int, max_skip
 
 def probe(path: Path, rate: int | None, channels: int) -> wav.File:
     """Read a header. Raises UserError if the file does not fit the data set; rate None: any."""
+    if (broken := lost(path)) is not None:
+        raise UserError(broken.fault)
     return _fitting(wav.probe(path), rate, channels)
 
 

@@ -90,8 +90,7 @@ def probe(path) -> File:
                     if not len(file.read(1)):
                         raise UserError(f"{path}: cut short; wanted {file.frames} samples")
     except FileNotFoundError:
-        why = "a link to a file that is missing" if path.is_symlink() else "no such file"
-        raise UserError(f"{path}: {why}") from None
+        raise UserError(f"{path}: no such file") from None
     except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be read as audio ({_line(error)})") from error
     return File(path, *found, status.st_size, status.st_mtime_ns)
