@@ -56,7 +56,8 @@ def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
     if config.data.name in EXAMPLES and config.train.steps_per_epoch is None:
         config.train.steps_per_epoch = max(1, EXAMPLES[config.data.name] // config.train.batch_size)
     name = Path(given.config.split(":")[0]).stem
-    return config, given.workdir or Path("runs") / name, given.distributed
+    workdir = files.expanded(given.workdir) if given.workdir else Path("runs") / name
+    return config, workdir, given.distributed
 
 
 def mixing_of(config: ConfigDict, data: str):
@@ -76,6 +77,7 @@ def open_data(config: ConfigDict):
 
     from pipelines import datasets, loader, validation
     from xumx_jax import models
+    from xumx_jax.errors import UserError
     from xumx_jax.training.batches import Data
     from xumx_jax.training.config_checks import samples_of
 
@@ -107,10 +109,14 @@ def open_data(config: ConfigDict):
         return validation.pieces(held_out, valid_samples, jax.device_count(), **hosts)
 
     def mixes():
+        silent = True
         for track, length in enumerate(tracks.track_lengths):
             frames = np.zeros((length, channels), np.float32)
             tracks.mixture_into(track, 0, frames)
+            silent = silent and not frames.any()
             yield frames.T
+        if silent:
+            raise UserError(f"{tracks.root}: every mixture is silent; wanted music to train on")
 
     def example():
         """Up to 10 s from the middle of the first validation track."""

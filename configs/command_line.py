@@ -8,6 +8,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from configs.common import arguments, base
+from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.training.config_checks import flatten
 
@@ -22,7 +23,7 @@ def read(name: str) -> ConfigDict:
     there is none.
     """
     file, _, variant = name.partition(":")
-    path = Path(file)
+    path = files.expanded(file)
     if not path.is_file() and path.parent in (Path(), Path("configs")):
         path = OURS / f"{path.stem}.py"
     if not path.is_file():

@@ -69,6 +69,20 @@ def rename(partial: Path, path: Path, durable: bool = True) -> None:
         flush(path.parent)
 
 
+def hidden(name: str) -> bool:
+    """Return whether a name is that of a hidden or an unfinished file.
+
+    A title may begin with several dots ("...Baby One More Time").
+    """
+    dots = len(name) - len(name.lstrip("."))
+    return dots == 1 or name.endswith(PART)
+
+
+def expanded(path: str | Path) -> Path:
+    """A path in which ~ is the user's folder: shells leave it as it is within `--root=~/music`."""
+    return Path(os.path.expanduser(path))
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write or replace a file in one step, making its folders. Raises UserError naming the file."""
     content = content.encode() if isinstance(content, str) else content

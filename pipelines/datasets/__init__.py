@@ -25,7 +25,6 @@ import difflib
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Union, get_args, get_origin
 
@@ -39,6 +38,7 @@ from pipelines.datasets.stems_folder import open_folder
 from pipelines.tracks import opening
 from pipelines.tracks.random_access import Tracks
 from pipelines.tracks.split import Request, Split
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 DATASETS = {
@@ -152,7 +152,7 @@ def open_data(
 
 def guess(root: str) -> str:
     """The name of the data set in a root: MUSDB18, or else folders of stems."""
-    return "musdb" if not root or is_musdb(Path(root)) else "folder"
+    return "musdb" if not root or is_musdb(files.expanded(root)) else "folder"
 
 
 def _parameters(name: str) -> dict[str, inspect.Parameter]:

@@ -11,7 +11,7 @@ from xumx_jax.errors import UserError
 
 def cache_folder(chosen="") -> Path:
     """The folder given, else the one where weights are cached."""
-    return Path(chosen).expanduser() if chosen else runtime.cache_folder()
+    return files.expanded(chosen) if chosen else runtime.cache_folder()
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def check_space(folder: Path, wanted: int, what: str) -> None:
     if free < wanted:
         raise UserError(
             f"{folder}: {what} needs {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB is free; "
-            "XUMX_CACHE=FOLDER or the data set's option `cache` chooses another place"
+            "XUMX_CACHE=FOLDER chooses another place, or for some data sets the option `cache`"
         )
 
 

@@ -1,4 +1,4 @@
-"""MUSDB18's STEMS as 16-bit WAV, decoded once into the cache."""
+"""MUSDB18's STEMS and other compressed files as 16-bit WAV, decoded once into the cache."""
 
 import multiprocessing
 import os
@@ -11,64 +11,107 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.datasets.cache import check_space, only_writer, unusable
-from pipelines.tracks.folders import track_of
-from pipelines.tracks.musdb_stems import SUFFIX, decoded_bytes, write_stems
+from pipelines.datasets.cache import cache_folder, check_space, only_writer, unusable
+from pipelines.tracks import coded
+from pipelines.tracks.folders import is_coded, track_of
+from pipelines.tracks.musdb_stems import decoded_bytes, write_stems
 from pipelines.tracks.split import Split
-from pipelines.tracks.track import Track
+from pipelines.tracks.track import Clip, Track, is_packed, title_of
 from xumx_jax import files
 from xumx_jax.errors import UserError
 
 # Of decoded audio per process: about a second of work, twice what a process takes to start.
 SHARE_BYTES = 80_000_000
+FOLDER = "decoded"  # of the cache, where a data set names no other
 
 
 def unpack(splits: Sequence[Split | None]) -> list[Split | None]:
-    """Decode the STEMS in these splits -> the same splits, with folders of 16-bit WAV instead.
+    """Decode what these splits need -> the same splits, with 16-bit WAV instead.
 
-    Tracks that cannot be decoded get a `fault`. Raises UserError as `decode_all` does.
+    STEMS become folders of WAV files, and other files that are not WAV or FLAC one each. Tracks
+    that cannot be decoded get a `fault`. Raises UserError as `decode_all` does.
     """
-    wanted = {
-        split.cache: [] for split in splits if split and any(track.packed for track in split.tracks)
-    }
+    wanted: dict[Path, set[Path]] = {}
     for split in splits:
-        if split and split.cache in wanted:
-            wanted[split.cache] += [track.path for track in split.tracks if track.packed]
-    places, faults = {}, {}
+        for track in split.tracks if split else ():
+            wanted.setdefault(_cache(split), set()).update(_coded_in(split, track))
+    places: dict[Path, Path] = {}
+    faults: dict[Path, UserError] = {}
     for cache, paths in wanted.items():
-        decoded, failed = decode_all(sorted(set(paths)), cache)
+        decoded, failed = decode_all(sorted(paths), cache)
         places |= decoded
         faults |= failed
 
-    def unpacked(track: Track) -> Track:
-        if track.path in faults:
-            return replace(track, fault=str(faults[track.path]))
-        return track_of(places[track.path], track.name) if track.packed else track
+    def unpacked(split: Split, track: Track) -> Track:
+        coded = _coded_in(split, track)
+        for path in coded:
+            if path in faults:
+                return replace(track, fault=str(faults[path]))
+        if track.packed:
+            return track_of(places[track.path], track.name) if coded else track
+        if not coded:
+            return track
+        stems = {name: _decoded(clip, places) for name, clip in track.stems.items()}
+        mixture = track.mixture and _decoded(track.mixture, places)
+        return replace(track, stems=stems, mixture=mixture)
 
     return [
-        split and replace(split, tracks=tuple(unpacked(track) for track in split.tracks))
+        split and replace(split, tracks=tuple(unpacked(split, track) for track in split.tracks))
         for split in splits
     ]
 
 
+def _cache(split: Split) -> Path:
+    return split.cache or cache_folder() / FOLDER
+
+
+def _coded_in(split: Split, track: Track) -> list[Path]:
+    """The files of a track that have to be decoded."""
+    if track.fault:
+        return []
+    if track.packed:
+        return [track.path]
+    names = {*track.sources, *split.known}
+    clips = [clip for name, clip in track.stems.items() if name in names]
+    parts = [part for clip in (*clips, track.mixture or ()) for part in clip]
+    return [part.file for part in parts if isinstance(part.file, Path) and is_coded(part.file)]
+
+
+def _decoded(clip: Clip, places: dict[Path, Path]) -> Clip:
+    return tuple(
+        replace(part, file=wav_of(part.file, places[part.file])) if part.file in places else part
+        for part in clip
+    )
+
+
+def wav_of(path: Path, place: Path) -> Path:
+    """The decoded form of one file, in the folder that `decode_all` returned for it."""
+    return place / f"{path.stem}.wav"
+
+
 def decode_all(paths: list[Path], cache: Path) -> tuple[dict[Path, Path], dict[Path, UserError]]:
-    """Decode .stem.mp4 files that are not in the cache yet -> (folders of WAV files, failures).
+    """Decode files that are not in the cache yet -> (folders of WAV files, failures).
 
     What is in the cache is complete; a file that changed is decoded again. Raises UserError if the
     disk does not have enough space or the cache cannot be written.
     """
-    places = {path: _place(path, cache) for path in paths}
-    failed = {}
+    places, failed = {}, {}
+    for path in paths:
+        try:
+            places[path] = _place(path, cache)
+        except OSError as error:
+            failed[path] = UserError(f"{path}: cannot be read ({error.strerror or error})")
     if not all(place.is_dir() for place in places.values()):
         with only_writer(cache):
-            failed = _decode_missing(places, cache)
+            failed |= _decode_missing(places, cache)
     return {path: place for path, place in places.items() if path not in failed}, failed
 
 
 def _place(path: Path, cache: Path) -> Path:
     status = path.stat()
     what = (str(path.resolve()), status.st_size, status.st_mtime_ns)
-    return cache / files.digest_of([repr(what)])[:16] / path.name.removesuffix(SUFFIX)
+    name = title_of(path) if is_packed(path) else path.parent.name
+    return cache / files.digest_of([repr(what)])[:16] / files.safe_name(name, "track")
 
 
 def _decode_missing(places: dict[Path, Path], cache: Path) -> dict[Path, UserError]:
@@ -79,14 +122,15 @@ def _decode_missing(places: dict[Path, Path], cache: Path) -> dict[Path, UserErr
     for path, place in places.items():
         if not place.is_dir():
             try:
-                size += decoded_bytes(path)
+                measured = decoded_bytes if is_packed(path) else coded.decoded_bytes
+                size += measured(path)
                 wanted.append(path)
             except UserError as error:
                 failed[path] = error
-    check_space(cache, size, f"decoding {len(wanted)} tracks")
+    check_space(cache, size, f"decoding {len(wanted)} files")
     count = min(os.cpu_count() or 1, len(wanted), 1 + size // SHARE_BYTES)
     done = _decode_each({path: places[path] for path in wanted}, count)
-    for path, error in tqdm(done, "decoding", len(wanted), unit="track", disable=None):
+    for path, error in tqdm(done, "decoding", len(wanted), unit="file", disable=None):
         if isinstance(error, UserError):
             failed[path] = error
         elif error:
@@ -137,7 +181,8 @@ def _decode(path: Path, place: Path) -> UserError | OSError | None:
     try:
         with files.replacing_folder(place.parent) as part:
             (part / place.name).mkdir()
-            write_stems(path, part / place.name)
+            write = write_stems if is_packed(path) else coded.write_wav
+            write(path, part / place.name)
     except (UserError, OSError) as error:
         return error
     return None

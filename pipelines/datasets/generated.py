@@ -8,6 +8,7 @@ import pipelines
 from pipelines.datasets.cache import cache_folder, check_space, only_writer
 from pipelines.tracks.folders import track_of
 from pipelines.tracks.split import Request, Split
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -37,7 +38,7 @@ def open_generated(
         )
     rate = request.rate or RATE
     if root:
-        root = Path(root).expanduser()
+        root = files.expanded(root)
     else:
         root = cache_folder(cache) / "songs" / f"{engine}-{rate}Hz-{seconds:g}s"
     count = counts.get(request.split, 0)

@@ -10,7 +10,8 @@ from pipelines.tracks import folders
 from pipelines.tracks.musdb_stems import STREAMS, SUFFIX
 from pipelines.tracks.opening import listed, say
 from pipelines.tracks.split import Request, Split
-from pipelines.tracks.track import Track
+from pipelines.tracks.sums import set_aside
+from pipelines.tracks.track import Track, title_of
 from xumx_jax.errors import UserError
 
 OFFICIAL = "musdb"
@@ -36,6 +37,8 @@ def open_musdb(
     root = request.root(root)
     folder = root / ("test" if request.split == "test" else "train")
     kind, tracks = list_tracks(folder, is_wav)
+    if not request.training:  # training takes the four that it knows
+        tracks = set_aside(folder, tracks)
     if request.split == "train" and not tracks:
         raise UserError(f"{root}: no tracks; wanted {HINT}")
     if request.split != "test":
@@ -54,13 +57,13 @@ def list_tracks(folder: Path, is_wav: bool | None) -> tuple[str, tuple[Track, ..
     `is_wav` True lists only folders, False only STEMS; None lists STEMS if there are any, and then
     ignores folders.
     """
-    paths = [] if is_wav else sorted(folder.glob(f"*{SUFFIX}"))
+    paths = [] if is_wav else folders.packed_in(folder)
     if not paths and is_wav is not False:
         tracks = folders.tracks_in(folder)
         return kind_of(tracks), tracks
     streams = dict.fromkeys(STREAMS[1:], ())
     return "stems", tuple(
-        Track(path.name.removesuffix(SUFFIX), path, streams, files=(path,)) for path in paths
+        folders.lost(path) or Track(title_of(path), path, streams, files=(path,)) for path in paths
     )
 
 
@@ -89,7 +92,7 @@ def _share(root, request: Request, details: dict, tracks, valid_tracks) -> list[
 def is_musdb(root: Path) -> bool:
     """Return whether a root holds MUSDB18: STEMS, or WAV with tracks of its validation split."""
     train = root / "train"
-    if any(train.glob(f"*{SUFFIX}")):
+    if folders.packed_in(train):
         return True
     return any((train / name).is_dir() for name in musdb_index()["validation_tracks"])
 

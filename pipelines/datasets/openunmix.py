@@ -4,9 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.tracks import folders
+from pipelines.tracks.names import ACCOMPANIMENT, MIXTURE, source_of, sums
 from pipelines.tracks.opening import listed
 from pipelines.tracks.split import Request, Split
-from pipelines.tracks.track import ACCOMPANIMENT, MIXTURE, Clip, Part, Track
+from pipelines.tracks.sums import set_aside
+from pipelines.tracks.track import Clip, Part, Track
 from xumx_jax.errors import UserError
 
 REST = "rest"
@@ -24,13 +26,13 @@ def open_aligned(
     target = one_target("aligned", request, output_file)
 
     def stems(folder: Path) -> dict[str, Clip]:
-        mix, truth = folder / input_file, folder / output_file
+        mix, truth = (folders.file_in(folder, name) for name in (input_file, output_file))
         return {target: (Part(truth),), REST: (Part(mix), Part(truth, -1))}
 
     hint = f"folders with {input_file} and {output_file} in them"
     return _open(
         "aligned", root, request, (target, REST), stems, max_skipped, hint,
-        lambda folder: (Part(folder / input_file),),
+        lambda folder: (Part(folders.file_in(folder, input_file)),),
     )  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def open_trackfolder_fix(
         files[Path(file).stem] = file
 
     def stems(folder: Path) -> dict[str, Clip]:
-        return {source: (Part(folder / file),) for source, file in files.items()}
+        return {source: (Part(folders.file_in(folder, file)),) for source, file in files.items()}
 
     hint = f"folders with {', '.join(files.values())} in them"
     return _open(name, root, request, tuple(files), stems, max_skipped, hint)
@@ -66,19 +68,34 @@ def open_trackfolder_var(
 ) -> Split | None:  # fmt: skip
     """Open ROOT/<split>/<track>/ with a target file and any number of others.
 
-    "rest" is the sum of all other files that end in `ext`, except one called mixture. A track
-    without the target is left out; with `silence_missing` its target is silent instead.
+    "rest" is the sum of all other files that end in `ext`, except those that hold others, such as
+    a mixture. A track without the target is left out; with `silence_missing` its target is silent
+    instead.
     """
     wanted("trackfolder_var", request, target_file=target_file)
     target = one_target("trackfolder_var", request, target_file)
 
+    root = request.root(root)
+    place = request.folder(root)
+    if place is None:
+        return None
+
+    def all_of(folder: Path) -> Track:
+        paths = [
+            path
+            for path in folders.audio_files(folder)
+            if path.name.lower().endswith(ext.lower()) and source_of(path) != MIXTURE
+        ]
+        stems = {path.stem: (Part(path),) for path in paths}
+        return Track(folder.name, folder, stems, aside=sums(stems, folder.name))
+
+    listed = [all_of(folder) for folder in folders.track_folders(place)]
+    found = {track.path: track for track in set_aside(place, listed, [Path(target_file).stem])}
+
     def stems(folder: Path) -> dict[str, Clip]:
-        path = folder / target_file
-        others = tuple(
-            Part(other)
-            for other in sorted(folder.glob(f"*{ext}"))
-            if other.name != target_file and other.stem != MIXTURE and other.name[0] != "."
-        )
+        path, track = folders.file_in(folder, target_file), found[folder]
+        clips = (track.stems[source] for source in track.sources)
+        others = tuple(part for clip in clips for part in clip if part.file != path)
         if not (silence_missing or path.is_file()):
             raise UserError(f"{path}: no such file")
         if not others:
@@ -140,7 +157,7 @@ def _open(
         except UserError as error:
             return Track(folder.name, folder, {}, fault=str(error))
 
-    tracks = tuple(track(place / folder) for folder in folders.subfolders(place))
+    tracks = tuple(folders.lost(folder) or track(folder) for folder in folders.track_folders(place))
     return Split(
         root, place, request.split, name, tracks, known, max_skipped=max_skipped, hint=hint
     )

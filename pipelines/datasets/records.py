@@ -1,5 +1,6 @@
 """Read records written by `python -m pipelines.records`: random access on any storage."""
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,10 @@ def open_records(root, request: Request) -> Split | None:
 
     if not root:
         request.root(root)
-    root = epath.Path(root)
+    root = epath.Path(root).expanduser()
     places = ("", "*/", "*/*/", "*/*/*/")  # records/<config>/<version>/
-    found = sorted(path.parent for place in places for path in root.glob(f"{place}{INFO}"))
+    literally = epath.Path(glob.escape(str(root)))  # its own name is no pattern
+    found = sorted(path.parent for place in places for path in literally.glob(f"{place}{INFO}"))
     if len(found) != 1:
         names = ", ".join(str(folder.relative_to(root)) for folder in found) or "none"
         raise UserError(f"{root}: wanted the records of one data set; found {names}")

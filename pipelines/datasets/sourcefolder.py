@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.datasets.cache import cache_folder
+from pipelines.datasets.decoded import FOLDER, decode_all, wav_of
 from pipelines.datasets.openunmix import name_of
 from pipelines.tracks import folders
 from pipelines.tracks.opening import arrange, check_skipped, listed, probe
@@ -18,7 +20,7 @@ def open_sourcefolder(
     target_dir: str = "", interferer_dirs=(), ext: str = "", valid_examples: int = 100,
     max_skipped: float = 0.1,
 ) -> Split | None:  # fmt: skip
-    """Open ROOT/<split>/<source>/*.wav or *.flac: sources that do not belong together.
+    """Open ROOT/<split>/<source>/*.wav (or FLAC, MP3, ...): sources that do not belong together.
 
     A model with one target gets the files of `target_dir`, whatever its name; otherwise targets are
     folders. `interferer_dirs` are by default all other folders. Validation and evaluation use
@@ -35,7 +37,8 @@ def open_sourcefolder(
         named = {name_of(target_dir, request): target_dir}
     else:
         named = {target: target for target in request.targets if (train / target).is_dir()}
-    others = listed(interferer_dirs) or folders.subfolders(train)
+    sounding = [name for name in folders.subfolders(train) if folders.has_audio(train / name)]
+    others = listed(interferer_dirs) or sounding
     named |= {name: name for name in others if name not in named.values()}
     if request.training:
         sources, _ = arrange(train, request.targets, named)
@@ -58,11 +61,16 @@ def _clips(root, named, sources, ext, request, max_skipped):
         place = root / named[source]
         if not place.is_dir():
             raise UserError(f"{place}: no such folder; wanted audio files of {source}")
-        paths = [p for p in folders.audio_files(place) if not ext or p.name.endswith(ext)]
+        paths = [p for p in folders.audio_files(place) if p.name.lower().endswith(ext.lower())]
+        coded = [path for path in paths if folders.is_coded(path)]
+        places, faults = decode_all(coded, cache_folder() / FOLDER)
         row = []
         for path in paths:
             try:
-                file = probe(path, request.rate, request.channels)
+                if path in faults:
+                    raise faults[path]
+                read = wav_of(path, places[path]) if path in places else path
+                file = probe(read, request.rate, request.channels)
                 if not file.samples:
                     raise UserError(f"{path}: holds no samples")
                 row.append((whole(file),))

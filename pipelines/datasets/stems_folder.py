@@ -5,6 +5,7 @@ from dataclasses import replace
 from pipelines.tracks import folders
 from pipelines.tracks.opening import listed
 from pipelines.tracks.split import Request, Split
+from pipelines.tracks.sums import set_aside
 from pipelines.tracks.track import Track
 from pipelines.tracks.wav import SUFFIXES
 
@@ -13,8 +14,8 @@ def open_folder(root, request: Request, *, sources=(), max_skipped: float = 0.1)
     """Open ROOT/<split>; to train, ROOT itself if it has no train/; to validate, valid/ or test/.
 
     `sources` (names, or one string with commas) are the files that make up the mixture; by default
-    all that more than half of the training tracks have. If every track has a `mixture` file, it is
-    used for validation and statistics.
+    all that more than half of the training tracks have and that are no sums of others. If every
+    track has a `mixture` file, it is used for validation and statistics.
     """
     root = request.root(root)
     folder = request.folder(root)
@@ -24,7 +25,10 @@ def open_folder(root, request: Request, *, sources=(), max_skipped: float = 0.1)
     if not tracks and request.split != "train":
         return None
     chosen = listed(sources)
-    if chosen and not request.training:
+    if not chosen:
+        option = f"{request.option('folder', 'sources')}=NAME,..."
+        tracks = set_aside(folder, tracks, request.targets, option)
+    elif not request.training:
         tracks = tuple(_with_sources(track, chosen) for track in tracks)
     wanted = (", ".join(f"{t}{suffix}" for t in request.targets) for suffix in SUFFIXES)
     return Split(
@@ -36,7 +40,7 @@ def open_folder(root, request: Request, *, sources=(), max_skipped: float = 0.1)
 def _with_sources(track: Track, sources) -> Track:
     """A track reduced to these sources, and identified by them: its mixture may be their sum."""
     stems = {name: clip for name, clip in track.stems.items() if name in sources}
-    return replace(track, stems=stems, files=())
+    return replace(track, stems=stems, files=(), aside=())
 
 
 def kind_of(tracks) -> str:

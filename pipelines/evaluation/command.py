@@ -148,6 +148,9 @@ def _check(options) -> None:
         raise UserError(f"--is-wav is for MUSDB18; the data set is {options.dataset!r}")
     options.metrics = _words(options.metrics)
     options.targets = _words(options.targets)
+    subset = Path(options.subset)
+    if subset.is_absolute() or ".." in subset.parts:
+        raise UserError(f"--subset {subset}: wanted the name of a folder in the root")
     for name in options.metrics:
         if name not in METRICS:
             raise UserError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
@@ -170,7 +173,7 @@ def _words(given) -> list[str]:
 
 def _writable(folder, option: str) -> Path:
     """The folder, made if it is missing. Raises UserError if files cannot be written there."""
-    path = Path(folder).expanduser()
+    path = files.expanded(folder)
     probe = files.partial_name(path / "probe")
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,15 @@
 """Which tracks are evaluated: MUSDB18 or folders of stems as they are found, or any data set."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from pipelines import datasets
 from pipelines.datasets.musdb import list_tracks
 from pipelines.tracks import folders
 from pipelines.tracks.split import Request, Split
-from pipelines.tracks.track import Track
+from pipelines.tracks.sums import set_aside
+from pipelines.tracks.track import Track, with_file_names
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 
@@ -17,13 +19,13 @@ def find(root, subset: str, is_wav: bool = False) -> Split:
     STEMS are used if there are any, unless `is_wav`. Raises UserError naming the existing subsets
     if there is no such subset.
     """
-    root = Path(root).expanduser()
+    root = files.expanded(root)
     folder = folders.split_for_evaluation(root, subset)
     kind, tracks = list_tracks(folder, is_wav or None)
-    found = Split(root, folder, subset, kind, tracks)
+    found = Split(root, folder, subset, kind, set_aside(folder, tracks))
     if not found.sources:
         raise UserError(f"{folder}: no tracks; wanted {folders.WANTED}")
-    return found
+    return with_names(found)
 
 
 def open_dataset(
@@ -45,7 +47,12 @@ def open_dataset(
         )
     if not found.sources:
         raise UserError(f"{found.folder}: no tracks; wanted {found.hint}")
-    return found
+    return with_names(found)
+
+
+def with_names(data: Split) -> Split:
+    """The same data, its tracks under names that can be those of files: see `with_file_names`."""
+    return replace(data, tracks=with_file_names(data.tracks))
 
 
 def choose(data: Split, names=None, limit: int | None = None) -> tuple[Track, ...]:

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pipelines.evaluation.song import Song
+from pipelines.evaluation.song import Song, readable
 from pipelines.evaluation.waves import Waves
 from pipelines.tracks import folders, wav
-from pipelines.tracks.track import ACCOMPANIMENT, whole
+from pipelines.tracks.names import ACCOMPANIMENT
+from pipelines.tracks.track import whole
 from xumx_jax import files
 from xumx_jax.errors import UserError
 
@@ -48,7 +49,7 @@ def _digests(note: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     names = found if isinstance(found, dict) else {}
-    return {name: names[name] for name in names if Path(name).name == name}
+    return {name: names[name] for name in names if files.safe_name(name, "") == name != ""}
 
 
 def foreign(folder: Path, targets: Sequence[str]) -> bool:
@@ -113,7 +114,7 @@ def open_waves(found: Mapping[str, Sequence[Path]], song: Song) -> tuple[Waves, 
     """
     sums, notes = [], []
     for paths in found.values():
-        opened = [wav.probe(path) for path in paths]
+        opened = [wav.probe(readable(path, song.scratch / "given", song.check)) for path in paths]
         for file in opened:
             if file.rate != song.rate:
                 raise UserError(

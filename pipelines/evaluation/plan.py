@@ -1,13 +1,16 @@
 """From a checked command line to the work, and from the work to the report."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines import datasets
 from pipelines.evaluation import estimates, protocol, scoring, systems
 from pipelines.evaluation.data import choose, find, open_dataset
+from pipelines.evaluation.messages import say
 from pipelines.evaluation.work import Work
 from pipelines.tracks.split import Split
-from xumx_jax import metrics
+from pipelines.tracks.track import Track, in_order
+from xumx_jax import files, metrics
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.report import write_report
 from xumx_jax.evaluation.scores import TrackScores, read_methods
@@ -71,7 +74,7 @@ def _sort(compared, subset: str) -> tuple[dict[str, list[TrackScores]], list[str
     names = []
     for name in compared:
         label, place = systems.label_of(name)
-        folder = Path(place).expanduser()
+        folder = files.expanded(place)
         if _holds_scores(folder, subset):
             found = read_methods(folder, subset)
             if len(found) == 1 and place != name:  # a label was given
@@ -100,10 +103,31 @@ def _systems(options, models, data, chosen, separation: dict) -> list[systems.Sy
     for texts in models:
         label, name, members = systems.parse_system(texts)
         if systems.is_oracle(name):
-            made.append(systems.oracle(label, name, data, options.targets))
+            made.append(systems.oracle(label, name, data, options.targets, chosen))
         else:
-            made.append(systems.model(label, name, members, data, options.targets, separation))
+            given = (members, data, options.targets, separation, chosen)
+            made.append(systems.model(label, name, *given))
+    _check_names(made)
+    if not options.targets and any(s.folder or systems.is_oracle(s.name) for s in made):
+        _say_unusual(data, chosen, made)
     return made
+
+
+def _check_names(made: Sequence[systems.System]) -> None:
+    """Raise UserError unless every target can name a file."""
+    for target in (target for system in made for target in system.targets):
+        if files.safe_name(target, "/") != target:
+            raise UserError(f"the target {target!r} cannot be the name of a file; rename it")
+
+
+def _say_unusual(data: Split, chosen: Sequence[Track], made: Sequence[systems.System]) -> None:
+    """Print which sources of the tracks are not scored, since most tracks lack them."""
+    scored = {target for system in made for target in system.targets}
+    usual = data.usual(chosen)
+    for source in in_order({name for track in chosen for name in track.sources} - set(usual)):
+        if source not in scored:
+            count = sum(source in track.sources for track in chosen)
+            say("note", f"{source}: {count} of {len(chosen)} tracks have it; it is not scored")
 
 
 def report(evaldir: Path, work: Work | None, published: dict) -> str:
@@ -126,9 +150,10 @@ def report(evaldir: Path, work: Work | None, published: dict) -> str:
 
 def _holds_scores(folder: Path, subset: str) -> bool:
     """Return whether a folder has <subset>/**.json or METHOD/<subset>/**.json, and is no model."""
+    inner = folder.iterdir() if folder.is_dir() else ()
     return any(
         any(path.name != estimates.ORIGIN for path in place.glob("**/*.json"))
-        for place in (folder / subset, *folder.glob(f"*/{subset}"))
+        for place in (folder / subset, *(path / subset for path in inner))
     )
 
 

@@ -10,6 +10,7 @@ from pipelines.tracks.split import Split
 from pipelines.tracks.track import Track
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores
+from xumx_jax.files import hidden
 from xumx_jax.versions import own
 
 AGGREGATION = "median over frames, then median over tracks"
@@ -84,7 +85,7 @@ def check_strangers(folder: Path, tracks: Sequence[Track], system: System, wante
     """Raise UserError if a folder has scores of another protocol for tracks not in this run."""
     chosen = {track.name for track in tracks}
     for path in sorted(folder.glob("*.json")):
-        if path.stem in chosen:
+        if path.stem in chosen or hidden(path.name):
             continue
         found = TrackScores.load(path).protocol
         for key, value in _common(system, wanted).items():

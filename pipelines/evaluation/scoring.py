@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.evaluation.waves import Waves, scan
-from pipelines.tracks.track import ACCOMPANIMENT, VOCALS
+from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
 from xumx_jax import metrics
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import METRICS, TrackScores

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,12 @@ import soundfile
 from pipelines.evaluation.waves import Waves
 from pipelines.tracks import folders, opening, wav
 from pipelines.tracks.musdb_stems import STREAMS, stem_blocks
+from pipelines.tracks.names import MIXTURE
 from pipelines.tracks.split import Split
-from pipelines.tracks.track import MIXTURE, Clip, Track, length
+from pipelines.tracks.track import Clip, Track, length
+from xumx_jax import audio
 from xumx_jax.errors import UserError
+from xumx_jax.files import digest_of
 
 CHANNELS = 2
 PREFIX = "xumx-evaluate-"  # of temporary folders
@@ -54,9 +57,17 @@ class Song:
         return Waves(sums, self.channels, self.samples, self.check)
 
     def mix(self) -> np.ndarray:
-        """The whole mixture: float32 [channel, time]."""
+        """The whole mixture: float32 [channel, time]. Raises UserError if it is not finite."""
         waves = Waves([self.mixture], self.channels, self.samples, self.check)
-        return waves[:, :, :][0].astype(np.float32, copy=False)
+        mix = waves[:, :, :][0].astype(np.float32, copy=False)
+        if not np.isfinite(mix).all():
+            at = (~np.isfinite(mix)).any(0).argmax() / self.rate
+            name = MIXTURE if self.track.mixture is not None else "sum of the stems"
+            raise UserError(
+                f"{self.track.path}: its {name} is NaN or infinite at {at:.2f} s; "
+                "wanted finite samples"
+            )
+        return mix
 
 
 @contextmanager
@@ -77,6 +88,11 @@ def opened(track: Track, data: Split, check: Callable[[], None] = lambda: None) 
         summed = here.mixture is None
         if not summed:
             listed = {MIXTURE: here.mixture, **listed}
+        into = Path(scratch) / "decoded"
+        listed = {
+            name: tuple(replace(part, file=readable(part.file, into, check)) for part in clip)
+            for name, clip in listed.items()
+        }
         first = next((part.file for clip in listed.values() for part in clip), None)
         if first is None:
             raise UserError(f"{here.path}: no stems in it; wanted {', '.join(data.common)}")
@@ -104,14 +120,9 @@ def decode(path: Path, folder: Path, check: Callable[[], None] = lambda: None) -
     folder.mkdir(parents=True)
     with stem_blocks(path) as (rate, samples, blocks), ExitStack() as stack:
         _check_space(folder, len(STREAMS) * 2 * 4 * samples, path)
-        try:
-            # RF64: plain WAV would end at 4 GB
+        with _told(path, folder):
             files = [
-                stack.enter_context(
-                    soundfile.SoundFile(
-                        folder / f"{name}.wav", "w", rate, 2, subtype="FLOAT", format="RF64"
-                    )
-                )
+                stack.enter_context(_float_file(folder / f"{name}.wav", rate, 2))
                 for name in STREAMS
             ]
             for stream, _, block in blocks:
@@ -119,9 +130,38 @@ def decode(path: Path, folder: Path, check: Callable[[], None] = lambda: None) -
                 files[stream].write(block.T)
             for file in files:
                 file.write(np.zeros((samples - file.tell(), 2), np.float32))
-        except (soundfile.LibsndfileError, AssertionError) as error:  # the latter: a full disk
-            reason = str(error) or "the disk is full"
-            raise UserError(f"{path}: cannot be decoded into {folder} ({reason})") from error
+
+
+def readable(file, folder: Path, check: Callable[[], None] = lambda: None):
+    """The file itself, or if it has to be decoded first a float32 WAV in this folder, made once."""
+    if not isinstance(file, Path) or not folders.is_coded(file):
+        return file
+    place = folder / digest_of([str(file)])[:16] / f"{file.stem}.wav"
+    if place.is_file():
+        return place
+    with audio.open_blocks(file) as blocks:
+        place.parent.mkdir(parents=True)
+        _check_space(folder, 4 * blocks.channels * (blocks.length or blocks.estimate), file)
+        with _told(file, folder), _float_file(place, blocks.rate, blocks.channels) as written:
+            for block in blocks:
+                check()
+                written.write(block.T)
+    return place
+
+
+def _float_file(path: Path, rate: int, channels: int) -> soundfile.SoundFile:
+    # RF64: plain WAV would end at 4 GB
+    return soundfile.SoundFile(path, "w", rate, channels, subtype="FLOAT", format="RF64")
+
+
+@contextmanager
+def _told(path: Path, folder: Path) -> Iterator[None]:
+    """Turn what libsndfile says of a file that it cannot write into a UserError."""
+    try:
+        yield
+    except (soundfile.LibsndfileError, AssertionError) as error:  # the latter: a full disk
+        reason = str(error) or "the disk is full"
+        raise UserError(f"{path}: cannot be decoded into {folder} ({reason})") from error
 
 
 def _check_space(folder: Path, wanted: int, path: Path) -> None:

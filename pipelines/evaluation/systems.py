@@ -10,8 +10,9 @@ from pipelines.evaluation import estimates
 from pipelines.evaluation.messages import show_warning
 from pipelines.evaluation.song import Song
 from pipelines.tracks import folders
+from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
 from pipelines.tracks.split import Split
-from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Track, in_order
+from pipelines.tracks.track import Track, in_order
 from xumx_jax import audio, files
 from xumx_jax.audio import AudioStream
 from xumx_jax.commands.options import parse_models
@@ -79,23 +80,37 @@ def label_of(name: str) -> tuple[str, str]:
         return name, name
     path = Path(name)
     stem = path.name if path.is_dir() else path.stem
-    return stem or path.resolve().name, name
+    return files.safe_name(stem, path.resolve().name), name
 
 
-def oracle(label: str, name: str, data: Split, targets: Sequence[str]) -> System:
-    """Make an oracle, which gets the true sources, or a baseline."""
-    from xumx_jax.evaluation.oracles import ORACLES
+def oracle(label: str, name: str, data: Split, targets: Sequence[str], tracks=()) -> System:
+    """Make an oracle, which gets the true sources, or a baseline.
 
-    function = ORACLES[name]
+    By default it is scored on the sources that `tracks` (none: all) usually have, as far as it has
+    a rule for them.
+    """
+    from xumx_jax.evaluation.oracles import ORACLES, RULES
+
+    function, rules = ORACLES[name], RULES.get(name)
+    usual = data.usual(tracks or data.tracks)
+    known = data.targets
+    if rules:
+        known = tuple(target for target in known if target in (*rules, ACCOMPANIMENT))
+        usual = tuple(source for source in usual if source in rules)
+        if not set(targets or usual) or not set(targets) <= set(known):
+            unknown = [target for target in targets or data.sources if target not in known]
+            raise UserError(f"{name}: no rule for {', '.join(unknown)}; wanted {', '.join(rules)}")
 
     def write(song, paths, check):
-        sources = tuple(song.stems)
-        found = function(song.mix(), song.waves(sources), song.rate, sources)
+        sources, mix = rules or tuple(song.stems), song.mix()
+        # rules use the mixture alone
+        truth = np.broadcast_to(0.0, (len(rules), *mix.shape)) if rules else song.waves(sources)
+        found = function(mix, truth, song.rate, sources)
         stems = dict(zip(sources, np.asarray(found), strict=True))
-        made = make(sums(paths, sources), stems, song.mix())
+        made = make(sums(paths, sources), stems, mix)
         audio.encode_all({paths[name]: wave for name, wave in made.items()}, song.rate, bits="32f")
 
-    chosen = _chosen(targets, data.targets, data.sources, data.root)
+    chosen = _chosen(targets, known, usual, data.root)
     return System(label, name, {}, chosen, f"oracle {name}", write)
 
 
@@ -122,6 +137,7 @@ def model(
     data: Split,
     targets: Sequence[str],
     options: dict,
+    tracks: Sequence[Track] = (),
 ) -> System:
     """Load one or several models, by name or path. Raises UserError with one line."""
     from xumx_jax.separation.file import separate_file
@@ -132,9 +148,9 @@ def model(
     separator = separator_of(bag, **options)
     digest = _digest(bag)
     own = set(bag.sources)
-    known = (set(separator.sources) | ({ACCOMPANIMENT} if VOCALS in own else set())) & set(
-        data.targets
-    )
+    there = {source for track in tracks or data.tracks for source in track.sources}
+    there |= set(data.targets) - set(data.sources)
+    known = (set(separator.sources) | ({ACCOMPANIMENT} if VOCALS in own else set())) & there
     missing = own - known
     if missing and not targets:
         fewer = f", or --targets {' '.join(in_order(own & known))}" if own & known else ""
@@ -179,7 +195,7 @@ def _digest(bag) -> str:
 
 def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) -> System:
     """Use another program's estimates: PATH/<subset>/<track>/<target>.wav."""
-    path = path.expanduser()
+    path = files.expanded(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder of estimates")
     found = {
@@ -194,7 +210,8 @@ def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) 
             f"{data.root} and targets of {', '.join(data.targets)}"
         )
     known = found | ({ACCOMPANIMENT} & set(data.targets) if VOCALS in found else set())
-    return System(label, str(path), {}, _chosen(targets, known, found, path), folder=path)
+    usual = found & {*data.usual(tracks), ACCOMPANIMENT} or found
+    return System(label, str(path), {}, _chosen(targets, known, usual, path), folder=path)
 
 
 def sums(targets: Iterable[str], sources: Sequence[str]) -> dict[str, dict[str | None, int]]:

@@ -1,12 +1,16 @@
 """The loop over tracks and systems: separate, score, save; one bad track does not lose the rest."""
 
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from jax.errors import JaxRuntimeError
 
 from pipelines.evaluation import estimates, protocol
 from pipelines.evaluation.messages import at, say
@@ -20,7 +24,9 @@ from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores, median
 
 # What may make a track fail: bad files, full disks, too little memory on the host or the device.
-FAILURES = (ValueError, OSError, RuntimeError, MemoryError)
+# Anything else is an error in this program, which is told as such: the track is not to blame.
+FAILURES = (UserError, OSError, MemoryError, JaxRuntimeError)
+REPORT = "please report this, with the output of `xumx doctor --json`"
 
 
 @dataclass
@@ -104,7 +110,9 @@ class Work:
                 for system in self.systems:
                     if (system.label, track.name) not in self.done:
                         self._evaluate(system, song)
-        except FAILURES as error:
+        except Interrupted:
+            raise
+        except Exception as error:
             self._fail(track.name, error)
 
     def _evaluate(self, system: System, song: Song) -> None:
@@ -113,7 +121,9 @@ class Work:
         try:
             with at(name):
                 scores = self._scores(system, song)
-        except FAILURES as error:
+        except Interrupted:
+            raise
+        except Exception as error:
             self._fail(name, error)
             return
         for note in scores.notes:
@@ -182,9 +192,15 @@ class Work:
         if self._stop.is_set():
             raise Interrupted
 
-    def _fail(self, name: str, error: BaseException) -> None:
+    def _fail(self, name: str, error: Exception) -> None:
         self.failed.append(name)
-        say("error", f"{name}: {str(error) or type(error).__name__}")
+        kind, reason = type(error).__name__, str(error)
+        if isinstance(error, FAILURES):
+            say("error", f"{name}: {reason or kind}")
+            return
+        # in one go: others may be printing
+        sys.stderr.write("".join(traceback.format_exception(error)))
+        say("error", f"{name}: unexpected {kind}: {reason}; {REPORT}")
 
 
 def headline(scores: TrackScores, wanted: Settings) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.tracks import wav
+from pipelines.tracks.folders import lost
+from pipelines.tracks.names import MIXTURE
 from pipelines.tracks.random_access import Tracks
 from pipelines.tracks.split import Split
-from pipelines.tracks.track import MIXTURE, Clip, Part, Track, whole
+from pipelines.tracks.track import Clip, Part, Track, whole
 from xumx_jax.errors import UserError
 
 SHOWN = 3  # reasons in one message
@@ -76,22 +78,23 @@ def open_tracks(
         raise UserError(f"{folder}: no tracks; wanted {split.hint}")
     place = split.root if split.known else folder
     sources, mixing = arrange(place, targets, known or split.known_for(targets))
-    kept, skipped = {}, []
+    names, kept, skipped = [], [], []
     for track in split.tracks:
         try:
-            kept[track.name] = _open_track(track, sources, rate, channels, split.need_mixture)
+            kept.append(_open_track(track, sources, rate, channels, split.need_mixture))
+            names.append(track.name)
         except UserError as error:
             skipped.append((track.name, str(error)))
     check_skipped(folder, skipped, len(split.tracks), split.max_skipped)
-    mixtures = [mixture for _, mixture in kept.values()]
+    mixtures = [mixture for _, mixture in kept]
     return Tracks(
         root=folder,
-        names=tuple(kept),
+        names=tuple(names),
         sources=sources,
         mixing=mixing,
         rate=rate,
         channels=channels,
-        clips=tuple(zip(*(stems for stems, _ in kept.values()), strict=True)),
+        clips=tuple(zip(*(stems for stems, _ in kept), strict=True)),
         # If one track lacks its mixture, all are summed: scores must mean the same for every track.
         mixtures=tuple(mixtures) if all(mixtures) else (),
         skipped=(*split.skipped, *skipped),
@@ -116,6 +119,8 @@ def check_skipped(root, skipped: Sequence[tuple[str, str]], total: int, max_skip
 
 def probe(path: Path, rate: int | None, channels: int) -> wav.File:
     """Read a header. Raises UserError if the file does not fit the data set; rate None: any."""
+    if (broken := lost(path)) is not None:
+        raise UserError(broken.fault)
     return _fitting(wav.probe(path), rate, channels)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.tracks.track import Clip, Part, length
 from xumx_jax import files
+from xumx_jax.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Tracks:
         `out` is C-contiguous: float32 at full scale 1, or int16 if the set is `integer`. Raises
         UserError naming a file that has changed since it was indexed.
         """
-        _fill(self.clips[source][track], start, out)
+        fill(self.clips[source][track], start, out)
 
     def mixture_into(self, track: int, start: int, out: np.ndarray) -> None:
         """Fill float32 `out` [time, channel] with the real mixture, else the sum of all sources.
@@ -74,9 +75,9 @@ class Tracks:
         mixtures for statistics.
         """
         if self.mixtures:
-            _fill(self.mixtures[track], start, out)
+            fill(self.mixtures[track], start, out)
         else:
-            _fill(tuple(part for clip in self._beside(track) for part in clip), start, out)
+            fill(tuple(part for clip in self._beside(track) for part in clip), start, out)
 
     def _beside(self, track: int) -> list[Clip]:
         return [clips[track % len(clips)] for clips in self.clips]
@@ -102,7 +103,11 @@ def _is_integer(clip: Clip) -> bool:
     return not clip or (len(clip) == 1 and clip[0].sign == 1 and clip[0].file.integer)
 
 
-def _fill(clip: Clip, start: int, out: np.ndarray) -> None:
+def fill(clip: Clip, start: int, out: np.ndarray) -> None:
+    """Fill `out` [time, channel] with a clip from sample `start` on, with silence beyond its end.
+
+    Raises UserError naming a file that cannot be read, or that holds NaN or infinite samples.
+    """
     if len(clip) == 1 and clip[0].sign == 1:
         _fill_part(clip[0], start, out)
         return
@@ -119,3 +124,16 @@ def _fill_part(part: Part, start: int, out: np.ndarray) -> None:
     count = max(0, min(len(out), part.samples - start))
     part.file.read_into(part.start + start, out[:count])
     out[count:] = 0
+    if not part.file.integer:
+        _check_finite(part, start, out[:count])
+
+
+def _check_finite(part: Part, start: int, out: np.ndarray) -> None:
+    # one such sample in a mixture would make the whole step's loss and gradient useless
+    if np.isfinite(out).all():
+        return
+    at = part.start + start + int((~np.isfinite(out)).any(1).argmax())
+    raise UserError(
+        f"{part.file.path}: a sample at {at / part.file.rate:.2f} s is NaN or infinite; "
+        "wanted finite samples"
+    )

@@ -1,13 +1,15 @@
 """One split of a data set: its tracks, by name and by file, and the request that opens it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from pipelines.tracks import folders
-from pipelines.tracks.track import ACCOMPANIMENT, VOCALS, Clip, Track, in_order
+from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
+from pipelines.tracks.track import Clip, Track, in_order
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 
@@ -35,7 +37,7 @@ class Request:
         if not root:
             option = "--config.data.root" if self.training else "--root"
             raise UserError(f"no data: give its folder, {option}=FOLDER")
-        root = Path(root).expanduser()
+        root = files.expanded(root)
         if self.training and not root.is_dir():
             raise UserError(f"{root}: not a folder; wanted the root of a data set")
         return root
@@ -101,6 +103,15 @@ class Split:
         """The sources that more than half of the tracks have: every track should have them."""
         return tuple(name for name in self.sources if 2 * self.counts[name] > len(self.tracks))
 
+    def usual(self, tracks: Sequence[Track]) -> tuple[str, ...]:
+        """The sources that more than half of these tracks have, or else all that any of them has.
+
+        What a track or two have besides is no reason to miss it in the others.
+        """
+        counts = Counter(source for track in tracks for source in track.sources)
+        usual = [name for name, count in counts.items() if 2 * count > len(tracks)]
+        return in_order(usual or counts)
+
     @property
     def targets(self) -> tuple[str, ...]:
         """Every target that can be scored: sources, and "accompaniment", everything but vocals."""
@@ -123,8 +134,7 @@ class Split:
         """
         if self.known:
             return self.known
-        found = Counter(stem for track in self.tracks for stem in track.stems)
         enough = len(self.tracks) / 2
         return tuple(
-            sorted(stem for stem, count in found.items() if count > enough or stem in targets)
+            sorted(name for name, count in self.counts.items() if count > enough or name in targets)
         )

@@ -1,16 +1,14 @@
 """One piece of music: which parts of which files add up to each of its sources."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from pipelines.tracks.musdb_stems import SUFFIX
+from pipelines.tracks.names import ACCOMPANIMENT, MIXTURE, ORDER
 from xumx_jax import files
-
-MIXTURE, VOCALS, ACCOMPANIMENT = "mixture", "vocals", "accompaniment"
-ORDER = ("vocals", "drums", "bass", "other")  # of columns; other sources come after these
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Track:
     mixture  None: the sum of the stems
     files    all its files, if they identify it; otherwise the parts of its clips do
     fault    why it cannot be used, if it cannot
+    aside    the stems that are no sources, because they hold others
     """
 
     name: str
@@ -58,21 +57,19 @@ class Track:
     mixture: Clip | None = None
     files: tuple[Path, ...] = ()
     fault: str = ""
+    aside: tuple[str, ...] = ()
 
     @property
     def packed(self) -> bool:
         """Whether it is one .stem.mp4."""
-        return self.path.name.endswith(SUFFIX)
+        return is_packed(self.path)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The stems that add up to the mixture: not an accompaniment besides its own parts."""
+        """The stems that add up to the mixture."""
         if self.packed:
             return tuple(self.stems)
-        names = set(self.stems)
-        if names - {VOCALS, ACCOMPANIMENT}:
-            names.discard(ACCOMPANIMENT)
-        return in_order(names)
+        return in_order(set(self.stems) - set(self.aside))
 
     @cached_property
     def digest(self) -> str:
@@ -91,9 +88,38 @@ class Track:
         )
 
 
+def is_packed(path: Path) -> bool:
+    """Return whether a path is that of a .stem.mp4."""
+    return path.name.lower().endswith(SUFFIX)
+
+
+def title_of(path: Path) -> str:
+    """The title of a .stem.mp4: its name without that ending."""
+    return path.name[: -len(SUFFIX)]
+
+
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Sort sources like columns: vocals, drums, bass, other, then the rest by name."""
     names = set(names)
     first = [name for name in ORDER if name in names]
     last = [ACCOMPANIMENT] if ACCOMPANIMENT in names else []
     return (*first, *sorted(names - {*ORDER, ACCOMPANIMENT}), *last)
+
+
+def with_file_names(tracks: Sequence[Track]) -> tuple[Track, ...]:
+    """The same tracks under names that can name their files and folders, each its own.
+
+    A title is data, not a path: of "AC/DC" or ".." the name would be another folder.
+    """
+    used, made = {track.name for track in tracks}, []
+    taken: set[str] = set()
+    for number, track in enumerate(tracks, 1):
+        title = track.name.replace("/", "-").replace("\0", "")
+        name = base = files.safe_name(title, f"track {number}")
+        count = 1
+        while name in taken or (name != track.name and name in used):
+            count += 1
+            name = f"{base} ({count})"
+        taken.add(name)
+        made.append(replace(track, name=name))
+    return tuple(made)

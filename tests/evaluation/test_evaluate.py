@@ -549,7 +549,7 @@ def test_a_failed_model_on_one_track(run, songs, tmp_path, monkeypatch):
 
     def failing(self, system, song, paths):
         if song.track.name == "two":
-            raise RuntimeError("RESOURCE_EXHAUSTED: out of\nmemory")
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of\nmemory")
         return original(self, system, song, paths)
 
     monkeypatch.setattr(work.Work, "_separate", failing)

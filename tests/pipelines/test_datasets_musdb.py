@@ -164,7 +164,7 @@ def test_disk_too_small_for_the_decoded_files(stems, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
-        with pytest.raises(UserError, match="decoding 3 tracks needs 0.0 GB.*cache"):
+        with pytest.raises(UserError, match="decoding 3 files needs 0.0 GB.*cache"):
             opened(stems, tmp_path)
 
     def full(*_):

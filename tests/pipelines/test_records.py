@@ -1,5 +1,6 @@
 """Data sets turned into records by the program a user runs, and read back."""
 
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -219,3 +220,12 @@ def test_damaged_record_is_named(roots, tmp_path):
         for source in range(4):
             for track in range(2):
                 records.read_into(source, track, 0, out)
+
+
+@pytest.mark.slow
+def test_brackets_in_the_name_of_the_folder_are_no_pattern(roots, tmp_path):
+    place = shutil.copytree(roots[1], tmp_path / "records [v1]*?")
+    for found, wanted in zip(
+        open_records(place, SOURCES, RATE, 2), open_records(roots[1], SOURCES, RATE, 2), strict=True
+    ):
+        assert_same(found, wanted, "read_into", (0, 0), 0, 50, np.int16)

@@ -8,6 +8,7 @@ import pytest
 import runs
 
 from xumx_jax import models
+from xumx_jax.errors import UserError
 from xumx_jax.training.statistics import cached_moments, moments
 
 
@@ -100,3 +101,8 @@ def test_an_empty_bin_deviates_by_a_ten_thousandth_of_the_largest(found):
     empty = np.delete(deviation, range(BIN - 1, BIN + 2))
     assert np.delete(mean, range(BIN - 1, BIN + 2)).max() < 1e-4
     np.testing.assert_allclose(empty, 1e-4 * 4, rtol=1e-4)
+
+
+def test_silence_has_no_deviation_to_divide_by():
+    with pytest.raises(UserError, match="the training mixtures are all silent"):
+        moments(TwoBlocks(), [np.zeros((2, 5))])

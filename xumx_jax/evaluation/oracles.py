@@ -31,7 +31,7 @@ STFT = Stft(2048, 1024)
 BLOCK = 1 << 18  # samples; 6 s, some 100 MB of spectra for four stereo sources
 QUIET = 1e-12 * STFT.hop**2  # power of a bin 120 dB under full scale: rounding, not sound
 
-# The rules of the hand-set separation.
+# The sources that the hand-set separation has rules for.
 HAND_SET = ("vocals", "drums", "bass", "other")
 BASS_HZ, VOCALS_HZ = 200, 4000
 WINDOW_SECONDS = 0.093
@@ -244,3 +244,6 @@ ORACLES = {
     "mixture-share": mixture_share,
     "hand-set": hand_set,
 }
+
+# Of those that have a rule for each source, and none for others.
+RULES = {"hand-set": HAND_SET}

@@ -144,7 +144,7 @@ def read_folder(folder: str | Path, subset: str = "test") -> list[TrackScores]:
         raise UserError(f"{folder}: wanted a folder {subset!r} with score files in it")
     paths: dict[str, Path] = {}
     for path in sorted(place.glob("**/*.json")):
-        if path.name.startswith("."):  # as macOS leaves beside the files it packs
+        if files.hidden(path.name):  # as macOS leaves beside the files it packs
             continue
         if path.stem in paths:
             raise UserError(f"{path}: the same track as {paths[path.stem]}, wanted one file each")

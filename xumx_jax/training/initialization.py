@@ -1,6 +1,7 @@
 """The state that a run begins with: fresh weights and input statistics, or given weights."""
 
 import json
+import os
 from collections.abc import Callable
 
 import jax
@@ -56,7 +57,7 @@ def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> d
     weights lack begins as a copy of their "other", or else of their first: a trained network is a
     better start for a new stem than a random one. Otherwise the sources have to be the same.
     """
-    theirs, found, info = load.load_module(weights)
+    theirs, found, info = load.load_module(os.path.expanduser(weights))
     check_arguments(model, theirs, info)
     axis = interface.optional(model, "source_axis")
     rows = rows_of(model.sources, theirs.sources, info["path"], log) if axis is not None else None

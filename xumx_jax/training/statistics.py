@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax import files
+from xumx_jax.errors import UserError
 from xumx_jax.models.interface import InputStatistics
 
 Moments = tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -19,7 +20,7 @@ def moments(statistics: InputStatistics, mixes: Iterable[np.ndarray]) -> Moments
     """Mean and deviation [feature] of a model's input over whole mixes [channel, time], by block.
 
     The deviation is the population's, in float64, and no less than 1e-4 of its block's largest, so
-    that an empty bin is not blown up.
+    that an empty bin is not blown up. Raises UserError if all mixes are silent.
     """
     sums: list = []
     for mix in mixes:
@@ -33,6 +34,8 @@ def moments(statistics: InputStatistics, mixes: Iterable[np.ndarray]) -> Moments
     if not sums:
         raise ValueError("no mixture to take statistics of")
     deviations = [np.sqrt(spread / frames) for frames, _, spread in sums]
+    if not all(deviation.max() > 0 for deviation in deviations):
+        raise UserError("the training mixtures are all silent, or the same throughout")
     return tuple(
         (mean, np.maximum(deviation, 1e-4 * deviation.max()))
         for (_, mean, _), deviation in zip(sums, deviations, strict=True)

@@ -199,6 +199,8 @@ def load(folder: Path) -> Bag:
         ]
     except UserError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except OSError as error:
+        raise UserError(f"{place}: cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{place}: does not describe models with weights ({error})") from error
     return bag([load_model(Path(folder, name)) for name in names], weights)

@@ -38,9 +38,7 @@ def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
     try:
         with files.replacing_folder(folder) as partial:
             room_for(items, partial)
-            with saver() as checkpointer:
-                for name, tree in items.items():
-                    checkpointer.save(partial / name, tree)
+            save_arrays(partial, items)
             digests = {
                 path.relative_to(partial).as_posix(): files.digest(path)
                 for path in sorted(partial.rglob("*"))
@@ -52,11 +50,16 @@ def write(folder: str | Path, items: dict[str, Any], description: dict) -> None:
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    except CheckpointError:
-        raise
+
+
+def save_arrays(folder: Path, items: dict[str, Any]) -> None:
+    """Write each pytree as an Orbax item. Raises OSError if the system refuses."""
+    try:
+        with saver() as checkpointer:
+            for name, tree in items.items():
+                checkpointer.save(folder / name, tree)
     except (ValueError, RuntimeError) as error:  # as tensorstore reports what the system refused
-        first = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{folder}: cannot be written ({first})") from error
+        raise OSError(str(error).strip().splitlines()[0]) from error
 
 
 def saver():

@@ -135,10 +135,10 @@ def read_archive(path: Path) -> Weights:
                     raise UserError(f"{path}: several files in it are for {target}")
                 inside = readers.h5_tensors(io.BytesIO(archive.read(info)), info.file_size)
                 found[target] = named(target, inside, f"{path}: {info.filename}")
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path}: cannot be read, cut off or damaged ({error})") from error
+    except UserError:
+        raise
+    except readers.DAMAGE as error:
+        raise readers.damaged(path, error) from error
     tensors = {name: value for target in in_order(found) for name, value in found[target].items()}
     return Weights(path, tensors, {"targets": in_order(found), "settings": {}})
 
@@ -156,7 +156,9 @@ def settings_of(folder: Path, targets: list[str]) -> dict[str, Any]:
             found = {
                 ours: int(found[theirs]) for ours, theirs in SETTINGS.items() if theirs in found
             }
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        except (ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not settings of Open-Unmix ({error})") from error
         for name, value in found.items():
             if settings.setdefault(name, value) != value:

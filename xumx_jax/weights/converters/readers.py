@@ -2,12 +2,17 @@
 
 import json
 import math
+import pickle
+import struct
+import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from safetensors import SafetensorError
 
 from xumx_jax.errors import UserError
 from xumx_jax.weights.converters import torchfile
@@ -15,6 +20,19 @@ from xumx_jax.weights.converters import torchfile
 WANTED = "wanted weights as .h5 (NNabla), .pth / .ckpt (PyTorch), .safetensors or an Orbax folder"
 SUFFIXES = (".h5", ".hdf5", ".pth", ".pt", ".th", ".ckpt", ".bin", ".safetensors", ".zip")
 EXPANSION = 64  # tensors may be at most this many times as large as their file
+# What libraries raise on a damaged file; anything else is an error of ours. A damaged pickle calls
+# what it names with whatever it holds, and HDF5 may name types that NumPy does not have.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+)
+DAMAGE += (TypeError, ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile)
+DAMAGE += (zlib.error, SafetensorError)
 # Keys under which PyTorch programs save the tensors if they save other things as well.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -36,8 +54,11 @@ def read(path: str | Path) -> Weights:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; {WANTED}")
-    with path.open("rb") as file:
-        start = file.read(9)
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if not start:
         raise UserError(f"{path}: the file is empty; {WANTED}")
     if start.startswith(b"\x89HDF"):
@@ -49,13 +70,21 @@ def read(path: str | Path) -> Weights:
     else:
         raise UserError(f"{path}: not a weights file; {WANTED}")
     try:
-        weights = reader(path)
-    except Exception as error:  # libraries raise what they like on damaged input
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: cannot be read, cut off or damaged ({reason})") from error
+        with warnings.catch_warnings():
+            # of escape sequences in the strings of a damaged pickle
+            warnings.simplefilter("ignore", DeprecationWarning)
+            weights = reader(path)
+    except DAMAGE as error:
+        raise damaged(path, error) from error
     if not weights.tensors:
         raise UserError(f"{path}: no tensors in it; {WANTED}")
     return weights
+
+
+def damaged(path: Path, error: Exception) -> UserError:
+    """What to say of a file on which a library raised one of DAMAGE."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return UserError(f"{path}: cannot be read, cut off or damaged ({reason})")
 
 
 def as_float32(tensor: np.ndarray) -> np.ndarray:
