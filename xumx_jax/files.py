@@ -22,7 +22,7 @@ PART, OLD = ".part", ".old"  # what is being written, what is being replaced
 
 def partial_name(path: Path) -> Path:
     """A name beside `path` that no other writer uses: `.<name>.<process>-<random>.part`."""
-    name = path.name.encode()[:180].decode(errors="ignore")  # file systems take 255 bytes
+    name = os.fsencode(path.name)[:180].decode(errors="ignore")  # file systems take 255 bytes
     return path.with_name(f".{name}.{os.getpid()}-{token_hex(4)}{PART}")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from xumx_jax import files
 from xumx_jax.audio.containers import NO_TAGS, WavFile
-from xumx_jax.audio.formats import BITS, ERRORS, check_format, is_float, open_writer
+from xumx_jax.audio.formats import BITS, ERRORS, check_format, is_float, open_writer, storable
 from xumx_jax.errors import UserError, warn
 
 _BLOCK = 1 << 18
@@ -93,7 +93,7 @@ class StemWriter:
         self.rate, self.channels = rate, channels
         self.gain, self.peak = 1.0 if is_float(format, bits) else gain, 0.0
         self._settings = dict(format=format, bits=bits, bitrate=bitrate, length=length)
-        self._tags, self._check = tags, check
+        self._tags, self._check = storable(tags, format), check
         self._parts, self._writers, self._spools, self._made = {}, {}, {}, []
         self._spooled = self._encoded = 0  # samples
         self._stack = ExitStack()
@@ -219,7 +219,7 @@ class StdoutWriter:
 
     def __init__(self, file, rate, channels, bits=None, tags=NO_TAGS):
         self.file, self.rate, self.channels = file, rate, channels
-        self.bits, self.tags = bits or BITS["wav"][0], tags
+        self.bits, self.tags = bits or BITS["wav"][0], storable(tags, "wav")
         self.gain, self.peak, self._samples = 1.0, 0.0, 0
         self._spool = tempfile.TemporaryFile()
 

@@ -3,21 +3,14 @@
 import os
 from bisect import bisect_left
 from fractions import Fraction
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 
-from xumx_jax.audio.containers import (
-    ATTACHED_PICTURE,
-    NO_TAGS,
-    SOUNDFILE,
-    WavFile,
-    picture_block,
-    quantise,
-)
+from xumx_jax.audio import covers
+from xumx_jax.audio.containers import NO_TAGS, SOUNDFILE, Tags, WavFile, quantise
 from xumx_jax.audio.resample import StreamResampler
-from xumx_jax.errors import UserError
+from xumx_jax.errors import UserError, warn
 
 # {format: bits of a sample}, the default first
 BITS = {"wav": ("16", "24", "32f"), "flac": ("16", "24")}
@@ -29,6 +22,8 @@ BITRATES = {
     "opus": (192, 16, 510),
 }
 FORMATS = (*BITS, *BITRATES)
+_COVERS = ("flac", "mp3", "m4a", "opus")
+_LONGEST = 1 << 16  # characters of a tag; some formats hold no more than 16 MB
 
 _MPEG = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 # {format: sample rates that it supports}; the others support any
@@ -82,6 +77,22 @@ def stored_rate(format, rate) -> int:
     if known is None:
         return rate
     return known[min(bisect_left(known, rate), len(known) - 1)]
+
+
+def storable(tags, format) -> Tags:
+    """The tags that files of `format` hold; warns of what is left out.
+
+    Not of a cover where the format has none, which is no fault of the track.
+    """
+    text = {name: value for name, value in tags.text.items() if len(value) <= _LONGEST}
+    if left := ", ".join(name for name in tags.text if name not in text):
+        warn(f"tags of more than {_LONGEST} characters are not copied to the stems: {left}")
+    if not tags.cover or format not in _COVERS:
+        return Tags(text)
+    if problem := covers.problem(tags.cover):
+        warn(f"the cover picture {problem}, so it is not copied to the stems")
+        return Tags(text)
+    return Tags(text, tags.cover, covers.mime(tags.cover))
 
 
 def ERRORS():
@@ -180,7 +191,7 @@ class FFmpegFile:
         self.container.metadata.update(tags.text)
         cover = None
         if tags.cover and container == "opus":
-            self.container.metadata["METADATA_BLOCK_PICTURE"] = picture_block(tags)
+            self.container.metadata["METADATA_BLOCK_PICTURE"] = covers.block(tags.cover)
         elif tags.cover:
             cover = self._add_cover(tags.cover)
         self.stream.open()
@@ -195,11 +206,10 @@ class FFmpegFile:
         )
 
     def _add_cover(self, picture):
-        with self.av.open(BytesIO(picture)) as file:
-            source = file.streams.video[0]
-            packet = next(file.demux(source))
-            packet.stream = stream = self.container.add_stream_from_template(source)
-        stream.disposition = ATTACHED_PICTURE
+        packet = self.av.Packet(picture)
+        with covers.opened(picture) as source:
+            stream: Any = self.container.add_stream_from_template(source)
+        packet.stream, stream.disposition = stream, covers.ATTACHED
         packet.pts = packet.dts = 0
         return packet
 
