@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax import files
+from xumx_jax.audio import formats
 from xumx_jax.audio.containers import NO_TAGS, WavFile
-from xumx_jax.audio.formats import BITS, ERRORS, check_format, is_float, open_writer, storable
+from xumx_jax.audio.formats import BITS, ERRORS, is_float, open_writer
 from xumx_jax.errors import UserError, warn
 
 _BLOCK = 1 << 18
@@ -86,14 +87,15 @@ class StemWriter:
         tags=NO_TAGS,
         check=lambda: None,
     ):
-        check_format(format, bits, bitrate)
+        formats.check_format(format, bits, bitrate)
         if bits is None and format in BITS:
             bits = BITS[format][0]
         self.paths = {name: Path(path) for name, path in paths.items()}
-        self.rate, self.channels = rate, channels
+        first = next(iter(self.paths.values()), "")
+        self.rate, self.channels = formats.check_signal(first, rate, channels, format), channels
         self.gain, self.peak = 1.0 if is_float(format, bits) else gain, 0.0
         self._settings = dict(format=format, bits=bits, bitrate=bitrate, length=length)
-        self._tags, self._check = storable(tags, format), check
+        self._tags, self._check = formats.storable(tags, format), check
         self._parts, self._writers, self._spools, self._made = {}, {}, {}, []
         self._spooled = self._encoded = 0  # samples
         self._stack = ExitStack()
@@ -218,8 +220,9 @@ class StdoutWriter:
     """
 
     def __init__(self, file, rate, channels, bits=None, tags=NO_TAGS):
-        self.file, self.rate, self.channels = file, rate, channels
-        self.bits, self.tags = bits or BITS["wav"][0], storable(tags, "wav")
+        self.rate, self.channels = formats.check_signal("stdout", rate, channels, "wav"), channels
+        self.file = file
+        self.bits, self.tags = bits or BITS["wav"][0], formats.storable(tags, "wav")
         self.gain, self.peak, self._samples = 1.0, 0.0, 0
         self._spool = tempfile.TemporaryFile()
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from xumx_jax.audio import covers
 from xumx_jax.audio.containers import NO_TAGS, SOUNDFILE, Tags, WavFile, quantise
-from xumx_jax.audio.resample import StreamResampler
+from xumx_jax.audio.resample import StreamResampler, whole_rate
 from xumx_jax.errors import UserError, warn
 
 # {format: bits of a sample}, the default first
@@ -26,12 +26,16 @@ _COVERS = ("flac", "mp3", "m4a", "opus")
 _LONGEST = 1 << 16  # characters of a tag; some formats hold no more than 16 MB
 
 _MPEG = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-# {format: sample rates that it supports}; the others support any
+# {format: sample rates that it supports}; the others support any, up to the highest
 _RATES = {
     "mp3": _MPEG,
     "m4a": (*_MPEG, 64000, 88200, 96000),
     "opus": (48000,),
 }
+_VORBIS_HIGHEST = 192000  # libvorbis crashes above 200 kHz
+_FLAC_HIGHEST = (1 << 20) - 1  # its header has 20 bits for it
+# {format: channels that its files hold at most}
+CHANNELS = {**dict.fromkeys(FORMATS, 2), "wav": 65535 // 4, "flac": 8}
 # {format: (FFmpeg's codec, FFmpeg's container)}; its own Vorbis encoder is an experiment
 _CODECS = {
     "flac": ("flac", "flac"),
@@ -42,6 +46,7 @@ _CODECS = {
 # By number of channels, as FLAC orders them
 _LAYOUTS = (None, "mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 # Vorbis' qualities 0 to 10 and what they come to, in kbit/s of stereo at 44.1 kHz
+_VORBIS_BLOCK = 1 << 14  # samples at once: libvorbis copies them to the stack
 _VORBIS_KBITS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 
 
@@ -72,11 +77,28 @@ def is_float(format, bits) -> bool:
 
 
 def stored_rate(format, rate) -> int:
-    """The rate at which `format` stores a signal of `rate` hertz: the next one it supports."""
+    """The rate at which `format` stores a signal of `rate` hertz: the next one it supports.
+
+    Above the highest it is the highest.
+    """
     known = _RATES.get(format)
     if known is None:
-        return rate
+        return min(rate, _VORBIS_HIGHEST) if format == "ogg" else rate
     return known[min(bisect_left(known, rate), len(known) - 1)]
+
+
+def check_signal(path, rate, channels, format) -> int:
+    """The rate as an int. Raises UserError if no file of `format` can hold such a signal."""
+    rate = whole_rate(rate)
+    if not 0 < channels <= CHANNELS[format]:
+        raise UserError(f"{path}: {format} files cannot hold {channels} channels; use wav")
+    highest = {"flac": _FLAC_HIGHEST, "wav": 0xFFFFFFFF // (4 * channels)}.get(format, rate)
+    if rate > highest:
+        raise UserError(
+            f"{path}: {format} files hold at most {highest} Hz with {channels} channels, and this "
+            f"is {rate} Hz; use a lossy format, or the model's rate"
+        )
+    return rate
 
 
 def storable(tags, format) -> Tags:
@@ -110,10 +132,9 @@ def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=N
         return WavFile(open(path, "wb"), rate, channels, bits, length, tags)
     kbits = bitrate or BITRATES.get(format, (None,))[0]
     if format == "ogg":
-        return VorbisFile(path, rate, channels, kbits, tags)
-    if channels >= len(_LAYOUTS) or (format != "flac" and channels > 2):
-        raise UserError(f"{path}: {format} files cannot hold {channels} channels; use wav")
-    writer = FFmpegFile(path, kept, channels, format, bits, kbits, tags)
+        writer = VorbisFile(path, kept, channels, kbits, tags)
+    else:
+        writer = FFmpegFile(path, kept, channels, format, bits, kbits, tags)
     return writer if kept == rate else Resampled(writer, rate, kept, channels)
 
 
@@ -155,7 +176,8 @@ class VorbisFile:
                 setattr(self.file, attribute, tags.text[name])
 
     def write(self, block):
-        self.file.write(np.ascontiguousarray(block.T))
+        for at in range(0, block.shape[1], _VORBIS_BLOCK):
+            self.file.write(np.ascontiguousarray(block[:, at : at + _VORBIS_BLOCK].T))
         self.frames += block.shape[1]
 
     def close(self):

@@ -7,12 +7,13 @@ import numpy as np
 
 from xumx_jax import runtime
 from xumx_jax.audio import StreamResampler
+from xumx_jax.audio.resample import whole_rate
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import optional
 from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
-from xumx_jax.separation.engine import EngineOptions, check_options, make_engine, whole_rate
+from xumx_jax.separation.engine import EngineOptions, check_options, make_engine
 from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.progress import CALLBACK, Progress
 from xumx_jax.weights.bag import Bag

@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from xumx_jax.audio import StreamResampler
+from xumx_jax.audio.resample import whole_rate
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import optional
-from xumx_jax.separation.engine import whole_rate
 from xumx_jax.separation.inputs import finite
 from xumx_jax.separation.stream_buffer import SampleQueue
 from xumx_jax.separation.umx import kernels
