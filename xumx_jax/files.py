@@ -26,6 +26,18 @@ def partial_name(path: Path) -> Path:
     return path.with_name(f".{name}.{os.getpid()}-{token_hex(4)}{PART}")
 
 
+def check_name(path: Path) -> None:
+    """Raise UserError if no file can have this name, whether or not there is one."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    except ValueError:
+        raise UserError(f"{str(path)!r}: cannot be written: a name has no NUL") from None
+
+
 @contextmanager
 def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary name to write to; the file becomes `path` in one step on success.

@@ -91,6 +91,8 @@ class StemWriter:
         if bits is None and format in BITS:
             bits = BITS[format][0]
         self.paths = {name: Path(path) for name, path in paths.items()}
+        for path in self.paths.values():
+            files.check_name(path)
         first = next(iter(self.paths.values()), "")
         self.rate, self.channels = formats.check_signal(first, rate, channels, format), channels
         self.gain, self.peak = 1.0 if is_float(format, bits) else gain, 0.0
@@ -202,7 +204,7 @@ class StemWriter:
 
     def _rename(self):
         for path in self.paths.values():  # before the first is replaced
-            if path.is_dir():
+            if os.path.isdir(path):
                 raise UserError(f"{path}: cannot be written: Is a directory")
         with ExitStack() as stack:
             for folder in sorted({path.parent for path in self.paths.values()}):

@@ -2,6 +2,7 @@
 
 import os
 from bisect import bisect_left
+from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
 
@@ -202,17 +203,25 @@ class FFmpegFile:
         codec, container = _CODECS[format]
         # MP4 states where the sound ends in units of this, by default of milliseconds
         options = {"movie_timescale": str(rate), "brand": "M4A "} if container == "mp4" else {}
-        self.container = av.open(str(path), "w", format=container, options=options)
-        self.stream: Any = self.container.add_stream(codec, rate=rate)
+        # FFmpeg would take a name with a colon for a protocol, such as "http:" or "pipe:1"
+        self.file = open(path, "wb")
+        with ExitStack() as stack:
+            stack.callback(self.file.close)
+            self.container = av.open(self.file, "w", format=container, options=options)
+            self._set_up(codec, channels, kbits, tags)
+            stack.pop_all()
+
+    def _set_up(self, codec, channels, kbits, tags):
+        self.stream: Any = self.container.add_stream(codec, rate=self.rate)
         self.layout = self.stream.layout = _LAYOUTS[channels]
         if kbits:
             self.stream.bit_rate = 1000 * kbits * channels // 2
         # what the encoder takes, in pieces of the size that it takes
-        self.sample_format = {"16": "s16", "24": "s32"}.get(bits, "fltp")
+        self.sample_format = {"16": "s16", "24": "s32"}.get(self.bits, "fltp")
         self.stream.format = self.sample_format if codec != "libopus" else "flt"
         self.container.metadata.update(tags.text)
         cover = None
-        if tags.cover and container == "opus":
+        if tags.cover and codec == "libopus":
             self.container.metadata["METADATA_BLOCK_PICTURE"] = covers.block(tags.cover)
         elif tags.cover:
             cover = self._add_cover(tags.cover)
@@ -220,10 +229,10 @@ class FFmpegFile:
         if cover:
             self.container.start_encoding()
             self.container.mux(cover)
-        self.pieces = av.AudioResampler(
+        self.pieces = self.av.AudioResampler(
             self.stream.format.name,  # pyright: ignore[reportAttributeAccessIssue]
             self.layout,
-            rate,
+            self.rate,
             self.stream.frame_size or None,
         )
 
@@ -252,11 +261,10 @@ class FFmpegFile:
         if self.closed:
             return
         self.closed = True
-        if (
-            not self.frames and not self.bits
-        ):  # a lossy container without samples is not a valid file
-            self.write(np.zeros((self.stream.channels, 1), np.float32))
-        with self.container as container:
+        with self.file, self.container as container:
+            # a lossy container without samples is not a valid file
+            if not self.frames and not self.bits:
+                self.write(np.zeros((self.stream.channels, 1), np.float32))
             self._mux(self.pieces.resample(None))
             container.mux(self.stream.encode(None))
 
