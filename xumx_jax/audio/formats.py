@@ -126,6 +126,21 @@ def ERRORS():
     return OSError, FFmpegError, soundfile.LibsndfileError, AssertionError
 
 
+class named:
+    """Turn a library's error while it writes `path` into a UserError that names the file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None and issubclass(kind, ERRORS()) and not issubclass(kind, UserError):
+            reason = getattr(error, "strerror", None) or str(error) or "is the disk full?"
+            raise UserError(f"{self.path}: cannot be written: {reason}") from None
+
+
 def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=NO_TAGS):
     """Open `path` for one stem; formats that do not support `rate` get the next that they do."""
     kept = stored_rate(format, rate)
