@@ -37,8 +37,8 @@ def read(waves, start: int, stop: int) -> np.ndarray:
     wanted = min(stop, waves.shape[2]) - start
     if part.shape[2] != wanted:
         raise ValueError(f"samples {start} to {stop} are {part.shape[2]}, wanted {wanted}")
-    if part.dtype.kind != "f":
-        raise UserError(f"the waves are of type {part.dtype}; wanted floating point")
+    if part.dtype.kind not in "fiu":
+        raise UserError(f"the waves are of type {part.dtype}; wanted real numbers")
     return part if part.dtype == np.float32 else part.astype(np.float64, copy=False)
 
 
