@@ -153,7 +153,7 @@ def _cut(waves, start: int, stop: int) -> np.ndarray:
     first, last = min(max(start, 0), length), min(max(stop, 0), length)
     inside = np.asarray(waves[(*(slice(None),) * (len(waves.shape) - 1), slice(first, last))])
     if inside.dtype.kind not in "fiu":
-        raise UserError(f"the waves are of type {inside.dtype}; wanted real numbers, full scale 1")
+        raise UserError(f"the waves are of type {inside.dtype}; wanted real numbers")
     edges = [(0, 0)] * (len(waves.shape) - 1) + [(first - start, stop - last)]
     return np.pad(inside.astype(np.float32, copy=False), edges)
 
