@@ -154,8 +154,8 @@ class StemWriter:
 
     def _make_folder(self, folder):
         missing = [part for part in (folder, *folder.parents) if not part.exists()]
+        self._made += reversed(missing)  # before, since an abort may come at any moment
         folder.mkdir(parents=True, exist_ok=True)
-        self._made += reversed(missing)
 
     def _start(self, name):
         self._writers[name] = writer = open_writer(
