@@ -26,6 +26,11 @@ def partial_name(path: Path) -> Path:
     return path.with_name(f".{name}.{os.getpid()}-{token_hex(4)}{PART}")
 
 
+def is_name(text) -> bool:
+    """Whether a text, such as a stem's name, can be the name of a file rather than a path."""
+    return isinstance(text, str) and text not in ("", ".", "..") and not set(text) & set("/\\\0")
+
+
 def check_name(path: Path) -> None:
     """Raise UserError if no file can have this name, whether or not there is one."""
     try:
