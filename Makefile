@@ -11,7 +11,9 @@ SHELL := /bin/bash
 VENV := .venv
 TORCH := .venv-torch
 PY := $(VENV)/bin/python
-PINNED := -m pip --disable-pip-version-check install --quiet -c constraints.txt
+PINNED := -m pip --disable-pip-version-check install -c constraints.txt
+# Of what pip says, a line for each package that it fetches; errors and warnings are elsewhere.
+FETCHED := { grep --line-buffered -oE '^ *(Downloading|Using cached) .*\.whl( \(.*)?$$|^Installing [a-z ]*' || true; }
 LISTS := pyproject.toml constraints.txt
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 comma := ,
@@ -126,29 +128,29 @@ $(VENV)/made:
 
 $(VENV)/core: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax into $(VENV) (about 900 MB) ..."
-	@$(PY) $(PINNED) -e '.$(if $(EXTRA),[$(EXTRA)])'
+	@$(PY) $(PINNED) -e '.$(if $(EXTRA),[$(EXTRA)])' | $(FETCHED)
 	@touch $@
 
 $(VENV)/dev: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
-	@$(PY) $(PINNED) -e '.[train,eval,dev$(also)]'
+	@$(PY) $(PINNED) -e '.[train,eval,dev$(also)]' | $(FETCHED)
 	@touch $(VENV)/core $@
 
 $(VENV)/docs: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax, training, evaluation and what builds the documentation into $(VENV) ..."
-	@$(PY) $(PINNED) -e '.[train,eval,docs$(also)]'
+	@$(PY) $(PINNED) -e '.[train,eval,docs$(also)]' | $(FETCHED)
 	@touch $(VENV)/core $@
 
 $(VENV)/songs: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax, training, evaluation and the sampled instruments into $(VENV) ..."
-	@$(PY) $(PINNED) -e '.[train,eval,songs$(also)]'
-	@$(PY) $(PINNED) --no-deps tinysoundfont
+	@$(PY) $(PINNED) -e '.[train,eval,songs$(also)]' | $(FETCHED)
+	@$(PY) $(PINNED) --no-deps tinysoundfont | $(FETCHED)
 	@echo "also wanted, from Debian: apt-get install flite musescore-general-soundfont fluidr3mono-gm-soundfont"
 	@touch $(VENV)/core $@
 
 $(TORCH)/done: $(LISTS) $(wildcard bench/parity-*.txt)
 	@$(find_python); $$python -m venv $(TORCH)
 	@echo "installing xumx_jax, PyTorch and the packages compared with into $(TORCH) ..."
-	@$(TORCH)/bin/python $(PINNED) -e '.[train]' -r bench/parity-requirements.txt
-	@$(TORCH)/bin/python $(PINNED) --no-deps -r bench/parity-no-deps.txt
+	@$(TORCH)/bin/python $(PINNED) -e '.[train]' -r bench/parity-requirements.txt | $(FETCHED)
+	@$(TORCH)/bin/python $(PINNED) --no-deps -r bench/parity-no-deps.txt | $(FETCHED)
 	@touch $@

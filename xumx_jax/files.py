@@ -26,20 +26,37 @@ def partial_name(path: Path) -> Path:
     return path.with_name(f".{name}.{os.getpid()}-{token_hex(4)}{PART}")
 
 
-def safe_name(title: str, fallback: str) -> str:
-    """`title` if a file or folder can be called that, else `fallback`.
-
-    A title is data: "..", or one with a slash in it, would be another place.
-    """
-    impossible = title in ("", os.curdir, os.pardir) or "\0" in title
-    return fallback if impossible or os.path.basename(title) != title else title
-
-
 def shortened(name: str, size: int = 240) -> str:
     """The beginning of a name, at most `size` bytes of it: most file systems take 255."""
     while len(os.fsencode(name)) > size:
         name = name[:-1]
     return name
+
+
+def is_name(text) -> bool:
+    """Whether a text can be the name of a file or folder, rather than a path."""
+    known = isinstance(text, str) and text not in ("", os.curdir, os.pardir)
+    return known and "\0" not in text and os.path.basename(text) == text
+
+
+def safe_name(title: str, fallback: str) -> str:
+    """`title` if a file or folder can be called that, else `fallback`.
+
+    A title is data: "..", or one with a slash in it, would be another place.
+    """
+    return title if is_name(title) else fallback
+
+
+def check_name(path: Path) -> None:
+    """Raise UserError if no file can have this name, whether or not there is one."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    except ValueError:
+        raise UserError(f"{str(path)!r}: cannot be written: a name has no NUL") from None
 
 
 @contextmanager

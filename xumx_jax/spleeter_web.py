@@ -1,6 +1,7 @@
 """A separator with the methods that Spleeter Web (github.com/JeffreyCA/spleeter-web) calls.
 
-Version 4 of that application retired its X-UMX back end. In `get_separator` of its api/tasks.py:
+Version 4 of that application retired its X-UMX back end. docs/spleeter-web.md lists what has to be
+changed in it; in `get_separator` of its api/tasks.py:
 
     if separator == XUMX:
         return SpleeterWebSeparator(cpu_separation, bitrate, **separator_args)
@@ -42,7 +43,8 @@ class SpleeterWebSeparator:
 
     The application makes one in its server process and, where there is a GPU, calls it in a forked
     child: so JAX is not touched before a method is called. Files have the sample rate and channels
-    of the input. Raises UserError with one line, which the application shows.
+    of the input. Raises UserError with one line, which the application shows, and which names
+    files without their folders.
     """
 
     def __init__(
@@ -89,7 +91,8 @@ class SpleeterWebSeparator:
         from xumx_jax import audio
         from xumx_jax.separation.file import separate_file
 
-        with local_file(input_path) as path:
+        places = out.values() if isinstance(out, Mapping) else (out,)
+        with local_file(input_path) as path, names_only(path, *places, self.model):
             audio.check_file(path)  # before a model is loaded
             separator = prepared(self.model, self.cpu_separation, self.options)
             missing = [name for name in wanted or () if name not in separator.sources]
@@ -138,6 +141,22 @@ def prepared(model, cpu: bool, options: dict):
 
 
 @contextmanager
+def names_only(*places):
+    """Let a UserError show the names of files without their folders, which are the server's.
+
+    `places` are files and folders that messages may name; anything else is ignored.
+    """
+    try:
+        yield
+    except UserError as error:
+        message, paths = str(error), [Path(p) for p in places if isinstance(p, str | Path)]
+        shown = {part for path in paths for part in (path, *path.parents) if part.name}
+        for path in sorted(shown, key=lambda path: -len(str(path))):
+            message = message.replace(str(path), path.name)
+        raise type(error)(message) from None
+
+
+@contextmanager
 def local_file(place):
     """The path of a file; a URL is downloaded first, and the download removed afterwards."""
     url = urlsplit(str(place))
@@ -147,10 +166,12 @@ def local_file(place):
         return
     from xumx_jax.weights import download
 
+    # never "..", nor longer than names of files may be; its end says what kind of file it is
+    name = Path(url.path).name[-100:].strip(".") or "track"
     with tempfile.TemporaryDirectory(prefix="xumx-") as folder:
-        path = Path(folder, Path(url.path).name or "track")
+        path = Path(folder, name)
         try:
-            download.fetch(str(place), path, urlopen, path.name, lambda done, total: None)
+            download.fetch(str(place), path, urlopen, name, lambda done, total: None)
         except UserError as error:
             # the query of a signed URL is a secret
             shown = url._replace(query="", fragment="").geturl()

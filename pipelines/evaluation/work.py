@@ -1,9 +1,7 @@
 """The loop over tracks and systems: separate, score, save; one bad track does not lose the rest."""
 
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -20,13 +18,9 @@ from pipelines.evaluation.systems import System
 from pipelines.evaluation.waves import Interrupted
 from pipelines.tracks.split import Split
 from pipelines.tracks.track import Track
+from xumx_jax.commands.console import in_one_line, say_error
 from xumx_jax.errors import UserError
 from xumx_jax.evaluation.scores import TrackScores, median
-
-# What may make a track fail: bad files, full disks, too little memory on the host or the device.
-# Anything else is an error in this program, which is told as such: the track is not to blame.
-FAILURES = (UserError, OSError, MemoryError, JaxRuntimeError)
-REPORT = "please report this, with the output of `xumx doctor --json`"
 
 
 @dataclass
@@ -194,13 +188,13 @@ class Work:
 
     def _fail(self, name: str, error: Exception) -> None:
         self.failed.append(name)
-        kind, reason = type(error).__name__, str(error)
-        if isinstance(error, FAILURES):
-            say("error", f"{name}: {reason or kind}")
-            return
-        # in one go: others may be printing
-        sys.stderr.write("".join(traceback.format_exception(error)))
-        say("error", f"{name}: unexpected {kind}: {reason}; {REPORT}")
+        line = in_one_line(error)
+        if line is None and isinstance(error, JaxRuntimeError):  # the device has too little memory
+            line = str(error)
+        if line is None:
+            say_error(error, prefix=f"{name}: ", program="evaluate")
+        else:
+            say("error", f"{name}: {line}")
 
 
 def headline(scores: TrackScores, wanted: Settings) -> str:

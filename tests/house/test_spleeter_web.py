@@ -161,6 +161,74 @@ def test_parts_that_cannot_be_had(model, track, tmp_path, parts, message):
     assert not (tmp_path / "mix.mp3").exists()
 
 
+@pytest.mark.parametrize("bad", ["input", "output", "model", "url"])
+def test_messages_do_not_show_the_servers_folders(model, track, tmp_path, serve, bad):
+    (tmp_path / "file").write_text("no music")
+    source, out, weights = track[0], tmp_path / "out" / "mix.wav", model
+    if bad == "input":
+        source = tmp_path / "file"
+    elif bad == "output":
+        out = tmp_path / "file" / "Song" / "mix.wav"
+    elif bad == "model":
+        weights = tmp_path / "file"
+    else:
+        server = serve(partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
+        source = f"http://127.0.0.1:{server.server_port}/file"
+    with pytest.raises(UserError, match="^file: |file is not a folder$") as raised:
+        xumx_jax.SpleeterWebSeparator(True, 0, model=weights).create_static_mix(PARTS, source, out)
+    said = str(raised.value)
+    assert tmp_path.name not in said and "tmp" not in said and "\n" not in said
+    assert not (tmp_path / "out").exists()
+
+
+class Aborted(Exception):
+    """As Celery's SoftTimeLimitExceeded, which a signal raises anywhere."""
+
+
+@pytest.mark.parametrize("method", ["create_static_mix", "separate_into_parts"])
+def test_an_aborted_mix_leaves_no_folder_that_was_made_for_it(
+    model, track, tmp_path, method, monkeypatch
+):
+    def stream(self, blocks, *_):
+        yield dict.fromkeys(PARTS, next(iter(blocks))[:, :100])
+        raise Aborted
+
+    monkeypatch.setattr("xumx_jax.separation.separator.Separator.stream", stream)
+    call = getattr(xumx_jax.SpleeterWebSeparator(True, 256, model=model), method)
+    parts = (PARTS,) if method == "create_static_mix" else ()
+    with pytest.raises(Aborted):
+        call(*parts, track[0], tmp_path / "separate" / "7f" / "mix.mp3")
+    assert not (tmp_path / "separate").exists()
+    (tmp_path / "separate").mkdir()  # the application's, which it uses again
+    with pytest.raises(Aborted):
+        call(*parts, track[0], tmp_path / "separate" / "mix.mp3")
+    assert not list((tmp_path / "separate").iterdir())
+
+
+@pytest.mark.parametrize("title", ["12:30", "http:", "pipe:1", "AC-DC [256 kbps]", "-", "%d"])
+def test_a_title_is_no_address(model, track, tmp_path, monkeypatch, title):
+    monkeypatch.chdir(tmp_path)
+    separator = xumx_jax.SpleeterWebSeparator(True, 256, False, 1.0, 0, model=model)
+    separator.create_static_mix(["vocals"], track[0], f"{title}.mp3")
+    separator.separate_into_parts(track[0], title)
+    assert audio.decode(Path(f"{title}.mp3"))[0].shape == (2, 3000)
+    assert {path.name for path in Path(title).iterdir()} == {f"{part}.mp3" for part in PARTS}
+
+
+@pytest.mark.parametrize("name", ["..", "a%2F..%2F..%2Fb", "x" * 300 + ".wav", ""])
+def test_the_name_in_a_url_is_no_path(tmp_path, serve, track, monkeypatch, name):
+    def answer(self, path):
+        return str(track[0])
+
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "translate_path", answer)
+    server = serve(partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    with spleeter_web.local_file(f"http://127.0.0.1:{server.server_port}/{name}") as path:
+        assert path.read_bytes() == track[0].read_bytes()
+        folder = path.parent
+        assert folder.name.startswith("xumx-") and path.name not in ("", "..")
+    assert not folder.exists()
+
+
 def test_an_option_that_does_not_exist_is_refused_at_once(model):
     with pytest.raises(TypeError, match="shfts"):
         xumx_jax.SpleeterWebSeparator(True, shfts=2, model=model)

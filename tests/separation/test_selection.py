@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from xumx_jax import build, convert, load
 from xumx_jax.errors import UserError
 from xumx_jax.separation.selection import NullError, choose, make
+from xumx_jax.weights.bag import save_model
 
 SOURCES = ("bass", "drums", "vocals")
 MIX = np.float32([[7, 0], [0, 7]])
@@ -65,6 +67,34 @@ def test_two_choices_are_one_too_many():
 def test_aggregates_that_cannot_be_read(text, says):
     with pytest.raises(UserError, match=says):
         choose(SOURCES, aggregate=text)
+
+
+BAD = ("", ".", "..", "a/b", "../../x", "/x", "a\\b", "a\0b")
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_names_of_stems_are_names_of_files_and_not_paths(name):
+    with pytest.raises(UserError, match="source .* cannot be the name of a file"):
+        choose(("bass", name))
+    with pytest.raises(UserError, match="cannot be the name of a file"):
+        choose(SOURCES, aggregate={name: ["bass"]})
+    with pytest.raises(UserError, match="model 'xumx': source .* cannot be the name of a file"):
+        build("xumx", sources=("bass", name))
+
+
+@pytest.mark.parametrize("kind", ["load", "convert"])
+def test_a_file_of_weights_may_not_name_a_path(tmp_path, kind):
+    path = tmp_path / "x.safetensors"
+    arguments = {"sources": ["bass", "../../x"], "n_fft": 128, "hop": 32}
+    save_model(path, "xumx", arguments, {"params": {"a": np.ones(3, np.float32)}})
+    with pytest.raises(UserError, match="'../../x' cannot be the name of a file") as caught:
+        load(path) if kind == "load" else convert(path, tmp_path / "y.safetensors")
+    assert "\n" not in str(caught.value) and not (tmp_path / "y.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["Title:Sub", "a b", "...", "-x", "ü🎸", "~", "%d", "con+tre"])
+def test_other_names_are_names(name):
+    assert choose(("bass", name))[name] == {name: 1}
 
 
 def test_null_error():

@@ -8,6 +8,7 @@ window            a part of a file as a file
 encode            stems to files, all of a track's or none
 formats           output formats: what they can hold, and one open file of each
 containers        opening them safely, tags, and WAV files of any length
+covers            pictures among the tags, and which of them stems get
 resample          other sample rates
 
 Integers of b bits are divided by 2^(b-1) when read and multiplied by it when written, so a file

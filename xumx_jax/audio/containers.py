@@ -4,7 +4,6 @@ libsndfile cannot turn a WAV into RF64 once it has outgrown 4 GB, and reports a 
 assertion.
 """
 
-import base64
 import errno
 import struct
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from xumx_jax.audio import covers
 from xumx_jax.errors import UserError
 
 # FFmpeg's names of tags that are still true for a stem; loudness and encoder delay are not
@@ -35,8 +35,6 @@ SOUNDFILE = {
     **{name: name for name in ("title", "artist", "album", "date", "genre")},
     **{"track": "tracknumber", "copyright": "copyright", "comment": "comment"},
 }
-ATTACHED_PICTURE = 1024  # FFmpeg's flag of a stream that is a cover
-_PICTURES = {"mjpeg": "image/jpeg", "png": "image/png"}
 
 
 # FFmpeg's formats that name other files or hosts, which a file must never make us read.
@@ -77,11 +75,22 @@ def open_container(file):
 
 @dataclass(frozen=True)
 class Tags:
-    """`text` under FFmpeg's names, and the cover as a JPEG or PNG file."""
+    """`text` under FFmpeg's names, and the cover as a file; stems get it if it is a JPEG or PNG.
+
+    NUL characters, and parts of names of files that are not Unicode, which no format holds, are
+    replaced in the text.
+    """
 
     text: dict[str, str] = field(default_factory=dict)
     cover: bytes | None = None
     mime: str = ""
+
+    def __post_init__(self):
+        text = {
+            name: str(value).replace("\0", " ").encode(errors="replace").decode()
+            for name, value in self.text.items()
+        }
+        object.__setattr__(self, "text", text)
 
     def of_stem(self, stem: str) -> "Tags":
         """The same for one stem, whose name is appended to the title."""
@@ -115,14 +124,9 @@ def tags_of(file) -> Tags:
                 text = {**stream.metadata, **text}
             text = {name.lower(): value for name, value in text.items()}
             text = {name: text[name] for name in _KEPT if text.get(name)}
-            for stream in container.streams.video:
-                codec = stream.codec_context  # None if FFmpeg cannot decode it
-                mime = _PICTURES.get(codec.name) if codec else None
-                if mime and stream.disposition.value & ATTACHED_PICTURE:
-                    cover = bytes(next(container.demux(stream)))
-                    return Tags(text, cover or None, mime)
-            return Tags(text)
-    except (FFmpegError, ValueError, StopIteration):
+            cover = covers.first(container)
+            return Tags(text, cover, covers.mime(cover or b""))
+    except (FFmpegError, ValueError):
         return NO_TAGS
 
 
@@ -134,15 +138,6 @@ def info_chunk(tags: Tags) -> bytes:
             data = value.encode() + b"\0"
             body += struct.pack("<4sI", code, len(data)) + data + b"\0" * (len(data) % 2)
     return struct.pack("<4sI4s", b"LIST", 4 + len(body), b"INFO") + body if body else b""
-
-
-def picture_block(tags: Tags) -> str:
-    """The cover as Ogg carries it among the text: FLAC's picture block in base 64."""
-    mime = tags.mime.encode()
-    front = struct.pack(">II", 3, len(mime)) + mime
-    unknown = bytes(20)  # description, width, height, depth, colours
-    cover = tags.cover or b""
-    return base64.b64encode(front + unknown + struct.pack(">I", len(cover)) + cover).decode()
 
 
 # What 32 bits can count, less room for headers and tags.

@@ -3,13 +3,15 @@
 import os
 import tempfile
 from contextlib import ExitStack, suppress
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
 
 from xumx_jax import files
+from xumx_jax.audio import formats
 from xumx_jax.audio.containers import NO_TAGS, WavFile
-from xumx_jax.audio.formats import BITS, ERRORS, check_format, is_float, open_writer
+from xumx_jax.audio.formats import BITS, ERRORS, is_float, named, open_writer
 from xumx_jax.errors import UserError, warn
 
 _BLOCK = 1 << 18
@@ -29,7 +31,7 @@ def encode_all(waves, rate, format="wav", bits=None, bitrate=None, tags=NO_TAGS)
     if len(shapes) > 1:
         raise ValueError(f"stems have the shapes {sorted(shapes)}; wanted one for all")
     ((channels, length),) = shapes
-    gain = 1.0 if is_float(format, bits) else gain_for(max(map(_peak, waves.values())))
+    gain = 1.0 if is_float(format, bits) else gain_for(max(map(_peak, waves.values(), waves)))
     writer = StemWriter(
         {path: path for path in waves},
         *(rate, channels, format, bits, bitrate),
@@ -86,14 +88,17 @@ class StemWriter:
         tags=NO_TAGS,
         check=lambda: None,
     ):
-        check_format(format, bits, bitrate)
+        formats.check_format(format, bits, bitrate)
         if bits is None and format in BITS:
             bits = BITS[format][0]
         self.paths = {name: Path(path) for name, path in paths.items()}
-        self.rate, self.channels = rate, channels
+        for path in self.paths.values():
+            files.check_name(path)
+        first = next(iter(self.paths.values()), "")
+        self.rate, self.channels = formats.check_signal(first, rate, channels, format), channels
         self.gain, self.peak = 1.0 if is_float(format, bits) else gain, 0.0
         self._settings = dict(format=format, bits=bits, bitrate=bitrate, length=length)
-        self._tags, self._check = tags, check
+        self._tags, self._check = formats.storable(tags, format), check
         self._parts, self._writers, self._spools, self._made = {}, {}, {}, []
         self._spooled = self._encoded = 0  # samples
         self._stack = ExitStack()
@@ -105,13 +110,15 @@ class StemWriter:
         """Append {name: [channel, time]}, one block for every stem, all of the same length."""
         if not self._parts:
             self._open()
-        self.peak = max(self.peak, *map(_peak, blocks.values()))
+        self.peak = max(
+            self.peak, *(_peak(block, self.paths[name]) for name, block in blocks.items())
+        )
         if self.gain is not None:
             for name, block in blocks.items():
                 self._encode(name, block)
             return
         for name, block in blocks.items():
-            with _named(self.paths[name]):
+            with named(self.paths[name]):
                 _spool(self._spools[name], block)
         self._spooled += block.shape[1]
         if self.peak > 1:
@@ -136,7 +143,7 @@ class StemWriter:
 
     def _open(self):
         for name, path in self.paths.items():
-            with _named(path):
+            with named(path):
                 self._make_folder(path.parent)
                 self._parts[name] = files.partial_name(path)
                 if self.gain is None:
@@ -147,8 +154,8 @@ class StemWriter:
 
     def _make_folder(self, folder):
         missing = [part for part in (folder, *folder.parents) if not part.exists()]
+        self._made += reversed(missing)  # before, since an abort may come at any moment
         folder.mkdir(parents=True, exist_ok=True)
-        self._made += reversed(missing)
 
     def _start(self, name):
         self._writers[name] = writer = open_writer(
@@ -159,7 +166,7 @@ class StemWriter:
         self._stack.callback(_close_quietly, writer)
 
     def _encode(self, name, block):
-        with _named(self.paths[name]):
+        with named(self.paths[name]):
             scaled = block if self.gain in (None, 1) else block * np.float32(self.gain)
             self._writers[name].write(scaled)
 
@@ -174,7 +181,7 @@ class StemWriter:
     def _encode_spooled(self):
         """Encode the next _BLOCK samples of all stems, or the rest of them."""
         for name, spool in self._spools.items():
-            with _named(self.paths[name]):
+            with named(self.paths[name]):
                 block = _unspool(spool, self.channels, self._encoded)
             self._encode(name, block)
         self._encoded += block.shape[1]
@@ -187,26 +194,26 @@ class StemWriter:
         elif self.gain is None:
             self.gain = gain_for(self.peak)
             for name, spool in self._spools.items():
-                with _named(self.paths[name]):
+                with named(self.paths[name]):
                     self._start(name)
                 for at in range(0, self._spooled, _BLOCK):
                     self._check()
                     self._encode(name, _unspool(spool, self.channels, at))
                 spool.close()
         for name, writer in self._writers.items():
-            with _named(self.paths[name]):
+            with named(self.paths[name]):
                 writer.close()
         _warn_of(self.gain)
 
     def _rename(self):
         for path in self.paths.values():  # before the first is replaced
-            if path.is_dir():
+            if os.path.isdir(path):
                 raise UserError(f"{path}: cannot be written: Is a directory")
         with ExitStack() as stack:
             for folder in sorted({path.parent for path in self.paths.values()}):
                 stack.enter_context(files.locked(folder))
             for name, path in self.paths.items():
-                with _named(path):
+                with named(path):
                     files.rename(self._parts[name], path, durable=False)
 
 
@@ -218,8 +225,9 @@ class StdoutWriter:
     """
 
     def __init__(self, file, rate, channels, bits=None, tags=NO_TAGS):
-        self.file, self.rate, self.channels = file, rate, channels
-        self.bits, self.tags = bits or BITS["wav"][0], tags
+        self.rate, self.channels = formats.check_signal("stdout", rate, channels, "wav"), channels
+        self.file = file
+        self.bits, self.tags = bits or BITS["wav"][0], formats.storable(tags, "wav")
         self.gain, self.peak, self._samples = 1.0, 0.0, 0
         self._spool = tempfile.TemporaryFile()
 
@@ -228,9 +236,9 @@ class StdoutWriter:
 
     def write(self, blocks):
         (block,) = blocks.values()
-        self.peak = max(self.peak, _peak(block))
+        self.peak = max(self.peak, _peak(block, "stdout"))
         self._samples += block.shape[1]
-        with _named(tempfile.gettempdir()):
+        with named(tempfile.gettempdir()):
             _spool(self._spool, block)
 
     def __exit__(self, kind, error, trace):
@@ -238,7 +246,7 @@ class StdoutWriter:
             if kind is not None:
                 return
             self.gain = 1.0 if is_float("wav", self.bits) else gain_for(self.peak)
-            with _named("stdout"):
+            with named("stdout"):
                 self._copy()
         _warn_of(self.gain)
 
@@ -262,21 +270,6 @@ def _unspool(file, channels, at):
     return np.fromfile(file, np.float32, _BLOCK * channels).reshape(-1, channels).T
 
 
-class _named:
-    """Turn a library's error while it writes `path` into a UserError that names the file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        pass
-
-    def __exit__(self, kind, error, trace):
-        if kind is not None and issubclass(kind, ERRORS()) and not issubclass(kind, UserError):
-            reason = getattr(error, "strerror", None) or str(error) or "is the disk full?"
-            raise UserError(f"{self.path}: cannot be written: {reason}") from None
-
-
 def _close_quietly(writer):
     with suppress(*ERRORS()):
         writer.close()
@@ -290,5 +283,9 @@ def _warn_of(gain):
         )
 
 
-def _peak(wave) -> float:
-    return max(float(wave.max(initial=0)), -float(wave.min(initial=0)))
+def _peak(wave, path) -> float:
+    """The largest absolute sample. Raises UserError unless all are finite."""
+    peak = max(float(wave.max(initial=0)), -float(wave.min(initial=0)))
+    if not isfinite(peak):
+        raise UserError(f"{path}: cannot be written: samples are NaN or infinite")
+    return peak

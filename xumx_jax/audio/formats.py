@@ -2,22 +2,16 @@
 
 import os
 from bisect import bisect_left
+from contextlib import ExitStack
 from fractions import Fraction
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 
-from xumx_jax.audio.containers import (
-    ATTACHED_PICTURE,
-    NO_TAGS,
-    SOUNDFILE,
-    WavFile,
-    picture_block,
-    quantise,
-)
-from xumx_jax.audio.resample import StreamResampler
-from xumx_jax.errors import UserError
+from xumx_jax.audio import covers
+from xumx_jax.audio.containers import NO_TAGS, SOUNDFILE, Tags, WavFile, quantise
+from xumx_jax.audio.resample import StreamResampler, whole_rate
+from xumx_jax.errors import UserError, warn
 
 # {format: bits of a sample}, the default first
 BITS = {"wav": ("16", "24", "32f"), "flac": ("16", "24")}
@@ -29,14 +23,20 @@ BITRATES = {
     "opus": (192, 16, 510),
 }
 FORMATS = (*BITS, *BITRATES)
+_COVERS = ("flac", "mp3", "m4a", "opus")
+_LONGEST = 1 << 16  # characters of a tag; some formats hold no more than 16 MB
 
 _MPEG = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-# {format: sample rates that it supports}; the others support any
+# {format: sample rates that it supports}; the others support any, up to the highest
 _RATES = {
     "mp3": _MPEG,
     "m4a": (*_MPEG, 64000, 88200, 96000),
     "opus": (48000,),
 }
+_VORBIS_HIGHEST = 192000  # libvorbis crashes above 200 kHz
+_FLAC_HIGHEST = (1 << 20) - 1  # its header has 20 bits for it
+# {format: channels that its files hold at most}
+CHANNELS = {**dict.fromkeys(FORMATS, 2), "wav": 65535 // 4, "flac": 8}
 # {format: (FFmpeg's codec, FFmpeg's container)}; its own Vorbis encoder is an experiment
 _CODECS = {
     "flac": ("flac", "flac"),
@@ -47,6 +47,7 @@ _CODECS = {
 # By number of channels, as FLAC orders them
 _LAYOUTS = (None, "mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 # Vorbis' qualities 0 to 10 and what they come to, in kbit/s of stereo at 44.1 kHz
+_VORBIS_BLOCK = 1 << 14  # samples at once: libvorbis copies them to the stack
 _VORBIS_KBITS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 
 
@@ -77,11 +78,44 @@ def is_float(format, bits) -> bool:
 
 
 def stored_rate(format, rate) -> int:
-    """The rate at which `format` stores a signal of `rate` hertz: the next one it supports."""
+    """The rate at which `format` stores a signal of `rate` hertz: the next one it supports.
+
+    Above the highest it is the highest.
+    """
     known = _RATES.get(format)
     if known is None:
-        return rate
+        return min(rate, _VORBIS_HIGHEST) if format == "ogg" else rate
     return known[min(bisect_left(known, rate), len(known) - 1)]
+
+
+def check_signal(path, rate, channels, format) -> int:
+    """The rate as an int. Raises UserError if no file of `format` can hold such a signal."""
+    rate = whole_rate(rate)
+    if not 0 < channels <= CHANNELS[format]:
+        raise UserError(f"{path}: {format} files cannot hold {channels} channels; use wav")
+    highest = {"flac": _FLAC_HIGHEST, "wav": 0xFFFFFFFF // (4 * channels)}.get(format, rate)
+    if rate > highest:
+        raise UserError(
+            f"{path}: {format} files hold at most {highest} Hz with {channels} channels, and this "
+            f"is {rate} Hz; use a lossy format, or the model's rate"
+        )
+    return rate
+
+
+def storable(tags, format) -> Tags:
+    """The tags that files of `format` hold; warns of what is left out.
+
+    Not of a cover where the format has none, which is no fault of the track.
+    """
+    text = {name: value for name, value in tags.text.items() if len(value) <= _LONGEST}
+    if left := ", ".join(name for name in tags.text if name not in text):
+        warn(f"tags of more than {_LONGEST} characters are not copied to the stems: {left}")
+    if not tags.cover or format not in _COVERS:
+        return Tags(text)
+    if problem := covers.problem(tags.cover):
+        warn(f"the cover picture {problem}, so it is not copied to the stems")
+        return Tags(text)
+    return Tags(text, tags.cover, covers.mime(tags.cover))
 
 
 def ERRORS():
@@ -92,6 +126,21 @@ def ERRORS():
     return OSError, FFmpegError, soundfile.LibsndfileError, AssertionError
 
 
+class named:
+    """Turn a library's error while it writes `path` into a UserError that names the file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None and issubclass(kind, ERRORS()) and not issubclass(kind, UserError):
+            reason = getattr(error, "strerror", None) or str(error) or "is the disk full?"
+            raise UserError(f"{self.path}: cannot be written: {reason}") from None
+
+
 def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=NO_TAGS):
     """Open `path` for one stem; formats that do not support `rate` get the next that they do."""
     kept = stored_rate(format, rate)
@@ -99,10 +148,9 @@ def open_writer(path, rate, channels, format, bits, bitrate, length=None, tags=N
         return WavFile(open(path, "wb"), rate, channels, bits, length, tags)
     kbits = bitrate or BITRATES.get(format, (None,))[0]
     if format == "ogg":
-        return VorbisFile(path, rate, channels, kbits, tags)
-    if channels >= len(_LAYOUTS) or (format != "flac" and channels > 2):
-        raise UserError(f"{path}: {format} files cannot hold {channels} channels; use wav")
-    writer = FFmpegFile(path, kept, channels, format, bits, kbits, tags)
+        writer = VorbisFile(path, kept, channels, kbits, tags)
+    else:
+        writer = FFmpegFile(path, kept, channels, format, bits, kbits, tags)
     return writer if kept == rate else Resampled(writer, rate, kept, channels)
 
 
@@ -144,7 +192,8 @@ class VorbisFile:
                 setattr(self.file, attribute, tags.text[name])
 
     def write(self, block):
-        self.file.write(np.ascontiguousarray(block.T))
+        for at in range(0, block.shape[1], _VORBIS_BLOCK):
+            self.file.write(np.ascontiguousarray(block[:, at : at + _VORBIS_BLOCK].T))
         self.frames += block.shape[1]
 
     def close(self):
@@ -169,37 +218,44 @@ class FFmpegFile:
         codec, container = _CODECS[format]
         # MP4 states where the sound ends in units of this, by default of milliseconds
         options = {"movie_timescale": str(rate), "brand": "M4A "} if container == "mp4" else {}
-        self.container = av.open(str(path), "w", format=container, options=options)
-        self.stream: Any = self.container.add_stream(codec, rate=rate)
+        # FFmpeg would take a name with a colon for a protocol, such as "http:" or "pipe:1"
+        self.file = open(path, "wb")
+        with ExitStack() as stack:
+            stack.callback(self.file.close)
+            self.container = av.open(self.file, "w", format=container, options=options)
+            self._set_up(codec, channels, kbits, tags)
+            stack.pop_all()
+
+    def _set_up(self, codec, channels, kbits, tags):
+        self.stream: Any = self.container.add_stream(codec, rate=self.rate)
         self.layout = self.stream.layout = _LAYOUTS[channels]
         if kbits:
             self.stream.bit_rate = 1000 * kbits * channels // 2
         # what the encoder takes, in pieces of the size that it takes
-        self.sample_format = {"16": "s16", "24": "s32"}.get(bits, "fltp")
+        self.sample_format = {"16": "s16", "24": "s32"}.get(self.bits, "fltp")
         self.stream.format = self.sample_format if codec != "libopus" else "flt"
         self.container.metadata.update(tags.text)
         cover = None
-        if tags.cover and container == "opus":
-            self.container.metadata["METADATA_BLOCK_PICTURE"] = picture_block(tags)
+        if tags.cover and codec == "libopus":
+            self.container.metadata["METADATA_BLOCK_PICTURE"] = covers.block(tags.cover)
         elif tags.cover:
             cover = self._add_cover(tags.cover)
         self.stream.open()
         if cover:
             self.container.start_encoding()
             self.container.mux(cover)
-        self.pieces = av.AudioResampler(
+        self.pieces = self.av.AudioResampler(
             self.stream.format.name,  # pyright: ignore[reportAttributeAccessIssue]
             self.layout,
-            rate,
+            self.rate,
             self.stream.frame_size or None,
         )
 
     def _add_cover(self, picture):
-        with self.av.open(BytesIO(picture)) as file:
-            source = file.streams.video[0]
-            packet = next(file.demux(source))
-            packet.stream = stream = self.container.add_stream_from_template(source)
-        stream.disposition = ATTACHED_PICTURE
+        packet = self.av.Packet(picture)
+        with covers.opened(picture) as source:
+            stream: Any = self.container.add_stream_from_template(source)
+        packet.stream, stream.disposition = stream, covers.ATTACHED
         packet.pts = packet.dts = 0
         return packet
 
@@ -220,11 +276,10 @@ class FFmpegFile:
         if self.closed:
             return
         self.closed = True
-        if (
-            not self.frames and not self.bits
-        ):  # a lossy container without samples is not a valid file
-            self.write(np.zeros((self.stream.channels, 1), np.float32))
-        with self.container as container:
+        with self.file, self.container as container:
+            # a lossy container without samples is not a valid file
+            if not self.frames and not self.bits:
+                self.write(np.zeros((self.stream.channels, 1), np.float32))
             self._mux(self.pieces.resample(None))
             container.mux(self.stream.encode(None))
 

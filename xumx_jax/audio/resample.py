@@ -2,7 +2,19 @@
 
 import numpy as np
 
+from xumx_jax.errors import UserError
+
 QUALITY = "VHQ"
+
+
+def whole_rate(rate) -> int:
+    """A sample rate of any number type as an int, in hertz. Raises UserError unless it is whole."""
+    try:
+        if rate >= 1 and rate == int(rate):
+            return int(rate)
+    except (TypeError, ValueError, OverflowError):  # None, text, NaN, infinity, an array
+        pass
+    raise UserError(f"the sample rate is {rate!r}; wanted a whole number of hertz")
 
 
 def resample(wave, rate, target_rate, length=None):

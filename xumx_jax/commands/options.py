@@ -25,11 +25,6 @@ def add_model(group, default: bool = True, more: str = "") -> None:
     )
 
 
-def expanded(path: str) -> str:
-    """A path with `~` for the home folder, which shells leave as it is in --option=~/path."""
-    return path if os.path.lexists(path) else os.path.expanduser(path)
-
-
 def parse_models(given) -> list[tuple[str | None, float]]:
     """Parse what was given -> (name or path, weight) each; nothing means the default model.
 
@@ -40,7 +35,7 @@ def parse_models(given) -> list[tuple[str | None, float]]:
 
 
 def _parse(text):
-    text = expanded(text)
+    text = os.path.expanduser(text)  # shells leave ~ as it is in --model=~/weights
     name, colon, tail = text.rpartition(":")
     if not (colon and name and _NUMBER.fullmatch(tail)) or os.path.exists(text):
         return text, 1.0

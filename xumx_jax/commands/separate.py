@@ -6,7 +6,7 @@ Options are checked before anything heavy is imported, so mistakes and `--help` 
 from contextlib import ExitStack
 from pathlib import Path
 
-from xumx_jax import runtime
+from xumx_jax import files, runtime
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
 from xumx_jax.commands.batch import input_files
@@ -119,9 +119,9 @@ def _check(options):
     """Check the options -> (models, options of a Separator). Raises UserError."""
     from xumx_jax import audio
 
-    for name in ("out", "json"):
+    for name in ("out", "json"):  # shells leave ~ as it is in --out=~/stems
         if value := getattr(options, name):
-            setattr(options, name, common.expanded(value))
+            setattr(options, name, str(files.expanded(value)))
     models, applied = common.parse_models(options.model), common.separator_options(options)
     audio.check_format(options.format, options.bits, options.bitrate)
     audio.check_range(options.start, options.duration)

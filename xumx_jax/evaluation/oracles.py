@@ -23,6 +23,7 @@ import numpy as np
 from jax import Array
 from scipy.ndimage import median_filter
 
+from xumx_jax.audio.resample import whole_rate
 from xumx_jax.errors import UserError
 from xumx_jax.postfilters.wiener import REGULARISER, TINY, filter_stereo
 from xumx_jax.transforms.stft import Stft
@@ -100,7 +101,7 @@ def hand_set(mix, references, rate: int, names: Sequence[str]) -> np.ndarray:
     """
     if unknown := [name for name in names if name not in HAND_SET]:
         raise UserError(f"hand-set: no rule for {', '.join(unknown)}; wanted {', '.join(HAND_SET)}")
-    n_fft = 2 ** round(np.log2(WINDOW_SECONDS * rate))
+    n_fft = 2 ** round(np.log2(WINDOW_SECONDS * whole_rate(rate)))
     stft = Stft(n_fft, n_fft // 4)
     margin = stft.hop * (MEDIAN // 2 + 4)
     hz = np.fft.rfftfreq(n_fft, 1 / rate)[:, None]
@@ -150,9 +151,11 @@ def _cut(waves, start: int, stop: int) -> np.ndarray:
     """Read samples `start` to `stop` of [..., time] as float32; zeros beyond its ends."""
     length = waves.shape[-1]
     first, last = min(max(start, 0), length), min(max(stop, 0), length)
-    inside = waves[(*(slice(None),) * (len(waves.shape) - 1), slice(first, last))]
+    inside = np.asarray(waves[(*(slice(None),) * (len(waves.shape) - 1), slice(first, last))])
+    if inside.dtype.kind not in "fiu":
+        raise UserError(f"the waves are of type {inside.dtype}; wanted real numbers")
     edges = [(0, 0)] * (len(waves.shape) - 1) + [(first - start, stop - last)]
-    return np.pad(np.asarray(inside, np.float32), edges)
+    return np.pad(inside.astype(np.float32, copy=False), edges)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -9,11 +9,14 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
+from numbers import Real
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from jax import Array
+
+from xumx_jax.errors import UserError
 
 TOGETHER = 16  # frames at most, each of which is compiled
 THREADS = 4  # at most; what is at a time is in memory once a thread
@@ -34,6 +37,8 @@ def read(waves, start: int, stop: int) -> np.ndarray:
     wanted = min(stop, waves.shape[2]) - start
     if part.shape[2] != wanted:
         raise ValueError(f"samples {start} to {stop} are {part.shape[2]}, wanted {wanted}")
+    if part.dtype.kind not in "fiu":
+        raise UserError(f"the waves are of type {part.dtype}; wanted real numbers")
     return part if part.dtype == np.float32 else part.astype(np.float64, copy=False)
 
 
@@ -65,6 +70,8 @@ class Frames:
 
     def __init__(self, references, estimates, rate, window_seconds, hop_seconds, samples):
         length = references.shape[2]
+        if not (isinstance(rate, Real) and float(rate) > 0):
+            raise UserError(f"the sample rate is {rate!r}; wanted a positive number of hertz")
         if not (window_seconds > 0 and hop_seconds > 0):
             raise ValueError(f"window {window_seconds} s, hop {hop_seconds} s: wanted more than 0")
         # an infinite window is the whole track

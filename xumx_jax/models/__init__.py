@@ -14,6 +14,7 @@ from importlib import import_module
 from flax import linen as nn
 
 from xumx_jax.errors import UserError
+from xumx_jax.files import is_name
 
 # What makes each model, as "module:name", imported when first used; or the callable itself.
 MODELS: dict[str, str | Callable[..., nn.Module]] = {
@@ -37,13 +38,17 @@ def build(name: str, **arguments) -> nn.Module:
     """Make the linen module called `name`, a key of MODELS.
 
     Lists (from JSON) become tuples, nested ones as well. Raises UserError on an unknown name or
-    argument.
+    argument, or a source that cannot be the name of a file.
     """
     make = model_class(name)
     try:
-        return make(**frozen(arguments))
+        module = make(**frozen(arguments))
     except (TypeError, ValueError) as error:
         raise UserError(f"model {name!r}: {error}") from error
+    for source in getattr(module, "sources", ()):
+        if not is_name(source):  # stems are files called so
+            raise UserError(f"model {name!r}: source {source!r} cannot be the name of a file")
+    return module
 
 
 def frozen(arguments: dict) -> dict:

@@ -105,13 +105,6 @@ def check_options(
         raise UserError(f"seed is {seed} without shifts, which it would draw; use shifts as well")
 
 
-def whole_rate(rate) -> int:
-    """A sample rate of any number type as an int, in hertz. Raises UserError unless it is whole."""
-    if rate < 1 or rate != int(rate):
-        raise UserError(f"the sample rate is {rate}; wanted a whole number of hertz")
-    return int(rate)
-
-
 class Progress:
     """Turn counts of samples into `callback(fraction, eta)`.
 

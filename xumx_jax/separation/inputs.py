@@ -1,6 +1,7 @@
 """Prepare mixtures for a model: decoded ahead, finite, with the right channels and rate."""
 
 import contextvars
+import os
 import queue
 import threading
 import time
@@ -9,14 +10,57 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 
 from xumx_jax.audio.decode import AudioStream
-from xumx_jax.audio.resample import StreamResampler, resampled_length
+from xumx_jax.audio.resample import StreamResampler, resampled_length, whole_rate
 from xumx_jax.errors import UserError, warn
 from xumx_jax.separation.stream_buffer import SampleQueue
 
+LARGEST = 1e12  # 240 dB above full scale; float32 powers of spectra overflow from some 1e15 on
+_MOST_CHANNELS = 64  # of an array; more are samples in their place
+_FEW = 8  # channels that even an array of fewer samples may have
+# {(kind, bytes): what is silence, what is full scale} of integers, as in audio files
+_INTEGERS = {("u", 1): (128, 2.0**7), ("i", 2): (0, 2.0**15), ("i", 4): (0, 2.0**31)}
+
+
+def as_floats(array, what: str) -> np.ndarray:
+    """Samples of any usual type as float32 [channel, time], where full scale is 1.
+
+    Integers of 16 and 32 bits, and unsigned ones of 8, are scaled as in audio files. Raises
+    UserError on anything else, naming it as `what`.
+    """
+    if isinstance(array, str | bytes | os.PathLike):
+        raise UserError(f"{what} is {str(array)!r}; wanted samples, an array [channel, time]")
+    try:
+        array = np.asarray(array)
+    except ValueError:  # rows of different lengths
+        raise UserError(f"{what} is no array; wanted samples [channel, time]") from None
+    if array.ndim != 2 or not array.shape[0]:
+        raise UserError(f"{what} has shape {array.shape}; wanted [channel, time]")
+    kind = array.dtype.kind
+    if kind == "f" or array.dtype.name == "bfloat16":
+        with np.errstate(over="ignore"):  # infinite, and so replaced
+            return array.astype(np.float32, copy=False)
+    if (kind, array.dtype.itemsize) not in _INTEGERS:
+        raise UserError(
+            f"{what} has samples of type {array.dtype}; wanted floating point with full scale 1, "
+            "int16, int32 or uint8"
+        )
+    silence, full = _INTEGERS[kind, array.dtype.itemsize]
+    return ((array.astype(np.float64) - silence) / full).astype(np.float32)
+
+
+def check_layout(array, what: str) -> None:
+    """Raise UserError for an array that is [time, channel]: it has more channels than samples."""
+    channels, time = array.shape
+    if channels > _MOST_CHANNELS or _FEW < channels > time > 0:
+        raise UserError(
+            f"{what} has shape {array.shape}, which is {channels} channels of {time} samples; "
+            "wanted [channel, time]"
+        )
+
 
 def finite(block: np.ndarray) -> tuple[np.ndarray, int]:
-    """Replace samples that are NaN or infinite by 0 -> (block, number replaced)."""
-    good = np.isfinite(block)
+    """Replace samples that are NaN, infinite or beyond LARGEST by 0 -> (block, number replaced)."""
+    good = np.abs(block) < LARGEST
     bad = int(block.size - np.count_nonzero(good))
     return (np.where(good, block, np.float32(0)) if bad else block), bad
 
@@ -35,9 +79,9 @@ class InputBlocks:
 
     def __iter__(self):
         for block in self._blocks:
-            block = np.asarray(block, np.float32)
-            if block.ndim != 2 or not block.shape[0]:
-                raise UserError(f"a block has shape {block.shape}; wanted [channel, time]")
+            block = as_floats(block, "a block")
+            if self._width is None:
+                check_layout(block, "the first block")
             if self._width not in (None, block.shape[0]):
                 raise UserError(
                     f"a block has {block.shape[0]} channels; wanted {self._width}, as the first"
@@ -84,19 +128,25 @@ class Mixture:
         self, label, stream: AudioStream, source=None, wide=False, rate=None, strict=False
     ):
         self.channels = stream.channels if wide else min(2, stream.channels)
-        self.rate = rate or stream.rate
+        given = whole_rate(stream.rate)
+        self.rate = rate or given
         self.length = None
         if stream.length is not None:
-            self.length = resampled_length(stream.length, stream.rate, self.rate)
-        self.expected = self.length or resampled_length(stream.estimate, stream.rate, self.rate)
+            self.length = resampled_length(stream.length, given, self.rate)
+        self.expected = self.length or resampled_length(stream.estimate, given, self.rate)
         self.read = self.bad = self.given = 0
-        self._label, self._strict = label, strict
+        self._label, self._strict, self._width = label, strict, stream.channels
         self._source = stream if source is None else source
-        self._resampler = StreamResampler(stream.rate, self.rate, self.channels)
+        self._resampler = StreamResampler(given, self.rate, self.channels)
         self._held = SampleQueue()
 
     def __iter__(self):
         for block in self._source:
+            block = as_floats(block, f"{self._label}: a block")
+            if len(block) != self._width:
+                raise UserError(
+                    f"{self._label}: a block has {len(block)} channels; wanted {self._width}"
+                )
             self.read += block.shape[1]
             block, bad = finite(block)
             self.bad += bad

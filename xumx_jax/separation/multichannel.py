@@ -4,18 +4,15 @@ from itertools import tee
 
 import numpy as np
 
-from xumx_jax.audio.formats import FORMATS
+from xumx_jax.audio.formats import CHANNELS
 from xumx_jax.errors import UserError
 from xumx_jax.separation.streams import aligned
-
-# {format: channels that its files hold at most}; None: any number
-MOST = {**dict.fromkeys(FORMATS, 2), "wav": None, "flac": 8}
 
 
 def check_channels(label, channels, format):
     """Raise UserError if files of `format` cannot hold that many channels."""
-    most = MOST[format]
-    if most is not None and channels > most:
+    most = CHANNELS[format]
+    if channels > most:
         raise UserError(
             f"{label}: has {channels} channels, and {format} files hold {most}; use "
             "--format wav, or --channels front"

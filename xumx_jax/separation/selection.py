@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from xumx_jax.errors import UserError
+from xumx_jax.files import is_name
 
 REST = "rest"
 
@@ -23,9 +24,12 @@ def choose(
                may have {source: factor} instead of a list
 
     At most one of the four is given; by default every source is written as it is. Raises
-    UserError on a name that the model does not have.
+    UserError on a name that the model does not have, or that cannot be the name of a file.
     """
     check_choice(stems, two_stems, mix, aggregate)
+    for name in sources:
+        if not is_name(name):
+            raise UserError(f"the model's source {name!r} cannot be the name of a file")
     if two_stems is not None:
         (name,) = _known([two_stems], sources)
         return {name: {name: 1}, REST: {None: 1, name: -1}}
@@ -76,7 +80,7 @@ def parse_aggregate(text) -> dict[str, list[str] | Mapping]:
         allowed = {str, type(None)} if name in factors else {str}
         if not isinstance(parts, list) or not parts or {type(part) for part in parts} - allowed:
             raise UserError(f"--aggregate {text}: wanted NAME=A+B,..., or JSON lists by name")
-        if not name or name in (".", "..") or set(name) & set("/\\\0"):
+        if not is_name(name):
             raise UserError(f"--aggregate {text}: {name!r} cannot be the name of a file")
     names = [name for name, _ in pairs]
     for name in names:

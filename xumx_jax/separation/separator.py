@@ -7,20 +7,14 @@ import numpy as np
 
 from xumx_jax import runtime
 from xumx_jax.audio import StreamResampler
+from xumx_jax.audio.resample import whole_rate
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import optional
 from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
-from xumx_jax.separation.engine import (
-    CALLBACK,
-    EngineOptions,
-    Progress,
-    check_options,
-    make_engine,
-    whole_rate,
-)
-from xumx_jax.separation.inputs import InputBlocks
+from xumx_jax.separation.engine import CALLBACK, EngineOptions, Progress, check_options, make_engine
+from xumx_jax.separation.inputs import InputBlocks, as_floats, check_layout
 from xumx_jax.weights.bag import Bag
 from xumx_jax.weights.load import Models, load_bag
 
@@ -57,12 +51,13 @@ class Separator:
     cpu_fallback    continue on the CPU if a device has too little memory even for small steps
 
     `separator(mix [channel, time], rate)` returns {name: float32 [channel, time]} with the same
-    rate, length and number of channels; `stream` does so block by block. Mono input to a stereo
+    rate, length and number of channels; `stream` does so block by block. Samples are floating point
+    with full scale 1, or integers as in audio files: int16, int32, uint8. Mono input to a stereo
     model gives mono stems; of more than two channels, the front pair is separated. Warns about
-    that, about samples that are not finite (replaced by 0), about empty input, and if too little
-    memory requires smaller steps. It may be used from several threads, and pickled; one made by
-    `load` loads its weights again when it is unpickled. Raises UserError on options that make no
-    sense, and in a process that was forked after JAX had started.
+    that, about samples that are NaN, infinite or beyond 1e12 (replaced by 0), about empty input,
+    and if too little memory requires smaller steps. It may be used from several threads, and
+    pickled; one made by `load` loads its weights again when it is unpickled. Raises UserError on
+    options that make no sense, and in a process that was forked after JAX had started.
     """
 
     def __init__(
@@ -266,9 +261,8 @@ def load(models: Models = None, **options):
 
 def at_once(separator, mix, rate, callback) -> dict[str, np.ndarray]:
     """Separate an array [channel, time] with the `stream` of a Separator or a BagSeparator."""
-    mix = np.asarray(mix, np.float32)
-    if mix.ndim != 2 or not mix.shape[0]:
-        raise UserError(f"the mixture has shape {mix.shape}; wanted [channel, time]")
+    mix = as_floats(mix, "the mixture")
+    check_layout(mix, "the mixture")
     length = mix.shape[1]
     stems = {
         name: np.zeros((min(2, mix.shape[0]), length), np.float32) for name in separator.sources

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from xumx_jax.audio import StreamResampler
+from xumx_jax.audio.resample import whole_rate
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import optional
-from xumx_jax.separation.engine import whole_rate
-from xumx_jax.separation.inputs import finite
+from xumx_jax.separation.inputs import as_floats, check_layout, finite
 from xumx_jax.separation.stream_buffer import SampleQueue
 from xumx_jax.separation.umx import kernels
 from xumx_jax.separation.umx.live_steps import Steps
@@ -88,10 +88,9 @@ class Live:
 
     def push(self, block) -> dict[str, np.ndarray]:
         """Take [channel, time] and return as many samples of every stem."""
-        block = np.asarray(block, np.float32)
-        if block.ndim != 2 or not block.shape[0]:
-            raise UserError(f"the block has shape {block.shape}; wanted [channel, time]")
+        block = as_floats(block, "the block")
         if self._channels is None:
+            check_layout(block, "the block")
             self._open(block.shape[0])
         if block.shape[0] != self._channels:
             raise UserError(
