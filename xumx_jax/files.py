@@ -33,18 +33,18 @@ def shortened(name: str, size: int = 240) -> str:
     return name
 
 
-def is_name(text) -> bool:
-    """Whether a text can be the name of a file or folder, rather than a path."""
-    known = isinstance(text, str) and text not in ("", os.curdir, os.pardir)
-    return known and "\0" not in text and os.path.basename(text) == text
-
-
 def safe_name(title: str, fallback: str) -> str:
     """`title` if a file or folder can be called that, else `fallback`.
 
     A title is data: "..", or one with a slash in it, would be another place.
     """
-    return title if is_name(title) else fallback
+    impossible = title in ("", os.curdir, os.pardir) or "\0" in title
+    return fallback if impossible or os.path.basename(title) != title else title
+
+
+def is_name(text) -> bool:
+    """Whether a text, such as a stem's name, can be the name of a file on any system."""
+    return isinstance(text, str) and safe_name(text, "") != "" and "\\" not in text
 
 
 def check_name(path: Path) -> None:

@@ -6,7 +6,7 @@ from itertools import chain
 
 import numpy as np
 
-from xumx_jax.audio import containers
+from xumx_jax.audio import containers, covers
 from xumx_jax.errors import UserError, warn
 
 # Containers whose header states the length, so that a file cut short can be told from a whole one.
@@ -237,7 +237,7 @@ def _late_seconds(container, stream) -> float:
 def _lasts(stream) -> bool:
     """Whether a stream has a length, as a cover or an attached font has not."""
     return stream.type in ("audio", "video", "subtitle", "data") and not (
-        stream.disposition.value & containers.ATTACHED_PICTURE
+        stream.disposition.value & covers.ATTACHED
     )
 
 
