@@ -109,7 +109,7 @@ def run_default(run_separate, tiny_model, monkeypatch, capsys):
     return run
 
 
-def test_one_track_is_separated_by_the_bundled_model_and_that_is_said(run_default, offline):
+def test_one_track_is_separated_by_the_bundled_model(run_default, offline):
     write("song.wav", noise(900))
     status, out, err = run_default("song.wav", "--json", "report.json")
     assert status == 0 and err.count("\n") == 1 and "no route to host" in err

@@ -140,7 +140,7 @@ def test_stdin_and_long_names_get_numbers(files):
     }
 
 
-def test_a_track_where_its_stems_would_go_is_refused_and_no_other(files):
+def test_a_track_where_its_stems_would_go_is_refused_alone(files):
     files("out/song/song.wav", "a.wav")
     assert places(["out/song/song.wav", "a.wav"]) == (
         {"a.wav": "out/a"},

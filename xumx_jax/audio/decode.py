@@ -130,6 +130,8 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
     header states, unless `allow_truncated` makes that a warning.
     """
     check_range(start, duration)
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"got {type(path).__name__}; wanted the path of an audio file")
     path = Path(path)
     with ExitStack() as stack:
         with told(path):
