@@ -46,7 +46,8 @@ quick: $(VENV)/dev ## run the tests that are not marked slow: under 3 minutes on
 test: $(VENV)/dev ## run the tests; ARGS="-k wiener" chooses
 	@$(PY) -m pytest -q -n $(JOBS) $(ARGS)
 
-# Python 3.12 counts lines at almost no cost, 3.11 at some; hence a target of its own.
+# Python 3.12 counts lines at almost no cost, 3.11 at some, and not those that only threads run;
+# hence a target of its own.
 coverage: $(VENV)/dev ## run the tests and print which lines none of them ran
 	@COVERAGE_CORE=$$($(PY) -c 'import sys; print("ctrace" if sys.version_info < (3, 12) else "sysmon")') \
 		$(PY) -m pytest -q -n $(JOBS) --cov --cov-report=term-missing:skip-covered $(ARGS)

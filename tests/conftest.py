@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 import golden_files  # noqa: E402
 import jax  # noqa: E402
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection():
+    """Count no lines in threads on Python 3.11, where starting two at once may then fail.
+
+    "Cannot install a trace function while another trace function is being installed" is that.
+    """
+    if sys.version_info < (3, 12):
+        threading.settrace(None)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.hookimpl(optionalhook=True)
