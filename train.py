@@ -18,14 +18,13 @@ from ml_collections import ConfigDict
 from configs.command_line import override, read
 from configs.common import defaults
 from xumx_jax import files
+from xumx_jax.cli import Parser
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument(
         "--config",
         required=True,

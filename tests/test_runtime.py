@@ -51,3 +51,11 @@ def test_home_is_known_in_the_place_of_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XUMX_CACHE", "~/kept")
     assert runtime.cache_folder() == tmp_path / "kept"
+
+
+def test_nobody_knows_the_home_folder(monkeypatch, tmp_path):
+    for name in ("XUMX_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert runtime.cache_folder() == tmp_path / "xumx_jax"

@@ -59,6 +59,19 @@ def check_name(path: Path) -> None:
         raise UserError(f"{str(path)!r}: cannot be written: a name has no NUL") from None
 
 
+def check_place(folder: Path, paths=()) -> None:
+    """Raise UserError if the folder, or files in it, cannot be made."""
+    for path in paths:
+        if path.is_dir():
+            raise UserError(f"{path}: cannot be written: it is a folder")
+    places = (folder, *folder.parents)
+    nearest = next(place for place in places if place.exists() or place.is_symlink())
+    if not nearest.is_dir():
+        raise UserError(f"{folder}: cannot be written: {nearest} is not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: cannot be written: {nearest} is read-only")
+
+
 @contextmanager
 def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary name to write to; the file becomes `path` in one step on success.

@@ -7,12 +7,14 @@ import errno
 import logging
 import os
 import sys
+import tempfile
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
 
 LOG = logging.getLogger(__name__)
@@ -35,10 +37,14 @@ def cores() -> int:
 
 
 def cache_folder() -> Path:
-    """`$XUMX_CACHE`, else `$XDG_CACHE_HOME/xumx_jax`, else `~/.cache/xumx_jax`."""
+    """`$XUMX_CACHE`, else `$XDG_CACHE_HOME/xumx_jax`, else `~/.cache/xumx_jax`.
+
+    Where nobody knows the home folder, as in some containers, it is in the one for temporary files.
+    """
     if chosen := os.environ.get("XUMX_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xumx_jax"
+        return files.expanded(chosen)
+    usual = files.expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return (usual if usual.is_absolute() else Path(tempfile.gettempdir())) / "xumx_jax"
 
 
 def fft_may_deadlock() -> bool:

@@ -1,6 +1,5 @@
 """Writes generated songs as folders of stems: `python -m pipelines.songs OUT --songs 240`."""
 
-import argparse
 import json
 import multiprocessing
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import soundfile
 
 from xumx_jax import files
+from xumx_jax.cli import Parser
 from xumx_jax.commands.console import run_program
 from xumx_jax.errors import UserError
 
@@ -70,7 +70,7 @@ def _follow(songs, total: int) -> None:
 
 def main(argv=None) -> int:
     """The command line; 0, or 2 after one line that says what was wrong."""
-    parser = argparse.ArgumentParser("python -m pipelines.songs", description=__doc__)
+    parser = Parser("python -m pipelines.songs", description=__doc__)
     parser.add_argument("out", type=Path, help="folder for song_000000, song_000001, ...")
     parser.add_argument("--songs", type=int, default=240)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -78,9 +78,9 @@ def main(argv=None) -> int:
     parser.add_argument("--rate", type=int, default=22050)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--engine", choices=("auto", "sampled", "plain"), default="auto")
-    options = parser.parse_args(argv)
 
     def work() -> int:
+        options = parser.parse_args(argv)
         if options.songs < 1 or options.seconds < 1 or options.first_seed < 0:
             raise UserError("wanted at least 1 song, 1 second and a seed of 0 or more")
         if not 8000 <= options.rate <= 192000:

@@ -57,6 +57,41 @@ def test_other_options_lose_nothing_either(run, tmp_path):
     assert "its stems are in separated/song\n" in out
 
 
+def test_other_sums_and_bits_under_the_same_name_lose_nothing(run_separate):
+    def run(*arguments):
+        return run_separate("song.wav", *arguments, "--skip-existing")
+
+    write("song.wav", noise(900))
+    assert run("--aggregate", "a=bass+drums")[0] == 0
+    for place, other in enumerate((["--aggregate", "a=bass+other"], ["--mix", "bass+drums"]), 2):
+        assert "skipped" not in run(*other)[1]
+        assert "skipped" in run(*other)[1] and (place == 3 or Path("separated/song_2").exists())
+    assert "skipped" not in run("--aggregate", "a=bass+drums", "--bits", "24")[1]
+    assert "separated/song_3" in run("--aggregate", "a=bass+drums", "--bits", "24")[1]
+    assert "skipped, its stems are in separated/song\n" in run("--aggregate", "a=bass+drums")[1]
+
+
+def test_python_leaves_no_record_that_is_not_true(run, tiny_model):
+    import xumx_jax
+
+    write("song.wav", noise(900))
+    assert run("song.wav")[0] == 0
+    separator = xumx_jax.load(tiny_model, niter=0)
+    xumx_jax.separate_file(separator, "song.wav", "separated/song", stems="bass")
+    status, out, err = run("song.wav", "--skip-existing")
+    assert status == 0 and "skipped" not in out
+    assert "separated/song holds stems of unknown origin" in err
+
+
+def test_the_report_says_where_stems_went_instead(run):
+    write("song.wav", noise(900))
+    assert run("song.wav")[0] == 0
+    assert run("song.wav", "--niter", 0, "--json", "report.json")[0] == 0
+    (track,) = json.loads(Path("report.json").read_text())["tracks"]
+    assert track["outputs"] == {"bass": "separated/song_2/bass.wav"}
+    assert "so these stems go to separated/song_2" in track["warnings"][0]
+
+
 def test_stems_of_one_batch_keep_out_of_each_others_way(run):
     write("song.wav", noise(900))
     write("song_2.wav", noise(901))
@@ -140,11 +175,11 @@ def test_stems_of_the_bundled_model_are_replaced_later(run_default, offline, run
     assert run_default("song.wav")[0] == 0
     assert "skipped" in run_default("song.wav", "--skip-existing")[1]
     loaded = load_model(tiny_model)
-    save_model("wanted.safetensors", loaded.name, loaded.args, loaded.variables, {"score": 1})
-    status, out, err = run("song.wav", "--skip-existing", model="wanted.safetensors")
+    save_model("x-umx", loaded.name, loaded.args, loaded.variables, {"score": 1})
+    status, out, err = run("song.wav", "--skip-existing", model="./x-umx")
     assert (status, err) == (0, "") and "skipped" not in out
     found = record.read(Path("separated/song"))
-    assert found.fallback == "" and found.models[0]["name"] == "wanted.safetensors"
+    assert found.fallback == "" and found.models[0]["name"] == "x-umx"
 
 
 def test_a_report_on_stdout_is_json_alone(run_separate):

@@ -259,3 +259,35 @@ def test_errors_of_the_system_are_told_in_its_words(files, monkeypatch):
     found, (error,) = places(["-", "a.wav"])
     assert found == {"a.wav": "out/a"}
     assert error.startswith("stdin: cannot be copied to ") and "No space left on device" in error
+
+
+def test_titles_may_begin_with_dots_and_hidden_files_stay_hidden(files):
+    files("m/...Baby.wav", "m/.hidden.wav", "m/...And Justice/b.wav", "m/.git/c.wav")
+    wanted = {"m/...And Justice/b.wav": "out/...And Justice/b", "m/...Baby.wav": "out/...Baby"}
+    for given in ("m", "m/**/*.wav"):
+        assert places([given], recursive=True) == (wanted, [])
+
+
+def test_a_user_that_nobody_knows_is_an_error_of_that_input(files):
+    files("a.wav")
+    found, errors = places(["~nobody-knows-me/*.wav", "a.wav"])
+    assert found == {"a.wav": "out/a"}
+    assert errors == ["~nobody-knows-me/*.wav: no file matches"]
+    assert places(["~nobody-knows-me/a.wav"])[0] == {"~nobody-knows-me/a.wav": "out/a"}
+
+
+def test_many_tracks_of_one_name(files):
+    names = [f"{number % 7}/{number}/mix.wav" for number in range(300)]
+    files(*names)
+    found = places(names)[0]
+    assert len(set(found.values())) == 300 and found["0/0/mix.wav"] == "out/0_mix"
+
+
+def test_copies_of_pipes_have_no_folder_in_their_names(files):
+    os.mkfifo("song.mp3")
+    writer = threading.Thread(target=Path("song.mp3").write_bytes, args=(b"piped",))
+    writer.start()
+    files("song.wav")
+    found, errors = places(["song.mp3", "song.wav"])
+    writer.join()
+    assert found["song.mp3"] in ("out/song", "out/song_2") and not errors

@@ -15,7 +15,7 @@ from separating import noise, stems_in, write
 from xumx_jax import audio
 from xumx_jax.commands import console, options
 from xumx_jax.commands.batch import planning, run
-from xumx_jax.separation import inputs
+from xumx_jax.separation import inputs, record
 from xumx_jax.separation.separator import Separator
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ def test_the_program_itself(tiny_model, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 143 and err == "xumx: error: interrupted by SIGTERM\n"
-    found = [path for path in (tmp_path / "separated").rglob("*") if path.is_file()]
+    found = [path for path in (tmp_path / "separated").rglob("*.*") if path.name != record.FILE]
     assert 0 < len(found) < 400
     assert all(audio.decode(path)[0].shape == (2, 4000) for path in found)
 
@@ -120,11 +120,15 @@ def test_waiting_for_a_pipe_ends_at_the_first_interrupt(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     child = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
     try:
-        time.sleep(1.5)
-        while child.poll() is None:
-            child.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(20)
+        held = None
+        while held is None and child.poll() is None:  # until it has opened the pipe
+            with contextlib.suppress(OSError):
+                held = os.open(tmp_path / "song.wav", os.O_WRONLY | os.O_NONBLOCK)
+            time.sleep(0.05)
+        time.sleep(0.2)
+        child.send_signal(signal.SIGINT)
+        child.wait(60)
+        os.close(held)
         assert (child.returncode, child.stderr.read()) == (130, b"xumx: error: interrupted\n")
     finally:
         child.kill()

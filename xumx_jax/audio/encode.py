@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from math import isfinite
 from pathlib import Path
 
@@ -59,6 +60,7 @@ class StemWriter:
     length   the number of samples, if known
     tags     of the track (`read_tags`); the file's name without suffix is appended to the title
     check    called between blocks while the spool is encoded, which takes long; may raise
+    renaming a context manager that is made and entered while files get their names, in the lock
 
     Files have temporary names until the `with` block ends; then they are renamed, or removed after
     an error, so no half-written file ever has a final name. If two processes write the same stems,
@@ -87,8 +89,10 @@ class StemWriter:
         length=None,
         tags=NO_TAGS,
         check=lambda: None,
+        renaming: Callable[[], AbstractContextManager] = nullcontext,
     ):
         formats.check_format(format, bits, bitrate)
+        self._renaming = renaming
         if bits is None and format in BITS:
             bits = BITS[format][0]
         self.paths = {name: Path(path) for name, path in paths.items()}
@@ -212,6 +216,7 @@ class StemWriter:
         with ExitStack() as stack:
             for folder in sorted({path.parent for path in self.paths.values()}):
                 stack.enter_context(files.locked(folder))
+            stack.enter_context(self._renaming())
             for name, path in self.paths.items():
                 with named(path):
                     files.rename(self._parts[name], path, durable=False)

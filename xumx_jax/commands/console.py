@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from xumx_jax.errors import Cancelled, UserError
 
 SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
+STDOUT = "-"  # as the name of a file
 REPORT = "please report this, with the output of `xumx doctor --json`"
 
 

@@ -10,11 +10,9 @@ from xumx_jax import files, runtime
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
 from xumx_jax.commands.batch import input_files
-from xumx_jax.commands.console import SOME_FAILED, say
+from xumx_jax.commands.console import SOME_FAILED, STDOUT, say
 from xumx_jax.errors import UserError
 from xumx_jax.separation.selection import check_choice, parse_aggregate
-
-STDOUT = "-"
 
 
 def add(commands):

@@ -4,7 +4,6 @@ The command line, Spleeter Web's class and every other program that separates fi
 `separate_file`; which files are separated, and what is shown, is up to them.
 """
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from xumx_jax import files
 from xumx_jax.audio.decode import AudioStream, open_blocks
 from xumx_jax.audio.encode import StdoutWriter, StemWriter
 from xumx_jax.audio.formats import check_format
@@ -21,6 +21,7 @@ from xumx_jax.errors import Cancelled, UserError, collected, warn
 from xumx_jax.separation import multichannel
 from xumx_jax.separation.engine import CALLBACK
 from xumx_jax.separation.inputs import Mixture, ReadAhead, held
+from xumx_jax.separation.record import Record, renaming
 from xumx_jax.separation.selection import NullError, choose, make
 
 RATES, CHANNELS = ("original", "model"), ("front", "all")
@@ -83,6 +84,7 @@ def separate_file(
     on_warning: Callable[[str], Any] | None = None,
     cancelled: Callable[[], bool] | None = None,
     device_lock=None,
+    record: Record | None = None,
 ) -> SeparatedFile:
     """Separate one track block by block and write its stems; memory does not grow with its length.
 
@@ -116,6 +118,7 @@ def separate_file(
     cancelled    called between blocks, and while waiting; True cancels
     device_lock  a lock that is held while the model computes, for callers that separate several
                  files at once: decoding and encoding continue in parallel
+    record       what to write about the stems beside them (`separation.record`)
 
     Files appear together, once all are complete, and replace existing ones. Raises UserError with
     one line for anything wrong with the track, the options or the place, and its subclass Cancelled
@@ -171,6 +174,7 @@ def separate_file(
                 length=mixture.length,
                 tags=stream.tags,
                 check=check,
+                renaming=lambda: renaming(paths.values(), record),
             )
         separated = _separated(separator, mixture, tick, device_lock, check)
         done = _write(separated, mixture, chosen, writer, check)
@@ -222,21 +226,8 @@ def _paths(out, chosen, name, format) -> dict[str, Path] | None:
         if len(set(paths.values())) < len(chosen):
             raise UserError(f"name is {name!r}, the same for several stems; use {{stem}} in it")
     for folder in dict.fromkeys(path.parent for path in paths.values()):
-        check_place(folder, paths.values())
+        files.check_place(folder, paths.values())
     return paths
-
-
-def check_place(folder: Path, paths=()) -> None:
-    """Raise UserError if the folder, or files in it, cannot be made."""
-    for path in paths:
-        if path.is_dir():
-            raise UserError(f"{path}: cannot be written: it is a folder")
-    places = (folder, *folder.parents)
-    nearest = next(place for place in places if place.exists() or place.is_symlink())
-    if not nearest.is_dir():
-        raise UserError(f"{folder}: cannot be written: {nearest} is not a folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"{folder}: cannot be written: {nearest} is read-only")
 
 
 def _write(separated, mixture, chosen, writer, check) -> dict:

@@ -1,13 +1,13 @@
 """The record beside a track's stems: of which music, by which models and with which options.
 
 It is a small JSON file in the folder of the stems, without any path that ends when the folder is
-moved, and is written last. Stems are skipped or replaced only where it proves that they are the
-very ones that would be made.
+moved. Stems are skipped or replaced only where it proves that they are the very ones that would be
+made.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -23,6 +23,11 @@ OTHER_MUSIC = "stems of other music"
 OTHER_SETTINGS = "its stems by another model or with other options"
 UNKNOWN = "stems of unknown origin"
 CHANGED = "stems that were changed"
+_FOUND = (
+    "bytes",
+    "changed",
+    "sha256",
+)  # what a stem's file is known by; the rest is how it is made
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Record:
     options   those that differ from their defaults
     name      of the input file
     fallback  the model that was wanted, where the bundled one replaced it; else ""
-    stems     {file: its size in bytes}
+    stems     {file: how it is made: {"of": {source: factor}, "bits", "bitrate"}}; of stems that are
+              there also "bytes", "changed" (time in ns) and "sha256"
     """
 
     input: str
@@ -42,7 +48,7 @@ class Record:
     options: Mapping[str, Any]
     name: str = ""
     fallback: str = ""
-    stems: Mapping[str, int] = field(default_factory=dict)
+    stems: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def same_settings(self, other: "Record") -> bool:
         """Whether models and options are those of another record; models by what is in them."""
@@ -59,7 +65,9 @@ def read(folder: Path) -> Record | None:
         content = json.loads((folder / FILE).read_text())
         if content["format"] > FORMAT:
             return None
-        stems = {Path(name).name: int(size) for name, size in content["stems"].items()}
+        stems = {Path(name).name: dict(stem) for name, stem in content["stems"].items()}
+        for stem in stems.values():
+            stem["bytes"] = int(stem["bytes"])
         return Record(
             str(content["input"]["sha256"]),
             tuple(
@@ -73,66 +81,90 @@ def read(folder: Path) -> Record | None:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    except (ArithmeticError, RecursionError):  # infinite sizes; brackets within brackets
+        return None
 
 
-def write(folder: Path, record: Record, names: Iterable[str]) -> None:
-    """Record that the files `names` in a folder are the stems of `record`.
+@contextmanager
+def renaming(paths: Iterable[Path], record: Record | None) -> Iterator[None]:
+    """Keep records true while stems get their names within this context, in locked folders.
 
-    Stems of the same settings that are there stay recorded; stems of others are removed, since
-    these replace them. Raises UserError naming the file that cannot be written.
+    With a `record` of these stems it is written, and there is none meanwhile: should the process be
+    killed, what is there is of unknown origin. Stems of the same settings that are there stay
+    recorded; unchanged ones of others, which these replace, are removed. Without a record the stems
+    are taken out of those that are there. Raises UserError naming the file that cannot be written.
     """
+    places: dict[Path, list[str]] = {}
+    for path in paths:
+        places.setdefault(path.parent, []).append(path.name)
+    before = {folder: read(folder) for folder in places}
+    for folder, names in places.items():
+        if (old := before[folder]) is not None:
+            left = {name: stem for name, stem in old.stems.items() if name not in names}
+            files.remove_quietly(folder / FILE)
+            if record is None and left:
+                _write(folder, replace(old, stems=left))
+    yield
+    if record is None:
+        return
+    for folder, names in places.items():
+        stems = {name: {**record.stems[name], **_found(folder / name)} for name in names}
+        if (old := before[folder]) is not None:
+            if old.input == record.input and old.same_settings(record):
+                stems = {**old.stems, **stems}
+            for name in old.stems.keys() - stems.keys():
+                if _unchanged(folder, name, old):
+                    files.remove_quietly(folder / name)
+        _write(folder, replace(record, stems=stems))
+
+
+def _write(folder: Path, record: Record) -> None:
+    content = {
+        "format": FORMAT,
+        "input": {"name": record.name, "sha256": record.input},
+        "models": [dict(model) for model in record.models],
+        "options": dict(record.options),
+        **({"fallback": record.fallback} if record.fallback else {}),
+        "stems": {name: dict(stem) for name, stem in sorted(record.stems.items())},
+    }
     path = folder / FILE
     try:
-        with files.locked(folder):
-            before = read(folder)
-            stems = {name: (folder / name).stat().st_size for name in names}
-            if before and before.input == record.input and before.same_settings(record):
-                stems = {**before.stems, **stems}
-            elif before:
-                for name in before.stems.keys() - stems.keys():
-                    if _unchanged(folder, name, before):
-                        files.remove_quietly(folder / name)
-            content = {
-                "format": FORMAT,
-                "input": {"name": record.name, "sha256": record.input},
-                "models": [dict(model) for model in record.models],
-                "options": dict(record.options),
-                **({"fallback": record.fallback} if record.fallback else {}),
-                "stems": dict(sorted(stems.items())),
-            }
-            with files.replacing(path, durable=False) as partial:
-                partial.write_text(json.dumps(content, indent=1) + "\n")
+        with files.replacing(path, durable=False) as partial:
+            partial.write_text(json.dumps(content, indent=1) + "\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def look(folder: Path, names: Iterable[str], wanted: Callable[[], Record]) -> str:
-    """What a folder holds, if the files `names` in it are to be the stems of `wanted()`.
+def look(folder: Path, stems: Mapping[str, Mapping[str, Any]], wanted: Callable[[], Record]) -> str:
+    """What a folder holds where `stems` of `wanted()` are to be: {file: how it is made}.
 
     FREE, FINISHED (all are there) or what would be lost. `wanted` is called only where something
     is there, because the digest of a long file takes a while.
     """
-    names = tuple(names)
-    before = read(folder)
-    if before is None:
-        return UNKNOWN if any(_size(folder / name) for name in names) else FREE
-    if not any(_size(folder / name) for name in before.stems):
-        return FREE
+    before, there = read(folder), {name for name in stems if _size(folder / name)}
+    if before is None or not any(_size(folder / name) for name in before.stems):
+        return UNKNOWN if there else FREE
     record = wanted()
     if before.input != record.input:
         return OTHER_MUSIC
-    if not before.same_settings(record):
-        poor = before.fallback and replace(before, models=record.models).same_settings(record)
-        return FREE if poor else OTHER_SETTINGS
-    if any(_size(folder / name) and not _unchanged(folder, name, before) for name in names):
+    if not all(_unchanged(folder, name, before) for name in there):
         return CHANGED
-    return FINISHED if all(_unchanged(folder, name, before) for name in names) else FREE
+    if not before.same_settings(record):
+        # the model that was wanted then; all that the bundled one has made is replaced
+        better = before.fallback in {model["name"] for model in record.models}
+        better = better and replace(before, models=record.models).same_settings(record)
+        return FREE if better and before.stems.keys() <= stems.keys() else OTHER_SETTINGS
+    for name in there:
+        made = {key: one for key, one in before.stems[name].items() if key not in _FOUND}
+        if made != stems[name]:
+            return OTHER_SETTINGS
+    return FINISHED if there == set(stems) else FREE
 
 
 def find_place(
     folder: Path,
     parent: str,
-    names: Iterable[str],
+    stems: Mapping[str, Mapping[str, Any]],
     wanted: Callable[[], Record],
     free: Callable[[Path], bool],
 ) -> tuple[Path, str, str]:
@@ -142,12 +174,12 @@ def find_place(
     in front (for other music) or with a number that is possible, and that is `free()` of other
     tracks.
     """
-    found = first = look(folder, names, wanted)
+    found = first = look(folder, stems, wanted)
     for place in _others(folder, parent if first == OTHER_MUSIC else ""):
         if found in (FREE, FINISHED):
             break
         folder = place
-        found = look(folder, names, wanted) if free(folder) else OTHER_MUSIC
+        found = look(folder, stems, wanted) if free(folder) else OTHER_MUSIC
     return folder, found, first
 
 
@@ -158,9 +190,25 @@ def _others(folder: Path, parent: str) -> Iterator[Path]:
         yield folder.with_name(f"{files.shortened(folder.name)}_{number}")
 
 
+def _found(path: Path) -> dict[str, Any]:
+    status = path.stat()
+    return {
+        "bytes": status.st_size,
+        "changed": status.st_mtime_ns,
+        "sha256": files.digest(path),
+    }
+
+
 def _unchanged(folder: Path, name: str, record: Record) -> bool:
-    size = _size(folder / name)
-    return size > 0 and size == record.stems.get(name)
+    """Whether a file is as it was recorded: its size, and its time or else its content."""
+    path, stem = folder / name, record.stems.get(name)
+    if stem is None or _size(path) != stem["bytes"] or not stem["bytes"]:
+        return False
+    with suppress(OSError):
+        return path.stat().st_mtime_ns == stem.get("changed") or (
+            files.digest(path) == stem.get("sha256")
+        )
+    return False
 
 
 def _size(path: Path) -> int:

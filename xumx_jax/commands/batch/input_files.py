@@ -10,7 +10,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
 from xumx_jax import files
@@ -28,11 +27,16 @@ WILD = set("*?[")
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file to read, its name in messages, and the folder for its stems."""
+    """A file to read, its name in messages, and the folder for its stems.
+
+    `copied` from a pipe; `note` is what to report of the folder.
+    """
 
     path: Path
     label: str
     folder: Path
+    copied: bool = False
+    note: str = ""
 
 
 @dataclass
@@ -138,7 +142,7 @@ def _expand(name, out, recursive, spool, result) -> Iterator[tuple[Path, str, Pa
     copy = spool.copy(name)
     path = Path(name)
     if not os.path.lexists(path):
-        path = path.expanduser()
+        path = files.expanded(path)
     if copy is not None:
         yield copy, STDIN if name == "-" else name, Path()
     elif path.is_dir():
@@ -146,12 +150,16 @@ def _expand(name, out, recursive, spool, result) -> Iterator[tuple[Path, str, Pa
     elif WILD & set(name) and not os.path.lexists(path):
         fixed = _fixed_part(path)
         pattern = os.path.join(glob.escape(str(fixed)), path.relative_to(fixed))
-        matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
-        own = _own(fixed, out)
-        found = [file for file in matches if file.is_file() and own not in file.resolve().parents]
-        if not found:
+        matches = glob.glob(pattern, recursive=True, include_hidden=True)
+        own, some = _own(fixed, out), False
+        for file in sorted(map(Path, matches)):
+            inner = file.relative_to(fixed)
+            if file.is_file() and not any(map(files.hidden, inner.parts)):
+                if own not in file.resolve().parents:
+                    some = True
+                    yield file, str(file), inner.parent
+        if not some:
             raise UserError(f"{name}: no file matches")
-        yield from ((file, str(file), file.relative_to(fixed).parent) for file in found)
     else:
         yield path, name, Path()
 
@@ -179,7 +187,7 @@ def _search(folder, out, recursive, result):
         known = record.read(place)
         for name in names:
             path = place / name
-            if name.startswith(".") or own in Path(os.path.realpath(path)).parents:
+            if files.hidden(name) or own in Path(os.path.realpath(path)).parents:
                 continue
             suffix = path.suffix.lower()
             if suffix not in SUFFIXES or (known and name in known.stems):
@@ -205,7 +213,7 @@ def _walk(folder, recursive, errors):
     for place, folders, names in os.walk(folder, onerror=fail, followlinks=True):
         here = os.stat(place)
         key = here.st_dev, here.st_ino
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        folders[:] = [name for name in folders if recursive and not files.hidden(name)]
         if key in seen:
             folders.clear()
             continue
@@ -228,25 +236,29 @@ def _place(found, out, result, spool) -> None:
 
     Names that differ only in case count as one: some file systems do not distinguish them.
     """
-    wanted: dict[str, list[Path]] = {}
-    for path, _, inner in found:
-        wanted.setdefault(key_of(out / inner / title_of(path)), []).append(path)
+    keys = {path: key_of(out / inner / title_of(path)) for path, _, inner in found}
+    count_of = Counter(keys.values())
+    parents: dict[str, set] = {}
+    for path, key in keys.items():
+        parents.setdefault(key, set()).add(path.parent)
     names, owned = {}, set()
     for path, _, inner in found:
-        same = wanted[key_of(out / inner / title_of(path))]
-        if len({other.parent for other in same}) == 1 < len(same):
+        several = count_of[keys[path]] > 1
+        if several and len(parents[keys[path]]) == 1:
             names[path] = path.name  # song.mp3 and song.wav side by side
-        elif len(same) == 1:
+        elif not several:
             names[path] = title_of(path)
         if path in names:
             key = key_of(out / inner / names[path])
             if key in owned:
                 del names[path]
             owned.add(key)
+    numbers: Counter = Counter()
     for path, label, inner in found:
+        copied = spool.made(path)
         if other := path not in names:
-            parent = "" if spool.made(path) else path.resolve().parent.name
-            names[path] = _free(out / inner, parent, title_of(path), owned)
+            parent = "" if copied else path.resolve().parent.name
+            names[path] = _free(out / inner, parent, title_of(path), owned, numbers)
         folder = out / inner / names[path]
         try:
             folder.is_dir()  # fails where a name is too long
@@ -260,23 +272,26 @@ def _place(found, out, result, spool) -> None:
         except UserError as error:
             result.errors.append((label, error))
         else:
-            result.tracks.append(InputFile(path, label, folder))
+            result.tracks.append(InputFile(path, label, folder, copied))
             if other:
                 result.renamed.append(result.tracks[-1])
 
 
-def _free(place, parent, title, owned) -> str:
-    """A name that no other track has: with its folder's name in front, or a number behind."""
+def _free(place, parent, title, owned, numbers) -> str:
+    """A name that no other track has: with its folder's name in front, or a number behind.
+
+    `numbers` counts how often each was tried, so that thousands of one name take no time.
+    """
     named = f"{parent}_{title}" if parent else title
     if files.shortened(named) != named:
         named = title
-    name = named
-    for number in count(2):
+    while True:
+        key = key_of(place / named)
+        numbers[key] += 1
+        name = named if numbers[key] == 1 else f"{named}_{numbers[key]}"
         if key_of(place / name) not in owned:
             owned.add(key_of(place / name))
             return name
-        name = f"{named}_{number}"
-    raise AssertionError("numbers do not end")
 
 
 def key_of(folder) -> str:

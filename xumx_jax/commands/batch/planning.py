@@ -1,9 +1,10 @@
-"""Estimate how long a batch will take and how much it will write, before it begins."""
+"""Before a batch begins: where its stems go, how long it takes and how much it will write."""
 
 import heapq
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from tqdm import tqdm
 
@@ -11,8 +12,12 @@ from xumx_jax import audio
 from xumx_jax.audio.containers import file_bytes
 from xumx_jax.audio.formats import BITRATES, BITS, is_float, stored_rate
 from xumx_jax.audio.resample import resampled_length
+from xumx_jax.commands.batch.input_files import key_of
+from xumx_jax.commands.batch.report import entry_of, failed
+from xumx_jax.commands.console import say
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import optional
+from xumx_jax.separation import record
 
 # {format: smallest plausible size of a file of music, as a share of its estimate}. wav is exact;
 # silence compresses to almost nothing, so an estimate alone must not refuse a batch.
@@ -188,3 +193,39 @@ def in_bytes(count) -> str:
 def in_time(seconds) -> str:
     """75 -> "1:15"."""
     return tqdm.format_interval(seconds)
+
+
+def placed(tracks, job, report, say_line) -> list:
+    """The tracks to be separated, each with a folder in which nothing is lost.
+
+    With `--skip-existing` those are left out whose stems are all there.
+    """
+    if job.options.overwrite:
+        return tracks
+    owned, left = {key_of(track.folder) for track in tracks}, []
+    hidden = None if len(tracks) > _MANY else True  # None: where stderr is no terminal
+    for track in tqdm(tracks, "looking for stems", leave=False, disable=hidden, file=sys.stderr):
+        job.stop.check()
+        try:
+            folder, found, there = record.find_place(
+                track.folder,
+                "" if track.copied else track.path.resolve().parent.name,
+                job.made,
+                partial(job.record_of, track),
+                lambda place: key_of(place) not in owned,
+            )
+        except UserError as error:
+            failed(report, entry_of(track, job), error, job.options.debug)
+            continue
+        moved, before = replace(track, folder=folder), track.folder
+        if found == record.FINISHED and job.options.skip_existing:
+            report.add({**entry_of(moved, job), "status": "skipped"})
+            say_line(f"{track.label}: skipped, its stems are in {folder}")
+            continue
+        if folder != before:
+            owned.add(key_of(folder))
+            note = f"{before} holds {there}, so these stems go to {folder}"
+            moved = replace(moved, note=note)
+            say("note", f"{track.label}: {note} (--overwrite replaces what is there)")
+        left.append(moved)
+    return left

@@ -11,7 +11,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from xumx_jax import files
-from xumx_jax.commands.console import INTERRUPTED, SOME_FAILED, USER_ERROR, say, say_error
+from xumx_jax.commands.console import (
+    INTERRUPTED,
+    SOME_FAILED,
+    STDOUT,
+    USER_ERROR,
+    say,
+    say_error,
+)
 from xumx_jax.errors import UserError
 from xumx_jax.weights import pointer
 
@@ -91,9 +98,6 @@ PACKAGES = ("xumx_jax", "jax", "jaxlib", "flax", "numpy", "soundfile", "soxr", "
 STATES = ("done", "skipped", "failed", "interrupted")
 
 
-STDOUT = "-"
-
-
 class Report:
     """The report, written at once, so that a bad path fails before hours of work, and at the end.
 
@@ -103,14 +107,14 @@ class Report:
     """
 
     def __init__(self, path, options: dict, tracks=()):
-        self.path = path and Path(path)
-        if self.path and path != STDOUT:
+        self.path, self._printed = path and Path(path), path == STDOUT
+        if self.path and not self._printed:
             _check_place(self.path)
         self._entries, self._order = [], {track.label: at for at, track in enumerate(tracks)}
         self.head = {"status": None, "options": options}
         if self.path:
             self.head["versions"] = _versions()
-        if path != STDOUT:
+        if not self._printed:
             self.write()
 
     def __enter__(self):
@@ -160,7 +164,7 @@ class Report:
         tracks = sorted(self._entries, key=lambda entry: self._order.get(entry["input"], -1))
         content = {**self.head, "status": status, "tracks": tracks}
         text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
-        if str(self.path) != STDOUT:
+        if not self._printed:
             files.write(self.path, text)
             return
         try:
@@ -209,6 +213,14 @@ def _versions() -> dict[str, str]:
 
     here = {"python": platform.python_version(), "platform": sys.platform}
     return here | installed(PACKAGES)
+
+
+def entry_of(track, job) -> dict:
+    """The report's entry for a track before anything is done with it."""
+    paths = job.paths(track)
+    if job.options.out == "-":
+        return {"input": track.label, "outputs": dict.fromkeys(paths, "stdout")}
+    return {"input": track.label, "outputs": {name: str(path) for name, path in paths.items()}}
 
 
 def failed(report: Report, entry: dict, error: BaseException, debug: bool):

@@ -7,18 +7,17 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jax
 
 from xumx_jax import files
+from xumx_jax.audio.formats import BITRATES, BITS
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
-from xumx_jax.commands.batch.input_files import STDIN, key_of
-from xumx_jax.commands.batch.planning import Plan, in_time, usual_speed
-from xumx_jax.commands.batch.report import Bars, failed, relabelled, weights_digest
+from xumx_jax.commands.batch.planning import Plan, in_time, placed, usual_speed
+from xumx_jax.commands.batch.report import Bars, entry_of, failed, relabelled, weights_digest
 from xumx_jax.commands.console import say
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.separation import record
@@ -29,7 +28,7 @@ from xumx_jax.separation.separator import Separator
 
 def separate(models, applied, tracks, options, report) -> None:
     """Load the models and separate the tracks; raises errors that concern more than one track."""
-    piped = "-" in (options.out, options.json)
+    piped = console.STDOUT in (options.out, options.json)
     say_line = partial(console.say_line, out=sys.stderr if piped else sys.stdout)
     # a device that was asked for by name is never replaced by another
     separator, infos = common.load(models, {**applied, "cpu_fallback": options.device == "auto"})
@@ -48,7 +47,7 @@ def separate(models, applied, tracks, options, report) -> None:
     say_line(line)
     with console.stoppable() as stop:
         job = Job(separator, options, chosen, stop, infos, applied)
-        left = tracks if options.out == "-" else _placed(tracks, job, report, say_line)
+        left = tracks if options.out == "-" else placed(tracks, job, report, say_line)
         backend = jax.default_backend()
         models = separator.model if isinstance(separator.model, tuple) else (separator.model,)
         plan = Plan(left, job, usual_speed(models, backend, max(1, applied.get("shifts", 0))))
@@ -64,46 +63,6 @@ def separate(models, applied, tracks, options, report) -> None:
             say_line(report.summary(in_time(time.perf_counter() - begin)) + more)
 
 
-def _placed(tracks, job, report, say_line) -> list:
-    """The tracks to be separated, each with a folder in which nothing is lost.
-
-    With `--skip-existing` those are left out whose stems are all there.
-    """
-    owned, left = {key_of(track.folder) for track in tracks}, []
-    for track in tracks:
-        job.stop.check()
-        names = [path.name for path in job.paths(track).values()]
-        wanted = partial(job.record_of, track)
-        try:
-            if job.options.overwrite:
-                left.append(track)
-                continue
-            folder, found, there = record.find_place(
-                track.folder,
-                "" if track.label in (STDIN, "-") else track.path.resolve().parent.name,
-                names,
-                wanted,
-                lambda place: key_of(place) not in owned,
-            )
-        except UserError as error:
-            failed(report, entry_of(track, job), error, job.options.debug)
-            continue
-        if found == record.FINISHED and job.options.skip_existing:
-            track = replace(track, folder=folder)
-            report.add({**entry_of(track, job), "status": "skipped"})
-            say_line(f"{track.label}: skipped, its stems are in {folder}")
-            continue
-        if folder != track.folder:
-            owned.add(key_of(folder))
-            say(
-                "note",
-                f"{track.label}: {track.folder} holds {there}, so these stems go to {folder} "
-                "(--overwrite replaces what is there)",
-            )
-        left.append(replace(track, folder=folder))
-    return left
-
-
 class Job:
     """What is done with every track, in any number of threads.
 
@@ -116,37 +75,44 @@ class Job:
         self.separator, self.options, self.chosen = separator, options, chosen
         self.stop, self._infos = stop, infos
         self.fallback = infos[0].get("fallback", {}).get("wanted", "")
+        # how many chunks are computed at once makes no difference, only that there are some
+        applied = {**applied, "batch": True if applied.get("batch") else None}
         self._applied = _unusual(applied, Separator) | _unusual(
             {name: getattr(options, name) for name in ("start", "duration", "rate", "channels")},
             separate_file,
         )
+        self.made = {self._file(stem): self._made(stem) for stem in chosen}
         self._device = threading.Lock()  # held by one track at a time
+
+    def _made(self, stem) -> dict:
+        """How a stem is made, for the record; what is not given is the format's own default."""
+        options, form = self.options, self.options.format
+        parts = {source or "mixture": factor for source, factor in self.chosen[stem].items()}
+        bits = (options.bits or BITS[form][0]) if form in BITS else None
+        bitrate = (options.bitrate or BITRATES[form][0]) if form in BITRATES else None
+        return {"of": parts, "bits": bits, "bitrate": bitrate}
 
     def record_of(self, track) -> record.Record:
         """The record of a track's stems. Raises UserError if the file cannot be read."""
         try:
-            digest = files.digest(track.path)
+            status = track.path.stat()
+            digest = _digest(track.path, status.st_size, status.st_mtime_ns)
         except OSError as error:
             raise UserError(f"{track.label}: cannot be read: {error.strerror}") from None
-        return record.Record(
-            digest,
-            tuple(
-                {
-                    "name": Path(info["name"]).name,
-                    "sha256": weights_digest(Path(info["path"])),
-                    "weight": info["weight"],
-                }
-                for info in self._infos
-            ),
-            self._applied,
-            track.path.name,
-            self.fallback,
+        models = tuple(
+            {
+                "name": Path(info["name"]).name,
+                "sha256": weights_digest(Path(info["path"])),
+                "weight": info["weight"],
+            }
+            for info in self._infos
         )
+        name = track.path.name
+        return record.Record(digest, models, self._applied, name, self.fallback, self.made)
 
     def run(self, track, entry: dict, on_warning, on_progress) -> str:
         """Separate one track, fill its entry of the report and return its summary."""
         options, piped = self.options, self.options.out == "-"
-        wanted = None if piped else self.record_of(track)
         with closing_pipe() if piped else nullcontext():
             found = separate_file(
                 self.separator,
@@ -170,9 +136,8 @@ class Job:
                 on_warning=on_warning,
                 cancelled=self.stop.asked,
                 device_lock=self._device,
+                record=None if piped else self.record_of(track),
             )
-        if wanted is not None:
-            record.write(track.folder, wanted, [path.name for path in found.paths.values()])
         entry |= {"stems_samples": found.stems_samples, "peak": found.peaks, "gain": found.gain}
         entry |= {"null_error_db": found.null_error_db, "seconds": found.seconds}
         entry |= {"samples": found.samples, "stems_rate": found.stems_rate}
@@ -188,7 +153,10 @@ class Job:
 
     def paths(self, track) -> dict[str, Path]:
         """{stem: file} for a track."""
-        return {name: track.folder / f"{name}.{self.options.format}" for name in self.chosen}
+        return {stem: track.folder / self._file(stem) for stem in self.chosen}
+
+    def _file(self, stem) -> str:
+        return f"{stem}.{self.options.format}"
 
 
 class Batch:
@@ -239,7 +207,7 @@ class Batch:
             except queue.Empty:
                 return
             entry, line, error = entry_of(track, self.job), None, None
-            entry |= {"warnings": [], **sizes[number].facts()}
+            entry |= {"warnings": [track.note] * bool(track.note), **sizes[number].facts()}
             if self.job.fallback:
                 entry["warnings"].append(f"separated by demo, not by {self.job.fallback}")
             try:
@@ -263,6 +231,12 @@ class Batch:
                 raise error
 
 
+@cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    """The digest of a file; the other arguments show whether it is still the same."""
+    return files.digest(path)
+
+
 def _unusual(given: dict, called) -> dict:
     """The arguments that differ from what the called would use by itself."""
     usual = inspect.signature(called).parameters
@@ -274,14 +248,6 @@ def _note(track, entry, message):
     message = message.replace(str(track.path), track.label)
     entry["warnings"].append(message)
     say("warning", message if track.label in message else f"{track.label}: {message}")
-
-
-def entry_of(track, job) -> dict:
-    """The report's entry for a track before anything is done with it."""
-    paths = job.paths(track)
-    if job.options.out == "-":
-        return {"input": track.label, "outputs": dict.fromkeys(paths, "stdout")}
-    return {"input": track.label, "outputs": {name: str(path) for name, path in paths.items()}}
 
 
 @contextmanager
