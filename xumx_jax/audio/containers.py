@@ -124,8 +124,8 @@ def tags_of(file) -> Tags:
                 text = {**stream.metadata, **text}
             text = {name.lower(): value for name, value in text.items()}
             text = {name: text[name] for name in _KEPT if text.get(name)}
-            cover = covers.first(container)
-            return Tags(text, cover, covers.mime(cover or b""))
+            cover = covers.first(container) if container.streams.video else None
+            return Tags(text, cover, covers.mime(cover) if cover else "")
     except (FFmpegError, ValueError):
         return NO_TAGS
 
