@@ -153,7 +153,7 @@ def _decode_each(places: dict[Path, Path], processes: int) -> Iterator:
                 yield tasks[task], task.result()
             except BrokenProcessPool as error:
                 raise UserError(
-                    "a process that was decoding STEMS was killed; start again"
+                    "a process that was decoding files was killed; start again"
                 ) from error
 
 
