@@ -1,6 +1,7 @@
 """Where several threads may feed a device, and where they could lock it up."""
 
 import os
+from pathlib import Path
 
 import jax
 import pytest
@@ -51,3 +52,5 @@ def test_home_is_known_in_the_place_of_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XUMX_CACHE", "~/kept")
     assert runtime.cache_folder() == tmp_path / "kept"
+    monkeypatch.setenv("XUMX_CACHE", "~nosuchuser/kept")
+    assert runtime.cache_folder() == Path("~nosuchuser/kept"), "no traceback"

@@ -37,7 +37,7 @@ def cores() -> int:
 def cache_folder() -> Path:
     """`$XUMX_CACHE`, else `$XDG_CACHE_HOME/xumx_jax`, else `~/.cache/xumx_jax`."""
     if chosen := os.environ.get("XUMX_CACHE"):
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xumx_jax"
 
 
