@@ -1,6 +1,7 @@
 """Where several threads may feed a device, and where they could lock it up."""
 
 import os
+from pathlib import Path
 
 import jax
 import pytest
@@ -51,6 +52,8 @@ def test_home_is_known_in_the_place_of_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XUMX_CACHE", "~/kept")
     assert runtime.cache_folder() == tmp_path / "kept"
+    monkeypatch.setenv("XUMX_CACHE", "~nosuchuser/kept")
+    assert runtime.cache_folder() == Path("~nosuchuser/kept"), "no traceback"
 
 
 def test_nobody_knows_the_home_folder(monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ from pipelines.tracks.musdb_stems import decoded_bytes, write_stems
 from pipelines.tracks.split import Split
 from pipelines.tracks.track import Clip, Track, is_packed, title_of
 from xumx_jax import files
-from xumx_jax.errors import UserError
+from xumx_jax.errors import UserError, collected, warn
 
 # Of decoded audio per process: about a second of work, twice what a process takes to start.
 SHARE_BYTES = 80_000_000
@@ -130,7 +130,9 @@ def _decode_missing(places: dict[Path, Path], cache: Path) -> dict[Path, UserErr
     check_space(cache, size, f"decoding {len(wanted)} files")
     count = min(os.cpu_count() or 1, len(wanted), 1 + size // SHARE_BYTES)
     done = _decode_each({path: places[path] for path in wanted}, count)
-    for path, error in tqdm(done, "decoding", len(wanted), unit="file", disable=None):
+    for path, (error, odd) in tqdm(done, "decoding", len(wanted), unit="file", disable=None):
+        for message in odd:
+            warn(message)
         if isinstance(error, UserError):
             failed[path] = error
         elif error:
@@ -139,7 +141,7 @@ def _decode_missing(places: dict[Path, Path], cache: Path) -> dict[Path, UserErr
 
 
 def _decode_each(places: dict[Path, Path], processes: int) -> Iterator:
-    """Decode all files, in any order; yield (path, error or None) after each."""
+    """Decode all files, in any order; yield (path, what `_decode` returns) after each."""
     if processes < 2:
         yield from ((path, _decode(path, place)) for path, place in places.items())
         return
@@ -153,7 +155,7 @@ def _decode_each(places: dict[Path, Path], processes: int) -> Iterator:
                 yield tasks[task], task.result()
             except BrokenProcessPool as error:
                 raise UserError(
-                    "a process that was decoding STEMS was killed; start again"
+                    "a process that was decoding files was killed; start again"
                 ) from error
 
 
@@ -176,13 +178,17 @@ def _follow_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _decode(path: Path, place: Path) -> UserError | OSError | None:
-    """Decode one file, completely or not at all -> what went wrong, or None."""
+def _decode(path: Path, place: Path) -> tuple[UserError | OSError | None, list[str]]:
+    """Decode one file, completely or not at all -> what went wrong, or None; what is odd.
+
+    Warnings are returned since this may be another process.
+    """
+    odd: list[str] = []
     try:
-        with files.replacing_folder(place.parent) as part:
+        with collected(odd.append), files.replacing_folder(place.parent) as part:
             (part / place.name).mkdir()
             write = write_stems if is_packed(path) else coded.write_wav
             write(path, part / place.name)
     except (UserError, OSError) as error:
-        return error
-    return None
+        return error, odd
+    return None, odd

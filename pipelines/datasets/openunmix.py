@@ -69,8 +69,8 @@ def open_trackfolder_var(
     """Open ROOT/<split>/<track>/ with a target file and any number of others.
 
     "rest" is the sum of all other files that end in `ext`, except those that hold others, such as
-    a mixture. A track without the target is left out; with `silence_missing` its target is silent
-    instead.
+    a mixture, and the parts of a target that is such a file. A track without the target is left
+    out; with `silence_missing` its target is silent instead.
     """
     wanted("trackfolder_var", request, target_file=target_file)
     target = one_target("trackfolder_var", request, target_file)
@@ -86,11 +86,13 @@ def open_trackfolder_var(
             for path in folders.audio_files(folder)
             if path.name.lower().endswith(ext.lower()) and source_of(path) != MIXTURE
         ]
-        stems = {path.stem: (Part(path),) for path in paths}
+        own = folders.file_in(folder, target_file)
+        stems = {path.stem: (Part(path),) for path in (*paths, *([own] if own.is_file() else []))}
         return Track(folder.name, folder, stems, aside=sums(stems, folder.name))
 
     listed = [all_of(folder) for folder in folders.track_folders(place)]
-    found = {track.path: track for track in set_aside(place, listed, [Path(target_file).stem])}
+    own = {folders.file_in(track.path, target_file).stem for track in listed}
+    found = {track.path: track for track in set_aside(place, listed, sorted(own))}
 
     def stems(folder: Path) -> dict[str, Clip]:
         path, track = folders.file_in(folder, target_file), found[folder]

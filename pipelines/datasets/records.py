@@ -1,6 +1,7 @@
 """Read records written by `python -m pipelines.records`: random access on any storage."""
 
 import glob
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def open_records(root, request: Request) -> Split | None:
 
     if not root:
         request.root(root)
-    root = epath.Path(root).expanduser()
+    root = epath.Path(os.path.expanduser(root))  # files.expanded would change gs://
     places = ("", "*/", "*/*/", "*/*/*/")  # records/<config>/<version>/
     literally = epath.Path(glob.escape(str(root)))  # its own name is no pattern
     found = sorted(path.parent for place in places for path in literally.glob(f"{place}{INFO}"))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from pipelines.tracks import folders
+from pipelines.tracks.names import ACCOMPANIMENT
 from pipelines.tracks.opening import listed
 from pipelines.tracks.split import Request, Split
 from pipelines.tracks.sums import set_aside
@@ -27,7 +28,9 @@ def open_folder(root, request: Request, *, sources=(), max_skipped: float = 0.1)
     chosen = listed(sources)
     if not chosen:
         option = f"{request.option('folder', 'sources')}=NAME,..."
-        tracks = set_aside(folder, tracks, request.targets, option)
+        # accompaniment is always the sum of what is there, and needs no file
+        targets = [target for target in request.targets if target != ACCOMPANIMENT]
+        tracks = set_aside(folder, tracks, targets, option)
     elif not request.training:
         tracks = tuple(_with_sources(track, chosen) for track in tracks)
     wanted = (", ".join(f"{t}{suffix}" for t in request.targets) for suffix in SUFFIXES)

@@ -18,7 +18,7 @@ from pipelines.tracks.split import Split
 from pipelines.tracks.track import Clip, Track, length
 from xumx_jax import audio
 from xumx_jax.errors import UserError
-from xumx_jax.files import digest_of
+from xumx_jax.files import digest_of, replacing
 
 CHANNELS = 2
 PREFIX = "xumx-evaluate-"  # of temporary folders
@@ -133,19 +133,23 @@ def decode(path: Path, folder: Path, check: Callable[[], None] = lambda: None) -
 
 
 def readable(file, folder: Path, check: Callable[[], None] = lambda: None):
-    """The file itself, or if it has to be decoded first a float32 WAV in this folder, made once."""
+    """The file itself, or if it has to be decoded first a float32 WAV in this folder, made once.
+
+    One that is there is complete.
+    """
     if not isinstance(file, Path) or not folders.is_coded(file):
         return file
     place = folder / digest_of([str(file)])[:16] / f"{file.stem}.wav"
     if place.is_file():
         return place
     with audio.open_blocks(file) as blocks:
-        place.parent.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         _check_space(folder, 4 * blocks.channels * (blocks.length or blocks.estimate), file)
-        with _told(file, folder), _float_file(place, blocks.rate, blocks.channels) as written:
-            for block in blocks:
-                check()
-                written.write(block.T)
+        with _told(file, folder), replacing(place, durable=False) as partial:
+            with _float_file(partial, blocks.rate, blocks.channels) as written:
+                for block in blocks:
+                    check()
+                    written.write(block.T)
     return place
 
 
@@ -156,10 +160,11 @@ def _float_file(path: Path, rate: int, channels: int) -> soundfile.SoundFile:
 
 @contextmanager
 def _told(path: Path, folder: Path) -> Iterator[None]:
-    """Turn what libsndfile says of a file that it cannot write into a UserError."""
+    """Turn what libsndfile or the system says of a file that it cannot write into a UserError."""
     try:
         yield
-    except (soundfile.LibsndfileError, AssertionError) as error:  # the latter: a full disk
+    # an AssertionError without words: a full disk
+    except (soundfile.LibsndfileError, AssertionError, OSError) as error:
         reason = str(error) or "the disk is full"
         raise UserError(f"{path}: cannot be decoded into {folder} ({reason})") from error
 

@@ -3,10 +3,13 @@
 track           one piece of music: which parts of which files add up to each source
 split           the tracks of one split of a data set, and what a split is opened for
 folders         what folders contain: subsets, tracks, stems
+names           what the names of files say: a source, or a sum of sources
+sums            which files beside the stems are sums of others
 opening         from a split to random access: what fits together, what is left out and why
 random_access   excerpts of all tracks, at any position and from many threads
 wav             headers of audio files, and excerpts of them
 musdb_stems     .stem.mp4, which can only be decoded from its beginning
+coded           AIFF, MP3 and others, decoded into 16-bit WAV first
 
 Which tracks a data set has is defined in `pipelines.datasets`; how they are used, in `mixing`,
 `loader`, `validation` and `evaluation`.

@@ -7,7 +7,7 @@ import soundfile
 import stem_files
 
 from pipelines.evaluation.data import find
-from pipelines.evaluation.song import decode, opened
+from pipelines.evaluation.song import decode, opened, readable
 from pipelines.tracks.musdb_stems import STREAMS, read_stems
 from xumx_jax.errors import UserError
 
@@ -95,3 +95,22 @@ def test_missing_stems_are_named(tmp_path):
         for targets in (["bass", "vocals", "drums"], ["accompaniment"]):
             with pytest.raises(UserError, match=r"one: no (bass|drums).wav, (bass|drums).wav \("):
                 song.waves(targets)
+
+
+def test_what_was_half_decoded_is_decoded_again(tmp_path):
+    """Nothing lies at its name before it is complete."""
+    wave, into = scored_songs.noise(1, 500), tmp_path / "decoded"
+    scored_songs.write(tmp_path / "bass.aiff", wave)
+
+    def stop():
+        raise UserError("stopped")
+
+    for _ in range(2):
+        with pytest.raises(UserError, match="stopped"):
+            readable(tmp_path / "bass.aiff", into, stop)
+        assert not [path for path in into.rglob("*") if path.is_file()]
+    place = readable(tmp_path / "bass.aiff", into)
+    np.testing.assert_allclose(soundfile.read(place)[0], wave, atol=1e-4)
+    written = place.stat().st_mtime_ns
+    assert readable(tmp_path / "bass.aiff", into, stop) == place
+    assert place.stat().st_mtime_ns == written

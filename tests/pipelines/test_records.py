@@ -206,6 +206,11 @@ def test_wrong_roots_are_named(roots, tmp_path):
         open_records(roots[1], ("guitar",), RATE, 2)
 
 
+def test_a_user_who_does_not_exist_is_one_line():
+    with pytest.raises(UserError, match="~nosuchuser/songs: wanted the records of one .* none"):
+        open_records("~nosuchuser/songs", SOURCES, RATE, 2)
+
+
 def test_damaged_record_is_named(roots, tmp_path):
     (source,) = (path.parent for path in roots[1].rglob("dataset_info.json"))
     for path in source.iterdir():

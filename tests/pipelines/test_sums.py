@@ -8,6 +8,7 @@ from pipelines.datasets import open_data, open_tracks
 from pipelines.evaluation.data import find, open_dataset
 from pipelines.evaluation.song import opened
 from pipelines.tracks import names
+from xumx_jax.errors import UserError
 
 RATE, SAMPLES = 8000, 400
 FOUR = ("vocals", "drums", "bass", "other")
@@ -44,7 +45,8 @@ def both(root, targets=FOUR):
 
 NAMES = [
     "MIX", "Mixdown", "full", "full_mix", "linear_mixture", "master", "song0_MIX", "Mix 02",
-    "instrumental", "Karaoke", "no_vocals", "instrumental_mix", "accompaniment", "mixture2",
+    "original", "Original_mix", "instrumental", "Karaoke", "no_vocals", "instrumental_mix",
+    "accompaniment", "mixture2",
 ]  # fmt: skip
 
 
@@ -54,7 +56,7 @@ def test_files_called_like_sums_are_no_sources(name):
     assert names.sums([*FOUR, name], "song0") == (name,)
 
 
-@pytest.mark.parametrize("name", ["fuller", "drum_mix", "vocals_full", "song", "original", "other"])
+@pytest.mark.parametrize("name", ["fuller", "drum_mix", "vocals_full", "song", "other"])
 def test_files_called_otherwise_are_sources(name):
     assert names.sums([*FOUR, name], "song0") == ()
 
@@ -65,6 +67,24 @@ def test_everything_but_vocals_is_a_source_beside_vocals_alone(rest):
     assert names.sums(["vocals", rest, "mix"]) == ("mix",)
     assert names.sums(["vocals", rest, "drums"]) == (rest,)
     assert names.sums(["vocals", "accompaniment", "karaoke"]) == ("karaoke",)
+
+
+@pytest.mark.parametrize(
+    "vocals",
+    [
+        ("lead_vocals", "backing_vocals"), ("lead", "backing"), ("Vocals_1",),
+        ("vocals", "vocals_dry"), ("Voice",), ("Lead Vox", "song0_choir"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("rest", ["instrumental", "minus_vocals"])
+def test_vocals_beside_everything_else_may_have_any_name(vocals, rest):
+    assert names.sums([*vocals, rest], "song0") == ()
+    assert names.sums([*vocals, rest, "drums"], "song0") == (rest,)
+
+
+@pytest.mark.parametrize("name", ["lead_guitar", "backing_track", "without_vocals_2b", "bass"])
+def test_what_is_not_vocals(name):
+    assert names.sums(["vocals", name, "instrumental"])[-1:] == ("instrumental",)
 
 
 def test_sums_are_found_by_their_names_and_by_their_samples(tmp_path, capsys):
@@ -160,3 +180,77 @@ def test_the_rest_of_a_target_holds_nothing_twice(tmp_path):
     out = np.empty((SAMPLES, 2), np.float32)
     tracks.read_into(1, 2, 0, out)
     np.testing.assert_allclose(out, total(waves(2), "vocals"), atol=1e-3)
+
+
+SUMS = {  # a stem that is asked for: what is in it
+    "instrumental": FOUR[1:],
+    "accompaniment": FOUR[1:],
+    "no_vocals": FOUR[1:],
+    "band": FOUR[1:],  # told by its samples
+    "beat": ("drums", "bass"),
+}
+
+
+def summed(root, target, suffix=".wav"):
+    """Tracks with the four and a sum of some of them, which may be a little louder than that."""
+    gain = 1 if target in ("band", "beat") else 1.05
+    parts = SUMS[target]
+    return write(
+        root,
+        lambda stems, number: {f"{target}{suffix}": gain * sum(stems[name] for name in parts)},
+    ), gain
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+@pytest.mark.parametrize("target", SUMS)
+def test_the_rest_of_a_sum_holds_none_of_its_parts(tmp_path, target, suffix):
+    root, gain = summed(tmp_path, target, suffix)
+    options = {"target_file": f"{target.upper()}{suffix}"}
+    (tracks,) = open_tracks("trackfolder_var", ["train"], root, (target,), RATE, 2, options)
+    assert tracks.sources == (target, "rest")
+    out = np.empty((SAMPLES, 2), np.float32)
+    tracks.read_into(0, 2, 0, out)
+    np.testing.assert_allclose(out, gain * sum(waves(2)[name] for name in SUMS[target]), atol=1e-3)
+    tracks.read_into(1, 2, 0, out)
+    np.testing.assert_allclose(out, total(waves(2), *SUMS[target]), atol=1e-3)
+
+
+@pytest.mark.parametrize("target", [name for name in SUMS if name != "accompaniment"])
+def test_a_sum_that_is_a_target_replaces_its_parts(tmp_path, capsys, target):
+    root, _ = summed(tmp_path, target)
+    tracks, _ = open_data("folder", root, ("vocals", target), RATE, 2, {})
+    others = [name for name in FOUR[1:] if name not in SUMS[target]]
+    assert tracks.sources == ("vocals", target, *others)
+    assert f"drums (part of {target})" in capsys.readouterr().err
+    assert open_data("folder", root, ("vocals",), RATE, 2, {})[0].sources == (
+        "vocals", "bass", "drums", "other",
+    )  # fmt: skip
+
+
+def test_a_sum_and_its_part_cannot_both_be_targets(tmp_path):
+    root, _ = summed(tmp_path, "instrumental")
+    with pytest.raises(UserError, match="no source 'instrumental'; known: .*accompaniment"):
+        open_data("folder", root, ("drums", "instrumental"), RATE, 2, {})
+
+
+@pytest.mark.parametrize("damage", ["nan", "cut"])
+def test_a_damaged_stem_does_not_end_the_search(tmp_path, damage):
+    """Nor does it hide the sum, which the other tracks show."""
+    write(tmp_path, lambda stems, number: {"band": total(stems, "vocals")}, tracks=3)
+    folder = tmp_path / "test/song1"
+    if damage == "nan":
+        wave = waves(1)["drums"]
+        wave[200] = np.nan
+        soundfile.write(folder / "drums.wav", wave, RATE, subtype="FLOAT")
+    else:
+        (folder / "drums.wav").unlink()
+        soundfile.write(folder / "drums.flac", waves(1)["drums"], RATE)
+        data = bytearray((folder / "drums.flac").read_bytes())
+        data[-200:] = bytes(200)
+        (folder / "drums.flac").write_bytes(data)
+    data = find(tmp_path, "test")
+    assert data.sources == FOUR
+    with opened(data.tracks[0], data) as song:
+        np.testing.assert_allclose(song.mix().T, total(waves(0)), atol=1e-3)
+    with pytest.raises(UserError, match="song1"), opened(data.tracks[1], data) as song:
+        song.mix()

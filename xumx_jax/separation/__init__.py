@@ -1,14 +1,14 @@
 """From a model to stems: arrays, streams and files in, stems out.
 
 separator, bag             what `load` returns: one model, or several whose stems are averaged
-file                       `separate_file`: from a file to files of its stems
+file, record               `separate_file`: from a file to files of its stems, and what is beside them
 engine, chunked, umx/      what runs a model over a track of any length, in bounded memory
 chunk_plan, chunk_runner, overlap_add   the parts of the engine for chunks
 inputs, multichannel, streams, stream_buffer   the signal on its way in and out
 selection                  which stems are written
 normalization              statistics of a whole track
 export                     a model as StableHLO
-progress, out_of_memory    what these share
+out_of_memory              what these share
 
 Networks are in `models`, post filters in `postfilters`, reading and writing of audio in `audio`,
 reading of weights in `weights`, and the command line in `commands`.
