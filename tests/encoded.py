@@ -16,8 +16,9 @@ def encode_av(path, wave, rate, codec, late=0.0, **options):
         frame.sample_rate = rate
         at = round(late * rate)
         for part in convert.resample(frame) + convert.resample(None):
-            part.pts, part.time_base = at, Fraction(1, rate)
-            at += part.samples
+            if late:
+                part.pts, part.time_base = at, Fraction(1, rate)
+                at += part.samples
             container.mux(stream.encode(part))
         container.mux(stream.encode(None))
 

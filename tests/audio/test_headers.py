@@ -283,3 +283,16 @@ def test_a_cut_film_in_fragments(tmp_path):
     path.write_bytes(raw[: raw.rindex(b"mdat") + 500])
     with pytest.raises(UserError, match="x.mp4: the file "):
         audio.decode(path)
+
+
+@pytest.mark.parametrize("name", ["x.mkv", "x.avi", "x.mp4"])
+@pytest.mark.parametrize("missing", [1, 300])
+def test_a_container_that_is_cut_a_little_has_no_wrong_header(tmp_path, name, missing):
+    path = tmp_path / name
+    codec = {"x.mkv": "pcm_s16le", "x.avi": "pcm_s16le", "x.mp4": "aac"}[name]
+    options = dict(movflags="frag_keyframe+empty_moov") if name == "x.mp4" else {}
+    encode_av(path, WAVE.repeat(40, 1), 44100, codec, **options)
+    audio.decode(path)
+    path.write_bytes(path.read_bytes()[:-missing])
+    with pytest.raises(UserError, match=f"{name}: the file is cut off after"):
+        audio.decode(path)

@@ -56,7 +56,7 @@ def open_file(path, file, stack, allow_truncated=False):
         stated = _stated_frames(container, stream, counted, rate)
         late = _late_seconds(container, stream)
         ahead = round(late * rate)
-    cut = cut or bool(sound and sound.missing and not ("matroska" in _names(container) and stated))
+    cut = cut or bool(sound and sound.missing)
 
     def read(first, stop):
         if sound and sound.remark:
