@@ -1,7 +1,7 @@
 """A separator with the methods that Spleeter Web (github.com/JeffreyCA/spleeter-web) calls.
 
-Version 4 of that application retired its X-UMX back end. docs/spleeter-web.md lists what has to be
-changed in it; in `get_separator` of its api/tasks.py:
+That application has no X-UMX back end. docs/spleeter-web.md lists what has to be changed in it; in
+`get_separator` of its api/tasks.py:
 
     if separator == XUMX:
         return SpleeterWebSeparator(cpu_separation, bitrate, **separator_args)
