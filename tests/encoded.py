@@ -6,14 +6,19 @@ import av
 import numpy as np
 
 
-def encode_av(path, wave, rate, codec, **options):
+def encode_av(path, wave, rate, codec, late=0.0, **options):
+    """Write sound alone, whose times begin `late` seconds after 0."""
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.layout = "stereo"
         convert = av.AudioResampler(stream.format.name, "stereo", rate, stream.frame_size or 1024)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave), "fltp", "stereo")
         frame.sample_rate = rate
+        at = round(late * rate)
         for part in convert.resample(frame) + convert.resample(None):
+            if late:
+                part.pts, part.time_base = at, Fraction(1, rate)
+                at += part.samples
             container.mux(stream.encode(part))
         container.mux(stream.encode(None))
 

@@ -1,7 +1,7 @@
 """A separator with the methods that Spleeter Web (github.com/JeffreyCA/spleeter-web) calls.
 
-Version 4 of that application retired its X-UMX back end. docs/spleeter-web.md lists what has to be
-changed in it; in `get_separator` of its api/tasks.py:
+That application has no X-UMX back end. docs/spleeter-web.md lists what has to be changed in it; in
+`get_separator` of its api/tasks.py:
 
     if separator == XUMX:
         return SpleeterWebSeparator(cpu_separation, bitrate, **separator_args)
@@ -10,6 +10,7 @@ where `separator_args` are those that it keeps for X-UMX: softmask, alpha, itera
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from xumx_jax.errors import UserError
+from xumx_jax.files import shortened
 from xumx_jax.separation.engine import check_options
 
 if TYPE_CHECKING:
@@ -144,15 +146,25 @@ def prepared(model, cpu: bool, options: dict):
 def names_only(*places):
     """Let a UserError show the names of files without their folders, which are the server's.
 
-    `places` are files and folders that messages may name; anything else is ignored.
+    `places` are files and folders that messages may name, besides the cache and the folder for
+    temporary files; what is no path is ignored.
     """
     try:
         yield
     except UserError as error:
-        message, paths = str(error), [Path(p) for p in places if isinstance(p, str | Path)]
-        shown = {part for path in paths for part in (path, *path.parents) if part.name}
-        for path in sorted(shown, key=lambda path: -len(str(path))):
-            message = message.replace(str(path), path.name)
+        from xumx_jax import runtime
+
+        paths = [Path(place) for place in places if isinstance(place, str | Path)]
+        shown = {str(part): part.name for path in paths for part in (path, *path.parents)}
+        folders = [*(path.parent for path in paths), runtime.cache_folder(), tempfile.gettempdir()]
+        shown |= {f"{folder}{os.sep}": "" for folder in folders if Path(folder).name}
+        # only whole names: /srv is not meant by /srv2, nor by /srv/another
+        wanted = "|".join(
+            re.escape(path) + ("" if path.endswith(os.sep) else r"(?![\w/-])")
+            for path in sorted(shown, key=len, reverse=True)
+            if Path(path).name
+        )
+        message = re.sub(rf"(?<![\w/.])(?:{wanted})", lambda at: shown[at[0]], str(error))
         raise type(error)(message) from None
 
 
@@ -167,7 +179,8 @@ def local_file(place):
     from xumx_jax.weights import download
 
     # never "..", nor longer than names of files may be; its end says what kind of file it is
-    name = Path(url.path).name[-100:].strip(".") or "track"
+    named = Path(Path(url.path).name.strip(".") or "track")
+    name = shortened(named.stem, 100) + shortened(named.suffix, 100)
     with tempfile.TemporaryDirectory(prefix="xumx-") as folder:
         path = Path(folder, name)
         try:

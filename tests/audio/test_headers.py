@@ -11,6 +11,7 @@ from encoded import encode_av, encode_film
 
 from pipelines.tracks import wav
 from xumx_jax import audio
+from xumx_jax.audio import riff as riff_headers
 from xumx_jax.errors import UserError
 
 RATE = 8000
@@ -129,6 +130,35 @@ def test_a_length_of_0_in_every_coding(tmp_path, subtype, read):
     path.write_bytes(raw)
     with warned("length of 0"):
         wave, _ = read(path)
+    np.testing.assert_array_equal(wave, whole)
+
+
+# {suffix: (bytes from the length to the samples, how it is stored, one that states no samples)}
+LENGTHS = {"wav": (4, "<I", 0), "w64": (8, "<Q", 24), "aiff": (12, ">I", 8)}
+CODINGS = [("wav", "IMA_ADPCM"), ("wav", "MS_ADPCM"), ("wav", "GSM610"), ("wav", "G721_32")]
+CODINGS += [("w64", "MS_ADPCM"), ("w64", "GSM610"), ("aiff", "IMA_ADPCM"), ("aiff", "GSM610")]
+SEEKABLE = ("IMA_ADPCM", "MS_ADPCM")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "read"),
+    [(*coding, audio.decode) for coding in CODINGS]
+    + [(*coding, trained) for coding in CODINGS if coding[1] in SEEKABLE],
+)
+def test_a_length_of_0_of_compressed_sound(tmp_path, suffix, subtype, read):
+    path = tmp_path / f"x.{suffix}"
+    channels = 1 if subtype in ("GSM610", "G721_32") else 2
+    soundfile.write(path, WAVE.T.repeat(20, 0)[:, :channels], RATE, subtype, format=suffix)
+    whole, _ = read(path)
+    raw = bytearray(path.read_bytes())
+    with open(path, "rb") as file:
+        sound = riff_headers.read_sound(file)
+    before, stored, none = LENGTHS[suffix]
+    struct.pack_into(stored, raw, sound.offset - before, none)
+    path.write_bytes(raw)
+    with pytest.warns(UserWarning, match="length of 0; it was read to its end"):
+        wave, _ = read(path)
+    assert wave.shape[1] >= 12000
     np.testing.assert_array_equal(wave, whole)
 
 
@@ -252,4 +282,17 @@ def test_a_cut_film_in_fragments(tmp_path):
     audio.decode(path)
     path.write_bytes(raw[: raw.rindex(b"mdat") + 500])
     with pytest.raises(UserError, match="x.mp4: the file "):
+        audio.decode(path)
+
+
+@pytest.mark.parametrize("name", ["x.mkv", "x.avi", "x.mp4"])
+@pytest.mark.parametrize("missing", [1, 300])
+def test_a_container_that_is_cut_a_little_has_no_wrong_header(tmp_path, name, missing):
+    path = tmp_path / name
+    codec = {"x.mkv": "pcm_s16le", "x.avi": "pcm_s16le", "x.mp4": "aac"}[name]
+    options = dict(movflags="frag_keyframe+empty_moov") if name == "x.mp4" else {}
+    encode_av(path, WAVE.repeat(40, 1), 44100, codec, **options)
+    audio.decode(path)
+    path.write_bytes(path.read_bytes()[:-missing])
+    with pytest.raises(UserError, match=f"{name}: the file is cut off after"):
         audio.decode(path)

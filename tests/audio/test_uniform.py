@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from encoded import encode_film
+from encoded import encode_av, encode_film
 
 from xumx_jax import audio
 from xumx_jax.audio.uniform import uniform
@@ -156,3 +156,24 @@ def test_times_of_a_clock_are_no_reason_for_silence(tmp_path):
     encode_film(path, 1, [1], output_ts_offset="3000")
     wave, rate = audio.decode(path)
     assert wave.shape[1] < 1.1 * rate
+
+
+@pytest.mark.parametrize(("name", "codec"), [("x.mka", "flac"), ("x.mov", "pcm_s16le")])
+@pytest.mark.parametrize("late", [3, 7, 3600])
+def test_a_part_of_a_longer_stream_has_no_silence_for_what_is_not_in_it(
+    tmp_path, name, codec, late
+):
+    """As the segments that are streamed and recorded on the web."""
+    path, rate = tmp_path / name, 8000
+    tone = np.sin(np.arange(rate) / 9).astype(np.float32) / 2
+    encode_av(path, np.stack([tone, tone]), rate, codec, late)
+    if late < 5:
+        with pytest.warns(UserWarning, match=f"{name}: the sound starts {late}.00 s late"):
+            wave, _ = audio.decode(path)
+        assert not wave[:, : late * rate].any()
+        wave = wave[:, late * rate :]
+    else:
+        with audio.open_blocks(path) as blocks:
+            assert blocks.length == rate
+        wave, _ = audio.decode(path)
+    np.testing.assert_allclose(wave, np.stack([tone, tone]), atol=1e-4)

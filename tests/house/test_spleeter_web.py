@@ -181,6 +181,39 @@ def test_messages_do_not_show_the_servers_folders(model, track, tmp_path, serve,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("/srv/media/song.mp3: is cut", "song.mp3: is cut"),
+        ("'/srv/media/out/bass.wav' is there", "'out/bass.wav' is there"),
+        ("/srv/media/.out.7-ab.part/bass.wav", ".out.7-ab.part/bass.wav"),
+        ("/srv/media is not a folder", "media is not a folder"),
+        ("/srv/another/x-umx.h5", "/srv/another/x-umx.h5"),  # what nobody named is left alone
+        ("/cache/models/x-umx.h5: damaged", "models/x-umx.h5: damaged"),
+        ("/var/xumx-1/song.mp3", "xumx-1/song.mp3"),
+        ("/srv/media2/x", "/srv/media2/x"),
+        ("media/separate2/x, media/separate/x", "media/separate2/x, x"),
+        ("wanted 8 to 320 kbit/s", "wanted 8 to 320 kbit/s"),
+        ("/s/a.mp3, 5/s/b.mp3", "a.mp3, 5/s/b.mp3"),
+    ],
+)
+def test_only_whole_paths_lose_their_folders(monkeypatch, said, shown):
+    monkeypatch.setenv("XUMX_CACHE", "/cache")
+    monkeypatch.setattr("tempfile.tempdir", "/var")
+    places = "/srv/media/song.mp3", "/srv/media/out", "media/separate/x.mp3", "/s/a.mp3", None
+    with pytest.raises(UserError) as raised, spleeter_web.names_only(*places):
+        raise UserError(said)
+    assert str(raised.value) == shown
+
+
+def test_a_long_name_in_a_url_keeps_its_end(monkeypatch):
+    monkeypatch.setattr(
+        "xumx_jax.weights.download.fetch", lambda url, path, *_: path.write_bytes(b"")
+    )
+    with spleeter_web.local_file("http://host/" + "歌" * 90 + ".flac?signature=x") as path:
+        assert path.name == "歌" * 33 + ".flac"
+
+
 class Aborted(Exception):
     """As Celery's SoftTimeLimitExceeded, which a signal raises anywhere."""
 

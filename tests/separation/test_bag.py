@@ -51,7 +51,7 @@ def test_odd_mixtures_are_told_once():
         stems = bag(mix, RATE)
     assert [str(warning.message).split(":")[0] for warning in told] == [
         "the mixture has 3 channels",
-        "1 samples are NaN or infinite and were replaced by 0",
+        "1 samples are NaN, infinite or beyond 1e12 and were replaced by 0",
     ]
     assert stack(stems).shape == (4, 2, 900)
     with pytest.warns(UserWarning, match="no samples"):

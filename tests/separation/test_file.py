@@ -129,13 +129,15 @@ def test_what_was_odd_is_given_back_and_told(tmp_path):
     assert list(done.warnings) == told and [line.split(":")[0] for line in told] == [
         "the mixture has 3 channels",
         f"samples reach {done.peaks['a']:.3f} times full scale",
-        "1 samples are NaN or infinite and were replaced by 0",
+        "1 samples are NaN, infinite or beyond 1e12 and were replaced by 0",
     ]
     assert done.gain == 1 / done.peaks["a"] and done.channels == 3
     assert separate_file(Halves(), stream(noise(0)), tmp_path).warnings == (
         "the mixture has no samples: the stems are empty",
     )
-    with pytest.raises(UserError, match="^song: 1 samples are NaN or infinite; use finite ones"):
+    with pytest.raises(
+        UserError, match="^song: 1 samples are NaN, infinite or beyond 1e12; use finite ones"
+    ):
         separate_file(Halves(), stream(mix), tmp_path / "no", label="song", strict=True)
     assert not (tmp_path / "no").exists()
 

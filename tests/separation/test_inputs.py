@@ -48,9 +48,11 @@ def test_what_is_separated_can_be_taken_again(rate, length):
 
 def test_strict_counts_all_before_it_fails():
     whole = wave(2)
-    whole[:, [3, 900]] = np.inf
+    whole[0, [3, 900]], whole[1, [3, 900]] = np.inf, 1e13
     mixture = Mixture("x.wav", blocks_of(whole, 100), strict=True)
-    with pytest.raises(UserError, match=r"^x\.wav: 4 samples are NaN or infinite; use finite"):
+    with pytest.raises(
+        UserError, match=r"^x\.wav: 4 samples are NaN, infinite or beyond 1e12; use finite"
+    ):
         list(mixture)
 
 

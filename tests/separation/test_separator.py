@@ -185,7 +185,7 @@ def test_what_is_not_finite_is_replaced_and_counted():
     mix[0, 5:8], mix[1, 9] = np.nan, np.inf
     clean[0, 5:8] = clean[1, 9] = 0
     separator = Separator(*MODEL, niter=0)
-    with pytest.warns(UserWarning, match="4 samples are NaN or infinite"):
+    with pytest.warns(UserWarning, match="4 samples are NaN, infinite or beyond 1e12"):
         stems = stack(separator(mix, RATE))
     np.testing.assert_array_equal(stems, stack(separator(clean, RATE)))
 

@@ -23,8 +23,7 @@ from xumx_jax.errors import UserError, warn
 _EXACT = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "SVX", "AU", "CAF", "FLAC", "OGG")
 _MPEG_IN_WAV = (0x50, 0x55)
 # {libsndfile's name of an uncompressed coding: bytes of a sample}
-_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-_BYTES |= {"ULAW": 1, "ALAW": 1}
+_BYTES = dict(PCM_S8=1, PCM_U8=1, ULAW=1, ALAW=1, PCM_16=2, PCM_24=3, PCM_32=4, FLOAT=4, DOUBLE=8)
 _LITTLE = ("WAV", "WAVEX", "RF64", "W64")  # formats whose samples usually begin with the low byte
 _BLOCK = 1 << 18
 _AT_ONCE = 1 << 26  # values to reserve memory for because a header says so
@@ -210,7 +209,7 @@ def open_exactly(file) -> Exact | None:
     if magic in (b"fLaC", b"OggS"):
         sound = _soundfile(file)
         return None if sound is None else Exact(sound, sound.frames)
-    from xumx_jax.audio import riff
+    from xumx_jax.audio import riff, window
 
     header, wav = riff.read_sound(file), riff.read_wav(file)
     if wav is not None and wav.coding in _MPEG_IN_WAV:
@@ -223,6 +222,12 @@ def open_exactly(file) -> Exact | None:
             return None
         rate, channels, subtype, endian = wav.rate, wav.channels, wav.subtype, wav.endian
     elif sound.subtype not in _BYTES:
+        few = header.there // 8 if header.repaired else 0  # no coding gets by with that
+        if sound.frames * sound.channels < few:
+            sound.close()  # it believes the header
+            sound = _soundfile(window.with_length(file, header))
+            if sound is None or sound.frames * sound.channels < few:
+                return None
         return Exact(sound, None if header.missing else sound.frames, header.remark)
     else:
         usual = "LITTLE" if sound.format in _LITTLE else "BIG"
@@ -230,12 +235,10 @@ def open_exactly(file) -> Exact | None:
         rate, channels, subtype = sound.samplerate, sound.channels, sound.subtype
     each = channels * _BYTES[subtype]
     if sound is None or (header.repaired and sound.frames != header.there // each):
-        from xumx_jax.audio.window import Window
-
         if sound is not None:
             sound.close()
         form = dict(samplerate=rate, channels=channels, subtype=subtype, endian=endian)
-        sound = _soundfile(Window(file, header.offset, header.there), format="RAW", **form)
+        sound = _soundfile(window.Window(file, header.offset, header.there), format="RAW", **form)
         if sound is None:
             return None
     stated = (header.there + header.missing) // each
@@ -273,8 +276,7 @@ def _open_soundfile(path, file, stack, allow_truncated):
     def read(first, stop):
         if remark:
             warn(f"{path}: {remark}")
-        end = stated or frames
-        end = end if stop is None else min(stop, end)
+        end = (stated or frames) if stop is None else min(stop, stated or frames)
         if frames < end:
             ffmpeg.report_truncation(path, frames, stated, allow_truncated)
             end = frames

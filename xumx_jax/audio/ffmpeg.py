@@ -16,7 +16,8 @@ _PADDING = 4096  # what an encoder may append to fill its last packets
 _PEEK = 100  # damaged packets to step over before rate and channels are taken from the header
 # Sound that starts later than this is late: beside pictures, and alone (where encoders pad).
 _LATE_SECONDS, _LATE_ALONE = 0.01, 0.1
-_LATEST_SECONDS = 6 * 3600  # beyond it, times are those of a clock, or damaged
+# Beyond it, times are those of a clock or damaged, or tell where a part of a stream was in it.
+_LATEST_SECONDS, _LATEST_ALONE = 6 * 3600, 5
 
 
 def open_file(path, file, stack, allow_truncated=False):
@@ -55,13 +56,13 @@ def open_file(path, file, stack, allow_truncated=False):
         stated = _stated_frames(container, stream, counted, rate)
         late = _late_seconds(container, stream)
         ahead = round(late * rate)
-    cut = cut or bool(sound and sound.missing and not ("matroska" in _names(container) and stated))
+    cut = cut or bool(sound and sound.missing)
 
     def read(first, stop):
         if sound and sound.remark:
             warn(f"{path}: {sound.remark}")
         if first < ahead:
-            warn(f"{path}: the sound starts {late:.3g} s late; silence was put in front of it")
+            warn(f"{path}: the sound starts {late:.2f} s late; silence was put in front of it")
         silence = (
             np.zeros((channels, min(_BLOCK, ahead - at)), np.float32)
             for at in range(0, ahead, _BLOCK)
@@ -226,12 +227,14 @@ def _late_seconds(container, stream) -> float:
     """Time by which the sound starts after the beginning of the film, or of its own timeline."""
     if stream.start_time is None:
         return 0.0
-    late, least = float(stream.start_time * stream.time_base), _LATE_ALONE
+    late = float(stream.start_time * stream.time_base)
+    least, latest = _LATE_ALONE, _LATEST_ALONE
     if any(_lasts(other) for other in container.streams.video):
-        late, least = late - (container.start_time or 0) / 1e6, _LATE_SECONDS
+        late -= (container.start_time or 0) / 1e6
+        least, latest = _LATE_SECONDS, _LATEST_SECONDS
     elif not _names(container) & {"mov", "matroska"}:  # times that may start anywhere
         return 0.0
-    return late if least < late < _LATEST_SECONDS else 0.0
+    return late if least < late < latest else 0.0
 
 
 def _lasts(stream) -> bool:

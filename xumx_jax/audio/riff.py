@@ -134,8 +134,11 @@ def read_sound(file) -> Sound | None:
     return None
 
 
-def _measured(file, offset, stated, size, order="") -> Sound:
-    """Compare the stated length with the size of the file; with `order`, chunks may follow."""
+def _measured(file, offset, stated, size, order="", off=_OFF_BYTES) -> Sound:
+    """Compare the stated length with the size of the file; with `order`, chunks may follow.
+
+    If up to `off` bytes are missing, the header is wrong; if more are, the file has been cut off.
+    """
     behind = max(0, size - offset)
     unknown = stated < 0 or stated > 2**62 or 0x7FFFF000 <= stated <= 0x80000000
     if unknown or 0xFFFFF000 <= stated <= _UNKNOWN_32:
@@ -148,7 +151,7 @@ def _measured(file, offset, stated, size, order="") -> Sound:
         remark = "its header cannot count its length, which is above 4 GB; it was read whole"
         return Sound(offset, whole, repaired=True, remark=remark)
     missing = max(0, stated - behind)
-    if 0 < missing <= min(_OFF_BYTES, stated // 4):
+    if 0 < missing <= min(off, stated // 4):
         remark = f"its header states {stated} bytes; the {behind} that are there were read"
         return Sound(offset, behind, repaired=True, remark=remark)
     return Sound(offset, stated - missing, missing)
@@ -196,7 +199,7 @@ def _read_film(file, head, size) -> Sound | None:
     if head[4:8] == b"ftyp":
         return _read_fragments(file, size)
     if head[:4] == b"RIFF" and head[8:11] == b"AVI":
-        return _measured(file, 8, int.from_bytes(head[4:8], "little"), size)
+        return _measured(file, 8, int.from_bytes(head[4:8], "little"), size, off=0)
     return None
 
 
@@ -212,7 +215,7 @@ def _read_matroska(file, size) -> Sound | None:
         if length == (1 << 7 * width) - 1:  # not known while it was written
             return None
         begin, at = at + 4 + width, at + 4 + width + length
-    return _measured(file, begin, at - begin, size)
+    return _measured(file, begin, at - begin, size, off=0)
 
 
 def _read_fragments(file, size) -> Sound | None:
@@ -227,7 +230,7 @@ def _read_fragments(file, size) -> Sound | None:
         if length < 8:  # 0: to the end of the file
             return None
         if fragments and at + length > size:
-            return _measured(file, at, length, size)
+            return _measured(file, at, length, size, off=0)
         at += length
     return None
 

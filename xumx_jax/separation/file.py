@@ -108,7 +108,8 @@ def separate_file(
     What is read:
     start, duration  seconds of a file
     allow_truncated  read what is left of a file that was cut short, with a warning
-    strict           samples that are NaN or infinite are an error; otherwise 0, with a warning
+    strict           samples that are NaN, infinite or beyond 1e12 are an error; otherwise 0, with
+                     a warning
     label            name of the source in messages; None: its path
 
     While it runs:
@@ -179,7 +180,7 @@ def separate_file(
         separated = _separated(separator, mixture, tick, device_lock, check)
         done = _write(separated, mixture, chosen, writer, check)
         if mixture.bad:
-            warn(f"{mixture.bad} samples are NaN or infinite and were replaced by 0")
+            warn(f"{mixture.bad} samples are NaN, infinite or beyond 1e12 and were replaced by 0")
         if not mixture.read:
             warn("the mixture has no samples: the stems are empty")
     done["timings"] |= {"decode": ahead.seconds, "total": time.perf_counter() - begin}

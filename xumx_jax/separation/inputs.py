@@ -104,7 +104,7 @@ class InputBlocks:
         if not self.samples:
             warn("the mixture has no samples: the stems are empty")
         if self.bad:
-            warn(f"{self.bad} samples are NaN or infinite and were replaced by 0")
+            warn(f"{self.bad} samples are NaN, infinite or beyond 1e12 and were replaced by 0")
 
 
 _AHEAD = 4  # blocks
@@ -117,7 +117,7 @@ class Mixture:
     stream   an AudioStream; `source`, if given, supplies its blocks instead
     wide     keep all channels; otherwise only the front pair of more than two
     rate     hertz to resample to; None: the stream's rate
-    strict   samples that are not finite are an error; otherwise they become 0
+    strict   samples that are NaN, infinite or beyond 1e12 are an error; otherwise they become 0
 
     Iterate over it once for [channel, time]; `take` then returns the same samples again. `read` and
     `bad` count samples of the stream so far, `given` those that were yielded, and `length` is how
@@ -155,8 +155,8 @@ class Mixture:
             yield from self._pass(self._resampler.push(block[: self.channels]))
         if self._strict and self.bad:
             raise UserError(
-                f"{self._label}: {self.bad} samples are NaN or infinite; use finite ones, or leave "
-                "out --strict"
+                f"{self._label}: {self.bad} samples are NaN, infinite or beyond 1e12; use finite "
+                "ones, or leave out --strict"
             )
         yield from self._pass(self._resampler.finish())
 

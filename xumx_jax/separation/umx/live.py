@@ -137,7 +137,8 @@ class Live:
         """Make the block finite, with the model's channels."""
         block, bad = finite(block)
         if bad:
-            warnings.warn(f"{bad} samples are NaN or infinite and were replaced by 0", stacklevel=3)
+            says = f"{bad} samples are NaN, infinite or beyond 1e12 and were replaced by 0"
+            warnings.warn(says, stacklevel=3)
         if block.shape[0] < self.model.channels:
             block = np.repeat(block, self.model.channels, axis=0)
         return block
