@@ -1,7 +1,7 @@
 """From a model to stems: arrays, streams and files in, stems out.
 
 separator, bag             what `load` returns: one model, or several whose stems are averaged
-file, record               `separate_file`: from a file to files of its stems, and what is beside them
+file, record               `separate_file`: from a file to files of its stems, with a record
 engine, chunked, umx/      what runs a model over a track of any length, in bounded memory
 chunk_plan, chunk_runner, overlap_add   the parts of the engine for chunks
 inputs, multichannel, streams, stream_buffer   the signal on its way in and out
