@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from configs.command_line import override, read
 from configs.common import defaults
 from xumx_jax import files
-from xumx_jax.cli import Parser
+from xumx_jax.commands.console import Parser
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -7,7 +7,13 @@ import argparse
 import sys
 
 from xumx_jax.commands import doctor, export, models, separate
-from xumx_jax.commands.console import one_line_warnings, print_any_name, run_program, shown_log
+from xumx_jax.commands.console import (
+    Parser,
+    one_line_warnings,
+    print_any_name,
+    run_program,
+    shown_log,
+)
 from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
 
@@ -16,13 +22,6 @@ PROGRAMS = {
     "train": "train a model from a recipe",
     "evaluate": "separate a test set, score it and report the scores",
 }
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, like all errors of this program."""
-
-    def error(self, message):
-        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 class PrintVersion(argparse.Action):

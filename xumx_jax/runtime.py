@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from xumx_jax import files
 from xumx_jax.errors import UserError
 
 LOG = logging.getLogger(__name__)
@@ -42,8 +41,8 @@ def cache_folder() -> Path:
     Where nobody knows the home folder, as in some containers, it is in the one for temporary files.
     """
     if chosen := os.environ.get("XUMX_CACHE"):
-        return files.expanded(chosen)
-    usual = files.expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+        return Path(os.path.expanduser(chosen))
+    usual = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"))
     return (usual if usual.is_absolute() else Path(tempfile.gettempdir())) / "xumx_jax"
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pipelines.evaluation.messages import show_warning
 from xumx_jax import files
-from xumx_jax.cli import Parser
 from xumx_jax.commands import options as common
-from xumx_jax.commands.console import SOME_FAILED, run_program, shown_log
+from xumx_jax.commands.console import SOME_FAILED, Parser, run_program, shown_log
 from xumx_jax.errors import UserError
 
 TERMINATED = 128 + signal.SIGTERM

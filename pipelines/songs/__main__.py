@@ -11,8 +11,7 @@ from pathlib import Path
 import soundfile
 
 from xumx_jax import files
-from xumx_jax.cli import Parser
-from xumx_jax.commands.console import run_program
+from xumx_jax.commands.console import Parser, run_program
 from xumx_jax.errors import UserError
 
 from . import sampler, wordbank

@@ -5,6 +5,7 @@ they are separated in threads, which receive no signals, check whether they shou
 they do after any error, so no interrupt can prevent the removal of a temporary file.
 """
 
+import argparse
 import logging
 import os
 import signal
@@ -20,6 +21,13 @@ from xumx_jax.errors import Cancelled, UserError
 SOME_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 STDOUT = "-"  # as the name of a file
 REPORT = "please report this, with the output of `xumx doctor --json`"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, like all errors of this program."""
+
+    def error(self, message):
+        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def run_program(
