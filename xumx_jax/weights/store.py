@@ -145,7 +145,10 @@ def read(folder: str | Path, item: str, template: Any = None, check: bool = True
         items = sorted({name.split("/")[0] for name in manifest["files"]})
         raise CheckpointError(f"{folder}: no item {item!r}, only {', '.join(items)}")
     with saver() as checkpointer:
-        stored = checkpointer.metadata(folder / item).item_metadata.tree
+        known = checkpointer.metadata(folder / item).item_metadata
+        if known is None:  # Orbax has logged why
+            raise CheckpointError(f"{folder / item}: is damaged: its metadata cannot be read")
+        stored = known.tree
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), stored)
         try:
             found = checkpointer.restore(
