@@ -22,7 +22,7 @@ def xumx(*arguments, **environment):
 
 def separate(clip):
     xumx("separate", clip, "--model", "demo", "--out", "separated")
-    stems = sorted(path.name for path in Path("separated", "demo").iterdir())
+    stems = sorted(path.name for path in Path("separated", "demo").glob("*.wav"))
     wanted = [f"{name}.wav" for name in ("bass", "drums", "other", "vocals")]
     assert stems == wanted, stems
 
