@@ -49,7 +49,7 @@ def _digests(note: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     names = found if isinstance(found, dict) else {}
-    return {name: names[name] for name in names if files.safe_name(name, "") == name != ""}
+    return {name: names[name] for name in names if files.safe_name(name, "")}
 
 
 def foreign(folder: Path, targets: Sequence[str]) -> bool:

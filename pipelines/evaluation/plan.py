@@ -116,7 +116,7 @@ def _systems(options, models, data, chosen, separation: dict) -> list[systems.Sy
 def _check_names(made: Sequence[systems.System]) -> None:
     """Raise UserError unless every target can name a file."""
     for target in (target for system in made for target in system.targets):
-        if files.safe_name(target, "/") != target:
+        if not files.safe_name(target, ""):
             raise UserError(f"the target {target!r} cannot be the name of a file; rename it")
 
 

@@ -46,8 +46,8 @@ _CODECS = {
 }
 # By number of channels, as FLAC orders them
 _LAYOUTS = (None, "mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
-# Vorbis' qualities 0 to 10 and what they come to, in kbit/s of stereo at 44.1 kHz
 _VORBIS_BLOCK = 1 << 14  # samples at once: libvorbis copies them to the stack
+# Vorbis' qualities 0 to 10 and what they come to, in kbit/s of stereo at 44.1 kHz
 _VORBIS_KBITS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 
 

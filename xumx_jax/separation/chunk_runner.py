@@ -40,9 +40,8 @@ def separate_chunk(
     with matmul_precision(model, "compute", precision):
         given = {} if statistics is None else {"statistics": statistics}
         if mix.shape[0] > model.channels and not optional(model, "any_channels"):
-            batched = model.apply(
-                variables, mix[:, None], **given
-            )  # a channel is an item of its own
+            # a channel is an item of its own
+            batched = model.apply(variables, mix[:, None], **given)
             estimate = jax.tree.map(lambda x: jnp.moveaxis(x[:, :, 0], 0, 1), batched)
         else:
             batched = model.apply(variables, mix[None], **given)

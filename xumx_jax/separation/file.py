@@ -20,7 +20,7 @@ from xumx_jax.audio.formats import check_format
 from xumx_jax.errors import Cancelled, UserError, collected, warn
 from xumx_jax.separation import multichannel
 from xumx_jax.separation.engine import CALLBACK
-from xumx_jax.separation.inputs import Mixture, ReadAhead, held
+from xumx_jax.separation.inputs import Mixture, ReadAhead, held, replaced
 from xumx_jax.separation.record import Record, renaming
 from xumx_jax.separation.selection import NullError, choose, make
 
@@ -180,7 +180,7 @@ def separate_file(
         separated = _separated(separator, mixture, tick, device_lock, check)
         done = _write(separated, mixture, chosen, writer, check)
         if mixture.bad:
-            warn(f"{mixture.bad} samples are NaN, infinite or beyond 1e12 and were replaced by 0")
+            warn(replaced(mixture.bad))
         if not mixture.read:
             warn("the mixture has no samples: the stems are empty")
     done["timings"] |= {"decode": ahead.seconds, "total": time.perf_counter() - begin}

@@ -65,6 +65,11 @@ def finite(block: np.ndarray) -> tuple[np.ndarray, int]:
     return (np.where(good, block, np.float32(0)) if bad else block), bad
 
 
+def replaced(bad: int) -> str:
+    """What to warn of so many samples that `finite` has replaced."""
+    return f"{bad} samples are NaN, infinite or beyond 1e12 and were replaced by 0"
+
+
 class InputBlocks:
     """Iterate over blocks, made finite and with the model's channels; counts what was odd.
 
@@ -104,7 +109,7 @@ class InputBlocks:
         if not self.samples:
             warn("the mixture has no samples: the stems are empty")
         if self.bad:
-            warn(f"{self.bad} samples are NaN, infinite or beyond 1e12 and were replaced by 0")
+            warn(replaced(self.bad))
 
 
 _AHEAD = 4  # blocks

@@ -40,7 +40,7 @@ def follow(path: Path) -> Path:
     number, name = content.get("format"), content.get("folder")
     if isinstance(number, int) and number > FORMAT:
         raise CheckpointError(f"{path}: has format {number}, wanted {FORMAT}; install a newer one")
-    if not isinstance(name, str) or not files.safe_name(name, "") == name != "":
+    if not isinstance(name, str) or not files.safe_name(name, ""):
         raise CheckpointError(f"{path}: names no checkpoint")
     return path.resolve().parent / name
 

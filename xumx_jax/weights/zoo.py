@@ -1,6 +1,5 @@
 """Models by name: the bundled one, and published ones, which are downloaded and converted once."""
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,6 @@ from xumx_jax.runtime import cache_folder
 from xumx_jax.weights.bag import joined, save, save_model
 from xumx_jax.weights.published import PUBLISHED, File, Published
 
-LOG = logging.getLogger(__name__)
 DEFAULT = "x-umx"
 
 

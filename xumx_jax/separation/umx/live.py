@@ -19,7 +19,7 @@ from xumx_jax.audio import StreamResampler
 from xumx_jax.audio.resample import whole_rate
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import optional
-from xumx_jax.separation.inputs import as_floats, check_layout, finite
+from xumx_jax.separation.inputs import as_floats, check_layout, finite, replaced
 from xumx_jax.separation.stream_buffer import SampleQueue
 from xumx_jax.separation.umx import kernels
 from xumx_jax.separation.umx.live_steps import Steps
@@ -137,8 +137,7 @@ class Live:
         """Make the block finite, with the model's channels."""
         block, bad = finite(block)
         if bad:
-            says = f"{bad} samples are NaN, infinite or beyond 1e12 and were replaced by 0"
-            warnings.warn(says, stacklevel=3)
+            warnings.warn(replaced(bad), stacklevel=3)
         if block.shape[0] < self.model.channels:
             block = np.repeat(block, self.model.channels, axis=0)
         return block
