@@ -91,7 +91,7 @@ def convolve(
 
 
 def transposed(x: Array, kernel: Array, bias: Array | None, stride: int) -> Array:
-    """Transposed convolution along -2: [..., column, in] -> [..., (column - 1) * stride + tap, out].
+    """Transpose-convolve [..., column, in] -> [..., (column - 1) * stride + tap, out].
 
     Each input sample adds `kernel` [tap, in, out], scaled, to the output at `stride` times its
     place: one product for all taps, and a sum of pieces that are shifted by whole strides.
