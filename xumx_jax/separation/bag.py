@@ -9,9 +9,9 @@ from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import optional
 from xumx_jax.separation import streams
-from xumx_jax.separation.engine import CALLBACK, Progress
+from xumx_jax.separation.engine import CALLBACK, USUAL, Progress
 from xumx_jax.separation.inputs import InputBlocks
-from xumx_jax.separation.separator import USUAL, Separator, at_once
+from xumx_jax.separation.separator import Separator, at_once
 from xumx_jax.weights.bag import Bag, average
 
 LOG = logging.getLogger(__name__)

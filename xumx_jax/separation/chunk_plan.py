@@ -1,14 +1,18 @@
 """Which chunks of a stream are separated, how long they are, and where the last one goes."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import numpy as np
 
 from xumx_jax.models.interface import Segment
+from xumx_jax.separation.overlap_add import triangle
 
 
 class Chunk(NamedTuple):
-    """Samples `start` to `stop` of a stream; its stems are used from `wanted` on.
+    """The model gets samples of a stream from `start` on; its stems are used between the others.
 
-    The samples before that are context.
+    What is before `wanted` or behind `stop` is context; a negative `start` means silence before the
+    stream.
     """
 
     start: int
@@ -48,6 +52,20 @@ class ChunkPlan:
         """How far a stream must have been read to plan `count` chunks from sample `at` on."""
         # one sample more, to know whether the chunk is the last one
         return at + (count - 1) * self.step + self.length + 1
+
+    def keep(self, at: int) -> int:
+        """The first sample that chunks from `at` on may need."""
+        return at - self.step
+
+    def window(self, batch: Batch) -> np.ndarray:
+        """The weights with which the chunks of a batch are blended, [time]."""
+        return triangle(batch.length)
+
+    def padding(self, batch: Batch) -> Literal["constant", "reflect"]:
+        """How a chunk is continued past the end: the last of many extends little past it."""
+        missing = batch.length - (batch.chunks[-1].stop - batch.chunks[-1].start)
+        many = batch.length == self.length and missing < self.unit
+        return "reflect" if many else "constant"
 
     def next(self, at: int, count: int, known: int, over: bool) -> Batch:
         """Up to `count` more chunks from `at` on, of a stream that has been read up to `known`.

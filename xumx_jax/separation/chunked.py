@@ -1,7 +1,6 @@
 """The engine for any model: chunks of a stream, a batch at a time, cross-faded."""
 
-from typing import Literal
-
+import numpy as np
 from jax.errors import JaxRuntimeError
 
 from xumx_jax.models.interface import optional
@@ -11,7 +10,8 @@ from xumx_jax.separation.chunk_plan import ChunkPlan
 from xumx_jax.separation.chunk_runner import ChunkRunner
 from xumx_jax.separation.engine import EngineOptions
 from xumx_jax.separation.normalization import normalization
-from xumx_jax.separation.overlap_add import OverlapAdd, triangle
+from xumx_jax.separation.overlap_add import OverlapAdd
+from xumx_jax.separation.protocols import PROTOCOLS
 from xumx_jax.separation.stream_buffer import StreamBuffer
 
 LEAST_SECONDS = 1.0  # shorter chunks are not tried when memory is short
@@ -24,7 +24,8 @@ class Chunked:
     should be that of the whole track: chunks begin on the track's grid of frames, because masks of
     shifted frames differ by 25 dB, and, if they are long enough, on the grid of the filter's
     windows; and statistics are those of the track (`separation.normalization`). With `overlap` 0
-    each chunk is separated on its own.
+    each chunk is separated on its own. With a `protocol`, chunks are cut and blended as another
+    program does (`separation.protocols`).
     """
 
     def __init__(self, model, variables, options: EngineOptions):
@@ -53,11 +54,13 @@ class Chunked:
             batch = self.plan.next(at, self.batch, buffer.end, buffer.over)
             if not batch.chunks:
                 return
-            cuts = [buffer.cut(chunk.start, chunk.stop) for chunk in batch.chunks]
+            cuts = [_cut(buffer, chunk.start, batch.length) for chunk in batch.chunks]
             # a stream of few chunks runs them alone, and what is left has a shape of its own
-            rows = None if batch.last and (first or not overlap) else self.batch
+            alone = batch.length != self.plan.length or (batch.last and (first or not overlap))
+            rows = None if alone else self.batch
             try:
-                pieces = self.runner.run(cuts, batch.length, rows, measured, self._mode(batch))
+                padding = self.plan.padding(batch)
+                pieces = self.runner.run(cuts, batch.length, rows, measured, padding)
             except JaxRuntimeError as error:
                 if not out_of_memory.is_out_of_memory(error):
                     raise
@@ -66,28 +69,19 @@ class Chunked:
                 continue
             first = False
             for chunk, piece in zip(batch.chunks, pieces, strict=True):
+                piece = piece[..., chunk.wanted - chunk.start : chunk.stop - chunk.start]
                 if overlap:
-                    yield from _some(stems.take(chunk.start))
-                    stems.add(chunk.start, piece, triangle(batch.length))
+                    yield from _some(stems.take(chunk.wanted))
+                    stems.add(chunk.wanted, piece, self.plan.window(batch)[: piece.shape[-1]])
                 else:
-                    yield piece[..., chunk.wanted - chunk.start : chunk.stop - chunk.start]
-            start = batch.chunks[-1].start
+                    yield piece
             at = batch.chunks[-1].wanted + self.plan.step
-            buffer.drop(start)
+            buffer.drop(self.plan.keep(at))
             if batch.last and overlap:
                 yield from _some(stems.take(buffer.end))
-            progress(buffer.end if batch.last else start + batch.length)
+            progress(buffer.end if batch.last else batch.chunks[-1].stop)
             if batch.last:
                 return
-
-    def _mode(self, batch) -> Literal["constant", "reflect"]:
-        """How the last chunk is padded: the last of many extends little past the end."""
-        missing = batch.length - (batch.chunks[-1].stop - batch.chunks[-1].start)
-        return (
-            "reflect"
-            if batch.length == self.plan.length and missing < self.plan.unit
-            else "constant"
-        )
 
     def _statistics(self, lead: int):
         name = optional(self.model, "normalization")
@@ -99,6 +93,11 @@ class Chunked:
     def _fit(self, samples: float) -> None:
         """Choose the plan; with an overlap, chunks are whole windows of the filter, if possible."""
         segment = self.model.segment
+        if self.options.protocol is not None:
+            protocol = PROTOCOLS[self.options.protocol]
+            power = self.options.transition_power
+            self.plan = protocol(segment, samples, self.options.overlap, power)
+            return
         unit = segment.grid
         if self.options.post_filter and (self._filter.get("niter") or self._filter["residual"]):
             window = (self._filter["wiener_frames"] or 0) * segment.grid
@@ -117,7 +116,7 @@ class Chunked:
         if self.batch > len(devices):
             self.batch = max(len(devices), self.batch // 2)
             out_of_memory.warn(f"batches of {self.batch} chunks")
-        elif length // 2 >= least and shorter < length:
+        elif length // 2 >= least and shorter < length and self.options.protocol is None:
             self._fit(length / 2)
             out_of_memory.warn(f"chunks of {self.plan.length / rate:.2f} s")
         else:
@@ -125,6 +124,12 @@ class Chunked:
             cpu = out_of_memory.fall_back_to_cpu(devices, self.options.cpu_fallback, what)
             self.runner.use((cpu,))
             self.batch = 1
+
+
+def _cut(buffer, start: int, length: int) -> np.ndarray:
+    """So many samples from `start` on as the stream has, with silence before its beginning."""
+    wave = buffer.cut(max(0, start), min(start + length, buffer.end))
+    return np.pad(wave, ((0, 0), (-start, 0))) if start < 0 else wave
 
 
 def _some(samples):

@@ -19,6 +19,8 @@ from xumx_jax.errors import Cancelled, UserError
 COMPUTE = ("float32", "bfloat16", "tf32")
 AHEAD_SECONDS = 300.0  # how far statistics of a track are read ahead of what is separated
 CALLBACK = Callable[[float | None, float | None], object]
+# {option of a post filter: its values for models without one}
+USUAL = {"niter": (1, 0), "softmask": (False,), "alpha": (1.0,), "logit": (None,)}
 _EARLY = 0.02  # part of the work before which the remaining time cannot be estimated
 
 
@@ -33,6 +35,7 @@ class EngineOptions:
     devices         JAX's devices, to spread work over
     chosen          the user chose these devices, so no others are used
     cpu_fallback    continue on the CPU if the devices have too little memory
+    protocol, transition_power  as in `Separator`
     """
 
     filter_options: dict[str, Any]
@@ -45,6 +48,8 @@ class EngineOptions:
     devices: tuple
     chosen: bool
     cpu_fallback: bool
+    protocol: str | None = None
+    transition_power: float = 1.0
 
 
 def check_options(
@@ -60,6 +65,8 @@ def check_options(
     shifts=0,
     seed=0,
     compute="float32",
+    protocol=None,
+    transition_power=1.0,
 ):
     """Raise UserError on the first option that makes no sense."""
     if niter != int(niter) or niter < 0:
@@ -90,7 +97,18 @@ def check_options(
         raise UserError(f"chunk-seconds is {chunk_seconds}; wanted a positive number")
     if overlap is not None and not 0 <= overlap < 1:
         raise UserError(f"overlap is {overlap}; wanted 0 <= overlap < 1")
-    if overlap is not None and chunk_seconds is None and batch is None:
+    if protocol is not None:
+        from xumx_jax.separation.protocols import PROTOCOLS
+
+        if protocol not in PROTOCOLS:
+            raise UserError(f"unknown protocol {protocol!r}; known: {', '.join(PROTOCOLS)}")
+    if not (isfinite(transition_power) and transition_power >= 1):
+        raise UserError(f"transition-power is {transition_power}; wanted 1 or more")
+    if transition_power != 1 and protocol is None:
+        raise UserError(
+            f"transition-power is {transition_power} without protocol; use protocol demucs as well"
+        )
+    if overlap is not None and chunk_seconds is None and batch is None and protocol is None:
         raise UserError(
             f"overlap is {overlap} without chunk_seconds, the length of the chunks that are to "
             "overlap; use chunk_seconds as well"
@@ -103,6 +121,38 @@ def check_options(
         raise UserError(f"seed is {seed}; wanted 0 or a positive whole number")
     if seed and not shifts:
         raise UserError(f"seed is {seed} without shifts, which it would draw; use shifts as well")
+
+
+def filter_options(model, post_filter: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of a model's post filter: `given` has those of USUAL, and "residual".
+
+    Raises UserError if they do not fit the model.
+    """
+    from xumx_jax.postfilters import POST_FILTERS
+
+    known = POST_FILTERS[post_filter] if post_filter else None
+    takes = known.arguments if known else frozenset()
+    for name, usual in USUAL.items():
+        if name not in takes and given[name] not in usual:
+            raise UserError(
+                f"{name} is {given[name]}, but the model has no post filter that would use it; "
+                f"use another post filter ({', '.join(POST_FILTERS)})"
+            )
+    if known is None:
+        return {"residual": given["residual"]}
+    sources = model.sources
+    if model.transform is None:
+        raise UserError(
+            f"post filter {post_filter!r}: the model works on waveforms, and post filters "
+            "on spectra; use none"
+        )
+    if "niter" in takes and given["niter"] and len(sources) == 1 and not given["residual"]:
+        raise UserError(
+            f"the model has one source, {sources[0]}: the Wiener filter needs another "
+            "to weigh it against; use a residual, or niter 0"
+        )
+    taken = {name: value for name, value in given.items() if name in takes}
+    return {**taken, "residual": given["residual"], **known.options}
 
 
 class Progress:
@@ -139,11 +189,11 @@ ENGINES = {
 def make_engine(model, variables, options: EngineOptions):
     """Make the engine that the model names, or "chunked" if that does not take the options.
 
-    Chunks without overlap, and batches of chunks, always use "chunked".
+    Chunks without overlap, batches of chunks and other protocols always use "chunked".
     """
     from xumx_jax.models.interface import optional  # which brings JAX along
 
-    chunks = options.overlap == 0 or options.batch is not None
+    chunks = options.overlap == 0 or options.batch is not None or options.protocol is not None
     for key in ("chunked",) if chunks else (optional(model, "engine"), "chunked"):
         module, name = ENGINES[key]
         engine = getattr(import_module(module), name)

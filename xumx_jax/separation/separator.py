@@ -13,7 +13,15 @@ from xumx_jax.models import build
 from xumx_jax.models.interface import optional
 from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
-from xumx_jax.separation.engine import CALLBACK, EngineOptions, Progress, check_options, make_engine
+from xumx_jax.separation.engine import (
+    CALLBACK,
+    USUAL,
+    EngineOptions,
+    Progress,
+    check_options,
+    filter_options,
+    make_engine,
+)
 from xumx_jax.separation.inputs import InputBlocks, as_floats, check_layout
 from xumx_jax.weights.bag import Bag
 from xumx_jax.weights.load import Models, load_bag
@@ -22,8 +30,6 @@ if TYPE_CHECKING:
     from xumx_jax.separation.umx.live import Live
 
 OVERLAP = 0.25  # of chunks
-# {option of a post filter: its values for models without one}
-USUAL = {"niter": (1, 0), "softmask": (False,), "alpha": (1.0,), "logit": (None,)}
 SHIFT_SECONDS = 0.5  # the largest
 
 
@@ -48,6 +54,9 @@ class Separator:
                     run in chunks and with `batch`; UMX models without it use one
     compute         precision of matrix products: "float32", "bfloat16", or "tf32", the device's
                     fastest with float32 operands; sums are float32
+    protocol        a key of `separation.protocols.PROTOCOLS`: cut and blend chunks exactly as that
+                    program does, "demucs"; None: our own way. `chunk_seconds` is its segment
+    transition_power  of the protocol's weights: larger values make shorter transitions
     cpu_fallback    continue on the CPU if a device has too little memory even for small steps
 
     `separator(mix [channel, time], rate)` returns {name: float32 [channel, time]} with the same
@@ -79,6 +88,8 @@ class Separator:
         seed: int = 0,
         device: str = "auto",
         compute: str = "float32",
+        protocol: str | None = None,
+        transition_power: float = 1.0,
         cpu_fallback: bool = True,
     ):
         runtime.check_not_forked()
@@ -93,15 +104,14 @@ class Separator:
         self.model, self.variables = module, variables
         self.sources = tuple(module.sources) + ("residual",) * residual
         self.post_filter = post_filter or optional(module, "post_filter")
-        self.wiener_options = self._wiener_options(
-            niter=niter, softmask=softmask, alpha=alpha, logit=logit, residual=residual
-        )
+        of_filter = {name: given[name] for name in (*USUAL, "residual")}
+        self.wiener_options = filter_options(module, self.post_filter, of_filter)
         if self.post_filter is not None:
             frames = wiener_frames or POST_FILTERS[self.post_filter].frames
             self.wiener_options["wiener_frames"] = frames
         elif wiener_frames is not None:
             raise UserError(f"wiener-frames is {wiener_frames}, but the model has no post filter")
-        self._undivided = chunk_seconds is None and batch is None and not shifts
+        self._undivided = chunk_seconds is None and batch is None and not (shifts or protocol)
         options = EngineOptions(
             filter_options={"post_filter": self.post_filter, **self.wiener_options},
             post_filter=self.post_filter,
@@ -113,36 +123,12 @@ class Separator:
             devices=runtime.devices(device),
             chosen=device != "auto",
             cpu_fallback=cpu_fallback,
+            protocol=protocol,
+            transition_power=transition_power,
         )
         self.engine = make_engine(module, variables, options)
         draw = np.random.default_rng(seed)
         self.shifts = [int(draw.integers(int(SHIFT_SECONDS * self.rate))) for _ in range(shifts)]
-
-    def _wiener_options(self, **given) -> dict:
-        """The options of the post filter. Raises UserError if they do not fit the model."""
-        known = POST_FILTERS[self.post_filter] if self.post_filter else None
-        takes = known.arguments if known else frozenset()
-        for name, usual in USUAL.items():
-            if name not in takes and given[name] not in usual:
-                raise UserError(
-                    f"{name} is {given[name]}, but the model has no post filter that would use it; "
-                    f"use another post filter ({', '.join(POST_FILTERS)})"
-                )
-        if known is None:
-            return {"residual": given["residual"]}
-        sources = self.model.sources
-        if self.model.transform is None:
-            raise UserError(
-                f"post filter {self.post_filter!r}: the model works on waveforms, and post filters "
-                "on spectra; use none"
-            )
-        if "niter" in takes and given["niter"] and len(sources) == 1 and not given["residual"]:
-            raise UserError(
-                f"the model has one source, {sources[0]}: the Wiener filter needs another "
-                "to weigh it against; use a residual, or niter 0"
-            )
-        taken = {name: value for name, value in given.items() if name in takes}
-        return {**taken, "residual": given["residual"], **known.options}
 
     def __reduce__(self):
         """Pickle the name that the weights were loaded by, or else the model and its weights."""
@@ -213,7 +199,7 @@ class Separator:
         if not self._undivided:
             raise UserError(
                 "the separator averages shifts or cuts chunks, which live separation cannot do; "
-                "leave out shifts, chunk_seconds, overlap and batch"
+                "leave out shifts, chunk_seconds, overlap, batch and protocol"
             )
         return live
 
