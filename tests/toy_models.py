@@ -118,6 +118,22 @@ class ToyRagged(nn.Module):
         return Stems(wave, tuple(spec), tuple(mask))
 
 
+class ToyMask(nn.Module):
+    """One source, which is what is loud; without weights. It is none of TOYS."""
+
+    sources: tuple[str, ...] = ("music",)
+    sample_rate: int = 8000
+    channels: int = 2
+    transform = Stft(128, 32)
+    segment = Segment(usual=8192, least=128, multiple_of=32, grid=32)
+
+    def __call__(self, mix, train=False):
+        (block,) = self.transform.forward(mix)
+        mask = nn.sigmoid(4 * (jnp.abs(block) - 0.5))[:, None]
+        spec = mask * block[:, None]
+        return Stems(self.transform.inverse((spec,), mix.shape[-1]), (spec,), (mask,))
+
+
 TOYS = {"toy_wave": ToyWave, "toy_ragged": ToyRagged}
 # What makes each entry of MODELS tiny, at 8 kHz: a new entry of MODELS adds its own, and the tests
 # of tests/interface ask the model for everything else.

@@ -85,6 +85,7 @@ def _add_convert(commands):
     command.add_argument("source", nargs="+", metavar="IN[:W]", help="as for separate --model")
     command.add_argument("target", metavar="OUT")
     command.add_argument("--kind", metavar="K", help="kind of weights; default: detected")
+    command.add_argument("--combine", metavar="RULE", help="as for separate; kept in the folder")
     command.set_defaults(run=convert)
 
 
@@ -99,7 +100,7 @@ def convert(options) -> int:
     from xumx_jax.weights.load import convert
 
     given = str(models[0][0]) if len(models) == 1 else models
-    written = convert(given, options.target, options.kind)
+    written = convert(given, options.target, options.kind, combine=options.combine)
     names = ", ".join(dict.fromkeys(member.name for member in written.members))
     print(f"{options.target}: {names} ({', '.join(written.sources)})")
     return 0

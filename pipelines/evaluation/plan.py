@@ -106,7 +106,9 @@ def _systems(options, models, data, chosen, separation: dict) -> list[systems.Sy
             made.append(systems.oracle(label, name, data, options.targets, chosen))
         else:
             given = (members, data, options.targets, separation, chosen)
-            made.append(systems.model(label, name, *given))
+            # of what is compared, each is a model of its own
+            combine = options.combine if texts is options.model else None
+            made.append(systems.model(label, name, *given, combine))
     _check_names(made)
     if not options.targets and any(s.folder or systems.is_oracle(s.name) for s in made):
         _say_unusual(data, chosen, made)

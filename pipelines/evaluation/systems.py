@@ -19,6 +19,7 @@ from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
 from xumx_jax.separation.selection import make
 from xumx_jax.weights import pointer
+from xumx_jax.weights.bag import MEAN
 
 # (song, {target: file}, check) -> None: write float32 WAV files; `check` may raise, to stop
 Write = Callable[[Song, dict[str, Path], Callable[[], None]], None]
@@ -138,13 +139,14 @@ def model(
     targets: Sequence[str],
     options: dict,
     tracks: Sequence[Track] = (),
+    combine: str | None = None,
 ) -> System:
     """Load one or several models, by name or path. Raises UserError with one line."""
     from xumx_jax.separation.file import separate_file
     from xumx_jax.separation.separator import separator_of
     from xumx_jax.weights.load import load_bag
 
-    bag = load_bag(models)
+    bag = load_bag(models, combine)
     separator = separator_of(bag, **options)
     digest = _digest(bag)
     own = set(bag.sources)
@@ -176,7 +178,7 @@ def model(
 
 
 def _digest(bag) -> str:
-    """SHA-256 of all members' weights and, if there are several, of their shares in the average."""
+    """SHA-256 of all members' weights and, if there are several, of how they are averaged."""
     from flax.traverse_util import flatten_dict
 
     from xumx_jax.weights import safetensors
@@ -190,7 +192,8 @@ def _digest(bag) -> str:
             found.append(safetensors.tensors_digest(flatten_dict(member.variables, sep="/")))
     if len(found) == 1:
         return found[0]
-    return files.digest_of_value({"members": found, "weights": bag.weights.tolist()})
+    rule = {} if bag.combine == MEAN else {"combine": bag.combine}
+    return files.digest_of_value({"members": found, "weights": bag.weights.tolist(), **rule})
 
 
 def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) -> System:

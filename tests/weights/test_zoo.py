@@ -17,7 +17,7 @@ from xumx_jax import assets, cli, models, runtime
 from xumx_jax.commands import console
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
-from xumx_jax.weights import converters, download, load, published, zoo
+from xumx_jax.weights import combinations, converters, download, load, published, zoo
 from xumx_jax.weights.bag import load_model
 from xumx_jax.weights.converters.kinds import Kind
 from xumx_jax.weights.converters.rules import Rule
@@ -177,6 +177,18 @@ def test_a_row_of_several_models_is_a_bag(server, tmp_path, monkeypatch, capsys)
     (path / "bag.json").write_text('{"format": 1, "members": [{"file": "0.safetensors"}]}')
     with pytest.raises(UserError, match="bag.json: does not describe models with weights"):
         load.load_weights(path)
+
+
+def test_a_row_may_have_a_rule(server, monkeypatch, capsys):
+    members = tuple(zoo.PUBLISHED[name].members[0] for name in ("x-umx", "xumx-asteroid"))
+    row = published.Published("both", members, "theirs", combine="cdx")
+    monkeypatch.setitem(zoo.PUBLISHED, "both", row)
+    with pytest.raises(UserError, match="the rule cdx is for models for mono"):
+        zoo.find("both")
+    monkeypatch.setitem(combinations.COMBINATIONS, "cdx", combinations.mean)
+    zoo.find("both")
+    assert load.load_bag("both").combine == "cdx"
+    assert cli.main(["models"]) == 0 and "combined by the rule cdx" in capsys.readouterr().out
 
 
 def toy_arguments(tensors, info):

@@ -44,7 +44,8 @@ def table() -> list[str]:
         mean = "       " if model.mean is None else f"{model.mean:.2f} dB"
         there = "cached" if zoo.cached(name).exists() else ""
         lines.append(f"  {name:15} {mean}  {there:7} {model.what}")
-        lines.append(f"  {'':15} {', '.join(model.sources)}")
+        rule = f"; combined by the rule {model.combine}" if model.combine else ""
+        lines.append(f"  {'':15} {', '.join(model.sources)}{rule}")
         lines.append(f"  {'':15} licence: {model.licence}")
     what = "the small model that comes with this program"
     lines.append(f"  {assets.DEMO:15}          bundled {what}")

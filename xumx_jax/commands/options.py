@@ -23,6 +23,12 @@ def add_model(group, default: bool = True, more: str = "") -> None:
         f".h5, .pth or a folder; {usual}If given several times, the models' stems are averaged, "
         f"with weights if given: a:0.7{more}",
     )
+    group.add_argument(
+        "--combine",
+        metavar="RULE",
+        help="how several models are used together: mean, or cdx, for models of mono and models "
+        "of one source (an unknown name lists all); default: mean, or that of a bag's folder",
+    )
 
 
 def parse_models(given) -> list[tuple[str | None, float]]:
@@ -45,10 +51,10 @@ def _parse(text):
     return name, weight
 
 
-def load(given, options: dict):
+def load(given, options: dict, combine: str | None = None):
     """Load what `parse_models` found -> (separator, what is known about each model).
 
-    `options` are the Separator's. Raises UserError.
+    `options` are the Separator's, `combine` as for `weights.bag.joined`. Raises UserError.
     """
     from xumx_jax.separation.separator import separator_of
     from xumx_jax.weights.bag import joined
@@ -62,7 +68,7 @@ def load(given, options: dict):
             name = _name_of_default("fallback" in first.info)
         more = {"model": first.name, "args": first.args, "name": name, "weight": weight}
         infos.append({**first.info, **more})
-    whole = joined(bags, [weight for _, weight in given])
+    whole = joined(bags, [weight for _, weight in given], combine)
     return separator_of(whole, **options), infos
 
 
@@ -138,8 +144,26 @@ def add_separation(group) -> None:
         "--overlap",
         type=float,
         metavar="R",
-        help="share of a chunk that overlaps the next, 0 <= R < 1, with --chunk-seconds or "
-        "--batch; default: 0.25",
+        help="share of a chunk that overlaps the next, 0 <= R < 1, with --chunk-seconds, "
+        "--batch or --protocol; default: 0.25",
+    )
+    option(
+        "--protocol",
+        metavar="P",
+        help="cut and blend chunks exactly as another program does: demucs; default: our own way",
+    )
+    option(
+        "--transition-power",
+        type=float,
+        default=1.0,
+        metavar="P",
+        help="exponent of the protocol's weights: larger ones make shorter transitions; "
+        "default: %(default)s",
+    )
+    option(
+        "--mid-side",
+        action="store_true",
+        help="models for mono: separate stereo as left and right and as mid and side, and average",
     )
     option(
         "--batch",
@@ -177,7 +201,13 @@ def separator_options(options) -> dict:
         made["post_filter"] = options.post_filter
     if options.compute != COMPUTE[0]:
         made["compute"] = options.compute
+    if options.protocol is not None:
+        made["protocol"] = options.protocol
+    if options.transition_power != 1:
+        made["transition_power"] = options.transition_power
     check_options(**made)
+    if options.mid_side:
+        made["mid_side"] = True
     return {**made, "residual": options.residual}
 
 

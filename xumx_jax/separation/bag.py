@@ -12,6 +12,7 @@ from xumx_jax.separation import streams
 from xumx_jax.separation.engine import CALLBACK, USUAL, Progress
 from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.separator import Separator, at_once
+from xumx_jax.weights import combinations
 from xumx_jax.weights.bag import Bag, average
 
 LOG = logging.getLogger(__name__)
@@ -25,14 +26,18 @@ class BagSeparator:
     separators  of any models: sample rates and sources may differ
     weights     one per separator, a number or {source: number}; None: all equal. For every source
                 they are divided by their sum over the separators that have it
+    dropped     names of stems that are left out, though separators have them
 
     `sources` are those of the first separator, then those that others add; all are in the stems.
     Raises UserError on weights that make no sense, and on a source without any weight.
     """
 
-    def __init__(self, separators, weights=None):
+    def __init__(self, separators, weights=None, dropped=()):
         self.separators = tuple(separators)
-        found = [separator.sources for separator in self.separators]
+        found = [
+            [name for name in separator.sources if name not in dropped]
+            for separator in self.separators
+        ]
         self.sources, self.weights = average(found, weights)
 
     @property
@@ -83,8 +88,9 @@ class BagSeparator:
         mean = np.zeros((len(self.sources), *parts[0].shape[1:]), np.float32)
         for separator, part, weights in zip(self.separators, parts, self.weights, strict=True):
             for name, stem in zip(separator.sources, part, strict=True):
-                at = self.sources.index(name)
-                mean[at] += stem * np.float32(weights[at])
+                if name in self.sources:
+                    at = self.sources.index(name)
+                    mean[at] += stem * np.float32(weights[at])
         return mean
 
 
@@ -96,8 +102,9 @@ def _stacked(stream):
 def separators_of(bag: Bag, options: dict) -> BagSeparator:
     """Make a `BagSeparator` for a bag of several members.
 
-    `options` are those of `Separator`, for every member. A member with one source is separated by
-    its mask alone (niter 0), unless `residual` gives the Wiener filter a second source.
+    `options` are those of `Separator`, for every member; the bag's rule may add others. A member
+    with one source is separated by its mask alone (niter 0), unless `residual` gives the Wiener
+    filter a second source.
     """
     if options.get(RESIDUAL) and not np.allclose(bag.weights, bag.weights[:, :1]):
         raise UserError(
@@ -106,15 +113,17 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
         )
     separators, alone = [], []
     modules = [build(member.name, **member.args) for member in bag.members]
+    shares = combinations.shares(bag.combine, modules)
+    chosen = {name: value for name, value in options.items() if value}
+    all_own = [{**options, **share, **chosen} for share in shares]
     filtered = any(optional(module, "post_filter") for module in modules)
-    filtered = filtered or bool(options.get("post_filter"))
-    for member, module in zip(bag.members, modules, strict=True):
-        own = dict(options)
+    filtered = filtered or any(own.get("post_filter") for own in all_own)
+    for member, module, own in zip(bag.members, modules, all_own, strict=True):
         if module.transform is None:  # others of the bag may use the filter
             own.pop("post_filter", None)
         if filtered and not (own.get("post_filter") or optional(module, "post_filter")):
             own = {name: value for name, value in own.items() if name not in OF_FILTERS}
-        single = len(module.sources) == 1 and not options.get(RESIDUAL)
+        single = len(module.sources) == 1 and not own.get(RESIDUAL)
         if single and optional(module, "post_filter") and own.get("niter", 1):
             own["niter"] = 0
             alone += module.sources
@@ -130,4 +139,5 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
         | ({RESIDUAL: row[0]} if options.get(RESIDUAL) else {})
         for row in bag.weights.tolist()
     ]
-    return BagSeparator(separators, weights)
+    helps = not options.get(RESIDUAL) and any(share.get(RESIDUAL) for share in shares)
+    return BagSeparator(separators, weights, (RESIDUAL,) if helps else ())

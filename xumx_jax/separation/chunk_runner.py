@@ -66,10 +66,28 @@ def separate_chunk(
         return jnp.concatenate([wave, (mix - wave.sum(0))[None]]) if residual else wave
 
 
+def separate_mid_side(model, variables, mix: Array, statistics=None, **options) -> Array:
+    """Separate [channel, time] with a model for mono, twice if it is stereo: the mean of both.
+
+    Once left and right are separated, and once mid, (left + right) / 2, and side, (left - right) /
+    2, of which left and right are made again: what is in the middle is then separated on its own.
+    All four run at once. `options` are those of `separate_chunk`.
+    """
+    if len(mix) == 1:
+        return separate_chunk(model, variables, mix, statistics, **options)
+    left, right = mix
+    pairs = jnp.stack([mix, jnp.stack([left + right, left - right]) / 2])
+    direct, turned = jax.vmap(
+        lambda pair: separate_chunk(model, variables, pair, statistics, **options)
+    )(pairs)
+    mid, side = turned[:, 0], turned[:, 1]
+    return (direct + jnp.stack([mid + side, mid - side], axis=1)) / 2
+
+
 class ChunkRunner:
     """`run(chunks, length)`: chunks [channel, time] -> [chunk, source, channel, length].
 
-    options  of `separate_chunk`
+    options  of `separate_chunk`, and "mid_side" for `separate_mid_side`
     devices  over which chunks are spread
     compute  precision of matrix products, of `layers.dense.DTYPES`
     """
@@ -121,7 +139,9 @@ def compile_chunks(model, devices: tuple, options: tuple):
     `statistics` are the same for all chunks, or None. Compiled once per model, however many
     Separators share it.
     """
-    one = partial(separate_chunk, model, **dict(options))
+    given = dict(options)
+    function = separate_mid_side if given.pop("mid_side", False) else separate_chunk
+    one = partial(function, model, **given)
 
     def batched(variables, mix, statistics):
         return jax.vmap(lambda chunk: one(variables, chunk, statistics))(mix)

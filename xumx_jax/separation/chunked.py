@@ -35,7 +35,8 @@ class Chunked:
         if options.overlap and options.post_filter:
             given["wiener_frames"] = given["wiener_frames"] or WINDOW_FRAMES
         self._filter = given
-        self.runner = ChunkRunner(model, variables, given, options.devices, options.compute)
+        applied = {**given, "mid_side": True} if options.mid_side else given
+        self.runner = ChunkRunner(model, variables, applied, options.devices, options.compute)
         seconds = options.chunk_seconds
         self._fit(seconds * model.sample_rate if seconds else model.segment.usual)
 

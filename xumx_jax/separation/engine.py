@@ -35,7 +35,7 @@ class EngineOptions:
     devices         JAX's devices, to spread work over
     chosen          the user chose these devices, so no others are used
     cpu_fallback    continue on the CPU if the devices have too little memory
-    protocol, transition_power  as in `Separator`
+    protocol, transition_power, mid_side  as in `Separator`
     """
 
     filter_options: dict[str, Any]
@@ -50,6 +50,7 @@ class EngineOptions:
     cpu_fallback: bool
     protocol: str | None = None
     transition_power: float = 1.0
+    mid_side: bool = False
 
 
 def check_options(
@@ -189,11 +190,12 @@ ENGINES = {
 def make_engine(model, variables, options: EngineOptions):
     """Make the engine that the model names, or "chunked" if that does not take the options.
 
-    Chunks without overlap, batches of chunks and other protocols always use "chunked".
+    Only "chunked" knows chunks without overlap, batches of chunks, other protocols, mid and side.
     """
     from xumx_jax.models.interface import optional  # which brings JAX along
 
-    chunks = options.overlap == 0 or options.batch is not None or options.protocol is not None
+    chunks = options.overlap == 0 or options.batch is not None
+    chunks = chunks or options.protocol is not None or options.mid_side
     for key in ("chunked",) if chunks else (optional(model, "engine"), "chunked"):
         module, name = ENGINES[key]
         engine = getattr(import_module(module), name)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from xumx_jax.separation.umx.live import Live
 
 OVERLAP = 0.25  # of chunks
+# options that concern neither the engine's arithmetic nor its chunks, or depend on the model
+UNCHECKED = {"residual", "device", "cpu_fallback", "mid_side"}
 SHIFT_SECONDS = 0.5  # the largest
 
 
@@ -57,6 +59,8 @@ class Separator:
     protocol        a key of `separation.protocols.PROTOCOLS`: cut and blend chunks exactly as that
                     program does, "demucs"; None: our own way. `chunk_seconds` is its segment
     transition_power  of the protocol's weights: larger values make shorter transitions
+    mid_side        of a model for mono: stereo is separated as left and right and also as mid and
+                    side, and the stems are the mean of both, at twice the work
     cpu_fallback    continue on the CPU if a device has too little memory even for small steps
 
     `separator(mix [channel, time], rate)` returns {name: float32 [channel, time]} with the same
@@ -90,6 +94,7 @@ class Separator:
         compute: str = "float32",
         protocol: str | None = None,
         transition_power: float = 1.0,
+        mid_side: bool = False,
         cpu_fallback: bool = True,
     ):
         runtime.check_not_forked()
@@ -99,8 +104,13 @@ class Separator:
             if name not in ("self", "module", "variables")
         }
         self._given, self._origin = given, None
-        checked = set(given) - {"residual", "device", "cpu_fallback"}
+        checked = set(given) - UNCHECKED
         check_options(**{name: given[name] for name in checked})
+        if mid_side and module.channels != 1:
+            raise UserError(
+                f"mid-side is for models for mono, and this one takes {module.channels} channels; "
+                "leave it out"
+            )
         self.model, self.variables = module, variables
         self.sources = tuple(module.sources) + ("residual",) * residual
         self.post_filter = post_filter or optional(module, "post_filter")
@@ -111,7 +121,8 @@ class Separator:
             self.wiener_options["wiener_frames"] = frames
         elif wiener_frames is not None:
             raise UserError(f"wiener-frames is {wiener_frames}, but the model has no post filter")
-        self._undivided = chunk_seconds is None and batch is None and not (shifts or protocol)
+        self._undivided = chunk_seconds is None and batch is None and not shifts
+        self._undivided = self._undivided and protocol is None and not mid_side
         options = EngineOptions(
             filter_options={"post_filter": self.post_filter, **self.wiener_options},
             post_filter=self.post_filter,
@@ -125,6 +136,7 @@ class Separator:
             cpu_fallback=cpu_fallback,
             protocol=protocol,
             transition_power=transition_power,
+            mid_side=mid_side,
         )
         self.engine = make_engine(module, variables, options)
         draw = np.random.default_rng(seed)
@@ -188,7 +200,12 @@ class Separator:
             raise UserError(
                 f"post filter {self.post_filter!r} cannot run live; use the model's own"
             )
-        live = Live(
+        if not self._undivided:
+            raise UserError(
+                "the separator averages runs or cuts chunks, which live separation cannot do; "
+                "leave out shifts, chunk_seconds, overlap, batch, protocol and mid_side"
+            )
+        return Live(
             self.model,
             self.variables,
             rate,
@@ -196,12 +213,6 @@ class Separator:
             background=background,
             **self.wiener_options,
         )
-        if not self._undivided:
-            raise UserError(
-                "the separator averages shifts or cuts chunks, which live separation cannot do; "
-                "leave out shifts, chunk_seconds, overlap, batch and protocol"
-            )
-        return live
 
     def _run(self, blocks, progress):
         """Separate blocks at the model's rate -> yield [source, channel, time]."""
@@ -231,14 +242,16 @@ def separator_of(bag: Bag, **options):
     return Separator(build(bag.only.name, **bag.only.args), bag.only.variables, **options)
 
 
-def load(models: Models = None, **options):
+def load(models: Models = None, combine: str | None = None, **options):
     """Load models by name or path, several of them with weights (see `load_bag`).
 
-    Returns a `Separator`, or for several models a `BagSeparator`, which has the same methods except
-    `live`; `options` are those of `Separator`. Raises UserError with one line.
+    `combine` is how several are used together, a key of `weights.combinations.COMBINATIONS`: "mean"
+    is the average of their stems; None: that of a bag's folder, else "mean". `options` are those of
+    `Separator`. Returns a `Separator`, or for several models a `BagSeparator`, which has the same
+    methods except `live`. Raises UserError with one line.
     """
     runtime.check_not_forked()
-    bag = load_bag(models)
+    bag = load_bag(models, combine)
     separator = separator_of(bag, **options)
     if isinstance(separator, Separator):
         separator._origin = bag.only.info["path"]  # loaded from there again when it is unpickled

@@ -6,7 +6,7 @@ of several is a folder with `bag.json` and one file per member.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from xumx_jax.errors import CheckpointError, UserError
 from xumx_jax.models import build, frozen
 from xumx_jax.weights import pointer, safetensors, store
 
-FILE, FORMAT = "bag.json", 1
+FILE, MEAN = "bag.json", "mean"
+# 2 adds the rule; bags without one are still written as 1, for earlier versions to read
+FORMAT, WITHOUT_RULE = 2, 1
 Weight = float | Mapping[str, float] | None  # of a member: for all its sources, or by source
 
 
@@ -39,11 +41,13 @@ class Bag:
     members   models with their variables
     sources   the first member's, in its order, then those that others add
     weights   float64 [member, source], 0 where a member lacks the source; every column sums to 1
+    combine   key of `combinations.COMBINATIONS`: how the members are separated before the average
     """
 
     members: tuple[Member, ...]
     sources: tuple[str, ...]
     weights: np.ndarray
+    combine: str = MEAN
 
     @property
     def only(self) -> Member:
@@ -66,6 +70,7 @@ class Bag:
             ],
             "sources": list(self.sources),
             "weights": self.weights.tolist(),
+            **({} if self.combine == MEAN else {"combine": self.combine}),
         }
 
 
@@ -109,10 +114,34 @@ def average(
     return names, table / sums
 
 
-def joined(bags: Sequence[Bag], weights: Sequence[Weight] | None = None) -> Bag:
-    """Join several bags into one; each weight is that of a whole bag."""
+def joined(
+    bags: Sequence[Bag], weights: Sequence[Weight] | None = None, combine: str | None = None
+) -> Bag:
+    """Join several bags into one; each weight is that of a whole bag.
+
+    `combine` is the rule for all members; None: that of a bag on its own, else the mean. Raises
+    UserError if the rule does not fit the members.
+    """
     if len(bags) == 1 and not isinstance((weights or [None])[0], Mapping):
-        return bags[0]
+        whole = bags[0]
+    else:
+        whole = _together(bags, weights)
+    rules = [one.combine for one in bags if one.combine != MEAN]
+    if combine is None and rules and len(bags) > 1:
+        raise UserError(
+            f"a bag with the rule {rules[0]} is joined with other models; use it alone, or give "
+            "combine, the rule for all of them"
+        )
+    rule = combine or next(iter(rules), MEAN)
+    if rule == whole.combine == MEAN:
+        return whole
+    from xumx_jax.weights import combinations  # few bags have a rule
+
+    combinations.shares(rule, [build(member.name, **member.args) for member in whole.members])
+    return replace(whole, combine=rule)
+
+
+def _together(bags: Sequence[Bag], weights: Sequence[Weight] | None) -> Bag:
     names, outer = average([one.sources for one in bags], weights)
     rows = []
     for one, row in zip(bags, outer, strict=True):
@@ -182,7 +211,10 @@ def save(folder: Path, content: Bag) -> None:
             save_model(partial / name, member.name, member.args, member.variables, info)
             row = dict(zip(content.sources, content.weights[number].tolist(), strict=True))
             listed.append({"file": name, "weights": {k: w for k, w in row.items() if w}})
-        text = json.dumps({"format": FORMAT, "members": listed}, indent=1)
+        about: dict[str, Any] = {"format": WITHOUT_RULE, "members": listed}
+        if content.combine != MEAN:
+            about |= {"format": FORMAT, "combine": content.combine}
+        text = json.dumps(about, indent=1)
         (partial / FILE).write_text(text + "\n")
 
 
@@ -193,6 +225,7 @@ def load(folder: Path) -> Bag:
         content = json.loads(place.read_text())
         if content["format"] > FORMAT:
             raise UserError(f"{place}: was written by a later version (format {content['format']})")
+        combine = content.get("combine")
         names = [Path(member["file"]).name for member in content["members"]]
         weights = [
             {k: float(w) for k, w in member["weights"].items()} for member in content["members"]
@@ -203,4 +236,8 @@ def load(folder: Path) -> Bag:
         raise UserError(f"{place}: cannot be read ({error.strerror})") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{place}: does not describe models with weights ({error})") from error
-    return bag([load_model(Path(folder, name)) for name in names], weights)
+    found = bag([load_model(Path(folder, name)) for name in names], weights)
+    try:
+        return joined([found], combine=None if combine is None else str(combine))
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error

@@ -62,8 +62,8 @@ def load_weights(path: str | Path, kind: str | None = None) -> Bag:
     return converters.convert_all(openunmix_files.read(path), kind)
 
 
-def load_bag(models: Models = None) -> Bag:
-    """Load one model, or several with weights.
+def load_bag(models: Models = None, combine: str | None = None) -> Bag:
+    """Load one model, or several with weights and a rule (see `bag.joined`).
 
     `models` is a name of the zoo or a path; several of them, each alone or (name, weight); or
     {name: weight}. A weight is a number or {source: number}. None is the published weights; if they
@@ -77,7 +77,8 @@ def load_bag(models: Models = None) -> Bag:
     if models is None or isinstance(models, str | Path):
         models = [models]
     given = [one if isinstance(one, tuple) else (one, None) for one in models]
-    return bag.joined([_located(name) for name, _ in given], [weight for _, weight in given])
+    found = [_located(name) for name, _ in given]
+    return bag.joined(found, [weight for _, weight in given], combine)
 
 
 def _located(name: Name) -> Bag:
@@ -131,11 +132,12 @@ def convert(
     target: str | Path,
     kind: str | None = None,
     half: bool = False,
+    combine: str | None = None,
 ) -> Bag:
     """Write any weights that `load` reads as an Orbax folder, or as `.safetensors` by suffix.
 
-    Several models, as for `load_bag`, become the folder of a bag. `half` stores float16
-    (`.safetensors` only). Returns the bag that was written.
+    Several models, as for `load_bag`, become the folder of a bag, which keeps their weights and the
+    rule `combine`. `half` stores float16 (`.safetensors` only). Returns the bag that was written.
     """
     from xumx_jax.weights.converters import readers
 
@@ -149,7 +151,10 @@ def convert(
         raise UserError(f"{target}: source and target are the same")
     if target.suffix != ".safetensors":
         check_place(target)
-    found = load_bag(source) if path is None else load_weights(path, kind)
+    if path is None:
+        found = load_bag(source, combine)
+    else:
+        found = bag.joined([load_weights(path, kind)], combine=combine)
     if len(found.members) > 1 and (half or target.suffix == ".safetensors"):
         raise UserError(
             f"{target}: {len(found.members)} models become a folder, in float32; use a folder"

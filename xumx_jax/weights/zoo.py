@@ -90,7 +90,7 @@ def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> 
         bags.append(made)
     about = {"licence": published.licence, "score": published.score}
     about |= {"url": " ".join(urls), "sha256": digests}
-    whole = joined(bags, [member.weight for member in published.members])
+    whole = joined(bags, [member.weight for member in published.members], published.combine)
     members = [replace(member, info={**member.info, **about}) for member in whole.members]
     if len(members) == 1:
         (only,) = members

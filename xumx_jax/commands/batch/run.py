@@ -31,7 +31,8 @@ def separate(models, applied, tracks, options, report) -> None:
     piped = console.STDOUT in (options.out, options.json)
     say_line = partial(console.say_line, out=sys.stderr if piped else sys.stdout)
     # a device that was asked for by name is never replaced by another
-    separator, infos = common.load(models, {**applied, "cpu_fallback": options.device == "auto"})
+    applied_here = {**applied, "cpu_fallback": options.device == "auto"}
+    separator, infos = common.load(models, applied_here, options.combine)
     fallback = infos[0].get("fallback")
     if fallback and len(tracks) > 1 and not options.allow_fallback:
         raise UserError(
@@ -81,6 +82,8 @@ class Job:
             {name: getattr(options, name) for name in ("start", "duration", "rate", "channels")},
             separate_file,
         )
+        if options.combine is not None:
+            self._applied["combine"] = options.combine
         self.made = {self._file(stem): self._made(stem) for stem in chosen}
         self._device = threading.Lock()  # held by one track at a time
 

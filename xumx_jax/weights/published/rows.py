@@ -44,6 +44,7 @@ class Published:
     scores    by source, as its authors report: BSSEval v4 SDR in dB on the 50 test songs of
               MUSDB18, median over frames, median over songs
     reported  where they report them
+    combine   how several are used together, of `combinations.COMBINATIONS`; None: their average
     """
 
     what: str
@@ -51,6 +52,7 @@ class Published:
     licence: str
     scores: dict[str, float] = field(default_factory=dict)
     reported: str = ""
+    combine: str | None = None
 
     @property
     def sources(self) -> tuple[str, ...]:
