@@ -4,6 +4,7 @@ separator, bag             what `load` returns: one model, or several whose stem
 file, record               `separate_file`: from a file to files of its stems, with a record
 engine, chunked, umx/      what runs a model over a track of any length, in bounded memory
 chunk_plan, chunk_runner, overlap_add   the parts of the engine for chunks
+protocols                  other programs' chunks
 inputs, multichannel, streams, stream_buffer   the signal on its way in and out
 selection                  which stems are written
 normalization              statistics of a whole track
