@@ -1,5 +1,7 @@
 """Chunks as other programs cut them, with answers known by hand; Demucs' stems are golden."""
 
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ from xumx_jax.separation.separator import Separator
 from xumx_jax.stems import Stems
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
-ANY, FIXED = Segment(usual=10), Segment(usual=10, least=10, largest=10)
-EVEN = Segment(usual=10, multiple_of=4)
+ANY = SimpleNamespace(segment=Segment(usual=10))
+FIXED = SimpleNamespace(segment=Segment(usual=10, least=10, largest=10))
+EVEN = SimpleNamespace(segment=ANY.segment, valid_length=lambda samples: -(-samples // 4) * 4)
 
 
 def test_short_chunks_lie_in_the_middle_of_what_the_model_takes():
@@ -40,10 +43,10 @@ def test_short_chunks_of_other_lengths_run_apart():
     assert plan.next(0, 9, 0, True).chunks == []
 
 
-@pytest.mark.parametrize("segment", [ANY, FIXED, EVEN])
+@pytest.mark.parametrize("model", [ANY, FIXED, EVEN])
 @pytest.mark.parametrize("overlap", [0, 0.3, 0.9])
-def test_more_is_not_planned_than_is_known(segment, overlap):
-    plan = Demucs(segment, 9, overlap, 1.0)
+def test_more_is_not_planned_than_is_known(model, overlap):
+    plan = Demucs(model, 9, overlap, 1.0)
     wanted = plan.next(0, 3, 1000, True).chunks
     assert plan.next(0, 3, plan.reach(0, 3), False) == Batch(plan.length, wanted, False)
     assert plan.next(0, 3, plan.reach(0, 3) - 1, False).chunks == wanted[:2]
@@ -82,6 +85,25 @@ def test_chunks_of_10_s_that_share_a_tenth_cross_fade_linearly():
         separator = Separator(Ramp(), {}, chunk_seconds=10, overlap=0.1, protocol=protocol)
         for channel in separator(mix, 100)["a"]:
             np.testing.assert_allclose(channel[:end], wanted[:end], atol=1e-6)
+
+
+class Smooth(Ramp):
+    """One stem: the mean of five neighbours, of what is left without the track's mean."""
+
+    normalization = "mean and deviation"
+
+    def __call__(self, mix, train=False, statistics=None):
+        x = jnp.pad(mix - statistics[0], ((0, 0), (0, 0), (2, 2)))
+        smooth = sum(x[..., at : at + mix.shape[-1]] for at in range(5)) / 5
+        return Stems((smooth + statistics[0])[:, None])
+
+
+@pytest.mark.parametrize("options", [{}, {"shifts": 2}])
+def test_silence_around_a_track_is_what_the_network_gets_as_0(options):
+    """Demucs takes the mean away before it surrounds a track with zeros."""
+    separator = Separator(Smooth(), {}, protocol="demucs", **options)
+    mix = np.full((2, 2500), 0.3, np.float32)
+    np.testing.assert_allclose(separator(mix, 100)["a"], mix, atol=1e-6)
 
 
 @pytest.mark.slow

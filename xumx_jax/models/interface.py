@@ -137,6 +137,9 @@ OPTIONAL: dict[str, Any] = {
     # key of separation.normalization.NORMALIZATIONS: statistics of the whole track that `__call__`
     # takes as `statistics=`; given None it takes those of its mixture
     "normalization": None,
+    # (samples) -> how many its original gives it for a chunk of so many, with the music around it;
+    # None: `segment.fit`
+    "valid_length": None,
     # an InputStatistics
     "input_statistics": None,
     # the source axis of every array of the model, if each has one: fine-tuning then matches sources

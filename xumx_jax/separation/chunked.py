@@ -55,7 +55,14 @@ class Chunked:
             batch = self.plan.next(at, self.batch, buffer.end, buffer.over)
             if not batch.chunks:
                 return
-            cuts = [_cut(buffer, chunk.start, batch.length) for chunk in batch.chunks]
+            cuts = [buffer.cut(max(0, c.start), c.start + batch.length) for c in batch.chunks]
+            if self.options.protocol is not None:
+                # of a model that is given the track's statistics, it is silence as the network sees
+                silence = statistics.silence if statistics else 0.0
+                cuts = [
+                    _surrounded(cut, chunk.start, batch.length, lead, silence)
+                    for cut, chunk in zip(cuts, batch.chunks, strict=True)
+                ]
             # a stream of few chunks runs them alone, and what is left has a shape of its own
             alone = batch.length != self.plan.length or (batch.last and (first or not overlap))
             rows = None if alone else self.batch
@@ -97,7 +104,7 @@ class Chunked:
         if self.options.protocol is not None:
             protocol = PROTOCOLS[self.options.protocol]
             power = self.options.transition_power
-            self.plan = protocol(segment, samples, self.options.overlap, power)
+            self.plan = protocol(self.model, samples, self.options.overlap, power)
             return
         unit = segment.grid
         if self.options.post_filter and (self._filter.get("niter") or self._filter["residual"]):
@@ -127,10 +134,16 @@ class Chunked:
             self.batch = 1
 
 
-def _cut(buffer, start: int, length: int) -> np.ndarray:
-    """So many samples from `start` on as the stream has, with silence before its beginning."""
-    wave = buffer.cut(max(0, start), min(start + length, buffer.end))
-    return np.pad(wave, ((0, 0), (-start, 0))) if start < 0 else wave
+def _surrounded(wave, start: int, length: int, lead: int, silence: float) -> np.ndarray:
+    """A stream from `start` on, of which `wave` is a part, as [channel, length].
+
+    Its first `lead` samples, and all that it has not got, are silence.
+    """
+    filled = np.full((wave.shape[0], length), silence, np.float32)
+    at = max(0, -start)
+    filled[:, at : at + wave.shape[1]] = wave
+    filled[:, : max(0, lead - start)] = silence
+    return filled
 
 
 def _some(samples):

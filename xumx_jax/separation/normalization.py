@@ -25,6 +25,11 @@ class MeanAndDeviation:
         self.lead = lead  # samples of silence before the track
         self.count, self.mean, self.spread = 0, 0.0, 0.0
 
+    @property
+    def silence(self) -> float:
+        """The sample that the network gets as 0."""
+        return self.mean
+
     def measure(self, buffer, at: int) -> np.ndarray:
         """Read a StreamBuffer as far as AHEAD_SECONDS behind sample `at` -> mean and deviation."""
         buffer.reach(at + self.ahead)
@@ -40,7 +45,8 @@ class MeanAndDeviation:
 
 
 # {name: (module, class)}; the class is made from (model, samples of silence before the track) and
-# has measure(buffer, at) -> array for `__call__`'s `statistics`. With `of_chunks`, chunks without
+# has measure(buffer, at) -> array for `__call__`'s `statistics`, and `silence`, the sample that the
+# network then gets as 0. With `of_chunks`, chunks without
 # overlap each have their own instead.
 NORMALIZATIONS = {
     "mean and deviation": ("xumx_jax.separation.normalization", "MeanAndDeviation"),

@@ -1,6 +1,6 @@
 """How other programs cut a track into chunks and blend them: plans for the engine for chunks.
 
-A protocol is a class made from (segment, samples of a chunk, overlap, transition power), with the
+A protocol is a class made from (model, samples of a chunk, overlap, transition power), with the
 attributes `length`, `step` and methods of a `ChunkPlan`, and an entry of PROTOCOLS. Their chunks
 keep their length when memory is short, since the stems depend on it.
 """
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from xumx_jax.errors import UserError
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import optional
 from xumx_jax.separation.chunk_plan import Batch, Chunk
 from xumx_jax.separation.overlap_add import triangle
 
@@ -26,8 +26,9 @@ class Demucs:
     step     from one chunk to the next
     """
 
-    def __init__(self, segment: Segment, samples: float, overlap: float, power: float):
-        self.segment, self.samples = segment, int(samples)
+    def __init__(self, model, samples: float, overlap: float, power: float):
+        segment, self.samples = model.segment, int(samples)
+        self._fit = optional(model, "valid_length") or segment.fit
         if not self.samples:
             raise UserError("a chunk has not one sample; use a larger chunk_seconds")
         if segment.largest is not None and self.samples > segment.largest:
@@ -35,7 +36,7 @@ class Demucs:
                 f"a chunk has {self.samples} samples, and the model takes {segment.largest} at "
                 "most; use a smaller chunk_seconds, or leave it out"
             )
-        self.length = segment.fit(self.samples)
+        self.length = self._fit(self.samples)
         self.step = max(1, int((1 - overlap) * self.samples))
         self._window = triangle(self.samples) ** np.float32(power)
         if not self._window.all():
@@ -64,7 +65,7 @@ class Demucs:
         batch = Batch(self.length, [], False)
         while len(batch.chunks) < count and at < known:
             samples = min(self.samples, known - at)
-            length, left = self.segment.fit(samples), self._left(samples)
+            length, left = self._fit(samples), self._left(samples)
             if not over and at - left + length >= known:
                 break
             if batch.chunks and length != batch.length:
@@ -76,7 +77,7 @@ class Demucs:
 
     def _left(self, samples: int) -> int:
         """How much music before a chunk of so many samples the model gets."""
-        return (self.segment.fit(samples) - samples) // 2
+        return (self._fit(samples) - samples) // 2
 
 
 PROTOCOLS = {"demucs": Demucs}

@@ -37,7 +37,7 @@ _loudness = jax.jit(kernels.band_loudness, static_argnums=0)
 class BandLevel:
     """The sums that `level_of` needs, over all frames so far."""
 
-    of_chunks = True
+    of_chunks, silence = True, 0.0
 
     def __init__(self, model, lead: int = 0):
         self.model, self.frames = model, 0  # silence, such as the lead, does not change a level
