@@ -1,5 +1,6 @@
 """What `--model` takes, and where JAX computes."""
 
+import argparse
 from types import SimpleNamespace
 
 import jax
@@ -27,6 +28,26 @@ def test_names_paths_and_weights(tmp_path, monkeypatch, given, found):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there:2").touch()
     assert options.parse_models(given) == found
+
+
+def parsed(*words):
+    """Words of a command line as the arguments of a Separator."""
+    parser = argparse.ArgumentParser()
+    options.add_separation(parser)
+    return options.separator_options(parser.parse_args(words))
+
+
+def test_how_chunks_and_channels_are_separated():
+    """What is not asked for is not in reports either."""
+    usual = parsed()
+    assert not {"protocol", "transition_power", "mid_side"} & set(usual)
+    words = ("--protocol", "demucs", "--overlap", "0.5", "--transition-power", "2", "--mid-side")
+    more = {"protocol": "demucs", "overlap": 0.5, "transition_power": 2.0, "mid_side": True}
+    assert parsed(*words) == usual | more
+    with pytest.raises(UserError, match="overlap is 0.5 without chunk_seconds"):
+        parsed("--overlap", "0.5")
+    with pytest.raises(UserError, match="unknown protocol 'own'; known: demucs"):
+        parsed("--protocol", "own")
 
 
 @pytest.mark.parametrize("text", ["umx:0", "umx:-1", "umx:1e999"])
