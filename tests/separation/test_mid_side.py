@@ -80,6 +80,7 @@ def test_filters_and_the_residual_apply_to_both_pairs():
     np.testing.assert_allclose(stack(found), wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_models_for_stereo_have_no_use_for_it():
     with pytest.raises(UserError, match="mid-side is for models for mono, and this one takes 2"):
         Separator(*drawn("toy_wave"), mid_side=True)

@@ -179,6 +179,7 @@ def test_a_row_of_several_models_is_a_bag(server, tmp_path, monkeypatch, capsys)
         load.load_weights(path)
 
 
+@pytest.mark.slow
 def test_a_row_may_have_a_rule(server, monkeypatch, capsys):
     members = tuple(zoo.PUBLISHED[name].members[0] for name in ("x-umx", "xumx-asteroid"))
     row = published.Published("both", members, "theirs", combine="cdx")
