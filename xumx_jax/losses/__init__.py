@@ -49,9 +49,7 @@ LOSSES = {
     "mask_bce": Loss(mask_bce, {"combinations": True}, ("mask", "spec")),
     "l1": Loss(l1, {"combinations": False}, ("wave",)),
     "negative_sdr": Loss(negative_sdr, {}, ("wave",)),
-    "weighted_sdr": Loss(
-        sdr, {"combinations": True, "trim": 200, "floor": 1e-10}, ("wave",)
-    ),
+    "weighted_sdr": Loss(sdr, {"combinations": True, "trim": 200, "floor": 1e-10}, ("wave",)),
     "multi_domain": Loss(
         multi_domain,
         {"mcoef": 10.0, "combinations": True, "trim": 200, "power": 1},

@@ -90,13 +90,17 @@ def sdr(
 def l1(est: Stems, ref: Stems, mix: Array, *, combinations: bool):
     """Mean absolute difference of waveforms, mean over groups; a longer truth is cut."""
     error = est.wave - ref.wave[..., : est.wave.shape[-1]]
-    groups = groups_of(est, combinations)
-    value = (
-        over_groups(lambda row: jnp.abs(total(error, row)).mean(), groups)
-        if combinations
-        else jnp.abs(error).mean()
-    )
+    if combinations:
+        groups = groups_of(est, combinations)
+        value = over_groups(lambda row: absolute(total(error, row)).mean(), groups)
+    else:
+        value = absolute(error).mean()
     return value, {"l1": value}
+
+
+def absolute(values: Array) -> Array:
+    """|values| with gradient 0 at 0, where that of `jnp.abs` is 1: silence has to stay silent."""
+    return values * lax.stop_gradient(jnp.sign(values))
 
 
 def negative_sdr(est: Stems, ref: Stems, mix: Array):

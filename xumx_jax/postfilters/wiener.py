@@ -156,9 +156,7 @@ def _refine(spec, mix, niter, epsilon, frame_axis, gain: float | Array = 1.0) ->
     return jnp.stack([lax.complex(re * gain, im * gain) for re, im in y], axis=1)
 
 
-def with_residual(
-    magnitudes: Array, mix: Array, frame_axis: int = -1, fit: bool = True
-) -> Array:
+def with_residual(magnitudes: Array, mix: Array, frame_axis: int = -1, fit: bool = True) -> Array:
     """Append to magnitudes [source, channel, bin, frame] their remainder of the mixture's.
 
     With `fit`, each bin and channel of the given sources is scaled to fit the mixture over time in
