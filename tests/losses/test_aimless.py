@@ -32,6 +32,14 @@ def test_l1_of_groups():
     assert float(value) == pytest.approx(4 / 3)
 
 
+def test_l1_leaves_silence_alone():
+    """Where nothing differs, no gradient; a group of -1 and 1 has none either."""
+    ref = np.zeros((1, 3, 1, 4), np.float32)
+    est = ref + np.float32([1, -1, 0]).reshape(1, 3, 1, 1)
+    gradient = jax.grad(lambda x: losses.build("l1")(Stems(x), Stems(ref), None)[0])(est)
+    np.testing.assert_allclose(gradient[0, :, 0, 0], np.float32([1, -1, 0]) / 12)
+
+
 def test_negative_sdr_counts_all_sources_together():
     """Half the amplitude everywhere is 6.02 dB, whatever the sources' levels."""
     ref = waves() * np.float32([1, 100, 0.01]).reshape(1, 3, 1, 1)
