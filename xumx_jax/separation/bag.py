@@ -8,6 +8,7 @@ import numpy as np
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import optional
+from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
 from xumx_jax.separation.engine import CALLBACK, USUAL, Progress
 from xumx_jax.separation.inputs import InputBlocks
@@ -123,8 +124,9 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
             own.pop("post_filter", None)
         if filtered and not (own.get("post_filter") or optional(module, "post_filter")):
             own = {name: value for name, value in own.items() if name not in OF_FILTERS}
+        name = own.get("post_filter") or optional(module, "post_filter")
         single = len(module.sources) == 1 and not own.get(RESIDUAL)
-        if single and optional(module, "post_filter") and own.get("niter", 1):
+        if single and name and not POST_FILTERS[name].alone and own.get("niter", 1):
             own["niter"] = 0
             alone += module.sources
         separators.append(Separator(module, member.variables, **own))

@@ -9,7 +9,7 @@ from typing import Any
 from xumx_jax.errors import UserError
 
 Options = dict[str, Any]  # of a `separation.Separator`, where they are not the user's
-TARGET_FILTER = "norbert"  # of models of one source, which it weighs against the residual
+TARGET_FILTER = "aimless"  # of models of one source, which it weighs against the residual
 
 
 def mean(models: Sequence) -> list[Options]:
