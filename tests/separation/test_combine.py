@@ -71,6 +71,15 @@ def test_a_shared_source_is_the_mean_and_the_residual_is_left_out(saved, channel
 
 
 @pytest.mark.slow
+def test_a_filter_of_one_source_needs_no_residual_in_a_bag_either(saved):
+    mix, options = noise(1500), {"post_filter": TARGET_FILTER}
+    wanted = Separator(ToyMask(), {}, residual=True, **options)(mix, RATE)["music"]
+    np.testing.assert_allclose(Separator(ToyMask(), {}, **options)(mix, RATE)["music"], wanted)
+    member = load(saved, **options).separators[1]
+    assert member.wiener_options["niter"] == 1 and member.sources == ("music",)
+
+
+@pytest.mark.slow
 def test_the_command_writes_it_and_records_the_rule(saved, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     mix = noise(3000, 4)
