@@ -4,7 +4,8 @@ readers, torchfile   files to named tensors; nothing that a file names is execut
 openunmix_files      folders and archives with one file per target
 demucs_files         bags of models, as Demucs describes them in a .yaml
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
-umx, openunmix       the kinds, listed in KINDS
+umx, openunmix, demucs   the kinds, listed in KINDS
+unet                 maps of the layers of Demucs' U-Nets
 
 Our own formats are not here but in `xumx_jax.weights`.
 """
@@ -19,6 +20,7 @@ from xumx_jax.models import build
 from xumx_jax.models.interface import variable_shapes
 from xumx_jax.weights.bag import Bag, Member, bag
 from xumx_jax.weights.converters import (
+    demucs,
     demucs_files,
     openunmix,
     openunmix_files,
@@ -29,7 +31,7 @@ from xumx_jax.weights.converters import (
 from xumx_jax.weights.converters.readers import Weights
 
 # Detected in this order; Open-Unmix, whose names are the commonest, comes last.
-KINDS = {**umx.KINDS, **openunmix.KINDS}
+KINDS = {**umx.KINDS, **demucs.KINDS, **openunmix.KINDS}
 # What AIMLESS's training keeps beside the model: transforms, loss, augmentations, the targets'
 # numbers. Nothing else may lie outside of a model.
 BESIDE = ("spec.window", "inv_spec.window", "criterion.*", "transforms.*", "targets_idx")
@@ -79,8 +81,8 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
         )
     known = KINDS[kind]
     try:
-        tensors, beside = strip(weights.tensors, known.anchor)
-        arguments = known.arguments(tensors, {**weights.info, "beside": beside})
+        tensors = known.prepared(strip(weights.tensors, known.anchor))
+        arguments = known.arguments(tensors, weights.info)
         variables = rules.apply(
             known.rules(arguments),
             tensors,
@@ -138,20 +140,19 @@ def convert_bag(path: Path, kind: str | None = None) -> Bag:
         raise UserError(f"{path}: {error}") from error
 
 
-def strip(tensors: dict, anchor: str) -> tuple[dict, dict]:
+def strip(tensors: dict, anchor: str) -> dict:
     """Drop the prefix that a wrapper put before the names ("model.", "module.").
 
-    Returns the tensors, and those outside of the wrapped model that are known as BESIDE.
+    What is known to lie outside of a wrapped model (BESIDE) is left out.
     """
     matches = [match for match in (re.fullmatch(anchor, name) for name in tensors) if match]
     prefix = matches[0][1] if matches else ""
-    beside = {
-        name: tensor
-        for name, tensor in tensors.items()
-        if prefix and not name.startswith(prefix) and any(fnmatchcase(name, p) for p in BESIDE)
-    }
-    own = {name.removeprefix(prefix): t for name, t in tensors.items() if name not in beside}
-    return own, beside
+
+    def outside(name):
+        other = prefix and not name.startswith(prefix)
+        return other and any(fnmatchcase(name, pattern) for pattern in BESIDE)
+
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if not outside(name)}
 
 
 def shapes(model: str, arguments: dict) -> dict:
