@@ -97,7 +97,7 @@ CASES = {
     "Hybrid Demucs, magnitudes": (stems, 3.0, HDemucs, {"depth": 4, **MAGNITUDES}),
     "Demucs v2": (stems, 3.0, Demucs, {"depth": 4, **SECOND}),
     "Demucs v3": (stems, 3.0, Demucs, {"depth": 5}),
-    "Hybrid Demucs, training step": (gradients, 2.0, HDemucs, {"depth": 5}),
+    "Hybrid Demucs, training step": (gradients, 1.0, HDemucs, {"depth": 5}),
 }
 FULL = {
     "Hybrid Demucs, full": (stems, 10.0, HDemucs, {}),

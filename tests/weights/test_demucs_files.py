@@ -269,5 +269,7 @@ def test_only_what_training_keeps_beside_a_model_is_left_out(toy):
 
 def test_a_file_of_another_kind_is_called_by_its_kind(toy, tmp_path):
     path = member(tmp_path / "a.th", 1.0)
-    with pytest.raises(UserError, match="a.th: as xumx-asteroid: .*; by its names it is toy$"):
+    with pytest.raises(
+        UserError, match="a.th: as xumx-asteroid: .*; by its names it is toy; it says that "
+    ):
         load.load_weights(path, "xumx-asteroid")

@@ -94,6 +94,8 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
     except UserError as error:
         found = detect(weights.tensors) if given else None
         other = f"; by its names it is {found}" if found not in (None, kind) else ""
+        said = weights.info.get("class")
+        other += f"; it says that its model is {said}" if said else ""
         raise UserError(f"{weights.path}: as {kind}: {error}{other}") from error
     info = {"kind": kind, "origin": weights.path.name}
     return Member(known.model, arguments, variables, info)
