@@ -52,10 +52,10 @@ class BagFile:
         """The weights of each file, {source: number}."""
         found = []
         for row in self.weights:
-            row = (row,) * len(sources) if isinstance(row, float) else row
-            if len(row) != len(sources):
-                raise UserError(f"{len(row)} weights for a model with {len(sources)} sources")
-            found.append(dict(zip(sources, row, strict=True)))
+            full = row if isinstance(row, tuple) else (row,) * len(sources)
+            if len(full) != len(sources):
+                raise UserError(f"{len(full)} weights for a model with {len(sources)} sources")
+            found.append(dict(zip(sources, full, strict=True)))
         return found
 
 
