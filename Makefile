@@ -31,7 +31,7 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo quick test coverage lint parity wheel release bench-accelerator bench-separate
+.PHONY: help demo quick test coverage lint parity parity-full wheel release bench-accelerator bench-separate
 .PHONY: bench-train bench-loader bench-evaluate bench-live bench-long scores demo-model clean
 
 help: ## this list
@@ -72,6 +72,9 @@ release: ## build and check what is uploaded by hand; see RELEASING.md
 
 parity: $(TORCH)/done ## compare with PyTorch, random full-size weights through both
 	@$(TORCH)/bin/python bench/parity.py $(ARGS)
+
+parity-full: $(TORCH)/done ## the same for networks of full depth, with 10 s of music
+	@$(TORCH)/bin/python bench/parity.py --full
 
 bench-separate: $(TORCH)/done ## time separation against PyTorch
 	@$(TORCH)/bin/python bench/separate.py $(ARGS)

@@ -5,6 +5,7 @@ import sys
 import types
 import zipfile
 from collections import OrderedDict
+from contextlib import contextmanager
 
 import h5py
 import numpy as np
@@ -104,7 +105,7 @@ def write_h5(path, tensors):
 def write_pth(path, contents):
     """As torch.save: numpy arrays in `contents` are stored as tensors."""
     modules = {name: types.ModuleType(name) for name in ("torch", "torch._utils")}
-    names = {"float32": "FloatStorage", "int64": "LongStorage"}
+    names = {"float32": "FloatStorage", "float16": "HalfStorage", "int64": "LongStorage"}
     for name in names.values():
         setattr(modules["torch"], name, type(name, (), {"__module__": "torch"}))
 
@@ -143,6 +144,34 @@ def write_pth(path, contents):
             for index, tensor in enumerate(storages):
                 archive.writestr(f"archive/data/{index}", tensor.tobytes())
     finally:
-        for name, module in before.items():
-            sys.modules.pop(name) if module is None else sys.modules.update({name: module})
+        restore_modules(before)
     return path
+
+
+@contextmanager
+def class_called(name):
+    """A class that pickles as "module.Class", while this lasts."""
+    module, _, called = name.rpartition(".")
+    made = type(called, (), {"__module__": module})
+    parts = module.split(".")
+    places = [".".join(parts[: end + 1]) for end in range(len(parts))]
+    before = {place: sys.modules.get(place) for place in places}
+    sys.modules.update({place: types.ModuleType(place) for place in places})
+    setattr(sys.modules[module], called, made)
+    try:
+        yield made
+    finally:
+        restore_modules(before)
+
+
+def restore_modules(before):
+    for name, module in before.items():
+        sys.modules.pop(name) if module is None else sys.modules.update({name: module})
+
+
+def write_th(path, state, klass="demucs.hdemucs.HDemucs", args=(), **kwargs):
+    """As Demucs exports a model: half precision, with its class and what it was made with."""
+    half = {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in state.items()}
+    with class_called(klass) as made:
+        contents = {"klass": made, "args": args, "kwargs": kwargs, "state": half}
+        return write_pth(path, contents | {"training_args": {"epochs": 360}})

@@ -4,12 +4,14 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
+import sys
 import zipfile
 
 import numpy as np
 import pytest
-from foreign import SIZES, nnabla, write_pth
+from foreign import SIZES, draw, nnabla, write_pth, write_th
 from refused import convert
 
 from xumx_jax import cli
@@ -112,6 +114,23 @@ def test_row_23_a_payload_beside_good_weights(tmp_path):
             found = wanted
         assert not ran.exists(), kind
         assert set(found) == set(wanted)
+
+
+@pytest.mark.parametrize(
+    "call", ["os.system", "builtins.eval", "subprocess.Popen", "runpy.run_path"]
+)
+def test_row_23_a_class_that_is_none(tmp_path, capsys, call):
+    """Demucs's files name the class of their model, which its program then calls."""
+    path = write_th(tmp_path / "a.th", draw({"a": (3,)}), klass=call, command="touch ran")
+    said = convert(path, tmp_path, capsys)
+    assert re.search(rf"hostile: unpickled by others, it would run \w+\.{call.split('.')[1]}", said)
+
+
+def test_row_23_a_class_of_any_program_is_only_a_name(tmp_path):
+    path = write_th(tmp_path / "a.th", draw({"a": (3,)}), klass="somebody.models.Net", depth=3)
+    found = readers.read(path)
+    assert found.info["class"] == "somebody.models.Net" and found.info["kwargs"] == {"depth": 3}
+    assert "somebody" not in sys.modules
 
 
 def test_row_23_pickles_elsewhere(tmp_path, capsys):

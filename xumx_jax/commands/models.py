@@ -40,13 +40,14 @@ def table() -> list[str]:
     from xumx_jax.weights import zoo
 
     lines = [f"models by name; cache: {runtime.cache_folder()}"]
+    width = max(map(len, zoo.names()))
     for name, model in zoo.PUBLISHED.items():
         mean = "       " if model.mean is None else f"{model.mean:.2f} dB"
         there = "cached" if zoo.cached(name).exists() else ""
-        lines.append(f"  {name:15} {mean}  {there:7} {model.what}")
+        lines.append(f"  {name:{width}} {mean}  {there:7} {model.what}")
         rule = f"; combined by the rule {model.combine}" if model.combine else ""
-        lines.append(f"  {'':15} {', '.join(model.sources)}{rule}")
-        lines.append(f"  {'':15} licence: {model.licence}")
+        lines.append(f"  {'':{width}} {', '.join(model.sources)}{rule}")
+        lines.append(f"  {'':{width}} licence: {model.licence}")
     what = "the small model that comes with this program"
-    lines.append(f"  {assets.DEMO:15}          bundled {what}")
+    lines.append(f"  {assets.DEMO:{width}}          bundled {what}")
     return lines

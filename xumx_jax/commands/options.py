@@ -20,8 +20,8 @@ def add_model(group, default: bool = True, more: str = "") -> None:
         action="append",
         metavar="NAME|PATH[:W]",
         help="a name of `xumx models` (downloaded once), demo (bundled), or a path: .safetensors, "
-        f".h5, .pth or a folder; {usual}If given several times, the models' stems are averaged, "
-        f"with weights if given: a:0.7{more}",
+        f".h5, .pth, .th, .yaml or a folder; {usual}If given several times, the models' stems are "
+        f"averaged, with weights if given: a:0.7{more}",
     )
     group.add_argument(
         "--combine",

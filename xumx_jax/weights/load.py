@@ -35,9 +35,9 @@ def resolve(name_or_path: Name) -> Path:
     path = Path(name_or_path)
     if os.path.exists(path):  # unlike path.exists(), no error where a name is too long
         return path
-    from xumx_jax.weights.converters import readers
+    from xumx_jax.weights.converters import demucs_files, readers
 
-    if path.suffix in readers.SUFFIXES or len(path.parts) > 1:
+    if path.suffix in (*readers.SUFFIXES, *demucs_files.SUFFIXES) or len(path.parts) > 1:
         raise UserError(f"{path}: no such file or folder; {readers.WANTED}")
     return zoo.find(str(name_or_path))
 
@@ -45,7 +45,8 @@ def resolve(name_or_path: Name) -> Path:
 def load_weights(path: str | Path, kind: str | None = None) -> Bag:
     """Read an Orbax folder, our `.safetensors`, a bag's folder, or another program's weights.
 
-    Another program's weights are a file, or a folder with one file per target (Open-Unmix).
+    Another program's weights are a file, a folder with one file per target (Open-Unmix), or a bag:
+    a `.yaml` with the files that it names beside it, or the folder of all these (Demucs).
     `kind` (of `converters.KINDS`) says which program wrote them; None looks at tensor names.
     """
     path = Path(path)
@@ -55,8 +56,10 @@ def load_weights(path: str | Path, kind: str | None = None) -> Bag:
         return bag.bag([load_model(path)])
     # only for other programs' weights
     from xumx_jax.weights import converters
-    from xumx_jax.weights.converters import openunmix_files
+    from xumx_jax.weights.converters import demucs_files, openunmix_files
 
+    if (described := demucs_files.bag_at(path)) is not None:
+        return converters.convert_bag(described, kind)
     if not openunmix_files.is_folder(path) and (path.is_dir() or pointer.is_pointer(path)):
         return bag.bag([load_model(path)])
     return converters.convert_all(openunmix_files.read(path), kind)

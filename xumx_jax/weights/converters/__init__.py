@@ -2,6 +2,7 @@
 
 readers, torchfile   files to named tensors; nothing that a file names is executed
 openunmix_files      folders and archives with one file per target
+demucs_files         bags of models, as Demucs describes them in a .yaml
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
 umx, openunmix, demucs   the kinds, listed in KINDS
 unet                 maps of the layers of Demucs' U-Nets
@@ -11,17 +12,29 @@ Our own formats are not here but in `xumx_jax.weights`.
 
 import re
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import variable_shapes
 from xumx_jax.weights.bag import Bag, Member, bag
-from xumx_jax.weights.converters import demucs, openunmix, openunmix_files, readers, rules, umx
+from xumx_jax.weights.converters import (
+    demucs,
+    demucs_files,
+    openunmix,
+    openunmix_files,
+    readers,
+    rules,
+    umx,
+)
 from xumx_jax.weights.converters.readers import Weights
 
 # Detected in this order; Open-Unmix, whose names are the commonest, comes last.
 KINDS = {**umx.KINDS, **demucs.KINDS, **openunmix.KINDS}
+# What AIMLESS's training keeps beside the model: transforms, loss, augmentations, the targets'
+# numbers. Nothing else may lie outside of a model.
+BESIDE = ("spec.window", "inv_spec.window", "criterion.*", "transforms.*", "targets_idx")
 
 
 def detect(tensors: dict) -> str | None:
@@ -53,8 +66,10 @@ def read_all(places: dict[str, Path], kind: str, settings: dict | None = None) -
 def convert(weights: Weights, kind: str | None = None) -> Member:
     """Turn the tensors of a file into a model's arguments and variables; `kind` None: detect it.
 
-    Raises UserError, naming file and tensor, unless tensors and variables match one to one.
+    Raises UserError, naming file and tensor, unless tensors and variables match one to one; if
+    those of another kind would, that is named as well.
     """
+    given = kind
     if kind is not None and kind not in KINDS:
         raise UserError(f"unknown kind of weights {kind!r}; known: {', '.join(KINDS)}")
     kind = kind or detect(weights.tensors)
@@ -77,7 +92,11 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
             known.ignore,
         )
     except UserError as error:
-        raise UserError(f"{weights.path}: as {kind}: {error}") from error
+        found = detect(weights.tensors) if given else None
+        other = f"; by its names it is {found}" if found not in (None, kind) else ""
+        said = weights.info.get("class")
+        other += f"; it says that its model is {said}" if said else ""
+        raise UserError(f"{weights.path}: as {kind}: {error}{other}") from error
     info = {"kind": kind, "origin": weights.path.name}
     return Member(known.model, arguments, variables, info)
 
@@ -96,11 +115,46 @@ def convert_all(weights: Weights, kind: str | None = None) -> Bag:
     return bag([convert(part, known.part) for part in parts])
 
 
+def convert_bag(path: Path, kind: str | None = None) -> Bag:
+    """Convert a bag of Demucs: its `.yaml`, and the files of its models beside it.
+
+    The stems are averaged with a weight for each model and source, as in Demucs. Raises UserError
+    if a file is missing, and if the models differ in sources or sample rate.
+    """
+    described = demucs_files.read_bag(path)
+    members = []
+    for place in described.files:
+        weights = readers.read(place)
+        members.append(convert(replace(weights, info=weights.info | described.info), kind))
+    modules = [build(member.name, **member.args) for member in members]
+    first = modules[0]
+    for place, module in zip(described.files, modules, strict=True):
+        for name in ("sources", "sample_rate"):
+            found, wanted = getattr(module, name), getattr(first, name)
+            if found != wanted:
+                raise UserError(
+                    f"{path}: {name} of {place.name}: {found}, of {described.files[0].name}: "
+                    f"{wanted}; the models of a bag have the same"
+                )
+    try:
+        return bag(members, described.by_source(first.sources))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
 def strip(tensors: dict, anchor: str) -> dict:
-    """Drop the prefix that a wrapper put before the names ("model.", "module.")."""
+    """Drop the prefix that a wrapper put before the names ("model.", "module.").
+
+    What is known to lie outside of a wrapped model (BESIDE) is left out.
+    """
     matches = [match for match in (re.fullmatch(anchor, name) for name in tensors) if match]
     prefix = matches[0][1] if matches else ""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+
+    def outside(name):
+        other = prefix and not name.startswith(prefix)
+        return other and any(fnmatchcase(name, pattern) for pattern in BESIDE)
+
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if not outside(name)}
 
 
 def shapes(model: str, arguments: dict) -> dict:

@@ -102,7 +102,7 @@ def hdemucs_arguments(tensors: Tensors, info: dict, parts=DEMUCS) -> dict:
     embedding = sizes(tensors, r"freq_emb\.embedding\.weight", 0)
     if embedding:
         found["n_fft"] = 2 * given.get("stride", HDemucs.stride) * embedding[0]
-    else:
+    elif "kwargs" not in info:  # a file that states its arguments leaves out only defaults
         found["freq_emb"] = 0.0
     found |= branches(tensors, encoder, decoder, depth)
     return {**found, **given, "sources": found["sources"]}

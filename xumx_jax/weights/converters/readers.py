@@ -17,7 +17,9 @@ from safetensors import SafetensorError
 from xumx_jax.errors import UserError
 from xumx_jax.weights.converters import torchfile
 
-WANTED = "wanted weights as .h5 (NNabla), .pth / .ckpt (PyTorch), .safetensors or an Orbax folder"
+WANTED = (
+    "wanted weights as .h5 (NNabla), .pth / .ckpt / .th (PyTorch), .safetensors or an Orbax folder"
+)
 SUFFIXES = (".h5", ".hdf5", ".pth", ".pt", ".th", ".ckpt", ".bin", ".safetensors", ".zip")
 EXPANSION = 64  # tensors may be at most this many times as large as their file
 # What libraries raise on a damaged file; anything else is an error of ours. A damaged pickle calls
@@ -34,12 +36,20 @@ DAMAGE = (
 DAMAGE += (TypeError, ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile)
 DAMAGE += (zlib.error, SafetensorError)
 # Keys under which PyTorch programs save the tensors if they save other things as well.
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "state")
+QUANTISED = (
+    "its weights are quantised (DiffQ), which is not supported; use the models that are not, such "
+    "as mdx instead of mdx_q and mdx_extra instead of mdx_extra_q"
+)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a file holds: `tensors`, floats as float32, and `info`, other plain values."""
+    """What a file holds: `tensors`, floats as float32, and `info`, other plain values.
+
+    If the file says which class its model is (Demucs's do), `info` has that as "class", a name such
+    as "demucs.hdemucs.HDemucs", and what it was made with as "args" and "kwargs".
+    """
 
     path: Path
     tensors: dict[str, np.ndarray]
@@ -61,12 +71,13 @@ def read(path: str | Path) -> Weights:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if not start:
         raise UserError(f"{path}: the file is empty; {WANTED}")
-    if start.startswith(b"\x89HDF"):
+    # .safetensors: JSON comes after its length, 8 bytes, which may be those that others begin with
+    if start[8:] == b"{":
+        reader = read_safetensors
+    elif start.startswith(b"\x89HDF"):
         reader = read_h5
     elif start.startswith(b"PK") or start.startswith(b"\x80"):
         reader = read_torch
-    elif start[8:] == b"{":  # after the header's length, 8 bytes, comes JSON
-        reader = read_safetensors
     else:
         raise UserError(f"{path}: not a weights file; {WANTED}")
     try:
@@ -74,6 +85,8 @@ def read(path: str | Path) -> Weights:
             # of escape sequences in the strings of a damaged pickle
             warnings.simplefilter("ignore", DeprecationWarning)
             weights = reader(path)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     except DAMAGE as error:
         raise damaged(path, error) from error
     if not weights.tensors:
@@ -127,20 +140,43 @@ def h5_tensors(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
 
 
 def read_safetensors(path: Path) -> Weights:
-    """Read any `.safetensors`; metadata that is JSON is parsed."""
+    """Read any `.safetensors`; metadata that is JSON is parsed.
+
+    Demucs describes the model in the metadata, and in a `.json` of the same name.
+    """
     from safetensors import safe_open
 
     with safe_open(path, "np") as file:
         tensors = {name: as_float32(file.get_tensor(name)) for name in file.keys()}
-        info = {key: parse(text) for key, text in (file.metadata() or {}).items()}
-    return Weights(path, tensors, info)
+        said = file.metadata() or {}
+    beside = path.with_suffix(".json")
+    if "klass" not in said and beside.is_file():
+        found = parse(beside.read_text())
+        said |= found if isinstance(found, dict) and "klass" in found else {}
+    if "structure" in said and "klass" in said:
+        raise UserError(QUANTISED)
+    info = {key: parse(text) if isinstance(text, str) else text for key, text in said.items()}
+    return Weights(path, tensors, with_class(info))
 
 
 def parse(text: str) -> Any:
+    """What a text says in JSON, else the text; Demucs's fractions become numbers."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_hook=fraction)
     except ValueError:
         return text
+
+
+def fraction(found: dict) -> Any:
+    """The number that an object of JSON stands for, if it is a fraction; else the object."""
+    if found.get("_type") != "fraction":
+        return found
+    return torchfile.as_number(int(found["numerator"]), int(found["denominator"]))
+
+
+def with_class(info: dict) -> dict:
+    """Rename Demucs's "klass", the class of its model, to "class"."""
+    return {"class" if key == "klass" else key: value for key, value in info.items()}
 
 
 def read_torch(path: Path) -> Weights:
@@ -152,12 +188,14 @@ def read_torch(path: Path) -> Weights:
             raise ValueError("it holds no state_dict; torch.save(model.state_dict()) makes one")
         wrappers = [key for key in WRAPPERS if isinstance(contents.get(key), dict)]
         inside = contents[wrappers[0]] if wrappers else contents
+        if "klass" in contents and (inside.get("__quantized") or "quantized" in inside):
+            raise UserError(QUANTISED)
         named = dict(named_tensors(inside))
         # views of one storage, and such that repeat an element, may have any size
         check_size(path, 4 * sum(math.prod(map(int, tensor.shape)) for tensor in named.values()))
         tensors = {name: tensor.read(fetch) for name, tensor in named.items()}
     info = plain({key: value for key, value in contents.items() if value is not inside})
-    return Weights(path, tensors, info)
+    return Weights(path, tensors, with_class(info))
 
 
 def unzipped_size(file: BinaryIO) -> int:
@@ -180,9 +218,11 @@ def named_tensors(tree: dict, prefix: str = ""):
 
 
 def plain(value: Any) -> Any:
-    """Keep what JSON could hold of nested containers; None for the rest."""
+    """Keep what JSON could hold of nested containers, classes as names; None for the rest."""
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
+    if isinstance(value, type) and issubclass(value, torchfile.Inert):
+        return value.names
     return value if isinstance(value, str | int | float | bool) else None

@@ -1,15 +1,16 @@
 """Read PyTorch's checkpoint files without PyTorch, and without running anything that they name.
 
 A `.pth` is a pickle, and unpickling calls whatever the pickle names. Here the names of PyTorch's
-tensors build plain records; every other name becomes an inert placeholder, and a file that names
-something only an attack would call is refused. So is one that would exhaust memory by announcing
-more than it holds.
+tensors build plain records; every other name becomes an inert placeholder that only knows what it
+stands for, and a file that names something only an attack would call is refused. So is one that
+would exhaust memory by announcing more than it holds.
 """
 
 import io
 import os
 import pickle
 import pickletools
+import re
 import struct
 import zipfile
 from collections import OrderedDict
@@ -45,6 +46,8 @@ HOSTILE_BUILTINS = frozenset("eval exec execfile compile open __import__".split(
 
 class Inert:
     """Stands for an object of an unknown class; accepts everything and does nothing."""
+
+    names = ""  # the class, as "module.Class"
 
     def __new__(cls, *args, **kwargs):
         return object.__new__(cls)
@@ -157,7 +160,9 @@ class Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(
                 f"hostile: unpickled by others, it would run {module}.{name}"
             )
-        return type(name, (Inert,), {})
+        if (module, name) == ("fractions", "Fraction"):
+            return lambda *parts: as_number(*parts)
+        return type(name, (Inert,), {"names": f"{module}.{name}"})
 
     def persistent_load(self, pid: tuple) -> Storage:
         kind, dtype, key, _, length, *view = pid
@@ -166,6 +171,16 @@ class Unpickler(pickle.Unpickler):
         # A dtype that we don't know is an inert class by now: it fails when read, if it is read.
         storage = Storage(dtype if isinstance(dtype, str) else "unknown", str(key), int(length))
         return self.storages.setdefault(storage.key, storage)
+
+
+def as_number(numerator: int | str, denominator: int = 1) -> int | float:
+    """The value of a `fractions.Fraction`, pickled as "39/5" or as 39 and 5."""
+    if isinstance(numerator, str):
+        parts = re.fullmatch(r"(-?\d{1,18})(?:/(\d{1,18}))?", numerator)
+        if parts is None:
+            raise ValueError("not a fraction")
+        numerator, denominator = int(parts[1]), int(parts[2] or 1)
+    return numerator if denominator == 1 else numerator / denominator
 
 
 def as_numbers(data: bytes, dtype: str, order: str) -> np.ndarray:

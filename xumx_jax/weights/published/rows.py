@@ -43,6 +43,7 @@ class Published:
 
     scores    by source, as its authors report: BSSEval v4 SDR in dB on the 50 test songs of
               MUSDB18, median over frames, median over songs
+    overall   the mean of these over the sources, where that alone is reported
     reported  where they report them
     combine   how several are used together, of `combinations.COMBINATIONS`; None: their average
     """
@@ -51,6 +52,7 @@ class Published:
     members: tuple[PublishedMember, ...]
     licence: str
     scores: dict[str, float] = field(default_factory=dict)
+    overall: float | None = None
     reported: str = ""
     combine: str | None = None
 
@@ -61,14 +63,14 @@ class Published:
 
     @property
     def mean(self) -> float | None:
-        return sum(self.scores.values()) / len(self.scores) if self.scores else None
+        return sum(self.scores.values()) / len(self.scores) if self.scores else self.overall
 
     @property
     def score(self) -> str:
-        if not self.scores:
+        if self.mean is None:
             return "none published for music"
-        each = ", ".join(f"{source} {value:.2f}" for source, value in self.scores.items())
-        return f"{each}, mean {self.mean:.2f} dB ({self.reported})"
+        each = "".join(f"{source} {value:.2f}, " for source, value in self.scores.items())
+        return f"{each}mean {self.mean:.2f} dB ({self.reported})"
 
 
 FOUR = ("vocals", "drums", "bass", "other")
