@@ -118,12 +118,15 @@ class ToyRagged(nn.Module):
         return Stems(wave, tuple(spec), tuple(mask))
 
 
+TINY_WAVE = {"sample_rate": 8000, "width": 4, "depth": 2, "seconds": 0.1}
 TOYS = {"toy_wave": ToyWave, "toy_ragged": ToyRagged}
 # What makes each entry of MODELS tiny, at 8 kHz: a new entry of MODELS adds its own, and the tests
 # of tests/interface ask the model for everything else.
 ARGUMENTS = {
     "xumx": {**TINY, "layers": 1},
     "umx": {**TINY, "layers": 1},
+    "demucs_split": {**TINY_WAVE, "lstm_layers": 1},
+    "rel_tdemucs": {**TINY_WAVE, "attention_layers": 1, "heads": 2, "context_size": 2},
     "toy_wave": {},
     "toy_ragged": {},
 }

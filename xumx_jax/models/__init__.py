@@ -20,6 +20,8 @@ from xumx_jax.files import is_name
 MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "xumx": "xumx_jax.models.umx:UMX",
     "umx": "xumx_jax.models.umx:OpenUnmix",
+    "demucs_split": "xumx_jax.models.demucs_split:DemucsSplit",
+    "rel_tdemucs": "xumx_jax.models.rel_tdemucs:RelTDemucs",
 }
 
 
