@@ -31,7 +31,7 @@ class DConv(nn.Module):
     compress   the branch has channels / compress channels inside
     depth      number of branches, one after the other; each dilates twice as much as the last one.
                Negative: so many, none dilated
-    init       initial factor of what is added
+    initial    factor at the start of what is added
     axis       that of time, -3 or -2; the other one holds independent rows
     lstm       with a bidirectional LSTM of two layers inside
     attention  with `LocalAttention` inside
@@ -42,7 +42,7 @@ class DConv(nn.Module):
 
     compress: float = 4
     depth: int = 2
-    init: float = 1e-4
+    initial: float = 1e-4
     axis: int = -2
     lstm: bool = False
     attention: bool = False
@@ -56,7 +56,7 @@ class DConv(nn.Module):
             x = x + Branch(
                 hidden,
                 dilation,
-                self.init,
+                self.initial,
                 self.axis,
                 self.lstm,
                 self.attention,
@@ -71,7 +71,7 @@ class Branch(nn.Module):
 
     hidden: int
     dilation: int
-    init: float
+    initial: float
     axis: int
     lstm: bool
     attention: bool
@@ -91,7 +91,7 @@ class Branch(nn.Module):
             y = along(LocalAttention(name="attention"), y, axis)
         y = Conv(2 * channels, 1, rescale=self.rescale, name="expand")(y)
         y = glu(GroupNorm(1, (axis,), name="norm_1")(y))
-        return y * self.param("scale", nn.initializers.constant(self.init), (channels,))
+        return y * self.param("scale", nn.initializers.constant(self.initial), (channels,))
 
 
 def along(layer, x: Array, axis: int) -> Array:

@@ -30,7 +30,7 @@ class Level:
 
 
 def levels_of(model) -> list[Level]:
-    """The levels of a model with the fields of `HDemucs`, from the outermost to the innermost one."""
+    """The levels of a model with the fields of `HDemucs`, from the outermost inwards."""
     bins, levels = model.n_fft // 2, []
     width, wave_width = model.width, model.width_time or model.width
     back = wave_back = model.channels * len(model.sources)
@@ -47,7 +47,7 @@ def levels_of(model) -> list[Level]:
             rewrite=model.rewrite,
             compress=model.dconv_comp,
             depth=model.dconv_depth,
-            init=model.dconv_init,
+            initial=model.dconv_init,
             lstm=number >= model.dconv_lstm,
             attention=number >= model.dconv_attn,
             rescale=model.rescale,

@@ -26,7 +26,7 @@ class LayerOptions:
     rewrite       a convolution of all channels, and a gate, behind the strided one
     gated         with a gated linear unit, else a rectifier
     gelu          else rectifiers
-    compress, depth, init, lstm, attention  of `DConv`
+    compress, depth, initial, lstm, attention  of `DConv`
     rescale       of `Conv`
     """
 
@@ -39,7 +39,7 @@ class LayerOptions:
     gelu: bool = True
     compress: float = 4
     depth: int = 2
-    init: float = 1e-4
+    initial: float = 1e-4
     lstm: bool = False
     attention: bool = False
     rescale: float | None = None
@@ -47,7 +47,7 @@ class LayerOptions:
     def dconv(self, name: str) -> DConv:
         axis = -3 if self.spectral else -2
         return DConv(
-            self.compress, self.depth, self.init, axis, self.lstm, self.attention, self.rescale,
+            self.compress, self.depth, self.initial, axis, self.lstm, self.attention, self.rescale,
             name=name,
         )  # fmt: skip
 
@@ -114,8 +114,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """[..., column, channel] and a skip -> ([..., column * stride, features], what came before).
 
-    The second result is the input of the transposed convolution. The first is neither cropped nor
-    activated.
+    One of both inputs may be None. The second result is the input of the transposed convolution,
+    the first is neither cropped nor activated.
 
     context   as in `Encoder`
     wide      the context goes along both axes of spectra, else along time alone
@@ -131,10 +131,14 @@ class Decoder(nn.Module):
     norm_out: bool = True
 
     @nn.compact
-    def __call__(self, x: Array, skip: Array | None = None) -> tuple[Array, Array]:
-        options, channels = self.options, x.shape[-1]
+    def __call__(self, x: Array | None, skip: Array | None = None) -> tuple[Array, Array]:
+        options = self.options
+        if x is None or skip is None:
+            x = skip if x is None else x
+        else:
+            x = x + skip
+        channels = x.shape[-1]
         if not self.empty:
-            x = x if skip is None else x + skip
             if options.rewrite:
                 wide = options.widened(channels)
                 y = options.context_conv(wide, self.context, self.wide, name="rewrite")(x)

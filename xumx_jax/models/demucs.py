@@ -6,14 +6,13 @@ Inside, waveforms are [batch, 1, time, channel].
 """
 
 import math
-from functools import partial
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
 from xumx_jax.layers.bidirectional import BidirectionalLstm
-from xumx_jax.layers.sinc_resample import downsample, upsample
+from xumx_jax.layers.sinc_resample import julius_resample
 from xumx_jax.layers.standardize import standardize_mono, with_statistics
 from xumx_jax.layers.unet import Decoder, Encoder, LayerOptions, cropped
 from xumx_jax.models.interface import Segment
@@ -104,10 +103,12 @@ class Demucs(nn.Module):
         missing = self.valid_length(length) - length
         x = jnp.pad(x, [(0, 0), (0, 0), (missing // 2, missing - missing // 2)])
         if self.resample:
-            x = upsample(x)
+            x = julius_resample(x, 1, 2)
         x = x.swapaxes(-1, -2)[:, None]
-        options = [self._options(number) for number in range(self.depth)]
-        widths = [int(self.width * self.growth**number) for number in range(self.depth)]
+        options = [self.options(number) for number in range(self.depth)]
+        widths = [self.width]
+        while len(widths) < self.depth:
+            widths.append(int(self.growth * widths[-1]))
         skips = []
         for number, (option, width) in enumerate(zip(options, widths, strict=True)):
             branch = bool(self.dconv_mode & 1)
@@ -126,11 +127,12 @@ class Demucs(nn.Module):
             x = option.activate(x) if number else x
         x = x[:, 0].swapaxes(-1, -2)
         if self.resample:
-            x = downsample(x)
+            x = julius_resample(x, 2, 1)
         x = centred(x[..., None], length)[..., 0] * spread + mean
         return x.reshape(batch, len(self.sources), channels, length)
 
-    def _options(self, number: int) -> LayerOptions:
+    def options(self, number: int) -> LayerOptions:
+        """What the layers of this number, from the outermost on, have in common."""
         return LayerOptions(
             self.kernel_size,
             self.stride,
@@ -140,7 +142,7 @@ class Demucs(nn.Module):
             gelu=self.gelu,
             compress=self.dconv_comp,
             depth=self.dconv_depth,
-            init=self.dconv_init,
+            initial=self.dconv_init,
             lstm=number >= self.dconv_lstm,
             attention=number >= self.dconv_attn,
             rescale=self.rescale,
