@@ -118,7 +118,7 @@ class ToyRagged(nn.Module):
         return Stems(wave, tuple(spec), tuple(mask))
 
 
-TINY_WAVE = {"sample_rate": 8000, "width": 4, "depth": 2, "seconds": 0.1}
+TINY_WAVE = {"sources": SOURCES, "sample_rate": 8000, "width": 4, "depth": 1, "seconds": 0.1}
 TOYS = {"toy_wave": ToyWave, "toy_ragged": ToyRagged}
 # What makes each entry of MODELS tiny, at 8 kHz: a new entry of MODELS adds its own, and the tests
 # of tests/interface ask the model for everything else.
