@@ -1,5 +1,6 @@
 """Demucs' residual branch: dilated convolutions in few channels, with LSTM and attention."""
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -14,10 +15,25 @@ TAPS = 3
 LSTM_FRAMES = 200  # longer inputs of its LSTM are cut into pieces
 
 
+@jax.custom_vjp
 def glu(x: Array) -> Array:
     """Half of the channels, gated by the other half: [..., 2 * channel] -> [..., channel]."""
+    return _glu_forward(x)[0]
+
+
+def _glu_forward(x: Array):
     half = x.shape[-1] // 2
-    return x[..., :half] * jnn.sigmoid(x[..., half:])
+    return x[..., :half] * jnn.sigmoid(x[..., half:]), x
+
+
+def _glu_backward(x: Array, dy: Array):
+    # Both halves in one array, where XLA would pad each and add them.
+    half = x.shape[-1] // 2
+    gate = jnn.sigmoid(x[..., half:])
+    return (jnp.concatenate([dy * gate, dy * x[..., :half] * gate * (1 - gate)], axis=-1),)
+
+
+glu.defvjp(_glu_forward, _glu_backward)
 
 
 def gelu(x: Array) -> Array:
