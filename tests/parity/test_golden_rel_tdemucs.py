@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from foreign import write_pth
 from golden_files import golden
-from golden_torch import arrays, meta, under
-from golden_wave import close
+from golden_torch import arrays, close, meta, under
 
 from xumx_jax.layers.relative_attention import RelativeAttention, features_of
 from xumx_jax.weights.converters.aimless import attention_rules
 from xumx_jax.weights.converters.rules import apply
 from xumx_jax.weights.load import load_module
 
+close = partial(close, factor=10, floor=1e-6)
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 
