@@ -29,6 +29,7 @@ TASKS = ("separate", "train")
 ENVIRONMENT = {**QUIET, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 QUICK_ENVIRONMENT = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 UMX_SMALL = {"hidden_size": 8, "n_fft": 512, "hop": 128}
+WAVE_SMALL = {"width": 4, "depth": 2}
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Row:
 ROWS = {
     "xumx": Row("xumx", "multi_domain", quick=UMX_SMALL, torch="xumx"),
     "umx": Row("umx", "mse", quick=UMX_SMALL, options={"combinations": False}, torch="umx"),
+    "demucs_split": Row(
+        "demucs_split", "weighted_sdr", {"width": 48}, WAVE_SMALL, {"combinations": False}
+    ),
+    "rel_tdemucs": Row("rel_tdemucs", "weighted_sdr", {}, WAVE_SMALL, {"combinations": False}),
     "demo": Row("demo", "segment_sdr", fields=("bands",)),
 }
 

@@ -22,7 +22,7 @@ def model_of(row: Row, quick: bool):
     """(module, variables): bundled weights, or random ones of order one."""
     if row.model == "demo":
         return load_module("demo")[:2]
-    module = build(row.model, **row.args, **(row.quick if quick else {}))
+    module = build(row.model, **row.args | (row.quick if quick else {}))
     draw = np.random.default_rng(0)
 
     def one(path, leaf):

@@ -10,15 +10,17 @@ from xumx_jax.layers.lstm import lstm
 class BidirectionalLstm(nn.Module):
     """Run LSTM layers over [item, frame, channel], forwards and backwards, then a linear layer.
 
-    layers  each with as many units in each direction as there are channels
-    frames  longer inputs are cut into pieces of so many frames, each of which begins half a piece
-            after the last, and of which the middle halves are kept; None: never
-    skip    whether the input is added
+    layers    each with as many units in each direction as there are channels
+    frames    longer inputs are cut into pieces of so many frames, each of which begins half a piece
+              after the last, and of which the middle halves are kept; None: never
+    skip      whether the input is added
+    features  of the linear layer; None: as many as there are channels
     """
 
     layers: int
     frames: int | None = None
     skip: bool = False
+    features: int | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -28,7 +30,7 @@ class BidirectionalLstm(nn.Module):
         y = y.swapaxes(0, 1)  # [frame, item, channel]
         for number in range(self.layers):
             y = self._layer(number, y, channels)
-        y = nn.Dense(channels, name="linear")(y).swapaxes(0, 1)
+        y = nn.Dense(self.features or channels, name="linear")(y).swapaxes(0, 1)
         y = joined(y, len(x), self.frames)[:, :frames] if framed else y
         return x + y if self.skip else y
 

@@ -55,6 +55,9 @@ def levels_of(model) -> list[Level]:
         options = replace(wave, spectral=True)
         if merges:
             options = replace(options, taps=bins)
+            # so that all strides of the waveform branch together are a hop: 4, or 2 if n_fft is 2048
+            stride = model.n_fft // 4 // model.stride**number
+            wave = replace(wave, taps=2 * stride, stride=stride)
         elif not spectral:
             step = model.time_stride
             options = replace(options, taps=2 * step, stride=step, spectral=False)

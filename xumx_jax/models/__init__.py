@@ -3,6 +3,8 @@
 interface          what every model offers to the rest of the package
 umx                Open-Unmix and X-UMX
 demucs, hdemucs    Demucs, of waveforms, and Hybrid Demucs, of spectra and waveforms
+demucs_split, rel_tdemucs  AIMLESS's Demucs with a decoder per source, and around a transformer
+unpadded           what these two have in common
 input_statistics   how the input of models with an STFT is normalised
 
 Models are networks from a batch of mixtures to `Stems`: they know nothing of files, whole tracks or
@@ -23,6 +25,8 @@ MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "umx": "xumx_jax.models.umx:OpenUnmix",
     "demucs": "xumx_jax.models.demucs:Demucs",
     "hdemucs": "xumx_jax.models.hdemucs:HDemucs",
+    "demucs_split": "xumx_jax.models.demucs_split:DemucsSplit",
+    "rel_tdemucs": "xumx_jax.models.rel_tdemucs:RelTDemucs",
 }
 
 

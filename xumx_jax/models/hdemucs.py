@@ -103,6 +103,7 @@ class HDemucs(nn.Module):
             raise ValueError("hybrid_old: wanted hybrid as well")
         if self.hybrid and self.wiener_iters != self.end_iters:
             raise ValueError("wiener_iters and end_iters of a hybrid model: wanted the same")
+        HybridStft(self.n_fft)  # which checks it
         super().__post_init__()
 
     @property
@@ -137,7 +138,7 @@ class HDemucs(nn.Module):
             inject = None
             if level.wave is not None:
                 wave_lengths.append(t.shape[-2])
-                t = self._wave_encoder(number, level)(padded(t, self.stride))
+                t = self._wave_encoder(number, level)(padded(t, level.wave.stride))
                 if level.merges:
                     inject = t.swapaxes(-3, -2)  # time is the second axis of spectra
                 else:
@@ -160,7 +161,7 @@ class HDemucs(nn.Module):
                 else:
                     skip = wave_skips.pop()
                 y, _ = self._wave_decoder(number, level)(t, skip)
-                y = cropped(y, self.kernel_size // 4, wave_lengths.pop())
+                y = cropped(y, level.wave.taps // 4, wave_lengths.pop())
                 t = gelu(y) if number else y
 
         found = self._as_spectra(x * spread + mean, spec, train)
@@ -205,7 +206,7 @@ class HDemucs(nn.Module):
     def _wave_encoder(self, number: int, level: Level) -> Encoder:
         branch = bool(self.dconv_mode & 1)
         return Encoder(
-            level.wave_features, level.wave, self.kernel_size // 4, self.context_enc, branch,
+            level.wave_features, level.wave, level.wave.taps // 4, self.context_enc, branch,
             level.merges, name=f"wave_encoder_{number}",
         )  # fmt: skip
 
