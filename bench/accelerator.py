@@ -29,6 +29,7 @@ TASKS = ("separate", "train")
 ENVIRONMENT = {**QUIET, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 QUICK_ENVIRONMENT = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 UMX_SMALL = {"hidden_size": 8, "n_fft": 512, "hop": 128}
+BSRNN_SMALL = {"hidden_size": 8, "layers": 1, "n_fft": 512, "hop": 128}
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ ROWS = {
     "xumx": Row("xumx", "multi_domain", quick=UMX_SMALL, torch="xumx"),
     "umx": Row("umx", "mse", quick=UMX_SMALL, options={"combinations": False}, torch="umx"),
     "demo": Row("demo", "segment_sdr", fields=("bands",)),
+    "bsrnn": Row("bsrnn", "multi_domain", quick=BSRNN_SMALL),
 }
 
 

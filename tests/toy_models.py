@@ -124,9 +124,13 @@ TOYS = {"toy_wave": ToyWave, "toy_ragged": ToyRagged}
 ARGUMENTS = {
     "xumx": {**TINY, "layers": 1},
     "umx": {**TINY, "layers": 1},
+    "bsrnn": {
+        "sources": SOURCES, "sample_rate": 8000, "n_fft": 128, "hop": 32, "hidden_size": 8,
+        "layers": 2, "bands": (0, 1, 4, 8, 20, 65),
+    },
     "toy_wave": {},
     "toy_ragged": {},
-}
+}  # fmt: skip
 NAMES = [*models.MODELS, *TOYS]
 
 

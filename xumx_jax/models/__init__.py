@@ -2,6 +2,7 @@
 
 interface          what every model offers to the rest of the package
 umx                Open-Unmix and X-UMX
+bsrnn              BandSplitRNN
 input_statistics   how the input of models with an STFT is normalised
 
 Models are networks from a batch of mixtures to `Stems`: they know nothing of files, whole tracks or
@@ -20,6 +21,7 @@ from xumx_jax.files import is_name
 MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "xumx": "xumx_jax.models.umx:UMX",
     "umx": "xumx_jax.models.umx:OpenUnmix",
+    "bsrnn": "xumx_jax.models.bsrnn:BandSplitRNN",
 }
 
 

@@ -3,7 +3,7 @@
 readers, torchfile   files to named tensors; nothing that a file names is executed
 openunmix_files      folders and archives with one file per target
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
-umx, openunmix       the kinds, listed in KINDS
+umx, bsrnn, openunmix   the kinds, listed in KINDS
 
 Our own formats are not here but in `xumx_jax.weights`.
 """
@@ -16,11 +16,11 @@ from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import variable_shapes
 from xumx_jax.weights.bag import Bag, Member, bag
-from xumx_jax.weights.converters import openunmix, openunmix_files, readers, rules, umx
+from xumx_jax.weights.converters import bsrnn, openunmix, openunmix_files, readers, rules, umx
 from xumx_jax.weights.converters.readers import Weights
 
 # Detected in this order; Open-Unmix, whose names are the commonest, comes last.
-KINDS = {**umx.KINDS, **openunmix.KINDS}
+KINDS = {**umx.KINDS, **bsrnn.KINDS, **openunmix.KINDS}
 
 
 def detect(tensors: dict) -> str | None:
