@@ -126,7 +126,7 @@ ARGUMENTS = {
     "umx": {**TINY, "layers": 1},
     "bsrnn": {
         "sources": SOURCES, "sample_rate": 8000, "n_fft": 128, "hop": 32, "hidden_size": 8,
-        "layers": 2, "bands": (0, 1, 4, 8, 20, 65),
+        "layers": 2, "bands": (0, 1, 17, 33, 49, 65),
     },
     "toy_wave": {},
     "toy_ragged": {},

@@ -1,4 +1,4 @@
-"""Bidirectional LSTM layer whose hidden state is projected to fewer values, as PyTorch's `proj_size`.
+"""Bidirectional LSTM layer with a projected hidden state, as PyTorch's `proj_size` makes it.
 
 Written for a CPU: one loop per direction, in which each product has contiguous operands, and
 gradients of the weights that are one matrix product each after the loop. `layers.lstm` is the

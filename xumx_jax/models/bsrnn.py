@@ -56,7 +56,7 @@ class BandSplitRNN(nn.Module):
     layers       number of pairs of LSTMs
     groups       of features that are normalised together before each LSTM, over its whole sequence
     bands        edges of the bands, in bins (`layers.bandsplit.split_edges` makes them from
-                 frequencies); None: AIMLESS's 42 at 44.1 kHz
+                 frequencies); None: AIMLESS's 42 at 44.1 kHz, which need an n_fft of 441 or more
     mask         "magnitude": sigmoid for one source, softmax over several; "complex": real and
                  imaginary part of every bin's factor, not bounded
     filter       of POST_FILTERS; None: that of the original
@@ -88,8 +88,7 @@ class BandSplitRNN(nn.Module):
             raise ValueError(
                 f"hidden_size {self.hidden_size}: wanted an even multiple of {self.groups} groups"
             )
-        if self.bands is not None:
-            check_edges(self.bands, self.n_fft // 2 + 1)
+        check_edges(self.edges, self.n_fft // 2 + 1)
         super().__post_init__()
 
     @property
@@ -109,7 +108,7 @@ class BandSplitRNN(nn.Module):
 
     @property
     def edges(self) -> tuple[int, ...]:
-        """Edges of the bands, in bins. Raises ValueError if `n_fft` is too small for AIMLESS's."""
+        """Edges of the bands, in bins."""
         return split_edges(self.n_fft) if self.bands is None else self.bands
 
     def setup(self):
