@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xumx_jax.layers import bandsplit
-from xumx_jax.layers.bandsplit import BandMerge, BandSplit, check_edges, columns, places, runs
+from xumx_jax.layers.bandsplit import BandMerge, BandSplit, columns, places, runs
+from xumx_jax.transforms.bands import check_edges, split_edges
 
 EDGES = (0, 1, 4, 6, 13)  # widths 1, 3, 2, 7
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -21,12 +21,12 @@ def layer_norm(x):
 
 
 def test_the_default_split_has_the_bands_of_the_paper_and_one_more():
-    edges = bandsplit.split_edges(4096)
+    edges = split_edges(4096)
     widths = np.diff(edges)
     assert len(widths) == 42 and edges[-1] == 2049 and edges[10] == int(4096 * 1000 / 44100) == 92
     assert runs(edges) == [(0, 10), (10, 22), (22, 30), (30, 38), (38, 41), (41, 42)]
     assert widths[-1] == 6  # above 22 kHz
-    assert bandsplit.split_edges(8, (12000,), 48000) == (0, 2, 5)
+    assert split_edges(8, (12000,), 48000) == (0, 2, 5)
 
 
 @pytest.mark.parametrize("edges", [(0, 4, 4, 9), (1, 9), (0, 10), (0, 5, 3, 9)])
@@ -34,7 +34,7 @@ def test_bands_that_do_not_cover_the_bins_once_are_refused(edges):
     with pytest.raises(ValueError, match="wanted rising ones, from 0 to 9 bins"):
         check_edges(edges, 9)
     with pytest.raises(ValueError, match="wanted rising ones, from 0 to 65 bins"):
-        bandsplit.split_edges(128)  # too few bins for bands of 100 Hz
+        split_edges(128)  # too few bins for bands of 100 Hz
 
 
 def test_bands_of_about_one_width_run_together():

@@ -10,12 +10,13 @@ from flax import linen as nn
 from jax import Array, lax
 from jax import nn as jnn
 
-from xumx_jax.layers.bandsplit import BandMerge, BandSplit, check_edges, split_edges
+from xumx_jax.layers.bandsplit import BandMerge, BandSplit
 from xumx_jax.layers.dense import DTYPES
 from xumx_jax.layers.group_norm import GroupNorm
 from xumx_jax.layers.lstm_projected import ProjectedLstm
 from xumx_jax.models.interface import Segment
 from xumx_jax.stems import Stems
+from xumx_jax.transforms.bands import check_edges, split_edges
 from xumx_jax.transforms.stft import Stft
 
 MASKS = ("magnitude", "complex")
@@ -55,7 +56,7 @@ class BandSplitRNN(nn.Module):
     hidden_size  features of each band and cells of each LSTM
     layers       number of pairs of LSTMs
     groups       of features that are normalised together before each LSTM, over its whole sequence
-    bands        edges of the bands, in bins (`layers.bandsplit.split_edges` makes them from
+    bands        edges of the bands, in bins (`transforms.bands.split_edges` makes them from
                  frequencies); None: AIMLESS's 42 at 44.1 kHz, which need an n_fft of 441 or more
     mask         "magnitude": sigmoid for one source, softmax over several; "complex": real and
                  imaginary part of every bin's factor, not bounded

@@ -7,7 +7,7 @@ and layers are stacked.
 import numpy as np
 
 from xumx_jax.errors import UserError
-from xumx_jax.layers.bandsplit import split_edges
+from xumx_jax.transforms.bands import split_edges
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, vote
 from xumx_jax.weights.converters.rules import Rule
 
