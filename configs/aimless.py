@@ -48,7 +48,7 @@ RECIPES = {
             "train.steps_per_epoch": 1000,
             "loss.multi_domain.trim": 0,
         },
-        {"hidden_size": 16, "layers": 1, "n_fft": 1024, "hop": 256},
+        {"hidden_size": 16, "layers": 1, "n_fft": 512, "hop": 128},
     ),
 }
 

@@ -1,7 +1,9 @@
 """BandSplitRNN against recorded outputs of AIMLESS's PyTorch program, and its full-size layouts."""
 
 import json
+import sys
 from functools import partial
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,6 +16,7 @@ from xumx_jax.weights.converters import KINDS, convert, rules, shapes
 from xumx_jax.weights.converters.readers import Weights
 from xumx_jax.weights.load import load_module
 
+BENCH = Path(__file__).parents[2] / "bench"
 FACTOR = 10  # of the original's own rounding; or FLOOR of its largest value, if that is more
 FLOOR = 1e-6
 
@@ -38,13 +41,37 @@ def test_masks(path, tmp_path):
     run = jax.jit(partial(module.apply, method="masks"))
     wanted = arrays(path)["out/y"]
     found = np.asarray(run(variables, arrays(path)["in/x"]))
-    known = meta(path)["f32_vs_f64"]["y"]["max_abs"]
-    tolerance = max(FACTOR * known, FLOOR * np.abs(wanted).max())
     # a single source has no axis there
     assert found.shape == (
         wanted.shape if wanted.ndim == 5 else (len(wanted), 1, *wanted.shape[1:])
     )
-    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=0, atol=tolerance)
+    close(path, found.reshape(wanted.shape))
+
+
+def close(path, found):
+    wanted, known = arrays(path)["out/y"], meta(path)["f32_vs_f64"]["y"]["max_abs"]
+    assert found.shape == wanted.shape
+    tolerance = max(FACTOR * known, FLOOR * np.abs(wanted).max())
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
+@golden("torch/aimless_bsrnn*.npz")
+def test_our_counterpart_in_pytorch(path, monkeypatch):
+    """What benchmarks compare with is the original's network."""
+    torch = pytest.importorskip("torch", reason="wanted: PyTorch, as in bench/parity-*.txt")
+    monkeypatch.setattr(sys, "path", [str(BENCH), *sys.path])
+    from bsrnn_torch import BandSplitRNN
+
+    said, weights = meta(path)["kwargs"], under(path, "w/")
+    bands = sum(name.startswith("fc1_list.") for name in weights) // 2
+    widths = [weights[f"norm1_list.{band}.weight"].size for band in range(bands)]
+    sizes = said["hidden_size"], said["num_layers"], said["norm_groups"], said.get("n_sources", 1)
+    model = BandSplitRNN(np.cumsum([0, *widths]).tolist(), *sizes).eval()
+    model.load_state_dict({name: torch.tensor(tensor) for name, tensor in weights.items()})
+    with torch.no_grad():
+        close(path, model(torch.tensor(arrays(path)["in/x"])).numpy())
 
 
 @pytest.mark.slow

@@ -80,6 +80,7 @@ class BandSplitRNN(nn.Module):
     dtype: str = "float32"
     compute: str = "float32"
     any_channels = True
+    usual_speed = {"cpu": 2}
 
     def __post_init__(self):
         for name, known in (("dtype", DTYPES), ("compute", DTYPES), ("mask", MASKS)):
