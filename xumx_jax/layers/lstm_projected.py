@@ -68,8 +68,8 @@ def lstm_projected(
             w_hr[direction] + zero,
             halve(bias[direction]) + zero[0],
         )
-        outputs.append(h.astype(jnp.float32))
-    return jnp.concatenate(outputs, axis=-1)
+        outputs.append(h)
+    return jnp.concatenate(outputs, axis=-1).astype(jnp.float32)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -79,10 +79,12 @@ def recur(backwards: bool, z: Array, w_hh: Array, w_hr: Array, bias: Array) -> A
     `z`, `w_hh` and `bias` are halved where `layers.lstm.halves` says. Returns the projected hidden
     states, [frame, batch, projected], in the type of `z`.
     """
-    return _loop(backwards, z, w_hh, w_hr, bias, keep=False)
+    return _loop(backwards, z, w_hh, w_hr, bias, keep=False)[0]
 
 
-def _loop(backwards: bool, z: Array, w_hh: Array, w_hr: Array, bias: Array, keep: bool):
+def _loop(
+    backwards: bool, z: Array, w_hh: Array, w_hr: Array, bias: Array, keep: bool
+) -> tuple[Array, ...]:
     """The hidden states; with `keep` also gates, cells before each frame, and tanh of those after.
 
     sigmoid(x) = (1 + tanh(x / 2)) / 2, so one tanh over the whole vector serves all four gates.
@@ -102,8 +104,7 @@ def _loop(backwards: bool, z: Array, w_hh: Array, w_hr: Array, bias: Array, keep
         return (h, c), tuple(each.astype(dtype) for each in kept)
 
     start = _zeros(z, w_hr.shape[1]), _zeros(z, w_hr.shape[0])
-    kept = lax.scan(step, start, z, reverse=backwards)[1]
-    return kept if keep else kept[0]
+    return lax.scan(step, start, z, reverse=backwards)[1]
 
 
 def _zeros(like: Array, features: int) -> Array:

@@ -119,7 +119,7 @@ class BandSplitRNN(nn.Module):
             Layer,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=nn.broadcast,
+            in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType] (as flax documents it)
             length=self.layers,
         )
         self.stack = stack(self.groups)

@@ -6,7 +6,6 @@ and layers are stacked.
 
 import numpy as np
 
-from xumx_jax.errors import UserError
 from xumx_jax.transforms.bands import split_edges
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, vote
 from xumx_jax.weights.converters.rules import Rule
@@ -24,13 +23,17 @@ OPTIONS = {"groups": "norm_groups", "hop": "hop_length", "sample_rate": "sample_
 
 def arguments(tensors: Tensors, info: dict) -> dict:
     """Sizes from tensors; the rest from the settings, the options in the file, or the defaults."""
-    count = len(groups_in(tensors, r"norm1_list\.(\d+)\.weight"))
+    count = len(groups_in(tensors, r"(?:norm[12]_list|fc1_list|mlps)\.(\d+)\..+"))
     edges = np.cumsum([0, *(width(tensors, band) for band in range(count))])
     n_fft = 2 * (int(edges[-1]) - 1)
-    outputs = sum(sizes(tensors, r"mlps\.\d+\.2\.bias", 0))
-    if not outputs or outputs % edges[-1]:
-        raise UserError(f"{outputs} outputs for {edges[-1]} bins: wanted a multiple, one a source")
-    sources = outputs // int(edges[-1])
+    sources = vote(
+        [
+            size // int(bins)
+            for band, bins in enumerate(np.diff(edges))
+            for size in sizes(tensors, rf"mlps\.{band}\.2\.(weight|bias)", 0)
+        ],
+        "the number of sources",
+    )
     named = SOURCES.get(sources) or tuple(f"source_{i + 1}" for i in range(sources))
     given, settings = info.get("model_args") or {}, info.get("settings") or {}
     return {
@@ -39,7 +42,7 @@ def arguments(tensors: Tensors, info: dict) -> dict:
         "n_fft": n_fft,
         "hop": n_fft // 4,
         "hidden_size": vote(sizes(tensors, r"norm2_list\.\d+\.weight", 0), "the hidden size"),
-        "layers": len(groups_in(tensors, r"time_lstms\.(\d+)\.weight_hr_l0")),
+        "layers": len(groups_in(tensors, r"(?:time|band)_(?:lstms|group_norms)\.(\d+)\..+")),
         "bands": bands_of(tuple(map(int, edges)), n_fft),
         **{ours: int(given[theirs]) for ours, theirs in OPTIONS.items() if given.get(theirs)},
         **settings,
