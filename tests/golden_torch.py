@@ -5,6 +5,7 @@ from functools import cache
 
 import jax
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from xumx_jax.weights.converters import KINDS, rules, shapes
 
@@ -26,13 +27,22 @@ def under(path, prefix: str) -> dict:
     return {k.removeprefix(prefix): v for k, v in arrays(path).items() if k.startswith(prefix)}
 
 
-def close(path, name: str, ours):
+def close(path, name: str, ours, factor: float = FACTOR, floor: float = FLOOR):
     """Compare with `out/<name>`: absolutely, scaled to its largest value."""
     wanted = arrays(path)[f"out/{name}"]
     known = meta(path).get("f32_vs_f64", {}).get(name, {"max_abs": 0.0})
-    tolerance = max(FACTOR * known["max_abs"], FLOOR * np.abs(wanted).max())
+    tolerance = max(factor * known["max_abs"], floor * np.abs(wanted).max())
     assert np.shape(ours) == wanted.shape
     np.testing.assert_allclose(ours, wanted, rtol=0, atol=tolerance)
+
+
+def tree_of(rules_, tensors: dict) -> dict:
+    """Variables of a layer that is no model, from rules whose names begin with a separator."""
+    filled = {}
+    for rule in rules_:
+        theirs = [tensors[name.removeprefix(".")] for name in rule.names]
+        filled[rule.target.replace("//", "/")] = rule.how(*theirs)
+    return unflatten_dict(filled, sep="/")
 
 
 def as_variables(tensors: dict, info: dict) -> dict:

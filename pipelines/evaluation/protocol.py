@@ -134,7 +134,10 @@ def sentences(data: Split, tracks: Sequence[Track], wanted: Settings, failed) ->
     else:
         lines = []
     if "uSDR" in wanted.metrics:
-        lines.append("uSDR: energy ratio over the whole track, as in the Music Demixing Challenge.")
+        lines.append(
+            "uSDR: energy ratio over the whole track, the global SDR of the Music and Sound "
+            "Demixing Challenges."
+        )
     if "SI-SDR" in wanted.metrics:
         lines.append("SI-SDR: the same with the best gain, channels together, no mean removed.")
     kind = KINDS.get(data.kind, f"the data set {data.kind}")

@@ -197,11 +197,12 @@ def test_a_model_of_waveforms_has_a_loss():
         transform = None
 
     losses.check("weighted_sdr", "waves", Waves())
-    for name, what in (("mse", "spectra"), ("multi_domain", "spectra"), ("segment_sdr", "spectra")):
+    others = [name for name, loss in losses.LOSSES.items() if loss.needs != ("wave",)]
+    for name in others:
         options = {"bands": BANDS} if name == "segment_sdr" else {}
         with pytest.raises(UserError) as error:
             losses.check(name, "waves", Waves(), **options)
         assert str(error.value) == (
-            f"loss {name!r} compares {what}, and model 'waves' works on waveforms; "
-            "wanted one of weighted_sdr"
+            f"loss {name!r} compares spectra, and model 'waves' works on waveforms; "
+            "wanted one of l1, negative_sdr, weighted_sdr"
         )

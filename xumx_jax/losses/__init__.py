@@ -17,10 +17,10 @@ import jax.numpy as jnp
 
 from xumx_jax.errors import UserError
 from xumx_jax.losses.combination import subsets
-from xumx_jax.losses.magnitude import combination_mse, mse
-from xumx_jax.losses.multi_domain import multi_domain
+from xumx_jax.losses.magnitude import combination_mse, complex_mse, mask_bce, mse
+from xumx_jax.losses.multi_domain import complex_multi_domain, multi_domain
 from xumx_jax.losses.segment_sdr import segment_sdr
-from xumx_jax.losses.waveform import sdr, weighted_sdr
+from xumx_jax.losses.waveform import l1, negative_sdr, sdr, weighted_sdr
 from xumx_jax.stems import Stems
 
 __all__ = ["LOSSES", "Loss", "build", "check", "combination_mse", "subsets", "weighted_sdr"]
@@ -33,21 +33,42 @@ class Loss(NamedTuple):
     options   {option: default}; the function annotates those that are None
     needs     the fields of `Stems` that a model must return
     required  {option: what it is} for options that must be given
+    transform whether the function also takes `transform`, that of the model
     """
 
     function: Callable
     options: dict[str, Any]
     needs: tuple[str, ...]
     required: dict[str, str] = {}
+    transform: bool = False
 
 
 LOSSES = {
     "mse": Loss(mse, {"combinations": True, "power": 1}, ("spec",)),
-    "weighted_sdr": Loss(sdr, {"combinations": True, "trim": 200}, ("wave",)),
+    "complex_mse": Loss(complex_mse, {"combinations": True}, ("spec",)),
+    "mask_bce": Loss(mask_bce, {"combinations": True}, ("mask", "spec")),
+    "l1": Loss(l1, {"combinations": False}, ("wave",)),
+    "negative_sdr": Loss(negative_sdr, {}, ("wave",)),
+    "weighted_sdr": Loss(sdr, {"combinations": True, "trim": 200, "floor": 1e-10}, ("wave",)),
     "multi_domain": Loss(
         multi_domain,
         {"mcoef": 10.0, "combinations": True, "trim": 200, "power": 1},
         ("spec", "wave"),
+    ),
+    "complex_multi_domain": Loss(
+        complex_multi_domain,
+        {
+            "mcoef": 10.0,
+            "magnitudes": False,
+            "combinations": True,
+            "trim": 0,
+            "floor": 0.0,
+            "niter": 0,
+            "softmask": False,
+            "alpha": 1.0,
+        },
+        ("spec", "wave"),
+        transform=True,
     ),
     "segment_sdr": Loss(
         segment_sdr,
@@ -63,8 +84,10 @@ MISSING = {
 }
 
 
-def build(name: str, **options):
+def build(name: str, transform=None, **options):
     """Make the loss called `name`, a key of LOSSES; `options` replace its defaults.
+
+    `transform` is the model's, which losses with a filter need.
 
     mcoef         weight of the time-domain term
     combinations  compare all proper subsets of the sources, else each source alone
@@ -74,18 +97,23 @@ def build(name: str, **options):
     frames        length of a segment, in frames
     share         of a segment's mixture energy, added to the energy of source and error
     floor         energy that is added as well, so that silence counts for nothing
+    magnitudes    compare magnitudes before the filter instead of complex spectra after it
+    niter         iterations of AIMLESS's Wiener filter, which the estimate goes through; 0: none
+    softmask      the filter begins with ratio masks, also if there is no iteration
+    alpha         exponent of magnitudes in ratio masks
 
     Raises UserError on an unknown name or option.
     """
     if name not in LOSSES:
         raise UserError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
-    function, defaults, _, required = LOSSES[name]
+    function, defaults, _, required, takes_transform = LOSSES[name]
     if unknown := set(options) - set(defaults):
         raise UserError(f"loss {name!r} has no option {', '.join(sorted(unknown))}")
     for option, what in required.items():
         if options.get(option) is None:
             raise UserError(f"loss {name!r} needs {what} as option {option}")
-    return partial(function, **(defaults | options))
+    given = {"transform": transform} if takes_transform else {}
+    return partial(function, **(defaults | options | given))
 
 
 def check(name: str, model_name: str, model, **options) -> None:
@@ -93,7 +121,7 @@ def check(name: str, model_name: str, model, **options) -> None:
 
     Only shapes are computed, and only for losses that need the model's own fields.
     """
-    loss = build(name, **options)
+    loss = build(name, model.transform, **options)
     if missing := _missing(name, model):
         what, why = MISSING[missing]
         fitting = [other for other in LOSSES if not _missing(other, model)]

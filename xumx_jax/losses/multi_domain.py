@@ -1,9 +1,15 @@
-"""X-UMX's loss: magnitudes and waveforms together."""
+"""Losses that compare spectra and waveforms together: X-UMX's and AIMLESS's."""
 
+from functools import partial
+
+import jax
+import jax.numpy as jnp
 from jax import Array
 
-from xumx_jax.losses.magnitude import mse
+from xumx_jax.errors import UserError
+from xumx_jax.losses.magnitude import complex_mse, mse
 from xumx_jax.losses.waveform import sdr
+from xumx_jax.postfilters import flattened, mwf
 from xumx_jax.stems import Stems
 
 
@@ -12,3 +18,59 @@ def multi_domain(est: Stems, ref: Stems, mix: Array, *, mcoef: float, combinatio
     in_frequency, parts = mse(est, ref, mix, combinations=combinations, power=power)
     in_time, more = sdr(est, ref, mix, combinations=combinations, trim=trim)
     return in_frequency + mcoef * in_time, parts | more
+
+
+def complex_multi_domain(
+    est: Stems,
+    ref: Stems,
+    mix: Array,
+    *,
+    transform,
+    mcoef: float,
+    magnitudes: bool,
+    combinations: bool,
+    trim: int,
+    floor: float,
+    niter: int,
+    softmask: bool,
+    alpha: float,
+):
+    """`complex_mse` plus `mcoef` times `weighted_sdr`, after AIMLESS's Wiener filter (`mwf`).
+
+    The filter is that of `niter` iterations, `softmask` and `alpha`; with 0 and no `softmask` there
+    is none. With `magnitudes`, `mse` of the spectra before the filter takes the first place.
+    """
+    filtered = est
+    if niter or softmask:
+        if transform is None:
+            raise UserError("complex_multi_domain: its filter needs the transform of the spectra")
+        filtered = after_filter(est, mix, transform, niter, softmask, alpha)
+    if magnitudes:
+        in_frequency, parts = mse(est, ref, mix, combinations=combinations, power=1)
+    else:
+        in_frequency, parts = complex_mse(filtered, ref, mix, combinations=combinations)
+    in_time, more = sdr(filtered, ref, mix, combinations=combinations, trim=trim, floor=floor)
+    return in_frequency + mcoef * in_time, parts | more
+
+
+def after_filter(est: Stems, mix: Array, transform, niter: int, softmask, alpha) -> Stems:
+    """The estimate after AIMLESS's Wiener filter, spectra and waveforms.
+
+    Statistics are those of each item, block by block, and scaled as the batch's loudest bin asks;
+    on several devices that is each device's part of the batch, which only moves how much the
+    regularisation weighs.
+    """
+    spec = []
+    for estimate, block in zip(est.spec, transform.forward(mix), strict=True):
+        run = partial(
+            mwf,
+            niter=niter,
+            softmask=softmask,
+            alpha=alpha,
+            loudest=jnp.abs(block).max(),
+            bins_at_once=None,
+        )
+        axes = block.ndim - 3  # after the bins: frames, or slices and coefficients
+        flat = jax.vmap(run)(flattened(estimate, axes), flattened(block, axes))
+        spec.append(flat.reshape(estimate.shape))
+    return Stems(transform.inverse(tuple(spec), est.wave.shape[-1]), tuple(spec))

@@ -5,19 +5,23 @@ import numpy as np
 from jax import Array, lax
 
 from xumx_jax.errors import UserError
-from xumx_jax.losses.combination import groups_of
+from xumx_jax.losses.combination import groups_of, over_groups, total
+from xumx_jax.metrics.ratios import energy_ratio
 from xumx_jax.stems import Stems
 
 EPSILON = 1e-10
 
 
-def weighted_sdr(est: Array, ref: Array, mix: Array, groups: np.ndarray) -> Array:
+def weighted_sdr(
+    est: Array, ref: Array, mix: Array, groups: np.ndarray, floor: float = EPSILON
+) -> Array:
     """1 + mean over groups, batch and channels of the weighted SDR loss; 0 is perfect, silence 1.
 
     `est`, `ref` [batch, source, channel, time] and `mix` [batch, channel, time] of equal length.
     For each group: minus the cosine between estimate and truth, and minus that between their
     remainders of the mixture, weighted by the truth's share of the energy (Choi et al. 2019, there
-    for one source).
+    for one source). `floor` is added to the energies under the roots: asteroid's X-UMX does so.
+    With 0, as AIMLESS has it, the gradient of a silent estimate is 1e5 times as large.
 
     The remainder of a group is the sum of the other sources and the remainder of all sources: so
     every energy is a quadratic form in these, and one matrix of their products serves all groups.
@@ -38,7 +42,7 @@ def weighted_sdr(est: Array, ref: Array, mix: Array, groups: np.ndarray) -> Arra
         return jnp.einsum("gi,bcij,gj->gbc", a, products, b, precision=lax.Precision.HIGHEST)
 
     def cosine(a, b):
-        length = jnp.sqrt(inner(a, a) + EPSILON) * jnp.sqrt(inner(b, b) + EPSILON)
+        length = root(inner(a, a) + floor) * root(inner(b, b) + floor)
         return inner(a, b) / (length + EPSILON)
 
     est_in, est_out = np.pad(inside, before), np.pad(outside, before)
@@ -48,7 +52,21 @@ def weighted_sdr(est: Array, ref: Array, mix: Array, groups: np.ndarray) -> Arra
     return 1 - (alpha * cosine(est_in, ref_in) + (1 - alpha) * cosine(est_out, ref_out)).mean()
 
 
-def sdr(est: Stems, ref: Stems, mix: Array, *, combinations: bool, trim: int):
+def root(energy: Array) -> Array:
+    """Square root with gradient 0 where there is no energy, or rounding made it negative."""
+    positive = energy > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, energy, 1)), 0)
+
+
+def sdr(
+    est: Stems,
+    ref: Stems,
+    mix: Array,
+    *,
+    combinations: bool,
+    trim: int,
+    floor: float = EPSILON,
+):
     """`weighted_sdr` of waveforms, without `trim` samples at both ends.
 
     The estimate may be shorter than the truth, which is then cut. Raises UserError if nothing is
@@ -64,5 +82,33 @@ def sdr(est: Stems, ref: Stems, mix: Array, *, combinations: bool, trim: int):
         ref.wave[..., inside],
         mix[..., inside],
         groups_of(est, combinations),
+        floor,
     )
     return value, {"sdr": value}
+
+
+def l1(est: Stems, ref: Stems, mix: Array, *, combinations: bool):
+    """Mean absolute difference of waveforms, mean over groups; a longer truth is cut."""
+    error = est.wave - ref.wave[..., : est.wave.shape[-1]]
+    if combinations:
+        groups = groups_of(est, combinations)
+        value = over_groups(lambda row: absolute(total(error, row)).mean(), groups)
+    else:
+        value = absolute(error).mean()
+    return value, {"l1": value}
+
+
+def absolute(values: Array) -> Array:
+    """|values| with gradient 0 at 0, where that of `jnp.abs` is 1: silence has to stay silent."""
+    return values * lax.stop_gradient(jnp.sign(values))
+
+
+def negative_sdr(est: Stems, ref: Stems, mix: Array):
+    """Minus the SDR in dB of all sources and channels together, mean over the batch.
+
+    `metrics.energy_ratio` of [batch, source * channel, time]; a longer truth is cut.
+    """
+    batch, *_, length = est.wave.shape
+    truth = ref.wave[..., :length].reshape(batch, -1, length)
+    ratio = energy_ratio(est.wave.reshape(batch, -1, length), truth).mean()
+    return -ratio, {"sdr": ratio}

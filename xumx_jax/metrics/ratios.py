@@ -18,7 +18,8 @@ def energy_ratio(estimate: Array, reference: Array) -> Array:
     """Compare waveforms [..., channel, time] as a whole, in dB, [...].
 
     10 log10(sum s^2 / sum (s - e)^2) over all channels and samples: uSDR, or nSDR, the SDR of the
-    2021 Music Demixing Challenge (Mitsufuji et al. 2022) and AIMLESS's global SDR.
+    2021 Music Demixing Challenge (Mitsufuji et al. 2022), and the global SDR of the Sound Demixing
+    Challenge 2023. 1e-7 is added to both sums.
     """
     return _decibels(jnp.square(reference), jnp.square(reference - estimate))
 

@@ -3,6 +3,7 @@
 interface          what every model offers to the rest of the package
 umx                Open-Unmix and X-UMX
 bsrnn              BandSplitRNN
+demucs, hdemucs    Demucs, of waveforms, and Hybrid Demucs, of spectra and waveforms
 input_statistics   how the input of models with an STFT is normalised
 
 Models are networks from a batch of mixtures to `Stems`: they know nothing of files, whole tracks or
@@ -22,6 +23,8 @@ MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "xumx": "xumx_jax.models.umx:UMX",
     "umx": "xumx_jax.models.umx:OpenUnmix",
     "bsrnn": "xumx_jax.models.bsrnn:BandSplitRNN",
+    "demucs": "xumx_jax.models.demucs:Demucs",
+    "hdemucs": "xumx_jax.models.hdemucs:HDemucs",
 }
 
 

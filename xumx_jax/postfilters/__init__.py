@@ -13,6 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from xumx_jax.postfilters.mwf import mwf
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.stems import Stems
 
@@ -30,12 +31,14 @@ class PostFilter:
     frames    that are filtered at a time; None: all that are given
     complex   whether it starts from the estimated spectra and keeps their phase; else it starts
               from magnitudes and the mixture's phase
+    alone     whether it can filter a single source without a residual stem
     """
 
     function: Callable[..., Array]
     options: dict[str, Any] = field(default_factory=dict)
     frames: int | None = None
     complex: bool = False
+    alone: bool = False
 
     @property
     def arguments(self) -> frozenset[str]:
@@ -51,7 +54,8 @@ class PostFilter:
 POST_FILTERS = {
     "norbert": PostFilter(wiener),
     "openunmix": PostFilter(wiener, {"epsilon": 1e-10, "difference": True}, frames=300),
-    # AIMLESS's MWF and Demucs's `cac=False`: EM from the estimated spectra as they are
+    "aimless": PostFilter(mwf, alone=True),
+    # Demucs's `cac=False`: EM from the estimated spectra as they are
     "complex": PostFilter(wiener, complex=True),
 }
 

@@ -21,6 +21,7 @@ taken at a time, all iterations at once, so that intermediate results stay in a 
 import operator
 from functools import reduce
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -50,6 +51,9 @@ def wiener(
     difference: bool = False,
     epsilon: float = EPSILON,
     scale: float = SCALE,
+    fit: bool = True,
+    loudest: Array | None = None,
+    bins_at_once: int | None = BLOCK_BINS,
 ) -> Array:
     """Filter estimates [source, channel, bin, frame] and mixture [channel, bin, frame] to spectra.
 
@@ -58,16 +62,18 @@ def wiener(
     with the mixture's phase or, with `softmask`, the mixture divided in proportion to magnitudes **
     `alpha` (used only with `softmask`). A ratio mask m becomes 1 / (1 + exp(-15 (m - `logit`))) if
     that is given. Complex estimates are used as the first spectra. With `difference`, the residual
-    is the mixture minus the first spectra of the others. `niter` iterations of EM follow; its
-    statistics and its scaling (the loudest bin becomes `scale`) are those of all frames given, and
-    `epsilon` is a variance that belongs to no source. `frame_axis` -2 means spectra with the layout
-    [..., frame, bin]. Raises ValueError on EM with more than two channels.
+    is the mixture minus the first spectra of the others; without `fit` a residual of magnitudes
+    leaves the others as they are. `niter` iterations of EM follow; its statistics are those of all
+    frames given, and its scaling makes `loudest`, by default the largest magnitude of the mixture,
+    `scale`. `epsilon` is a variance that belongs to no source. `frame_axis` -2 means spectra with
+    the layout [..., frame, bin]. Gradients need least memory with `bins_at_once` None. Raises
+    ValueError on EM with more than two channels.
     """
     if niter and mix.shape[0] > 2:
         raise ValueError(f"wiener: the mixture has {mix.shape[0]} channels; EM takes one or two")
     estimate = jnp.broadcast_to(estimate, (estimate.shape[0], *mix.shape))
-    gain = jnp.maximum(1.0, jnp.abs(mix).max() / scale)
-    rules = softmask, alpha, logit, residual, difference
+    gain = jnp.maximum(1.0, (jnp.abs(mix).max() if loudest is None else loudest) / scale)
+    rules = softmask, alpha, logit, residual, difference, fit
 
     def filtered(estimate, mix):
         spec = _first(estimate, mix, *rules, epsilon, frame_axis)
@@ -75,7 +81,7 @@ def wiener(
 
     bin_axis = -1 if frame_axis == -2 else -2
     bins = mix.shape[bin_axis]
-    count = -(-bins // BLOCK_BINS)
+    count = -(-bins // (bins_at_once or bins))
     if count == 1 or not niter:
         return filtered(estimate, mix)
     # Bins are independent. The last block begins early, to be as long as the others.
@@ -96,7 +102,7 @@ def wiener(
 
 
 def _first(
-    estimate, mix, softmask, alpha, logit, residual, difference, epsilon, frame_axis
+    estimate, mix, softmask, alpha, logit, residual, difference, fit, epsilon, frame_axis
 ) -> Array:
     """The first spectra, complex [source, channel, bin, frame]."""
     size = jnp.abs(mix)
@@ -111,7 +117,7 @@ def _first(
         difference = residual
     else:
         if residual and not difference:
-            magnitudes = with_residual(magnitudes, mix_size, frame_axis)
+            magnitudes = with_residual(magnitudes, mix_size, frame_axis, fit)
         if softmask:
             mask = magnitudes / (epsilon + magnitudes.sum(0))
             spec = mix * (mask if logit is None else jnn.sigmoid(SLOPE * (mask - logit)))
@@ -150,19 +156,21 @@ def _refine(spec, mix, niter, epsilon, frame_axis, gain: float | Array = 1.0) ->
     return jnp.stack([lax.complex(re * gain, im * gain) for re, im in y], axis=1)
 
 
-def with_residual(magnitudes: Array, mix: Array, frame_axis: int = -1) -> Array:
+def with_residual(magnitudes: Array, mix: Array, frame_axis: int = -1, fit: bool = True) -> Array:
     """Append to magnitudes [source, channel, bin, frame] their remainder of the mixture's.
 
-    Each bin and channel of the given sources is scaled to fit the mixture over time in the
-    least-squares sense. The appended source is the positive part of the remainder before that
+    With `fit`, each bin and channel of the given sources is scaled to fit the mixture over time in
+    the least-squares sense. The appended source is the positive part of the remainder before that
     scaling: the order of the original, kept although the two do not add up to the mixture.
     """
     target = jnp.maximum(EPSILON, mix)
     total = magnitudes.sum(0)
-    fit = (target * total).sum(frame_axis, keepdims=True)
-    fit = fit / (EPSILON + jnp.square(total).sum(frame_axis, keepdims=True))
-    rest = jnp.maximum(0.0, target - total)
-    return jnp.concatenate([magnitudes * fit, rest[None]])
+    rest = jnn.relu(target - total)
+    if fit:
+        gain = (target * total).sum(frame_axis, keepdims=True)
+        gain = gain / (EPSILON + jnp.square(total).sum(frame_axis, keepdims=True))
+        magnitudes = magnitudes * gain
+    return jnp.concatenate([magnitudes, rest[None]])
 
 
 def _power(a: Pair) -> Array:
@@ -188,6 +196,26 @@ def _sum(values: Array) -> Array:
     return reduce(operator.add, (values[j] for j in range(len(values))))
 
 
+def _root(values: Array) -> Array:
+    """Square root, with gradient 0 at 0: roots are used as squares, which are flat there."""
+    positive = values > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, values, 1)), 0)
+
+
+@jax.custom_jvp
+def _quotient(values: Array, energy: Array) -> Array:
+    """Divide by an energy, which may be 0; its gradient never squares what may be very small."""
+    return values / jnp.maximum(energy, TINY)
+
+
+@_quotient.defjvp
+def _quotient_jvp(primals, tangents):
+    (values, energy), (values_dot, energy_dot) = primals, tangents
+    quotient, divisor = _quotient(values, energy), jnp.maximum(energy, TINY)
+    dot = (values_dot - quotient * energy_dot) / divisor
+    return quotient, jnp.where(energy > TINY, dot, 0)
+
+
 def _mono_step(y: Channels, x: Channels, epsilon: float, frame_axis: int) -> Channels:
     """One iteration on one channel: y [source, bin, frame], x [bin, frame]."""
     v = _power(y[0])
@@ -208,11 +236,11 @@ def _stereo_step(y: Channels, x: Channels, epsilon: float, frame_axis: int) -> C
     v = (power + _power(y1)) / 2
     left = over_frames(power)
     weight = epsilon + over_frames(v)
-    tilt = _each(lambda p: over_frames(p) / jnp.maximum(left, TINY), _times_conj(y1, y0))
+    tilt = _each(lambda p: _quotient(over_frames(p), left), _times_conj(y1, y0))
     unexplained = _each(lambda a, b: a - b, y1, _times(tilt, y0))
-    u0 = jnp.sqrt(left / weight)  # real
+    u0 = _root(left / weight)  # real
     u1 = _each(lambda part: part * u0, tilt)
-    w1 = jnp.sqrt(over_frames(_power(unexplained)) / weight)
+    w1 = _root(over_frames(_power(unexplained)) / weight)
     return filter_stereo(v, (u0, u1, w1), x, epsilon**0.5)
 
 

@@ -136,7 +136,8 @@ class Separator:
                 f"post filter {self.post_filter!r}: the model works on waveforms, and post filters "
                 "on spectra; use none"
             )
-        if "niter" in takes and given["niter"] and len(sources) == 1 and not given["residual"]:
+        single = len(sources) == 1 and not given["residual"] and not known.alone
+        if "niter" in takes and given["niter"] and single:
             raise UserError(
                 f"the model has one source, {sources[0]}: the Wiener filter needs another "
                 "to weigh it against; use a residual, or niter 0"

@@ -89,7 +89,9 @@ class Run:
         wanted = zip(TRAINING_FIELDS, (step.AXIS, train.compute), strict=True)
         self.step = step.Step(
             model=build(config, **{name: value for name, value in wanted if name in known}),
-            loss=losses.build(config.loss.name, **options_of(config.loss, config.loss.name)),
+            loss=losses.build(
+                config.loss.name, model.transform, **options_of(config.loss, config.loss.name)
+            ),
             optimizer=optimizer.build(
                 options.name, options.weight_decay * scale, options.clip, options.accumulate
             ),

@@ -3,7 +3,8 @@
 readers, torchfile   files to named tensors; nothing that a file names is executed
 openunmix_files      folders and archives with one file per target
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
-umx, bsrnn, openunmix   the kinds, listed in KINDS
+umx, bsrnn, openunmix, demucs   the kinds, listed in KINDS
+unet                 maps of the layers of Demucs' U-Nets
 
 Our own formats are not here but in `xumx_jax.weights`.
 """
@@ -16,11 +17,19 @@ from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.interface import variable_shapes
 from xumx_jax.weights.bag import Bag, Member, bag
-from xumx_jax.weights.converters import bsrnn, openunmix, openunmix_files, readers, rules, umx
+from xumx_jax.weights.converters import (
+    bsrnn,
+    demucs,
+    openunmix,
+    openunmix_files,
+    readers,
+    rules,
+    umx,
+)
 from xumx_jax.weights.converters.readers import Weights
 
 # Detected in this order; Open-Unmix, whose names are the commonest, comes last.
-KINDS = {**umx.KINDS, **bsrnn.KINDS, **openunmix.KINDS}
+KINDS = {**umx.KINDS, **bsrnn.KINDS, **demucs.KINDS, **openunmix.KINDS}
 
 
 def detect(tensors: dict) -> str | None:
@@ -65,7 +74,7 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
         )
     known = KINDS[kind]
     try:
-        tensors = strip(weights.tensors, known.anchor)
+        tensors = known.prepared(strip(weights.tensors, known.anchor))
         arguments = known.arguments(tensors, weights.info)
         variables = rules.apply(
             known.rules(arguments),

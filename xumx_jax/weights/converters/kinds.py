@@ -40,6 +40,7 @@ class Kind:
     joined     {target: its file} -> the tensors of all, where one model has several files
     split      weights -> [weights]: more than one if they are not one model but several
     part       the kind of such a part, a key of KINDS
+    prepared   tensors, without a wrapper's prefix -> the same by the names that the map knows
     """
 
     model: str
@@ -52,6 +53,7 @@ class Kind:
     joined: Callable[[dict[str, Weights]], Tensors] = prefixed
     split: Callable[[Weights], list[Weights]] = lambda weights: [weights]
     part: str | None = None
+    prepared: Callable[[Tensors], Tensors] = lambda tensors: tensors
 
 
 def sizes(tensors: Tensors, pattern: str, axis: int) -> list[int]:

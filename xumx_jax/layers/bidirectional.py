@@ -1,0 +1,66 @@
+"""Stacked bidirectional LSTMs with as many channels out as in: Demucs' BLSTM."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+
+from xumx_jax.layers.lstm import lstm
+
+
+class BidirectionalLstm(nn.Module):
+    """Run LSTM layers over [item, frame, channel], forwards and backwards, then a linear layer.
+
+    layers  each with as many units in each direction as there are channels
+    frames  longer inputs are cut into pieces of so many frames, each of which begins half a piece
+            after the last, and of which the middle halves are kept; None: never
+    skip    whether the input is added
+    """
+
+    layers: int
+    frames: int | None = None
+    skip: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        frames, channels = x.shape[-2:]
+        framed = self.frames is not None and frames > self.frames
+        y = cut(x, self.frames) if framed else x
+        y = y.swapaxes(0, 1)  # [frame, item, channel]
+        for number in range(self.layers):
+            y = self._layer(number, y, channels)
+        y = nn.Dense(channels, name="linear")(y).swapaxes(0, 1)
+        y = joined(y, len(x), self.frames)[:, :frames] if framed else y
+        return x + y if self.skip else y
+
+    def _layer(self, number: int, y: Array, hidden: int) -> Array:
+        limit = hidden**-0.5
+
+        def uniform(key, shape):
+            return nn.initializers.uniform(2 * limit)(key, shape) - limit
+
+        def param(name, *shape):
+            return self.param(f"{name}_{number}", uniform, (2, *shape, 4 * hidden))
+
+        return lstm(y, param("w_ih", y.shape[-1]), param("w_hh", hidden), param("bias"))
+
+
+def cut(x: Array, width: int) -> Array:
+    """Cut [item, frame, channel] into pieces [item * piece, width, channel], half overlapping.
+
+    As many pieces as there are half widths; the last ones are filled up with zeros.
+    """
+    items, frames, channels = x.shape
+    half = width // 2
+    count = -(-frames // half)
+    padded = jnp.pad(x, [(0, 0), (0, (count + 1) * half - frames), (0, 0)])
+    halves = padded.reshape(items, count + 1, half, channels)
+    pieces = jnp.concatenate([halves[:, :-1], halves[:, 1:]], axis=2)
+    return pieces.reshape(items * count, width, channels)
+
+
+def joined(pieces: Array, items: int, width: int) -> Array:
+    """Join what was made of the pieces of `cut`: the middle half of each, all of the outer ends."""
+    pieces = pieces.reshape(items, -1, width, pieces.shape[-1])
+    edge = width // 4
+    middle = pieces[:, :, edge:-edge].reshape(items, -1, pieces.shape[-1])
+    return jnp.concatenate([pieces[:, 0, :edge], middle, pieces[:, -1, -edge:]], axis=1)

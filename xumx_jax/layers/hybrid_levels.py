@@ -1,0 +1,77 @@
+"""What each level of a hybrid U-Net is: sizes, and where its two branches merge."""
+
+from dataclasses import dataclass, replace
+
+from xumx_jax.layers.unet import LayerOptions
+
+
+@dataclass(frozen=True)
+class Level:
+    """One layer of the encoder with the one of the decoder opposite, in both branches.
+
+    options          of the branch of spectra, which goes on behind the merger
+    padding          of its strided convolution
+    features, back   channels behind its encoder and behind its decoder
+    multi            whether bands have weights of their own
+    wave             options of the waveform branch; None: there is none here
+    wave_features, wave_back  its channels
+    merges           one bin is left: the waveform branch has only its strided convolutions here
+    """
+
+    options: LayerOptions
+    padding: int
+    features: int
+    back: int
+    multi: bool
+    wave: LayerOptions | None
+    wave_features: int
+    wave_back: int
+    merges: bool
+
+
+def levels_of(model) -> list[Level]:
+    """The levels of a model with the fields of `HDemucs`, from the outermost inwards."""
+    bins, levels = model.n_fft // 2, []
+    width, wave_width = model.width, model.width_time or model.width
+    back = wave_back = model.channels * len(model.sources)
+    back *= 2 if model.complex_channels else 1
+    for number in range(model.depth):
+        spectral = bins > 1
+        merges = spectral and bins <= model.kernel_size
+        if merges:
+            wave_width = width = max(width, wave_width)
+        wave = LayerOptions(
+            model.kernel_size,
+            model.stride,
+            groups=model.norm_groups if number >= model.norm_starts else 0,
+            rewrite=model.rewrite,
+            compress=model.dconv_comp,
+            depth=model.dconv_depth,
+            initial=model.dconv_init,
+            lstm=number >= model.dconv_lstm,
+            attention=number >= model.dconv_attn,
+            rescale=model.rescale,
+        )
+        options = replace(wave, spectral=True)
+        if merges:
+            options = replace(options, taps=bins)
+        elif not spectral:
+            step = model.time_stride
+            options = replace(options, taps=2 * step, stride=step, spectral=False)
+        levels.append(
+            Level(
+                options,
+                0 if merges else options.taps // 4,
+                width,
+                back,
+                bool(model.multi_freqs) and number < model.multi_freqs_depth,
+                wave if model.hybrid and spectral else None,
+                wave_width,
+                wave_back,
+                merges,
+            )
+        )
+        back, wave_back = width, wave_width
+        width, wave_width = int(model.growth * width), int(model.growth * wave_width)
+        bins = 1 if bins <= model.kernel_size else bins // model.stride
+    return levels
