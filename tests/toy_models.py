@@ -147,9 +147,13 @@ ARGUMENTS = {
     "hdemucs": {**TINY_WAVE, **INNER, "width": 8, "n_fft": 64, "depth": 3, "dconv_depth": 1},
     "demucs_split": {**TINY_WAVE, "lstm_layers": 1},
     "rel_tdemucs": {**TINY_WAVE, "attention_layers": 1, "heads": 2, "context_size": 2},
+    "bsrnn": {
+        "sources": SOURCES, "sample_rate": 8000, "n_fft": 128, "hop": 32, "hidden_size": 8,
+        "layers": 2, "bands": (0, 1, 17, 33, 49, 65),
+    },
     "toy_wave": {},
     "toy_ragged": {},
-}
+}  # fmt: skip
 NAMES = [*models.MODELS, *TOYS]
 
 

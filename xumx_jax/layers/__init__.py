@@ -1,4 +1,4 @@
-"""Layers that models share: matrix products, LSTM, batch normalisation, dropout.
+"""Layers that models share: matrix products, LSTMs, normalisation, dropout, convolutions, bands.
 
 Layers know nothing of sources by name, of spectra or of audio: those are in `models` and
 `transforms`.

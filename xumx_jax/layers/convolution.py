@@ -95,8 +95,8 @@ def convolve(
     if x.shape[-2] == 1 and kernel.ndim == 3 and axis == -3:
         turned = x.swapaxes(-3, -2)
         return convolve(turned, kernel, bias, stride, pads, dilation).swapaxes(-3, -2)
-    along = stride, pads, dilation
-    across = 1, (0, 0), 1
+    along: Step = stride, pads, dilation
+    across: Step = 1, (0, 0), 1
     if kernel.ndim == 4:
         plan = along, along
     elif axis == -2:
@@ -140,10 +140,7 @@ def _backward(plan, saved, dy):
         missing = max(0, pads[0] + x.shape[-2] - dx.shape[-2])
         dx = jnp.pad(dx, [(0, 0), (0, 0), (0, missing), (0, 0)])
         return dx[..., pads[0] : pads[0] + x.shape[-2], :], _strided_gradient(plan, saved, dy)
-    turned = tuple(
-        (1, ((taps - 1) * step[2] - step[1][0], (taps - 1) * step[2] - step[1][1]), step[2])
-        for taps, step in zip(kernel.shape, plan, strict=False)
-    )
+    turned = _turned(len(kernel), plan[0]), _turned(len(kernel[0]), plan[1])
     dx = _raw(turned, dy, kernel[::-1, ::-1].swapaxes(-1, -2))
 
     # all taps of a row side by side, then one product for each row of taps
@@ -156,6 +153,13 @@ def _backward(plan, saved, dy):
         for tap in range(kernel.shape[0])
     ]
     return dx, jnp.stack(parts).reshape(kernel.shape)
+
+
+def _turned(taps: int, step: Step) -> Step:
+    """What undoes a step of stride 1, with the taps reversed."""
+    _, (left, right), dilation = step
+    reach = (taps - 1) * dilation
+    return 1, (reach - left, reach - right), dilation
 
 
 def _strided_gradient(plan, saved, dy) -> Array:
@@ -194,9 +198,11 @@ def transposed(x: Array, kernel: Array, bias: Array | None, stride: int) -> Arra
     flat = kernel.transpose(1, 0, 2).reshape(inputs, -1)
     z = x.reshape(-1, inputs) @ flat
     z = z.reshape(*x.shape[:-1], pieces, stride * outputs)
-    total = 0
+    shifted = []
     for piece in range(pieces):
         edges = [(0, 0)] * (x.ndim - 2) + [(piece, pieces - 1 - piece), (0, 0)]
-        total = total + jnp.pad(z[..., piece, :], edges)
-    y = total.reshape(*x.shape[:-2], -1, outputs)[..., : (columns - 1) * stride + taps, :]
+        shifted.append(jnp.pad(z[..., piece, :], edges))
+    y = sum(shifted[1:], shifted[0]).reshape(*x.shape[:-2], -1, outputs)[
+        ..., : (columns - 1) * stride + taps, :
+    ]
     return y if bias is None else y + bias

@@ -87,9 +87,10 @@ def _sums(x: Array, dy: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
     batch, rows, columns, channels = x.shape
     if rows == 1 and columns > 2 * COLUMNS:
         whole = columns - columns % COLUMNS
-        main = (each[..., :whole, :].reshape(batch, -1, COLUMNS, channels) for each in (x, dy))
-        ends = (each[..., whole:, :] for each in (x, dy))
-        sums = zip(_sums_of_rows(*main), _sums(*ends, axes), strict=True)
+        shape = batch, -1, COLUMNS, channels
+        main = _sums_of_rows(x[..., :whole, :].reshape(shape), dy[..., :whole, :].reshape(shape))
+        ends = _sums(x[..., whole:, :], dy[..., whole:, :], axes)
+        sums = zip(main, ends, strict=True)
         return tuple(one.sum(-2, keepdims=True) + end for one, end in sums)
     if -3 not in axes:
         return dy.sum(axes, keepdims=True), (dy * x).sum(axes, keepdims=True)

@@ -13,7 +13,8 @@ class Level:
     padding          of its strided convolution
     features, back   channels behind its encoder and behind its decoder
     multi            whether bands have weights of their own
-    wave             options of the waveform branch; None: there is none here
+    has_wave         whether there is a waveform branch here
+    wave             its options
     wave_features, wave_back  its channels
     merges           one bin is left: the waveform branch has only its strided convolutions here
     """
@@ -23,7 +24,8 @@ class Level:
     features: int
     back: int
     multi: bool
-    wave: LayerOptions | None
+    has_wave: bool
+    wave: LayerOptions
     wave_features: int
     wave_back: int
     merges: bool
@@ -55,7 +57,7 @@ def levels_of(model) -> list[Level]:
         options = replace(wave, spectral=True)
         if merges:
             options = replace(options, taps=bins)
-            # so that all strides of the waveform branch together are a hop: 4, or 2 if n_fft is 2048
+            # all strides of the waveform branch together are a hop: 4, or 2 if n_fft is 2048
             stride = model.n_fft // 4 // model.stride**number
             wave = replace(wave, taps=2 * stride, stride=stride)
         elif not spectral:
@@ -68,7 +70,8 @@ def levels_of(model) -> list[Level]:
                 width,
                 back,
                 bool(model.multi_freqs) and number < model.multi_freqs_depth,
-                wave if model.hybrid and spectral else None,
+                model.hybrid and spectral,
+                wave,
                 wave_width,
                 wave_back,
                 merges,

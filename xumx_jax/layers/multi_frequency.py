@@ -63,19 +63,19 @@ class MultiDecoder(nn.Module):
     @nn.compact
     def __call__(self, x: Array, skip: Array) -> Array:
         stride, bins = self.options.stride, x.shape[-2]
-        begin, total = 0, None
+        begin, parts = 0, []
         for number, ratio in enumerate((*self.ratios, 1.0)):
             end = bins if ratio == 1.0 else round(bins * ratio)
             layer = Decoder(
                 self.features, self.options, self.context, False, self.branch, name=f"band_{number}"
             )
             y, _ = layer(x[..., begin:end, :], skip[..., begin:end, :])
-            if total is None:
-                total = y
-            else:
+            if parts:
                 bias = layer.variables["params"]["conv"]["bias"]  # which the band below has added
-                shared = total[..., -stride:, :] + y[..., :stride, :] - bias
-                parts = [total[..., :-stride, :], shared, y[..., stride:, :]]
-                total = jnp.concatenate(parts, axis=-2)
+                below = parts.pop()
+                shared = below[..., -stride:, :] + y[..., :stride, :] - bias
+                parts += [below[..., :-stride, :], shared]
+                y = y[..., stride:, :]
+            parts.append(y)
             begin = end
-        return total[..., stride // 2 : -(stride // 2), :]
+        return jnp.concatenate(parts, axis=-2)[..., stride // 2 : -(stride // 2), :]

@@ -131,12 +131,9 @@ class Decoder(nn.Module):
     norm_out: bool = True
 
     @nn.compact
-    def __call__(self, x: Array | None, skip: Array | None = None) -> tuple[Array, Array]:
+    def __call__(self, x: Array | None, skip: Array | None) -> tuple[Array, Array]:
         options = self.options
-        if x is None or skip is None:
-            x = skip if x is None else x
-        else:
-            x = x + skip
+        x = total(x, skip)
         channels = x.shape[-1]
         if not self.empty:
             if options.rewrite:
@@ -149,6 +146,15 @@ class Decoder(nn.Module):
             self.features, options.taps, options.stride, options.rescale, name="conv"
         )(x)
         return options.norm(y, "norm_1") if self.norm_out else y, x
+
+
+def total(x: Array | None, y: Array | None) -> Array:
+    """The sum of two arrays, of which one may be missing."""
+    if x is not None and y is not None:
+        return x + y
+    found = y if x is None else x
+    assert found is not None
+    return found
 
 
 def cropped(x: Array, begin: int, length: int) -> Array:

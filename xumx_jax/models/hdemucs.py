@@ -16,7 +16,7 @@ from xumx_jax.layers.dconv import gelu
 from xumx_jax.layers.hybrid_levels import Level, levels_of
 from xumx_jax.layers.multi_frequency import MultiDecoder, MultiEncoder
 from xumx_jax.layers.standardize import standardize, with_statistics
-from xumx_jax.layers.unet import Decoder, Encoder, cropped, padded
+from xumx_jax.layers.unet import Decoder, Encoder, cropped, padded, total
 from xumx_jax.models.interface import Segment
 from xumx_jax.postfilters import POST_FILTERS, apply
 from xumx_jax.stems import Stems
@@ -103,6 +103,8 @@ class HDemucs(nn.Module):
             raise ValueError("hybrid_old: wanted hybrid as well")
         if self.hybrid and self.wiener_iters != self.end_iters:
             raise ValueError("wiener_iters and end_iters of a hybrid model: wanted the same")
+        if self.multi_freqs and self.norm_starts < self.multi_freqs_depth:
+            raise ValueError("multi_freqs: wanted norm_starts of at least multi_freqs_depth")
         HybridStft(self.n_fft)  # which checks it
         super().__post_init__()
 
@@ -136,7 +138,7 @@ class HDemucs(nn.Module):
         wave_skips, wave_lengths = [], []
         for number, level in enumerate(levels):
             inject = None
-            if level.wave is not None:
+            if level.has_wave:
                 wave_lengths.append(t.shape[-2])
                 t = self._wave_encoder(number, level)(padded(t, level.wave.stride))
                 if level.merges:
@@ -152,10 +154,11 @@ class HDemucs(nn.Module):
                 x = x.swapaxes(-3, -2)
 
         # Behind the innermost layer is silence: everything comes through the skips.
-        x = t = None
+        x: Array | None = None
+        t: Array | None = None
         for number, level in reversed(list(enumerate(levels))):
             x, before = self._decode(number, level, x, skips.pop(), lengths.pop())
-            if level.wave is not None:
+            if level.has_wave:
                 if level.merges:
                     t, skip = before.swapaxes(-3, -2), None
                 else:
@@ -164,7 +167,7 @@ class HDemucs(nn.Module):
                 y = cropped(y, level.wave.taps // 4, wave_lengths.pop())
                 t = gelu(y) if number else y
 
-        found = self._as_spectra(x * spread + mean, spec, train)
+        found = self._as_spectra(total(x, None) * spread + mean, spec, train)
         wave = stft.inverse_frames(found, mix.shape[-1], axis=-2)
         if t is not None:
             t = t[:, 0] * wave_spread[:, 0] + wave_mean[:, 0]
@@ -185,7 +188,7 @@ class HDemucs(nn.Module):
         )
         return layer(x, inject)
 
-    def _decode(self, number: int, level: Level, x, skip: Array, length: int):
+    def _decode(self, number: int, level: Level, x: Array | None, skip: Array, length: int):
         """-> (output, what came before the transposed convolution)."""
         name, branch = f"decoder_{number}", bool(self.dconv_mode & 2)
         if level.merges and x is not None:
@@ -193,7 +196,7 @@ class HDemucs(nn.Module):
         if level.multi:
             y, before = MultiDecoder(
                 self.multi_freqs, level.back, level.options, self.context, branch, name=name
-            )(x, skip), skip  # fmt: skip
+            )(jnp.zeros_like(skip) if x is None else x, skip), skip  # fmt: skip
         else:
             layer = Decoder(level.back, level.options, self.context, branch=branch, name=name)
             y, before = layer(x, skip)

@@ -1,5 +1,7 @@
 """Bands of bins: their edges on frequency scales, pooling, and the level-free log feature."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -31,6 +33,33 @@ def band_edges(
         hertz *= 2 ** (1 / per_octave)
         edges.append(min(max(round(hertz / width_hz), edges[-1] + 1), end))
     return tuple(edges)
+
+
+# The split "V7" of the paper: bands of 100 Hz up to 1 kHz, of 250 Hz up to 4 kHz, of 500 Hz up to
+# 8 kHz, of 1 kHz up to 16 kHz and of 2 kHz above; AIMLESS splits once more, at 22 kHz.
+SPLIT_HZ = (
+    *range(100, 1000, 100), *range(1000, 4000, 250), *range(4000, 8000, 500),
+    *range(8000, 16000, 1000), *range(16000, 22001, 2000),
+)  # fmt: skip
+
+
+def split_edges(
+    n_fft: int, split_hz: Sequence[float] = SPLIT_HZ, sample_rate: int = 44100
+) -> tuple[int, ...]:
+    """Edges of bands that are split at these frequencies: 0, the splits, the number of bins.
+
+    Raises ValueError if a band would have no bin.
+    """
+    edges = (0, *(int(n_fft * hertz / sample_rate) for hertz in split_hz), n_fft // 2 + 1)
+    check_edges(edges, n_fft // 2 + 1)
+    return edges
+
+
+def check_edges(edges: Sequence[int], bins: int) -> None:
+    """Raise ValueError unless these are edges of bands that cover all bins."""
+    rising = all(low < high for low, high in zip(edges, edges[1:], strict=False))
+    if not rising or edges[0] != 0 or edges[-1] != bins:
+        raise ValueError(f"edges of bands {edges}: wanted rising ones, from 0 to {bins} bins")
 
 
 def band_of_bin(edges: tuple[int, ...], bins: int) -> np.ndarray:

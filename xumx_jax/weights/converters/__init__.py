@@ -4,7 +4,7 @@ readers, torchfile   files to named tensors; nothing that a file names is execut
 openunmix_files      folders and archives with one file per target
 demucs_files         bags of models, as Demucs describes them in a .yaml
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
-umx, openunmix, demucs, aimless   the kinds, listed in KINDS
+umx, bsrnn, openunmix, demucs, aimless   the kinds, listed in KINDS
 unet                 maps of the layers of Demucs' U-Nets
 
 Our own formats are not here but in `xumx_jax.weights`.
@@ -21,6 +21,7 @@ from xumx_jax.models.interface import variable_shapes
 from xumx_jax.weights.bag import Bag, Member, bag
 from xumx_jax.weights.converters import (
     aimless,
+    bsrnn,
     demucs,
     demucs_files,
     openunmix,
@@ -32,7 +33,9 @@ from xumx_jax.weights.converters import (
 from xumx_jax.weights.converters.readers import Weights
 
 # Detected in this order; Open-Unmix, whose names are the commonest, comes last.
-KINDS = {**umx.KINDS, **demucs.KINDS, **aimless.KINDS, **openunmix.KINDS}
+KINDS = {**umx.KINDS, **bsrnn.KINDS, **demucs.KINDS, **aimless.KINDS, **openunmix.KINDS}
+# What Lightning saves beside AIMLESS's model: transforms, losses, the choice of targets.
+BESIDE = ("spec.window", "inv_spec.window", "criterion.*", "transforms.*", "targets_idx")
 
 
 def detect(tensors: dict) -> str | None:

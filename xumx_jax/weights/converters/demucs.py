@@ -56,7 +56,7 @@ def branches(tensors: Tensors, encoder: str, decoder: str, depth: int) -> dict:
     """The arguments of residual branches, from names and sizes of tensors."""
     inside = r"(?:layers\.\d+\.)?(?:dconv|\d+)\.layers"  # of the Demucs package, of hybrid models
     there = [bool(numbers(tensors, rf"{part}\.(\d+)\.{inside}\..*")) for part in (encoder, decoder)]
-    found = {"dconv_mode": there[0] + 2 * there[1]}
+    found: dict = {"dconv_mode": there[0] + 2 * there[1]}
     if not any(there):
         return found
     side = rf"{encoder if there[0] else decoder}\.(\d+)\.{inside}\.\d+"
@@ -113,7 +113,7 @@ def hdemucs_rules(arguments: dict, parts=DEMUCS) -> list[Rule]:
     encoder, decoder, wave_encoder, wave_decoder = parts
     rules = []
     levels = levels_of(model)
-    waves = [level for level in levels if level.wave is not None]
+    waves = [level for level in levels if level.has_wave]
     for number, level in enumerate(levels):
         back = len(levels) - 1 - number
         here, opposite = f"{encoder}.{number}", f"{decoder}.{back}"
@@ -132,7 +132,7 @@ def hdemucs_rules(arguments: dict, parts=DEMUCS) -> list[Rule]:
         else:
             rules += encoder_rules(f"encoder_{number}", here, level.options, model.dconv_mode)
             rules += decoder_rules(f"decoder_{number}", opposite, level.options, model.dconv_mode)
-        if level.wave is not None:
+        if level.has_wave:
             mode, empty = model.dconv_mode, level.merges
             here = f"{wave_encoder}.{number}"
             opposite = f"{wave_decoder}.{len(waves) - 1 - number}"
