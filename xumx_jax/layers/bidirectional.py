@@ -25,13 +25,14 @@ class BidirectionalLstm(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         frames, channels = x.shape[-2:]
-        framed = self.frames is not None and frames > self.frames
-        y = cut(x, self.frames) if framed else x
+        piece = self.frames or frames
+        framed = frames > piece
+        y = cut(x, piece) if framed else x
         y = y.swapaxes(0, 1)  # [frame, item, channel]
         for number in range(self.layers):
             y = self._layer(number, y, channels)
         y = nn.Dense(self.features or channels, name="linear")(y).swapaxes(0, 1)
-        y = joined(y, len(x), self.frames)[:, :frames] if framed else y
+        y = joined(y, len(x), piece)[:, :frames] if framed else y
         return x + y if self.skip else y
 
     def _layer(self, number: int, y: Array, hidden: int) -> Array:

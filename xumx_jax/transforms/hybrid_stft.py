@@ -73,14 +73,17 @@ class HybridStft:
 
     def inverse_frames(self, spec: Array, length: int, axis: int = -2) -> Array:
         """Rebuild [..., frame, bin] as [..., length], with the frames at `axis`."""
-        spec = jnp.pad(spec, [(0, 0)] * (spec.ndim - 1) + [(0, 1)]) * self.n_fft**0.5
+        spec = jnp.pad(spec, [(0, 0)] * (spec.ndim - 1) + [(0, 1)])
+        scale = self.n_fft**0.5
         if self.edges == "centred":
-            return self.stft.inverse_frames(spec, length, axis)
+            return self.stft.inverse_frames(spec, length, axis) * scale
         # In the original two silent frames precede these and two follow, which the sum of windows
         # counts: with them it is the same from the third hop on.
         frames, hop = spec.shape[axis], self.hop
         pieces = jnp.fft.irfft(spec, self.n_fft, axis=-1)
-        wave = self.stft.overlap_add(pieces * self.stft.window(pieces.dtype), axis)
+        wave = self.stft.overlap_add(
+            pieces * (self.stft.window() * scale).astype(pieces.dtype), axis
+        )
         begin = hop // 2 * 3 if self.edges == "reflect" else 0
         weight = self.stft.weight(frames + 4)[2 * hop + begin :][:length]
         return wave[..., begin : begin + length] * weight
