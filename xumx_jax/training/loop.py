@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -165,7 +164,6 @@ class Run:
     def fresh(self) -> state.State:
         """A state with weights drawn from the seed."""
         model, mix = self.step.model, example_mix(self.step.model)
-        mix = jnp.zeros(mix.shape, mix.dtype)
         key = jax.random.key(self.config.train.seed)
         average = self.config.train.average > 0
         return state.init(model, self.step.optimizer, key, mix, self.plateau.init(), average)

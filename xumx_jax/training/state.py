@@ -44,8 +44,9 @@ class State:
 def init(
     model: nn.Module, optimizer: optax.GradientTransformation, key, mix, plateau, average=True
 ) -> State:
-    """Initialise for mixtures like `mix` [batch, channel, time]."""
-    collections = dict(model.init(key, mix))
+    """Initialise for mixtures like `mix` [batch, channel, time], which may be a mere shape."""
+    # drawn as `init` does, but without computing what the network makes of a mixture
+    collections = dict(model.lazy_init(key, mix))
     params = collections.pop("params")
     zero = jnp.zeros((), jnp.int32)
     state = State(
