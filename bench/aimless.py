@@ -76,7 +76,7 @@ def measure(name: str, task: str, rounds: int, quick: bool, folder: Path) -> dic
         for side, env in ((PLAIN, QUIET), (KEEPING, KEPT)):
             for threads in ROWS[name].threads:
                 command = [sys.executable, HERE / "aimless_torch.py", folder, name, task, threads]
-                title = f"{side}, {threads} thread{'s' * (threads > 1)}"
+                title = f"{side} ({threads} thread{'s' * (threads > 1)})"
                 workers[title] = stack.enter_context(Worker(*command, env=env))
         facts = take_turns(workers, rounds)
         theirs = next(title for title in workers if title != OURS)
@@ -112,7 +112,7 @@ def ratios(found: dict) -> dict[str, float]:
     made = {}
     for figure in ("cpu_seconds", "seconds", "peak_mib"):
         for side, after in ((PLAIN, ""), (KEEPING, "_heap_kept")):
-            best = min(v for title, v in found[figure].items() if title.startswith(f"{side}, "))
+            best = min(v for title, v in found[figure].items() if title.startswith(f"{side} ("))
             made[figure + after] = best / found[figure][OURS]
     return made
 
@@ -173,9 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     for r in apart:
         print(f"{r['row']}, {r['task']}: differ by {r['difference']:.1e}, more than {LIMIT:g}")
     decisive = [
-        r["ratios"]["cpu_seconds"]
-        for r in results
-        if r["row"] in DECISIVE and r["task"] == "infer"
+        r["ratios"]["cpu_seconds"] for r in results if r["row"] in DECISIVE and r["task"] == "infer"
     ]
     content = {"bench": "aimless", "ratio": min(decisive, default=None), "quick": given.quick}
     content |= {"rounds": given.rounds, "load": load}
