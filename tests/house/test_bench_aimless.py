@@ -81,19 +81,18 @@ def python_with_torch() -> str | None:
 @pytest.mark.slow
 @pytest.mark.skipif(python_with_torch() is None, reason="wanted: PyTorch, as in bench/parity-*.txt")
 def test_tiny_models_are_measured():
-    options = ["--quick", "--rounds", "1", "--rows", "demucs", "bsrnn"]
+    options = ["--quick", "--rounds", "1", "--rows", "bsrnn"]
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     command = [python_with_torch(), BENCH / "aimless.py", *options]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     told = json.loads(ran.stdout.splitlines()[-1])
     measured = [(row["row"], row["task"]) for row in told["rows"]]
-    assert measured == [("demucs", "infer"), ("bsrnn", "infer"), ("bsrnn", "train")]
-    inference = [row["ratios"]["cpu_seconds"] for row in told["rows"] if row["task"] == "infer"]
-    assert told["ratio"] == min(inference) > 0
+    assert measured == [("bsrnn", "infer"), ("bsrnn", "train")]
+    assert told["ratio"] == told["rows"][0]["ratios"]["cpu_seconds"] > 0
     for row in told["rows"]:
         assert 0 <= row["difference"] < 1e-4
-        assert len(row["seconds"]) == (5 if row["row"] == "bsrnn" else 3)
+        assert len(row["seconds"]) == 5
         assert all(
             f"| {row['row']} | {row['task']} | {side} |" in ran.stdout for side in row["seconds"]
         )
