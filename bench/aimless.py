@@ -120,8 +120,8 @@ def ratios(found: dict) -> dict[str, float]:
 def table(results: list[dict]) -> str:
     """The results in Markdown; a ratio is that side's CPU seconds over ours."""
     lines = [
-        "| model | | side | CPU s | / ours | s | / ours | peak MiB | compile s, cold | cached |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| model | | side | CPU s | / ours | s | / ours | peak MiB | compile s, cold | cached | differ |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for r in results:
         for side in r["seconds"]:
@@ -129,8 +129,9 @@ def table(results: list[dict]) -> str:
             for figure in ("cpu_seconds", "seconds"):
                 value, base = r[figure][side], r[figure][OURS]
                 cells += [f"{value:.2f}", "" if side == OURS else f"{value / base:.2f}"]
-            built = [f"{r['compile'][state]:.1f}" for state in ("cold", "cached")]
-            cells += [f"{r['peak_mib'][side]:.0f}", *(built if side == OURS else ["", ""])]
+            once = [f"{r['compile'][state]:.1f}" for state in ("cold", "cached")]
+            once += [f"{r['difference']:.1e}"]
+            cells += [f"{r['peak_mib'][side]:.0f}", *(once if side == OURS else [""] * 3)]
             lines.append(f"| {r['row']} | {r['task']} | {side} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
