@@ -19,6 +19,11 @@ def test_kinds_are_told_by_their_tensors():
     assert detect(nnabla(**SIZES)) == "xumx-nnabla"
     assert detect(asteroid(**SIZES)) == "xumx-asteroid"
     assert detect({"affine1.0.weight": 0}) == "xumx-aimless"
+    demucs = {"encoder.0.0.weight": 0, "decoder.0.0.weight": 0}
+    distance = "transformer.layers.0.self_attn.pos_emb_proj.weight"
+    assert detect(demucs) == "demucs"
+    assert detect(demucs | {"dec_pre_convs.0.weight": 0}) == "demucs-split"
+    assert detect(demucs | {distance: 0}) == "rel-tdemucs"
     assert detect({"weight": 0}) is None
 
 

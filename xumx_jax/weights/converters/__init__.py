@@ -32,8 +32,9 @@ from xumx_jax.weights.converters import (
 )
 from xumx_jax.weights.converters.readers import Weights
 
-# Detected in this order; Open-Unmix, whose names are the commonest, comes last.
-KINDS = {**umx.KINDS, **bsrnn.KINDS, **demucs.KINDS, **aimless.KINDS, **openunmix.KINDS}
+# Detected in this order: AIMLESS's networks also have the characteristic names of Demucs, and
+# Open-Unmix, whose names are the commonest, comes last.
+KINDS = {**umx.KINDS, **bsrnn.KINDS, **aimless.KINDS, **demucs.KINDS, **openunmix.KINDS}
 # What Lightning saves beside AIMLESS's model: transforms, losses, the choice of targets.
 BESIDE = ("spec.window", "inv_spec.window", "criterion.*", "transforms.*", "targets_idx")
 

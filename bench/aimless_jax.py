@@ -1,0 +1,70 @@
+"""Our side of `make bench-aimless`: one chunk, or one training step, with our program's settings.
+
+python bench/aimless_jax.py FOLDER ROW TASK
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from xumx_jax.runtime import cache_compiled_code, use_one_heap
+
+use_one_heap()  # before there are threads
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+from worker import serve  # noqa: E402
+
+from xumx_jax.weights.load import load_module  # noqa: E402
+
+
+def waveform(row: str, module):
+    """(variables, mix, train) -> [batch, source, channel, time]."""
+    if row == "demucs_split":  # as in AIMLESS, without what does not fill its last windows
+        return lambda variables, mix, train: module.apply(variables, mix, method="separate")
+    return lambda variables, mix, train: module.apply(variables, mix, train).wave
+
+
+def norm_of(gradients):
+    """The norm of all but the biases, of which PyTorch's LSTMs have two for one of ours."""
+    squares = [
+        jnp.vdot(leaf, leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(gradients)
+        if not any(part in path[-1].key for part in ("bias", "shift"))
+    ]
+    return jnp.sqrt(sum(squares))
+
+
+def main(folder: Path, row: str, task: str) -> None:
+    cache_compiled_code()
+    module, variables, _ = load_module(folder / "weights.safetensors")
+    variables = jax.tree.map(jnp.asarray, variables)
+    separate = waveform(row, module)
+    mix = np.load(folder / "mix.npy")
+
+    def infer(variables, mix):
+        return separate(variables, mix, False)
+
+    def train(variables, mix):
+        """As in `aimless_torch.py`; a training step needs the gradients, so they are results."""
+
+        def loss(variables):
+            return jnp.square(separate(variables, mix, True)).mean()
+
+        value, gradients = jax.value_and_grad(loss)(variables)
+        return jnp.stack([value, norm_of(gradients)]), gradients
+
+    begin = time.perf_counter()
+    compiled = jax.jit({"infer": infer, "train": train}[task]).lower(variables, mix).compile()
+    seconds = time.perf_counter() - begin
+
+    def run():
+        result = jax.block_until_ready(compiled(variables, mix))
+        return np.asarray(result[0] if task == "train" else result)
+
+    serve(run, compiled=seconds, version=jax.__version__)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

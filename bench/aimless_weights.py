@@ -1,0 +1,51 @@
+"""Random weights and music for `make bench-aimless`, in a process that then ends.
+
+    python bench/aimless_weights.py FOLDER ROW QUICK
+
+Writes FOLDER/weights.pth, which PyTorch's side loads, FOLDER/weights.safetensors, the same as our
+program converts it, and FOLDER/mix.npy, [batch, channel, time].
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from aimless import ROWS
+from aimless_torch import MODELS
+from demucs_cases import randomise
+
+import xumx_jax
+from xumx_jax.layers.sinc_resample import torchaudio_kernel
+from xumx_jax.transforms.bands import split_edges
+
+SAMPLE_RATE = 44_100
+RESAMPLERS = {"up_sample.kernel": (1, 2), "down_sample.kernel": (2, 1)}  # rates
+
+
+def arguments(row, quick: bool) -> dict:
+    """Those of PyTorch's model; where its bands end follows from the length of the window."""
+    found = row.args | (row.quick if quick else {})
+    if "n_fft" in found:
+        found["edges"] = split_edges(found.pop("n_fft"))
+    return found
+
+
+def main(folder: Path, name: str, quick: bool) -> None:
+    row = ROWS[name]
+    args = arguments(row, quick)
+    model = MODELS[name](**args)
+    randomise(model, seed=0)
+    state = model.state_dict()
+    for kernel, rates in RESAMPLERS.items():
+        if kernel in state:
+            state[kernel] = torch.from_numpy(np.float32(torchaudio_kernel(*rates)[:, None]))
+    torch.save({"state_dict": state, "model_args": args}, folder / "weights.pth")
+    xumx_jax.convert(folder / "weights.pth", folder / "weights.safetensors")
+    seconds = row.quick_seconds if quick else row.seconds
+    noise = np.random.default_rng(0).standard_normal((1, 2, round(seconds * SAMPLE_RATE)))
+    np.save(folder / "mix.npy", (0.1 * noise).astype(np.float32))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], bool(int(sys.argv[3])))
