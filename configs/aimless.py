@@ -48,8 +48,8 @@ WAVEFORMS = {
     "train.examples_per_track": 150,
 }
 # What inner layers alone have begins at the innermost of these, so that tiny ones have it as well.
-INNER = {"norm_starts": 3, "dconv_lstm": 3, "dconv_attn": 3}
-TINY_HDEMUCS = {"width": 8, "n_fft": 1024, "depth": 4, **INNER}
+INNER = {"norm_starts": 2, "dconv_lstm": 2, "dconv_attn": 2, "dconv_depth": 1}
+TINY_HDEMUCS = {"width": 8, "n_fft": 256, "depth": 3, **INNER}
 
 RECIPES = {
     # Music with label noise: stems that hold other instruments. Examples are the songs as they are.
@@ -87,14 +87,14 @@ RECIPES = {
         TINY_HDEMUCS,
     ),
     # There is no recipe of theirs for Demucs and RelTDemucs: these have DemucsSplit's.
-    "demucs": Recipe("demucs", WAVEFORMS, {"width": 8, "depth": 4, **INNER}),
+    "demucs": Recipe("demucs", WAVEFORMS, {"width": 8, "depth": 3, **INNER}),
     "demucs_split": Recipe(
         "demucs_split",
         {**WAVEFORMS, "model.args.width": 48},
-        {"width": 8, "depth": 4, "lstm_layers": 1},
+        {"width": 8, "depth": 3, "lstm_layers": 1},
     ),
     "rel_tdemucs": Recipe(
-        "rel_tdemucs", WAVEFORMS, {"width": 8, "depth": 4, "attention_layers": 1, "heads": 2}
+        "rel_tdemucs", WAVEFORMS, {"width": 8, "depth": 3, "attention_layers": 1, "heads": 2}
     ),
     # The music of films, on Divide and Remaster (cfg/cdx_a/bandsplit_rnn.yaml): 99,000 steps
     "bsrnn": Recipe(
