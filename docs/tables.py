@@ -9,6 +9,7 @@ import argparse
 import inspect
 import re
 import textwrap
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -199,14 +200,17 @@ def augmentation_table() -> str:
 
 
 def zoo_table() -> str:
-    """Every published model: scores, stems and licence."""
+    """Every published model: its networks, scores and licence."""
+    from xumx_jax.weights.converters import KINDS
     from xumx_jax.weights.published import FOUR, PUBLISHED
 
-    rows = [("name", "what", *FOUR, "mean", "weights' licence")]
+    rows = [("name", "what", "networks", *FOUR, "mean", "weights' licence")]
     for name, model in PUBLISHED.items():
         numbers = [f"{model.scores[s]:.2f}" if s in model.scores else "" for s in FOUR]
         mean = "" if model.mean is None else f"{model.mean:.2f}"
-        rows.append((f"`{name}`", model.what, *numbers, mean, model.licence))
+        count = Counter(KINDS[member.kind].model for member in model.members)
+        networks = ", ".join(f"{many} `{key}`" for key, many in count.items())
+        rows.append((f"`{name}`", model.what, networks, *numbers, mean, model.licence))
     return table(rows)
 
 

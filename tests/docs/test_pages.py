@@ -5,10 +5,13 @@ import re
 import shlex
 from importlib.util import find_spec
 
+import jax
 import pytest
 from documentation import DOCS, ROOT, docs_module, pages, shell_lines
 
 from configs import command_line
+from xumx_jax.models import build
+from xumx_jax.models.interface import optional, variable_shapes
 
 tables = docs_module("tables")
 COMMANDS = ("separate", "convert", "models", "export", "doctor")
@@ -156,3 +159,36 @@ def test_every_name_of_the_zoo_has_its_reason():
 def test_the_glossary_is_in_order():
     words = re.findall(r"^\*\*(.+?)\.\*\*", (DOCS / "glossary.md").read_text(), re.M)
     assert len(words) > 60 and words == sorted(set(words), key=str.lower)
+
+
+def rows_of_networks() -> dict[str, list[str]]:
+    """{key of MODELS: cells} of the table of networks."""
+    text = (DOCS / "use" / "models.md").read_text().partition("## The networks")[2]
+    rows = [row.strip("|").split("|") for row in text.splitlines() if row.startswith("| ")]
+    return {cells[1].strip(" `"): [cell.strip() for cell in cells] for cells in rows[1:]}
+
+
+def test_every_model_is_among_the_networks():
+    from xumx_jax.models import MODELS, model_class
+    from xumx_jax.weights.published import PUBLISHED
+
+    found = rows_of_networks()
+    assert set(found) == set(MODELS)
+    for name, (*_, speed, score) in found.items():
+        assert float(speed) == optional(model_class(name), "usual_speed")["cpu"], name
+        if score != "no weights":
+            mean, row = re.match(r"([\d.]+) \(`([\w-]+)`", score).groups()
+            assert mean == f"{PUBLISHED[row].mean:.2f}", name
+
+
+@pytest.mark.slow
+def test_sizes_of_networks_are_those_of_their_defaults():
+    for name, cells in rows_of_networks().items():
+        shapes = jax.tree.leaves(variable_shapes(build(name))["params"])
+        assert cells[3] == f"{sum(leaf.size for leaf in shapes) / 1e6:.1f}", name
+
+
+def test_the_zoo_says_which_networks():
+    rows = tables.make("zoo")
+    assert "| 2 <code>demucs</code>, 2 <code>hdemucs</code> |" in rows
+    assert "| 1 <code>umx</code> |" in rows

@@ -1,7 +1,8 @@
 """Transforms of waveforms with an inverse, and frequency scales.
 
-stft     the short-time Fourier transform
-bands    bands of bins: their edges on frequency scales, and pooling
+stft         the short-time Fourier transform
+hybrid_stft  those of Demucs: normalised, without the Nyquist bin
+bands        bands of bins: their edges on frequency scales, and pooling
 
 What a transform has to offer is in `models.interface`; filters of spectra are in `postfilters`.
 """
