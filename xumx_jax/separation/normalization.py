@@ -56,7 +56,7 @@ class MeanAndDeviation:
 
 # {name: (module, class)}; the class is made from (model, samples of silence before the track) and
 # has measure(buffer, at) -> array for `__call__`'s `statistics`, and `silence`, the sample that the
-# network then gets as 0. With `of_chunks`, chunks without overlap each have their own instead, which
+# network then gets as 0. With `of_chunks`, chunks without overlap have their own instead, which
 # the model takes itself; without it the class has `of_track(mix)`, for chunks that are exported.
 NORMALIZATIONS = {
     "mean and deviation": ("xumx_jax.separation.normalization", "MeanAndDeviation"),
