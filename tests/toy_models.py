@@ -135,16 +135,14 @@ class ToyMask(nn.Module):
 
 
 TINY_WAVE = {"sources": SOURCES, "sample_rate": 8000, "width": 4, "depth": 1, "seconds": 0.1}
-# of Demucs, where what only inner layers have begins
-INNER = {"norm_starts": 1, "dconv_lstm": 1, "dconv_attn": 1}
 TOYS = {"toy_wave": ToyWave, "toy_ragged": ToyRagged}
 # What makes each entry of MODELS tiny, at 8 kHz: a new entry of MODELS adds its own, and the tests
 # of tests/interface ask the model for everything else.
 ARGUMENTS = {
     "xumx": {**TINY, "layers": 1},
     "umx": {**TINY, "layers": 1},
-    "demucs": {**TINY_WAVE, **INNER, "width": 8, "depth": 2},
-    "hdemucs": {**TINY_WAVE, **INNER, "width": 8, "n_fft": 64, "depth": 3, "dconv_depth": 1},
+    "demucs": {**TINY_WAVE, "dconv_depth": 1},
+    "hdemucs": {**TINY_WAVE, "n_fft": 64, "depth": 2, "dconv_depth": 1},
     "demucs_split": {**TINY_WAVE, "lstm_layers": 1},
     "rel_tdemucs": {**TINY_WAVE, "attention_layers": 1, "heads": 2, "context_size": 2},
     "bsrnn": {

@@ -100,8 +100,9 @@ def convolve(
     engines and training set.
     """
     pads = (padding, padding) if isinstance(padding, int) else padding
-    if x.shape[-2] == 1 and kernel.ndim == 4 and stride == 1 and 2 * pads[0] + 1 == len(kernel[0]):
-        kernel, axis = kernel[:, pads[0]], -3  # of the other columns' taps, all meet zeros
+    middle, odd = divmod(kernel.shape[1], 2)
+    if kernel.ndim == 4 and odd and x.shape[-2] == stride == 1 and pads == (middle, middle):
+        kernel, axis = kernel[:, middle], -3  # of the other columns' taps, all meet zeros
     if x.shape[-2] == 1 and kernel.ndim == 3 and axis == -3:
         turned = x.swapaxes(-3, -2)
         return convolve(turned, kernel, bias, stride, pads, dilation).swapaxes(-3, -2)

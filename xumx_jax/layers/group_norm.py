@@ -85,7 +85,7 @@ def _backward(groups, axes, saved, dy):
 def _sums(x: Array, dy: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
     """Sums of dy and dy * x over `axes` of [batch, row, column, channel], which keep length 1."""
     batch, rows, columns, channels = x.shape
-    if rows == 1 and columns > 2 * COLUMNS:
+    if rows == 1 and columns > 2 * COLUMNS and -2 in axes:
         whole = columns - columns % COLUMNS
         shape = batch, -1, COLUMNS, channels
         main = _sums_of_rows(x[..., :whole, :].reshape(shape), dy[..., :whole, :].reshape(shape))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from xumx_jax.layers.multi_frequency import bands
 from xumx_jax.layers.unet import LayerOptions
 
 
@@ -32,7 +33,18 @@ class Level:
 
 
 def levels_of(model) -> list[Level]:
-    """The levels of a model with the fields of `HDemucs`, from the outermost inwards."""
+    """The levels of a model with the fields of `HDemucs`, from the outermost inwards.
+
+    Raises ValueError if sizes do not fit together.
+    """
+    # else a layer of the decoder would not give what the one opposite takes
+    wanted = model.kernel_size - 2 * (model.kernel_size // 4)
+    if model.stride != wanted:
+        raise ValueError(
+            f"stride {model.stride}: wanted {wanted} beside kernel_size {model.kernel_size}"
+        )
+    if model.time_stride < 2 or model.time_stride % 2:
+        raise ValueError(f"time_stride {model.time_stride}: wanted an even number")
     bins, levels = model.n_fft // 2, []
     width, wave_width = model.width, model.width_time or model.width
     back = wave_back = model.channels * len(model.sources)
@@ -40,6 +52,13 @@ def levels_of(model) -> list[Level]:
     for number in range(model.depth):
         spectral = bins > 1
         merges = spectral and bins <= model.kernel_size
+        # the waveform branch merges with an even stride, of half the bins that are left
+        multiple = 4 if merges and model.hybrid else 1 if merges else model.stride
+        if spectral and bins % multiple:
+            raise ValueError(
+                f"n_fft {model.n_fft}: layer {number} has {bins} bins, wanted a multiple of "
+                f"{multiple}"
+            )
         if merges:
             wave_width = width = max(width, wave_width)
         wave = LayerOptions(
@@ -63,13 +82,20 @@ def levels_of(model) -> list[Level]:
         elif not spectral:
             step = model.time_stride
             options = replace(options, taps=2 * step, stride=step, spectral=False)
+        padding = 0 if merges else options.taps // 4
+        multi = bool(model.multi_freqs) and number < model.multi_freqs_depth
+        options.check(width, back, bool(model.dconv_mode))
+        if model.hybrid and spectral:
+            wave.check(wave_width, wave_back, bool(model.dconv_mode))
+        if multi:
+            bands(model.multi_freqs, bins, options.taps, options.stride, padding)
         levels.append(
             Level(
                 options,
-                0 if merges else options.taps // 4,
+                padding,
                 width,
                 back,
-                bool(model.multi_freqs) and number < model.multi_freqs_depth,
+                multi,
                 model.hybrid and spectral,
                 wave,
                 wave_width,

@@ -6,6 +6,7 @@ from flax import linen as nn
 from jax import Array
 from jax import nn as jnn
 
+HEADS = 4
 SELF = -100.0  # what a frame scores for itself: it attends to the others
 DECAY_BIAS = -2.0  # initial, before the sigmoid: a wide window
 
@@ -19,7 +20,7 @@ class LocalAttention(nn.Module):
     Source Separation", 3.2).
     """
 
-    heads: int = 4
+    heads: int = HEADS
     decays: int = 4
 
     @nn.compact

@@ -28,23 +28,34 @@ class MultiEncoder(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         taps, stride, pad = self.options.taps, self.options.stride, self.padding
-        bins, found = x.shape[-2], []
-        # columns of the padded input; each band begins `taps - stride` before the last one ends
+        found, ends = [], bands(self.ratios, x.shape[-2], taps, stride, pad)
         x = jnp.pad(x, [(0, 0), (0, 0), (pad, pad), (0, 0)])
-        begin = 0
-        for number, ratio in enumerate((*self.ratios, 1.0)):
-            end = bins + 2 * pad
-            if ratio != 1.0:
-                columns = round((round(bins * ratio) + pad - begin - taps) / stride + 1)
-                end = begin + (columns - 1) * stride + taps
-            if not begin < end <= bins + 2 * pad:
-                raise ValueError(f"multi_freqs: no bins between those of {self.ratios}")
+        for number, (begin, end) in enumerate(ends):
             layer = Encoder(
                 self.features, self.options, 0, self.context, self.branch, name=f"band_{number}"
             )
             found.append(layer(x[..., begin:end, :]))
-            begin = end - taps + stride
         return jnp.concatenate(found, axis=-2)
+
+
+def bands(
+    ratios: tuple[float, ...], bins: int, taps: int, stride: int, pad: int
+) -> list[tuple[int, int]]:
+    """Where the input of each band begins and ends, padded by `pad` on both sides.
+
+    Each begins `taps - stride` before the last one ends. Raises ValueError if one has no bins.
+    """
+    begin, found, last = 0, [], 0
+    for ratio in (*ratios, 1.0):
+        end, behind = bins + 2 * pad, round(bins // stride * ratio)
+        if ratio != 1.0:
+            columns = round((round(bins * ratio) + pad - begin - taps) / stride + 1)
+            end = begin + (columns - 1) * stride + taps
+        if not (begin < end <= bins + 2 * pad and end - begin >= taps and last < behind):
+            raise ValueError(f"multi_freqs: no bins between those of {ratios}")
+        found.append((begin, end))
+        begin, last = end - taps + stride, behind
+    return found
 
 
 class MultiDecoder(nn.Module):

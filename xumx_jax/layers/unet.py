@@ -14,6 +14,7 @@ from jax import nn as jnn
 from xumx_jax.layers.convolution import Conv, TransposedConv
 from xumx_jax.layers.dconv import DConv, gelu, glu
 from xumx_jax.layers.group_norm import GroupNorm
+from xumx_jax.layers.local_attention import HEADS
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,40 @@ class LayerOptions:
     def widened(self, channels: int) -> int:
         """The channels that `gate` takes to give so many."""
         return 2 * channels if self.gated else channels
+
+    def check(self, features: int, back: int, branch: bool) -> None:
+        """Raise ValueError if no layer has so many channels behind its encoder and decoder.
+
+        `branch` says whether either has a `DConv`.
+        """
+        if self.groups and (features % self.groups or back % self.groups):
+            raise ValueError(
+                f"norm_groups {self.groups}: wanted a divisor of the {features} and {back} "
+                "channels of a layer from norm_starts on"
+            )
+        hidden = int(features / self.compress)
+        if branch and self.depth and hidden < 1:
+            raise ValueError(f"dconv_comp {self.compress}: wanted at most {features}, the channels")
+        if branch and self.depth and self.attention and hidden % HEADS:
+            raise ValueError(
+                f"dconv_attn: a branch of {hidden} channels; wanted a multiple of {HEADS}"
+            )
+
+
+def check(model) -> None:
+    """Raise ValueError if a model with the fields of `Demucs` has one that makes no sense."""
+    if not model.sources:
+        raise ValueError("sources: wanted at least one")
+    for name in ("channels", "width", "depth", "kernel_size", "stride", "norm_groups"):
+        if getattr(model, name) < 1:
+            raise ValueError(f"{name} {getattr(model, name)}: wanted 1 or more")
+    for name in ("seconds", "growth", "dconv_comp"):
+        if not getattr(model, name) > 0:
+            raise ValueError(f"{name} {getattr(model, name)}: wanted more than 0")
+    if model.dconv_mode not in range(4):
+        raise ValueError(f"dconv_mode {model.dconv_mode}: wanted 0, 1, 2 or 3")
+    if model.context < 0:
+        raise ValueError(f"context {model.context}: wanted 0 or more")
 
 
 class Encoder(nn.Module):

@@ -14,7 +14,7 @@ from jax import Array
 from xumx_jax.layers.bidirectional import BidirectionalLstm
 from xumx_jax.layers.sinc_resample import julius_resample
 from xumx_jax.layers.standardize import standardize_mono, with_statistics
-from xumx_jax.layers.unet import Decoder, Encoder, LayerOptions, cropped
+from xumx_jax.layers.unet import Decoder, Encoder, LayerOptions, check, cropped
 from xumx_jax.models.interface import Segment
 from xumx_jax.stems import Stems
 
@@ -73,6 +73,15 @@ class Demucs(nn.Module):
     normalization = "mean and deviation"
     usual_speed = {"cpu": 6, "gpu": 150, "tpu": 150}
 
+    def __post_init__(self):
+        check(self)
+        outputs = [len(self.sources) * self.channels, *self.widths()]
+        for number, back in enumerate(outputs[:-1]):
+            # the outermost layer's output is not normalised
+            branch = bool(self.dconv_mode)
+            self.options(number).check(outputs[number + 1], back if number else 0, branch)
+        super().__post_init__()
+
     @property
     def segment(self) -> Segment:
         """Any length."""
@@ -106,9 +115,7 @@ class Demucs(nn.Module):
             x = julius_resample(x, 1, 2)
         x = x.swapaxes(-1, -2)[:, None]
         options = [self.options(number) for number in range(self.depth)]
-        widths = [self.width]
-        while len(widths) < self.depth:
-            widths.append(int(self.growth * widths[-1]))
+        widths = self.widths()
         skips = []
         for number, (option, width) in enumerate(zip(options, widths, strict=True)):
             branch = bool(self.dconv_mode & 1)
@@ -130,6 +137,13 @@ class Demucs(nn.Module):
             x = julius_resample(x, 2, 1)
         x = centred(x[..., None], length)[..., 0] * spread + mean
         return x.reshape(batch, len(self.sources), channels, length)
+
+    def widths(self) -> list[int]:
+        """The channels behind each layer of the encoder."""
+        widths = [self.width]
+        while len(widths) < self.depth:
+            widths.append(int(self.growth * widths[-1]))
+        return widths
 
     def options(self, number: int) -> LayerOptions:
         """What the layers of this number, from the outermost on, have in common."""

@@ -16,7 +16,7 @@ from xumx_jax.layers.dconv import gelu
 from xumx_jax.layers.hybrid_levels import Level, levels_of
 from xumx_jax.layers.multi_frequency import MultiDecoder, MultiEncoder
 from xumx_jax.layers.standardize import standardize, with_statistics
-from xumx_jax.layers.unet import Decoder, Encoder, cropped, padded, total
+from xumx_jax.layers.unet import Decoder, Encoder, check, cropped, padded, total
 from xumx_jax.models.interface import Segment
 from xumx_jax.postfilters import POST_FILTERS, apply
 from xumx_jax.stems import Stems
@@ -105,7 +105,9 @@ class HDemucs(nn.Module):
             raise ValueError("wiener_iters and end_iters of a hybrid model: wanted the same")
         if self.multi_freqs and self.norm_starts < self.multi_freqs_depth:
             raise ValueError("multi_freqs: wanted norm_starts of at least multi_freqs_depth")
+        check(self)
         HybridStft(self.n_fft)  # which checks it
+        levels_of(self)  # the same
         super().__post_init__()
 
     @property

@@ -135,7 +135,7 @@ OPTIONAL: dict[str, Any] = {
     # key of ENGINES: what runs it over a track
     "engine": "chunked",
     # key of separation.normalization.NORMALIZATIONS: statistics of the whole track that `__call__`
-    # takes as `statistics=`; given None it takes those of its mixture
+    # takes as `statistics=`; what it does if given None, as in training, is its own matter
     "normalization": None,
     # (samples) -> how many its original gives it for a chunk of so many, with the music around it;
     # None: `segment.fit`

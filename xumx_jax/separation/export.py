@@ -11,7 +11,7 @@ Wiener filter: each on its own, as a `Separator` with `overlap` 0 does.
 import json
 import os
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ from jax import export as jax_export
 
 from xumx_jax.errors import UserError
 from xumx_jax.files import digest, replacing_folder
+from xumx_jax.models.interface import optional
 from xumx_jax.separation.chunk_runner import separate_chunk
 from xumx_jax.separation.engine import check_options
+from xumx_jax.separation.normalization import normalization
 from xumx_jax.separation.separator import Separator
 from xumx_jax.versions import installed
 from xumx_jax.weights import safetensors
@@ -104,7 +106,13 @@ def export(
 
 def lower(module, variables, samples, batch, platforms, options) -> jax_export.Exported:
     """Trace one chunk of `samples`, with the weights as constants -> JAX's export."""
-    one = partial(separate_chunk, module, variables, **options)
+    name = optional(module, "normalization")
+    kind = normalization(name) if name else None
+    measure = None if kind is None or kind.of_chunks else kind.of_track
+
+    def one(mix):
+        return separate_chunk(module, variables, mix, measure and measure(mix), **options)
+
     if batch is None:
         (batch,) = jax_export.symbolic_shape("batch")
     mix = jax.ShapeDtypeStruct((batch, module.channels, samples), jnp.float32)

@@ -6,8 +6,11 @@ AHEAD_SECONDS, which for nearly every song is all of it.
 
 from importlib import import_module
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
+from xumx_jax.layers.standardize import deviation
 from xumx_jax.separation.engine import AHEAD_SECONDS
 
 
@@ -40,14 +43,21 @@ class MeanAndDeviation:
             self.spread += wave.var() * len(wave) + delta**2 * self.count * len(wave) / total
             self.mean += delta * len(wave) / total
             self.count = total
-        deviation = (self.spread / max(1, self.count - 1)) ** 0.5
-        return np.array([self.mean, deviation], np.float32)
+        spread = (self.spread / max(1, self.count - 1)) ** 0.5
+        return np.array([self.mean, spread], np.float32)
+
+    @staticmethod
+    def of_track(mix: Array) -> Array:
+        """Those of a chunk [channel, time] that is a track by itself -> [2], while JAX traces."""
+        mono = mix.mean(0)
+        mean = mono.mean(keepdims=True)
+        return jnp.concatenate([mean, deviation(mono, (0,), mean)])
 
 
 # {name: (module, class)}; the class is made from (model, samples of silence before the track) and
 # has measure(buffer, at) -> array for `__call__`'s `statistics`, and `silence`, the sample that the
-# network then gets as 0. With `of_chunks`, chunks without
-# overlap each have their own instead.
+# network then gets as 0. With `of_chunks`, chunks without overlap have their own instead, which
+# the model takes itself; without it the class has `of_track(mix)`, for chunks that are exported.
 NORMALIZATIONS = {
     "mean and deviation": ("xumx_jax.separation.normalization", "MeanAndDeviation"),
     "band level": ("xumx_jax.separation.umx.offline", "BandLevel"),
