@@ -71,7 +71,7 @@ class Demucs(nn.Module):
     rescale: float | None = 0.1
     transform = None
     normalization = "mean and deviation"
-    usual_speed = {"cpu": 6, "gpu": 150, "tpu": 150}
+    usual_speed = {"cpu": 4}
 
     def __post_init__(self):
         check(self)

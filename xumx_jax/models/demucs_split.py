@@ -94,7 +94,7 @@ class DemucsSplit(nn.Module):
     resample: bool = True
     rescale: float | None = 0.1
     transform = None
-    usual_speed = {"cpu": 2, "gpu": 150, "tpu": 150}
+    usual_speed = {"cpu": 2}
 
     def __post_init__(self):
         if self.width % 2:

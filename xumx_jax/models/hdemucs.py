@@ -96,7 +96,7 @@ class HDemucs(nn.Module):
     dconv_lstm: int = 4
     rescale: float | None = 0.1
     normalization = "mean and deviation"
-    usual_speed = {"cpu": 6, "gpu": 150, "tpu": 150}
+    usual_speed = {"cpu": 4}
 
     def __post_init__(self):
         if self.hybrid_old and not self.hybrid:

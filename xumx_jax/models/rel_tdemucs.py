@@ -113,7 +113,7 @@ class RelTDemucs(nn.Module):
     rescale: float | None = 0.1
     axis_name: str | None = None
     transform = None
-    usual_speed = {"cpu": 2, "gpu": 150, "tpu": 150}
+    usual_speed = {"cpu": 2}
 
     def __post_init__(self):
         if self.activation not in ACTIVATIONS:

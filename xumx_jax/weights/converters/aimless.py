@@ -7,9 +7,17 @@ from xumx_jax.layers.sinc_resample import torchaudio_kernel
 from xumx_jax.models.demucs_split import DemucsSplit
 from xumx_jax.models.interface import fields
 from xumx_jax.models.rel_tdemucs import RelTDemucs
-from xumx_jax.weights.converters.kinds import TORCH_IGNORE, Kind, Tensors, groups_in, sizes, vote
+from xumx_jax.weights.converters.kinds import (
+    TORCH_IGNORE,
+    Kind,
+    Tensors,
+    groups_in,
+    sizes,
+    source_names,
+    vote,
+)
 from xumx_jax.weights.converters.rules import Rule
-from xumx_jax.weights.converters.umx import AIMLESS_SOURCES, stack_sums, stack_turned
+from xumx_jax.weights.converters.umx import stack_sums, stack_turned
 from xumx_jax.weights.converters.unet import (
     convolution,
     norm,
@@ -33,13 +41,10 @@ def arguments(model, tensors: Tensors, info: dict) -> dict:
     channels = vote(sizes(tensors, r"encoder\.0\.0\.weight", 1), "the number of channels")
     last = rf"decoder\.{depth - 1}\.[02]\.bias"
     count = vote(sizes(tensors, last, 0), "the number of sources") // channels
-    known = AIMLESS_SOURCES if count == len(AIMLESS_SOURCES) else ()
-    names = stated.get("sources") or info.get("targets") or known
-    names = names or tuple(f"source {number}" for number in range(1, count + 1))
     resample = check_resamplers(tensors)
     return {
         **stated,
-        "sources": tuple(names),
+        "sources": source_names(count, info),
         "channels": channels,
         "width": vote(sizes(tensors, r"encoder\.0\.0\.weight", 0), "the width"),
         "depth": depth,

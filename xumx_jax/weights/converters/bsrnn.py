@@ -7,15 +7,9 @@ and layers are stacked.
 import numpy as np
 
 from xumx_jax.transforms.bands import split_edges
-from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, vote
+from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, source_names, vote
 from xumx_jax.weights.converters.rules import Rule
 
-# What AIMLESS separated into so many sources, in the order of its data sets.
-SOURCES = {
-    1: ("music",),
-    3: ("music", "sfx", "speech"),
-    4: ("drums", "bass", "other", "vocals"),
-}
 ENDS = ("", "_reverse")
 # {what tensors do not show: its name in AIMLESS's options}
 OPTIONS = {"groups": "norm_groups", "hop": "hop_length", "sample_rate": "sample_rate"}
@@ -34,10 +28,9 @@ def arguments(tensors: Tensors, info: dict) -> dict:
         ],
         "the number of sources",
     )
-    named = SOURCES.get(sources) or tuple(f"source_{i + 1}" for i in range(sources))
     given, settings = info.get("model_args") or {}, info.get("settings") or {}
     return {
-        "sources": named,
+        "sources": source_names(sources, info, "music"),
         "sample_rate": 44100,
         "n_fft": n_fft,
         "hop": n_fft // 4,

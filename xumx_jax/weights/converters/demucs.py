@@ -8,12 +8,10 @@ from xumx_jax.models import build
 from xumx_jax.models.demucs import Demucs
 from xumx_jax.models.hdemucs import HDemucs
 from xumx_jax.models.interface import fields
-from xumx_jax.weights.converters.kinds import TORCH_IGNORE, Kind, Tensors, sizes, vote
+from xumx_jax.weights.converters.kinds import TORCH_IGNORE, Kind, Tensors, sizes, source_names, vote
 from xumx_jax.weights.converters.rules import Rule
 from xumx_jax.weights.converters.unet import convolution, dconv, lstm, norm, taps_first_transposed
 
-# Sources by number, where a file names none: Demucs' four, and those of cinematic sound.
-SOURCES = {4: ("drums", "bass", "other", "vocals"), 3: ("music", "sfx", "speech")}
 # Arguments of the Demucs package that have other names here.
 RENAMED = {
     "samplerate": "sample_rate",
@@ -35,12 +33,6 @@ def stated(model, info: dict) -> dict:
     given = {**(info.get("kwargs") or {}), **(info.get("settings") or {})}
     found = {RENAMED.get(name, name): value for name, value in given.items()}
     return {name: value for name, value in found.items() if name in known and value is not None}
-
-
-def named(sources, number: int, info: dict) -> tuple[str, ...]:
-    """The sources: stated, or those that go with their number."""
-    names = sources or info.get("targets") or SOURCES.get(number)
-    return tuple(names or (f"source {index}" for index in range(1, number + 1)))
 
 
 def numbers(tensors: Tensors, pattern: str) -> list[int]:
@@ -88,7 +80,7 @@ def hdemucs_arguments(tensors: Tensors, info: dict, parts=DEMUCS) -> dict:
         found["channels"] = given.get("channels", 2)
     found["complex_channels"] = inputs == 2 * found["channels"]
     outputs = size(tensors, rf"{decoder}\.{depth - 1}\.{back}", 1, "the number of sources")
-    found["sources"] = named(given.get("sources"), outputs // inputs, info)
+    found["sources"] = source_names(outputs // inputs, info, "speech")
     found["kernel_size"] = size(tensors, rf"{encoder}\.0\.{conv}", 2, "the size of kernels")
     if depth > 1:
         found["growth"] = size(tensors, rf"{encoder}\.1\.{conv}", 0, "the growth") / width
@@ -201,7 +193,7 @@ def demucs_arguments(tensors: Tensors, info: dict) -> dict:
     outer = numbers(tensors, rf"decoder\.{depth - 1}\.(\d+)\.weight")
     back = rf"decoder\.{depth - 1}\.{outer[-1]}\.weight" if outer else "-"
     outputs = size(tensors, back, 1, "the number of sources")
-    found["sources"] = named(given.get("sources"), outputs // found["channels"], info)
+    found["sources"] = source_names(outputs // found["channels"], info)
     found["rewrite"] = len(outer) > 1
     if found["rewrite"]:
         first = rf"decoder\.{depth - 1}\.{outer[0]}\.weight"

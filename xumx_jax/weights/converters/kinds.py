@@ -15,6 +15,24 @@ Tensors = dict[str, np.ndarray]
 # PyTorch keeps windows of transforms and counts of batches among the weights.
 TORCH_IGNORE = ("*window", "*num_batches_tracked")
 
+# Sources by their number, where a file names none: of music, and of films, in the order of the
+# challenges' data sets.
+BY_NUMBER = {4: ("drums", "bass", "other", "vocals"), 3: ("music", "sfx", "speech")}
+
+
+def source_names(number: int, info: dict, alone: str = "source_1") -> tuple[str, ...]:
+    """Name sources: as a file or a row states, or as so many usually are; `alone` if it is one.
+
+    `info` is that of the file, whose program's own arguments may be "kwargs" or "model_args".
+    """
+    for place in ("settings", "kwargs", "model_args"):
+        if stated := (info.get(place) or {}).get("sources"):
+            return tuple(stated)
+    if targets := info.get("targets"):
+        return tuple(targets)
+    usual = {**BY_NUMBER, 1: (alone,)}
+    return usual.get(number) or tuple(f"source_{index}" for index in range(1, number + 1))
+
 
 def prefixed(parts: dict[str, Weights]) -> Tensors:
     """The tensors of {target: its file}, as "target/name"."""
