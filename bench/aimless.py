@@ -120,7 +120,7 @@ def ratios(found: dict) -> dict[str, float]:
 def table(results: list[dict]) -> str:
     """The results in Markdown; a ratio is that side's CPU seconds over ours."""
     lines = [
-        "| model | | side | CPU s | / ours | s | / ours | peak MiB | compile s, cold | cached | differ |",
+        "| model | | side | CPU s | / ours | s | / ours | MiB | compile s | cached | difference |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for r in results:
