@@ -169,13 +169,13 @@ def rows_of_networks() -> dict[str, list[str]]:
 
 
 def test_every_model_is_among_the_networks():
-    from xumx_jax.models import MODELS, model_class
+    from xumx_jax.models import MODELS
     from xumx_jax.weights.published import PUBLISHED
 
     found = rows_of_networks()
     assert set(found) == set(MODELS)
     for name, (*_, speed, score) in found.items():
-        assert float(speed) == optional(model_class(name), "usual_speed")["cpu"], name
+        assert float(speed) == optional(build(name), "usual_speed")["cpu"], name
         if score != "no weights":
             mean, row = re.match(r"([\d.]+) \(`([\w-]+)`", score).groups()
             assert mean == f"{PUBLISHED[row].mean:.2f}", name
