@@ -183,10 +183,11 @@ def drawn(model) -> dict:
 
 
 def tones(model, samples: int) -> Examples:
-    """Two examples of harmonic tones, of another pitch for each source, with a little noise."""
+    """Two examples of tones, two octaves apart between sources, with a little noise."""
     rng = np.random.default_rng(0)
     sources, time = len(model.sources), np.arange(samples) / model.sample_rate
-    hertz = rng.uniform(100, 800, (2, sources, 1, 1)) * np.arange(1, 6)[:, None]
+    octaves = 2.0 * np.arange(sources)[:, None, None] + rng.uniform(0, 1, (2, sources, 1, 1))
+    hertz = 100 * 2**octaves * np.arange(1, 3)[:, None]
     waves = np.sin(2 * np.pi * hertz * time).mean(2)  # [item, source, time]
     noise = 0.01 * rng.standard_normal((2, sources, samples, 2))
     stems = (0.3 * waves[..., None] + noise).astype(np.float32)
