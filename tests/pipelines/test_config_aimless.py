@@ -20,7 +20,7 @@ from xumx_jax.training.batches import Examples
 from xumx_jax.training.schedule import Plateau
 from xumx_jax.weights.bag import save_model
 
-STEPS, RATE = 40, 2e-2
+STEPS, RATE = 40, 1e-2
 FEWER = {"depth": 2, "n_fft": 64, "norm_starts": 1, "dconv_lstm": 1, "dconv_attn": 1}
 
 
