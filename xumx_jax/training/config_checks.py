@@ -49,7 +49,8 @@ def check_arguments(config: ConfigDict) -> None:
     """The same for the model's arguments, of those that it has."""
     args = config.model.args
     for name, lowest in LOWEST_ARGUMENT.items():
-        if name in args and args[name] < lowest:
+        value = args.get(name)  # None: the model chooses
+        if value is not None and value < lowest:
             raise wrong(config, f"model.args.{name}", f"{lowest} or more")
     if "dropout" in args and not 0 <= args.dropout < 1:
         raise wrong(config, "model.args.dropout", "0 to below 1")
