@@ -17,7 +17,9 @@ from pathlib import Path
 from xumx_jax.errors import UserError
 
 LOG = logging.getLogger(__name__)
-ARENA_MAX = -8  # glibc's M_ARENA_MAX
+# Options of glibc's heap: M_ARENA_MAX, a single one; M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, which
+# keep what is freed.
+HEAP = {-8: 1, -3: 1 << 30, -1: 2**31 - 1}
 # Since this jaxlib, an FFT on a thread of XLA's CPU pool waits for other threads of that pool: as
 # many FFTs at once as the pool has threads deadlock. Introduced by openxla/xla pull request 46347.
 DEADLOCKING, ONE_POOL_THREAD = (0, 11), "--xla_cpu_multi_thread_eigen=false"
@@ -93,13 +95,16 @@ def use_one_heap() -> None:
     """Let glibc serve all threads from one heap; call it before they start. A no-op elsewhere.
 
     By default each thread has its own heap and keeps freed memory in it, so a long track in blocks
-    of many megabytes takes half as much memory again (bench/RESULTS.md).
+    of many megabytes takes half as much memory again (bench/RESULTS.md). Blocks of many megabytes
+    themselves go back to the system when they are freed, and fetching them again, page by page,
+    takes a tenth of the time of a separation: they are kept.
     """
     if sys.platform == "linux" and not {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & set(os.environ):
         import ctypes
 
         with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(ARENA_MAX, 1)
+            for option, value in HEAP.items():
+                ctypes.CDLL(None).mallopt(option, value)
 
 
 def choose_device(device: str) -> None:
