@@ -6,8 +6,10 @@ from functools import cache
 import jax
 import numpy as np
 from flax.traverse_util import unflatten_dict
+from foreign import write_pth
 
 from xumx_jax.weights.converters import KINDS, rules, shapes
+from xumx_jax.weights.load import load_module
 
 FACTOR = 20  # of the oracle's own rounding; or FLOOR of its largest value, if that is more
 FLOOR = 1e-5
@@ -34,6 +36,12 @@ def close(path, name: str, ours, factor: float = FACTOR, floor: float = FLOOR):
     tolerance = max(factor * known["max_abs"], floor * np.abs(wanted).max())
     assert np.shape(ours) == wanted.shape
     np.testing.assert_allclose(ours, wanted, rtol=0, atol=tolerance)
+
+
+def loaded(path, folder):
+    """Module, variables and info of the file's weights, through a file like the program's own."""
+    contents = {"state_dict": under(path, "w/"), "model_args": meta(path)["kwargs"]}
+    return load_module(write_pth(folder / "weights.pth", contents))
 
 
 def tree_of(rules_, tensors: dict) -> dict:

@@ -47,3 +47,21 @@ def cut(mix, sizes):
         size = next(sizes)
         yield mix[:, at : at + size]
         at += size
+
+
+def samples_held(separator, rate: int = RATE) -> list[int]:
+    """Stream 60 blocks of 500 samples -> how many were read and not yet given, at each block."""
+    read = given = 0
+
+    def blocks():
+        nonlocal read
+        for _ in range(60):
+            read += 500
+            yield noise(500)
+
+    held = []
+    for block in separator.stream(blocks(), rate):
+        given += stack(block).shape[-1]
+        held.append(read - given)
+    assert given == read == 30000
+    return held

@@ -53,7 +53,7 @@ def test_lstm_in_pieces(path):
     layers = len(
         [name for name in weights if name.startswith("lstm.weight_ih") and "rev" not in name]
     )
-    variables = tree_of(unet.lstm("", "", layers), weights)
+    variables = tree_of(unet.lstm("", ".lstm", layers, ".linear"), weights)
     layer = BidirectionalLstm(layers, 200, skip=True)
     for case in cases(path):
         x = arrays(path)[f"in/x{case}"].swapaxes(1, 2)

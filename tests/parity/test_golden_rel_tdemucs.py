@@ -5,14 +5,12 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
-from foreign import write_pth
 from golden_files import golden
-from golden_torch import arrays, close, meta, under
+from golden_torch import arrays, close, loaded, meta, under
 
 from xumx_jax.layers.relative_attention import RelativeAttention, features_of
 from xumx_jax.weights.converters.aimless import attention_rules
 from xumx_jax.weights.converters.rules import apply
-from xumx_jax.weights.load import load_module
 
 close = partial(close, factor=10, floor=1e-6)
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
@@ -21,8 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 @pytest.fixture
 def model(path, tmp_path):
     """Module and variables, through a file like the program's own."""
-    contents = {"state_dict": under(path, "w/"), "model_args": meta(path)["kwargs"]}
-    module, variables, _ = load_module(write_pth(tmp_path / "weights.pth", contents))
+    module, variables, _ = loaded(path, tmp_path)
     return module, variables
 
 

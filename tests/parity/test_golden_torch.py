@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from foreign import write_pth
 from golden_files import golden
-from golden_torch import arrays, check_step, close, meta, under
+from golden_torch import arrays, check_step, close, loaded, meta, under
 
 from xumx_jax import losses
 from xumx_jax.separation.separator import Separator
@@ -24,8 +24,7 @@ from xumx_jax.weights.load import load_module
 @pytest.fixture
 def model(path, tmp_path):
     """Module, variables and info, through a file like the program's own."""
-    contents = {"state_dict": under(path, "w/"), "model_args": meta(path)["kwargs"]}
-    module, variables, info = load_module(write_pth(tmp_path / "weights.pth", contents))
+    module, variables, info = loaded(path, tmp_path)
     return module.clone(dropout=0.0), variables, info
 
 

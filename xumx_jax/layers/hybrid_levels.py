@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from xumx_jax.layers.multi_frequency import bands
-from xumx_jax.layers.unet import LayerOptions
+from xumx_jax.layers.unet import LayerOptions, options_of
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,7 @@ def levels_of(model) -> list[Level]:
             )
         if merges:
             wave_width = width = max(width, wave_width)
-        wave = LayerOptions(
-            model.kernel_size,
-            model.stride,
-            groups=model.norm_groups if number >= model.norm_starts else 0,
-            rewrite=model.rewrite,
-            compress=model.dconv_comp,
-            depth=model.dconv_depth,
-            initial=model.dconv_init,
-            lstm=number >= model.dconv_lstm,
-            attention=number >= model.dconv_attn,
-            rescale=model.rescale,
-        )
+        wave = options_of(model, number)
         options = replace(wave, spectral=True)
         if merges:
             options = replace(options, taps=bins)

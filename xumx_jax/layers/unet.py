@@ -92,6 +92,24 @@ class LayerOptions:
             )
 
 
+def options_of(model, number: int, gated: bool = True, gelu: bool = True) -> LayerOptions:
+    """Those of layer `number`, from the outermost on, of a model with the fields of `Demucs`."""
+    return LayerOptions(
+        model.kernel_size,
+        model.stride,
+        groups=model.norm_groups if number >= model.norm_starts else 0,
+        rewrite=model.rewrite,
+        gated=gated,
+        gelu=gelu,
+        compress=model.dconv_comp,
+        depth=model.dconv_depth,
+        initial=model.dconv_init,
+        lstm=number >= model.dconv_lstm,
+        attention=number >= model.dconv_attn,
+        rescale=model.rescale,
+    )
+
+
 def check(model) -> None:
     """Raise ValueError if a model with the fields of `Demucs` has one that makes no sense."""
     if not model.sources:

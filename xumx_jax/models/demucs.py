@@ -5,8 +5,6 @@ residual branches instead of the LSTM (Défossez 2021). All options of the Demuc
 Inside, waveforms are [batch, 1, time, channel].
 """
 
-import math
-
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -14,8 +12,9 @@ from jax import Array
 from xumx_jax.layers.bidirectional import BidirectionalLstm
 from xumx_jax.layers.sinc_resample import julius_resample
 from xumx_jax.layers.standardize import standardize_mono, with_statistics
-from xumx_jax.layers.unet import Decoder, Encoder, LayerOptions, check, cropped
+from xumx_jax.layers.unet import Decoder, Encoder, LayerOptions, check, cropped, options_of
 from xumx_jax.models.interface import Segment
+from xumx_jax.models.unpadded import valid_length
 from xumx_jax.stems import Stems
 
 
@@ -89,12 +88,7 @@ class Demucs(nn.Module):
 
     def valid_length(self, samples: int) -> int:
         """The least length, from `samples` on, that the strides of all layers divide."""
-        length = samples * 2 if self.resample else samples
-        for _ in range(self.depth):
-            length = max(1, math.ceil((length - self.kernel_size) / self.stride) + 1)
-        for _ in range(self.depth):
-            length = (length - 1) * self.stride + self.kernel_size
-        return math.ceil(length / 2) if self.resample else length
+        return valid_length(self, samples)
 
     def __call__(self, mix: Array, train: bool = False, statistics: Array | None = None) -> Stems:
         """Separate [batch, channel, time] into Stems, waveforms only.
@@ -147,20 +141,7 @@ class Demucs(nn.Module):
 
     def options(self, number: int) -> LayerOptions:
         """What the layers of this number, from the outermost on, have in common."""
-        return LayerOptions(
-            self.kernel_size,
-            self.stride,
-            groups=self.norm_groups if number >= self.norm_starts else 0,
-            rewrite=self.rewrite,
-            gated=self.glu,
-            gelu=self.gelu,
-            compress=self.dconv_comp,
-            depth=self.dconv_depth,
-            initial=self.dconv_init,
-            lstm=number >= self.dconv_lstm,
-            attention=number >= self.dconv_attn,
-            rescale=self.rescale,
-        )
+        return options_of(self, number, self.glu, self.gelu)
 
 
 def centred(x: Array, length: int) -> Array:

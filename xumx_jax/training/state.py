@@ -46,7 +46,7 @@ def init(
 ) -> State:
     """Initialise for mixtures like `mix` [batch, channel, time], which may be a mere shape."""
     # drawn as `init` does, but without computing what the network makes of a mixture
-    collections = dict(model.lazy_init(key, mix))
+    collections: dict[str, Any] = dict(model.lazy_init(key, mix))
     params = collections.pop("params")
     zero = jnp.zeros((), jnp.int32)
     state = State(

@@ -17,9 +17,9 @@ from xumx_jax.weights.converters.kinds import (
     vote,
 )
 from xumx_jax.weights.converters.rules import Rule
-from xumx_jax.weights.converters.umx import stack_sums, stack_turned
 from xumx_jax.weights.converters.unet import (
     convolution,
+    lstm,
     norm,
     taps_first,
     taps_first_transposed,
@@ -92,14 +92,7 @@ def encoder_rules(model: dict) -> list[Rule]:
 
 def split_rules(model: dict) -> list[Rule]:
     rules, count = encoder_rules(model), len(model["sources"])
-    for layer in range(model["lstm_layers"]):
-        ends = (f"_l{layer}", f"_l{layer}_reverse")
-        for ours, theirs in (("w_ih", "weight_ih"), ("w_hh", "weight_hh")):
-            names = tuple(f"lstm.{theirs}{end}" for end in ends)
-            rules.append(Rule(f"params/lstm/{ours}_{layer}", names, stack_turned))
-        names = tuple(f"lstm.bias_{part}{end}" for end in ends for part in ("ih", "hh"))
-        rules.append(Rule(f"params/lstm/bias_{layer}", names, stack_sums))
-    rules += convolution("lstm/linear", "lstm_linear", np.transpose)
+    rules += lstm("lstm", "lstm", model["lstm_layers"], "lstm_linear")
 
     def by_source(bias):
         return bias.reshape(count, -1)

@@ -8,7 +8,15 @@ from xumx_jax.models import build
 from xumx_jax.models.demucs import Demucs
 from xumx_jax.models.hdemucs import HDemucs
 from xumx_jax.models.interface import fields
-from xumx_jax.weights.converters.kinds import TORCH_IGNORE, Kind, Tensors, sizes, source_names, vote
+from xumx_jax.weights.converters.kinds import (
+    TORCH_IGNORE,
+    Kind,
+    Tensors,
+    groups_in,
+    sizes,
+    source_names,
+    vote,
+)
 from xumx_jax.weights.converters.rules import Rule
 from xumx_jax.weights.converters.unet import convolution, dconv, lstm, norm, taps_first_transposed
 
@@ -37,7 +45,7 @@ def stated(model, info: dict) -> dict:
 
 def numbers(tensors: Tensors, pattern: str) -> list[int]:
     """The numbers that the group of `pattern` matches in names, rising, each once."""
-    return sorted({int(m[1]) for m in (re.fullmatch(pattern, name) for name in tensors) if m})
+    return sorted(map(int, groups_in(tensors, pattern)))
 
 
 def size(tensors: Tensors, pattern: str, axis: int, what: str) -> int:
@@ -233,7 +241,7 @@ def demucs_rules(arguments: dict) -> list[Rule]:
         if number:
             rules += norm(f"{mine}/norm_1", f"{their}.{at + 1}") * bool(options.groups)
     if model.lstm_layers:
-        rules += lstm("lstm", "lstm", model.lstm_layers)
+        rules += lstm("lstm", "lstm.lstm", model.lstm_layers, "lstm.linear")
     return rules
 
 

@@ -49,17 +49,17 @@ def norm(ours: str, theirs: str) -> list[Rule]:
     ]
 
 
-def lstm(ours: str, theirs: str, layers: int) -> list[Rule]:
-    """`layers.bidirectional`, from an `nn.LSTM` and an `nn.Linear`."""
+def lstm(ours: str, theirs: str, layers: int, linear: str) -> list[Rule]:
+    """`layers.bidirectional`, from an `nn.LSTM` and an `nn.Linear` of these names."""
     rules = []
     for layer in range(layers):
         ends = (f"_l{layer}", f"_l{layer}_reverse")
         for mine, their in (("w_ih", "weight_ih"), ("w_hh", "weight_hh")):
-            names = tuple(f"{theirs}.lstm.{their}{end}" for end in ends)
+            names = tuple(f"{theirs}.{their}{end}" for end in ends)
             rules.append(Rule(f"params/{ours}/{mine}_{layer}", names, stack_turned))
-        names = tuple(f"{theirs}.lstm.bias_{part}{end}" for end in ends for part in ("ih", "hh"))
+        names = tuple(f"{theirs}.bias_{part}{end}" for end in ends for part in ("ih", "hh"))
         rules.append(Rule(f"params/{ours}/bias_{layer}", names, stack_sums))
-    return [*rules, *convolution(f"{ours}/linear", f"{theirs}.linear", np.transpose)]
+    return [*rules, *convolution(f"{ours}/linear", linear, np.transpose)]
 
 
 def dconv(ours: str, theirs: str, options: LayerOptions) -> list[Rule]:
@@ -69,7 +69,7 @@ def dconv(ours: str, theirs: str, options: LayerOptions) -> list[Rule]:
         mine, their, at = f"{ours}/branch_{number}", f"{theirs}.layers.{number}", 3
         rules += convolution(f"{mine}/squeeze", f"{their}.0") + norm(f"{mine}/norm_0", f"{their}.1")
         if options.lstm:
-            rules += lstm(f"{mine}/lstm", f"{their}.{at}", 2)
+            rules += lstm(f"{mine}/lstm", f"{their}.{at}.lstm", 2, f"{their}.{at}.linear")
             at += 1
         if options.attention:
             parts = {"query": "query", "key": "key", "content": "content"}
