@@ -30,6 +30,7 @@ ENVIRONMENT = {**QUIET, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 QUICK_ENVIRONMENT = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 UMX_SMALL = {"hidden_size": 8, "n_fft": 512, "hop": 128}
 WAVE_SMALL = {"width": 4, "depth": 2}
+ATTENTION_SMALL = {**WAVE_SMALL, "depth": 4, "attention_layers": 1, "seconds": 1.0}
 HYBRID_SMALL = {"width": 4, "depth": 3, "n_fft": 256, "dconv_depth": 1}
 BSRNN_SMALL = {"hidden_size": 8, "layers": 1, "n_fft": 512, "hop": 128}
 
@@ -53,7 +54,9 @@ ROWS = {
     "demucs_split": Row(
         "demucs_split", "weighted_sdr", {"width": 48}, WAVE_SMALL, {"combinations": False}
     ),
-    "rel_tdemucs": Row("rel_tdemucs", "weighted_sdr", {}, WAVE_SMALL, {"combinations": False}),
+    "rel_tdemucs": Row(
+        "rel_tdemucs", "weighted_sdr", {}, ATTENTION_SMALL, {"combinations": False}
+    ),
     "demucs": Row("demucs", "l1", quick=WAVE_SMALL),
     "hdemucs": Row("hdemucs", "l1", quick=HYBRID_SMALL),
     "demo": Row("demo", "segment_sdr", fields=("bands",)),

@@ -124,10 +124,10 @@ def shifted(x: Array, columns: int) -> Array:
     return flat.reshape(*x.shape[:-2], rows, width)[..., :columns]
 
 
-def seen(frames: int, rows: int, reach: int, context: int | None) -> np.ndarray:
+def seen(frames: int, rows: int, reach: int, context: int | None) -> Array:
     """Which keys of each piece its queries see, [piece, row, key]."""
-    first = np.arange(0, frames, rows)[:, None, None]
-    query = first + np.arange(rows)[:, None]
-    key = first + np.arange(-reach, rows + reach)
-    near = np.abs(query - key) < (context or frames)
+    first = jnp.arange(0, frames, rows)[:, None, None]
+    query = first + jnp.arange(rows)[:, None]
+    key = first + jnp.arange(-reach, rows + reach)
+    near = jnp.abs(query - key) < (context or frames)
     return near & (key >= 0) & (key < frames)
