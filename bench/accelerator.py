@@ -54,9 +54,7 @@ ROWS = {
     "demucs_split": Row(
         "demucs_split", "weighted_sdr", {"width": 48}, WAVE_SMALL, {"combinations": False}
     ),
-    "rel_tdemucs": Row(
-        "rel_tdemucs", "weighted_sdr", {}, ATTENTION_SMALL, {"combinations": False}
-    ),
+    "rel_tdemucs": Row("rel_tdemucs", "weighted_sdr", {}, ATTENTION_SMALL, {"combinations": False}),
     "demucs": Row("demucs", "l1", quick=WAVE_SMALL),
     "hdemucs": Row("hdemucs", "l1", quick=HYBRID_SMALL),
     "demo": Row("demo", "segment_sdr", fields=("bands",)),
