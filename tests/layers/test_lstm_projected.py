@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
+from xumx_jax.layers.lstm import lstm
 from xumx_jax.layers.lstm_projected import lstm_projected
 
 FEATURES, HIDDEN, PROJECTED = 3, 4, 2
@@ -44,7 +45,7 @@ def with_gradients(function, *given):
         y = function(*given)
         return (y * jnp.cos(jnp.arange(y.size)).reshape(y.shape)).sum(), y
 
-    gradients, y = jax.jit(jax.grad(score, argnums=range(5), has_aux=True))(*given)
+    gradients, y = jax.jit(jax.grad(score, argnums=range(len(given)), has_aux=True))(*given)
     return y, *gradients
 
 
@@ -56,6 +57,22 @@ def test_equals_the_textbook_with_gradients(frames):
     assert ours[0].shape == (frames, 4, 2 * PROJECTED)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * max(1, np.abs(b).max()))
+
+
+@pytest.mark.slow
+def test_without_projection():
+    """What `layers.lstm` gives, too."""
+    draw, gates = np.random.default_rng(0), 4 * HIDDEN
+    shapes = ((FEATURES, gates), (HIDDEN, gates), (gates,))
+    weights = [draw.normal(size=(2, *shape)).astype(np.float32) for shape in shapes]
+    given = draw.normal(size=(6, 4, FEATURES)).astype(np.float32), *weights
+
+    def unprojected(x, w_ih, w_hh, bias):
+        return lstm_projected(x, w_ih, w_hh, None, bias)
+
+    ours, theirs = with_gradients(unprojected, *given), with_gradients(lstm, *given)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * max(1, np.abs(b).max()))
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from xumx_jax.layers.lstm import lstm
+from xumx_jax.layers.lstm_projected import lstm_projected
 
 
 class BidirectionalLstm(nn.Module):
@@ -44,7 +44,8 @@ class BidirectionalLstm(nn.Module):
         def param(name, *shape):
             return self.param(f"{name}_{number}", uniform, (2, *shape, 4 * hidden))
 
-        return lstm(y, param("w_ih", y.shape[-1]), param("w_hh", hidden), param("bias"))
+        w_ih = param("w_ih", y.shape[-1])
+        return lstm_projected(y, w_ih, param("w_hh", hidden), None, param("bias"))
 
 
 def cut(x: Array, width: int) -> Array:

@@ -158,7 +158,7 @@ class BandSplitRNN(nn.Module):
         y = self.merge(x, dtype).reshape(frames, batch, channels, len(self.sources), -1, bins)
         y = y.transpose(4, 0, 1, 3, 2, 5)  # [part, frame, batch, source, channel, bin]
         if self.mask == "complex":
-            # Luo and Yu 2023, section II-C: the MLP gives both parts of M in S = M * X
+            # Luo and Yu 2023: the MLP gives both parts of M in S = M * X
             return lax.complex(y[0], y[1])
         return jnn.sigmoid(y[0]) if len(self.sources) == 1 else jnn.softmax(y[0], axis=2)
 
