@@ -94,8 +94,8 @@ def _loop(
     dtype, hidden = z.dtype, z.shape[-1] // 4
     gain = halves(hidden)
     # Rows that begin a power of two apart fall on the same lines of a cache; excess columns of
-    # zeros keep them off: up to a quarter of the loop's time.
-    w_hh = jnp.pad(w_hh.astype(dtype), [(0, 0), (0, 16)])
+    # zeros keep them off: up to a quarter of the loop's time, where a batch is small.
+    w_hh = jnp.pad(w_hh.astype(dtype), [(0, 0), (0, 16 if z.shape[1] < 16 else 0)])
     w_hr = None if w_hr is None else w_hr.astype(dtype)
 
     def step(carry, z):
