@@ -1,8 +1,11 @@
 """What holds for the whole suite: four CPU devices, and a count of golden files."""
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -17,12 +20,22 @@ prevent_fft_deadlock()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+# Where compiled code lies until the tests end: many compile the same, also in other processes of
+# pytest-xdist, which inherit the place.
+COMPILED = "XUMX_TESTS_COMPILED"
+if COMPILED not in os.environ:
+    os.environ[COMPILED] = tempfile.mkdtemp(prefix="xumx-tests-")
+    atexit.register(shutil.rmtree, os.environ[COMPILED], ignore_errors=True)
+
 # Shells let what they start in the background ignore it, and children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import golden_files  # noqa: E402
 import jax  # noqa: E402
+
+jax.config.update("jax_compilation_cache_dir", os.environ[COMPILED])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 @pytest.hookimpl(trylast=True)

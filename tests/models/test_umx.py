@@ -12,6 +12,8 @@ from xumx_jax.models.umx import UMX
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import band_edges
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 TINY = {"hidden_size": 8, "n_fft": 64, "hop": 16, "dropout": 0.0, "layers": 2}
 
 

@@ -15,6 +15,8 @@ from xumx_jax.stems import Stems
 from xumx_jax.training import optimizer
 from xumx_jax.weights.load import load_module
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 RATE, WEIGHT_DECAY, LEARNING_RATE = 44100, 1e-5, 1e-3  # not in the files
 PREFIXES = ("small", "unidirectional", "mono")
 

@@ -21,6 +21,8 @@ from xumx_jax.transforms.bands import bandwidth_to_max_bin
 from xumx_jax.transforms.stft import Stft
 from xumx_jax.weights.load import load_module
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 OPTIONS = ("niter", "softmask", "alpha", "residual", "difference", "epsilon", "scale")
 filtered = jax.jit(wiener, static_argnames=OPTIONS)
 refined = jax.jit(expectation_maximization, static_argnames=("niter", "epsilon"))

@@ -20,6 +20,8 @@ from xumx_jax.stems import Stems
 from xumx_jax.transforms.stft import Stft
 from xumx_jax.weights.load import load_module
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 @pytest.fixture
 def model(path, tmp_path):

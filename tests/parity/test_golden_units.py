@@ -18,6 +18,8 @@ from xumx_jax.transforms.bands import bandwidth_to_max_bin
 from xumx_jax.transforms.stft import Stft
 from xumx_jax.weights.converters.umx import nnabla_input, nnabla_recurrent
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 def cases(file, last: str) -> list[str]:
     """The prefixes of arrays called "prefix:last"."""

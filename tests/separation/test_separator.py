@@ -13,6 +13,8 @@ from xumx_jax.separation.overlap_add import triangle
 from xumx_jax.separation.separator import Separator
 from xumx_jax.separation.umx import kernels, offline
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 POST = ("niter", "softmask", "alpha", "residual")
 compiled = jax.jit(separate_chunk, static_argnums=0, static_argnames=(*POST, "post_filter"))
 

@@ -42,7 +42,7 @@ BATCH_WITH = {
 # What is printed, logged and left: losses, gradients and rates of six steps, epochs, checkpoints.
 CURVE = {
     "model.name": "umx", "model.args.n_fft": "128", "model.args.hop": "32",
-    "model.args.channels": "1", "model.args.hidden_size": "4", "model.args.layers": "1",
+    "model.args.channels": "1", "model.args.hidden_size": "4", "model.args.layers": "2",
     "model.args.bandwidth_hz": "2000", "model.args.unidirectional": "True",
     "model.args.max_bin": "8", "model.args.bridge": "False", "model.args.power": "2",
     "model.args.bands": "(0,1,2,4,8,16,33)", "model.args.activation": "softmax",
@@ -136,7 +136,7 @@ def test_changes_the_batches(key, root):
 
 def curve(folder, words) -> dict:
     """What six steps leave behind."""
-    config = configured(runs.config(), ["log.pictures_every=0", *words])
+    config = configured(runs.config(), ["log.pictures_every=0", "model.args.layers=1", *words])
     shutil.rmtree(folder, ignore_errors=True)
     try:
         outcome = run(config, folder, runs.data(), lambda _: None)

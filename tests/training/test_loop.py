@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -265,9 +266,8 @@ def test_a_disk_that_fills_while_saving_keeps_what_was_there(whole, tmp_path, se
         text=True,
     )
     assert done.returncode == 1 and "CheckpointError" in done.stderr, done.stderr
-    # Orbax's threads log as well, before it or, at random, after it; one line is ours
-    ours = [line for line in done.stderr.splitlines() if line.startswith("CheckpointError: ")]
-    assert len(ours) == 1 and "cannot be written" in ours[0]
+    # Orbax's threads log as well, at any time, even between two halves of a line
+    assert len(re.findall("CheckpointError: .*cannot be written", done.stderr)) == 1
     assert steps(tmp_path / "run") == [4, 6]
     check_equal(tmp_path / "run", whole[0])
     assert not list(tmp_path.rglob("*.part"))
