@@ -84,7 +84,7 @@ def test_complex_masks_turn_the_phase():
 
 def test_several_sources_are_filtered_as_by_aimless():
     assert build("bsrnn").post_filter is None
-    assert build("bsrnn", sources=("a", "b")).post_filter == "complex"
+    assert build("bsrnn", sources=("a", "b")).post_filter == "aimless"
     assert build("bsrnn", sources=("a", "b"), mask="complex").post_filter is None
     assert build("bsrnn", filter="norbert").post_filter == "norbert"
 

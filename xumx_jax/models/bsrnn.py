@@ -105,7 +105,7 @@ class BandSplitRNN(nn.Module):
     @property
     def post_filter(self) -> str | None:
         """AIMLESS filters several sources; one alone has nothing to be weighed against."""
-        original = "complex" if len(self.sources) > 1 and self.mask == "magnitude" else None
+        original = "aimless" if len(self.sources) > 1 and self.mask == "magnitude" else None
         return self.filter or original
 
     @property
