@@ -7,7 +7,6 @@ import jax
 import numpy as np
 import pytest
 import runs
-from jax.experimental.compilation_cache import compilation_cache
 from ml_collections import ConfigDict
 from toy_models import ARGUMENTS, NAMES, TOYS, estimate, toys  # noqa: F401
 from toy_models import made as model_of
@@ -205,19 +204,7 @@ def test_blocks_of_different_shapes_have_their_own_statistics(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, begun.params, theirs["params"])
 
 
-@pytest.fixture
-def compiled_once(tmp_path):
-    """Keep what is compiled on disk: the second half of a run need not compile it again."""
-    before = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "compiled"))
-    compilation_cache.reset_cache()
-    yield
-    jax.config.update("jax_compilation_cache_dir", before)
-    compilation_cache.reset_cache()
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_once")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_goes_on_and_its_weights_load(name, tmp_path):
     """Init, statistics, train, validate, draw, save, resume, load, fine-tune."""

@@ -11,9 +11,11 @@ FEATURES, HIDDEN, PROJECTED = 3, 4, 2
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
-def arguments(frames: int = 6, batch: int = 4) -> tuple:
+def arguments(frames: int = 6, batch: int = 4, projected: bool = True) -> tuple:
     draw, gates = np.random.default_rng(0), 4 * HIDDEN
-    shapes = ((FEATURES, gates), (PROJECTED, gates), (HIDDEN, PROJECTED), (gates,))
+    shapes = ((FEATURES, gates), (HIDDEN, gates), (gates,))
+    if projected:
+        shapes = ((FEATURES, gates), (PROJECTED, gates), (HIDDEN, PROJECTED), (gates,))
     weights = [draw.normal(size=(2, *shape)).astype(np.float32) for shape in shapes]
     return draw.normal(size=(frames, batch, FEATURES)).astype(np.float32), *weights
 
@@ -62,10 +64,7 @@ def test_equals_the_textbook_with_gradients(frames):
 @pytest.mark.slow
 def test_without_projection():
     """What `layers.lstm` gives, too."""
-    draw, gates = np.random.default_rng(0), 4 * HIDDEN
-    shapes = ((FEATURES, gates), (HIDDEN, gates), (gates,))
-    weights = [draw.normal(size=(2, *shape)).astype(np.float32) for shape in shapes]
-    given = draw.normal(size=(6, 4, FEATURES)).astype(np.float32), *weights
+    given = arguments(projected=False)
 
     def unprojected(x, w_ih, w_hh, bias):
         return lstm_projected(x, w_ih, w_hh, None, bias)
