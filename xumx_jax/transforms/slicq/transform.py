@@ -1,0 +1,186 @@
+"""The sliCQ transform and its inverse in JAX: any length, any leading axes, and their gradients.
+
+One array holds all coefficients of a track, [..., slice, coefficient], those of the blocks one
+behind the other; `split` and `joined` make blocks [..., band, slice, coefficient] of it and back.
+
+Slices are not rotated as in the originals (a sign for each band does the same, see `tables.sign`),
+FFTs are those of real signals, and the inverse gathers what reaches each bin instead of adding band
+by band. Analysis and synthesis are each other's adjoint but for weights, which gives their
+gradients: derived from the gathers they would be scatters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from xumx_jax.transforms.slicq.plan import Plan
+from xumx_jax.transforms.slicq.tables import analysis, synthesis
+
+RULES = ("exact", "original")
+
+
+@dataclass(frozen=True)
+class SliCQ(Plan):
+    """A sliced constant-Q transform, as `models.interface.Transform` requires it.
+
+    rule  of the inverse: "exact" inverts on every scale; "original" is xumx-sliCQ's, which does
+          where no band crosses 0 or half the sample rate
+    The other fields are those of `Plan`.
+    """
+
+    rule: str = "exact"
+
+    def __post_init__(self):
+        if self.rule not in RULES:
+            raise ValueError(f"rule {self.rule!r}: wanted {' or '.join(RULES)}")
+        super().__post_init__()
+
+    def forward(self, wave: Array) -> tuple[Array, ...]:
+        """[..., time] -> complex blocks [..., band, slice, coefficient]."""
+        return self.split(self.analyse(wave))
+
+    def inverse(self, blocks: Sequence[Array], length: int) -> Array:
+        """Blocks [..., band, slice, coefficient] -> [..., length]."""
+        return self.synthesise(self.joined(blocks), length)
+
+    def analyse(self, wave: Array) -> Array:
+        """[..., time] -> coefficients [..., slice, coefficient]; float64 gives complex128."""
+        return _analyse(self, wave)
+
+    def synthesise(self, coefficients: Array, length: int) -> Array:
+        """[..., slice, coefficient] -> [..., length]."""
+        return _synthesise(self, length, coefficients)
+
+    def split(self, values: Array) -> tuple[Array, ...]:
+        """[..., slice, coefficient] -> blocks [..., band, slice, coefficient]."""
+        blocks, start = [], 0
+        for block in self.blocks:
+            stop = start + block.bands * block.size
+            part = values[..., start:stop].reshape(*values.shape[:-1], block.bands, block.size)
+            blocks.append(jnp.moveaxis(part, -3, -2))
+            start = stop
+        return tuple(blocks)
+
+    def joined(self, blocks: Sequence[Array]) -> Array:
+        """Blocks [..., band, slice, coefficient] -> [..., slice, coefficient]."""
+        parts = [jnp.moveaxis(block, -3, -2) for block in blocks]
+        return jnp.concatenate([x.reshape(*x.shape[:-2], -1) for x in parts], axis=-1)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _analyse(plan: SliCQ, wave: Array) -> Array:
+    _, windows = analysis(plan)
+    return _bands_of(plan, wave, plan.window, windows)
+
+
+def _analyse_forward(plan: SliCQ, wave: Array):
+    return _analyse(plan, wave), wave.shape[-1]
+
+
+def _analyse_backward(plan: SliCQ, length: int, cotangent: Array):
+    return (_wave_of(plan, length, cotangent.conj(), "adjoint", plan.window),)
+
+
+_analyse.defvjp(_analyse_forward, _analyse_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _synthesise(plan: SliCQ, length: int, coefficients: Array) -> Array:
+    return _wave_of(plan, length, coefficients, plan.rule, None)
+
+
+def _synthesise_forward(plan: SliCQ, length: int, coefficients: Array):
+    return _synthesise(plan, length, coefficients), None
+
+
+def _synthesise_backward(plan: SliCQ, length: int, _, cotangent: Array):
+    return (_bands_of(plan, cotangent, None, _adjoint_weights(plan)).conj(),)
+
+
+_synthesise.defvjp(_synthesise_forward, _synthesise_backward)
+
+
+def _adjoint_weights(plan: SliCQ) -> np.ndarray:
+    """Of `_bands_of`, [coefficient], so that it is the adjoint of the inverse."""
+    half = plan.length // 2
+    index, windows = analysis(plan)
+    mirror = np.abs(np.where(index > half, 2 * half - index, index))
+    sizes = np.repeat(plan.sizes[: plan.bands], plan.sizes[: plan.bands])
+    weights = windows / plan.diagonal[mirror] * sizes**2 / plan.length
+    if plan.rule == "exact":
+        outer = np.arange(len(index)) < plan.sizes[0]
+        outer |= np.arange(len(index)) >= len(index) - plan.sizes[plan.bands - 1]
+        return weights * np.where(outer, 1.0, 2.0)
+    inside = (index >= 0) & (index <= half)
+    return weights * inside * np.where((mirror == 0) | (mirror == half), 1.0, 2.0)
+
+
+def _bands_of(plan: SliCQ, wave: Array, window: np.ndarray | None, weights: np.ndarray) -> Array:
+    """[..., time] -> inverse FFTs of weighted bands, [..., slice, coefficient]."""
+    length, hop, samples = plan.length, plan.hop, wave.shape[-1]
+    slices, half = plan.slices(samples), length // 2
+    padding = [(0, 0)] * (wave.ndim - 1) + [(hop, (slices + 1) * hop - hop - samples)]
+    rows = jnp.pad(wave, padding)
+    weight = np.ones(length) if window is None else window
+    weight = weight.astype(wave.dtype)
+
+    def cut(start):
+        return jax.lax.dynamic_slice_in_dim(rows, start, length, axis=-1) * weight
+
+    pieces = jax.vmap(cut, out_axes=-2)(np.arange(slices, dtype=np.int32) * hop)
+    spec = jnp.fft.rfft(pieces)  # [..., slice, bin]
+    index, _ = analysis(plan)
+    margin = max(-index.min(), index.max() - half, 0)
+    wide = spec
+    if margin:  # what lies beyond 0 and half the sample rate
+        below, above = spec[..., 1 : margin + 1], spec[..., half - margin : half]
+        wide = [jnp.flip(below, -1).conj(), spec, jnp.flip(above, -1).conj()]
+        wide = jnp.concatenate(wide, axis=-1)
+    weights = weights.astype(wave.dtype)
+    outputs, start = [], 0
+    for block in plan.blocks:
+        stop = start + block.bands * block.size
+        at = index[start:stop]
+        source = spec
+        if at.min() < 0 or at.max() > half:
+            source, at = wide, at + margin
+        part = source.at[..., at].get(mode="promise_in_bounds") * weights[start:stop]
+        part = part.reshape(*part.shape[:-1], block.bands, block.size)
+        outputs.append(jnp.fft.ifft(part).reshape(*part.shape[:-2], -1))
+        start = stop
+    return jnp.concatenate(outputs, axis=-1)
+
+
+def _wave_of(
+    plan: SliCQ, length: int, coefficients: Array, rule: str, window: np.ndarray | None
+) -> Array:
+    """[..., slice, coefficient] -> [..., length], slices multiplied by `window` if there is one."""
+    bins, slices, real = plan.length // 2 + 1, coefficients.shape[-2], coefficients.real.dtype
+    parts = []
+    start = 0
+    for block in plan.blocks:
+        stop = start + block.bands * block.size
+        part = coefficients[..., start:stop]
+        part = part.reshape(*part.shape[:-1], block.bands, block.size)
+        parts.append(jnp.fft.fft(part).reshape(*part.shape[:-2], -1))
+        start = stop
+    flat = jnp.concatenate(parts, axis=-1)
+    spec = 0
+    for each in synthesis(plan, rule):
+        values = flat.at[..., each.index].get(mode="promise_in_bounds")
+        values = (values.conj() if each.mirrored else values) * each.weights.astype(real)
+        spec = spec + jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [each.padding(bins)])
+    pieces = jnp.fft.irfft(spec, plan.length, axis=-1)
+    if window is not None:
+        pieces = pieces * window.astype(real)
+    halves = pieces.reshape(*pieces.shape[:-1], 2, plan.hop)
+    behind = [(0, 0)] * (halves.ndim - 3) + [(0, 1), (0, 0)]
+    rows = jnp.pad(halves[..., 1:, 0, :], behind) + halves[..., 1, :]
+    wave = rows.reshape(*rows.shape[:-2], slices * plan.hop)[..., :length]
+    missing = length - wave.shape[-1]
+    return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)]) if missing > 0 else wave
