@@ -74,8 +74,7 @@ class SliCQ(Plan):
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _analyse(plan: SliCQ, wave: Array) -> Array:
-    _, windows = analysis(plan)
-    return _bands_of(plan, wave, plan.window, windows)
+    return _bands_of(plan, wave, adjoint=False)
 
 
 def _analyse_forward(plan: SliCQ, wave: Array):
@@ -83,7 +82,7 @@ def _analyse_forward(plan: SliCQ, wave: Array):
 
 
 def _analyse_backward(plan: SliCQ, length: int, cotangent: Array):
-    return (_wave_of(plan, length, cotangent.conj(), "adjoint", plan.window),)
+    return (_wave_of(plan, length, cotangent.conj(), "adjoint"),)
 
 
 _analyse.defvjp(_analyse_forward, _analyse_backward)
@@ -91,7 +90,7 @@ _analyse.defvjp(_analyse_forward, _analyse_backward)
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _synthesise(plan: SliCQ, length: int, coefficients: Array) -> Array:
-    return _wave_of(plan, length, coefficients, plan.rule, None)
+    return _wave_of(plan, length, coefficients, plan.rule)
 
 
 def _synthesise_forward(plan: SliCQ, length: int, coefficients: Array):
@@ -99,7 +98,7 @@ def _synthesise_forward(plan: SliCQ, length: int, coefficients: Array):
 
 
 def _synthesise_backward(plan: SliCQ, length: int, _, cotangent: Array):
-    return (_bands_of(plan, cotangent, None, _adjoint_weights(plan)).conj(),)
+    return (_bands_of(plan, cotangent, adjoint=True).conj(),)
 
 
 _synthesise.defvjp(_synthesise_forward, _synthesise_backward)
@@ -120,28 +119,32 @@ def _adjoint_weights(plan: SliCQ) -> np.ndarray:
     return weights * inside * np.where((mirror == 0) | (mirror == half), 1.0, 2.0)
 
 
-def _bands_of(plan: SliCQ, wave: Array, window: np.ndarray | None, weights: np.ndarray) -> Array:
-    """[..., time] -> inverse FFTs of weighted bands, [..., slice, coefficient]."""
+@partial(jax.jit, static_argnums=0, static_argnames="adjoint")
+def _bands_of(plan: SliCQ, wave: Array, adjoint: bool) -> Array:
+    """[..., time] -> inverse FFTs of weighted bands, [..., slice, coefficient].
+
+    With `adjoint`, it is not the transform but the adjoint of its inverse.
+    """
     length, hop, samples = plan.length, plan.hop, wave.shape[-1]
     slices, half = plan.slices(samples), length // 2
     padding = [(0, 0)] * (wave.ndim - 1) + [(hop, (slices + 1) * hop - hop - samples)]
     rows = jnp.pad(wave, padding)
-    weight = np.ones(length) if window is None else window
-    weight = weight.astype(wave.dtype)
+    window = None if adjoint else plan.window.astype(wave.dtype)
 
     def cut(start):
-        return jax.lax.dynamic_slice_in_dim(rows, start, length, axis=-1) * weight
+        piece = jax.lax.dynamic_slice_in_dim(rows, start, length, axis=-1)
+        return piece if window is None else piece * window
 
     pieces = jax.vmap(cut, out_axes=-2)(np.arange(slices, dtype=np.int32) * hop)
     spec = jnp.fft.rfft(pieces)  # [..., slice, bin]
-    index, _ = analysis(plan)
+    index, weights = analysis(plan)
+    weights = (_adjoint_weights(plan) if adjoint else weights).astype(wave.dtype)
     margin = max(-index.min(), index.max() - half, 0)
     wide = spec
     if margin:  # what lies beyond 0 and half the sample rate
         below, above = spec[..., 1 : margin + 1], spec[..., half - margin : half]
         wide = [jnp.flip(below, -1).conj(), spec, jnp.flip(above, -1).conj()]
         wide = jnp.concatenate(wide, axis=-1)
-    weights = weights.astype(wave.dtype)
     outputs, start = [], 0
     for block in plan.blocks:
         stop = start + block.bands * block.size
@@ -156,10 +159,9 @@ def _bands_of(plan: SliCQ, wave: Array, window: np.ndarray | None, weights: np.n
     return jnp.concatenate(outputs, axis=-1)
 
 
-def _wave_of(
-    plan: SliCQ, length: int, coefficients: Array, rule: str, window: np.ndarray | None
-) -> Array:
-    """[..., slice, coefficient] -> [..., length], slices multiplied by `window` if there is one."""
+@partial(jax.jit, static_argnums=(0, 1, 3))
+def _wave_of(plan: SliCQ, length: int, coefficients: Array, rule: str) -> Array:
+    """[..., slice, coefficient] -> [..., length], by a rule of `tables.synthesis`."""
     bins, slices, real = plan.length // 2 + 1, coefficients.shape[-2], coefficients.real.dtype
     parts = []
     start = 0
@@ -176,8 +178,8 @@ def _wave_of(
         values = (values.conj() if each.mirrored else values) * each.weights.astype(real)
         spec = spec + jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [each.padding(bins)])
     pieces = jnp.fft.irfft(spec, plan.length, axis=-1)
-    if window is not None:
-        pieces = pieces * window.astype(real)
+    if rule == "adjoint":
+        pieces = pieces * plan.window.astype(real)
     halves = pieces.reshape(*pieces.shape[:-1], 2, plan.hop)
     behind = [(0, 0)] * (halves.ndim - 3) + [(0, 1), (0, 0)]
     rows = jnp.pad(halves[..., 1:, 0, :], behind) + halves[..., 1, :]
