@@ -7,6 +7,7 @@ import pytest
 from golden_files import golden, golden_files
 from golden_slicq import arrays, decibels, flat, meta, transform
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
 LOUD = -120  # dB below the recorded values: both sides are float32
 
 # The recordings of transforms; those of edges and of the matrix form have other contents.
@@ -52,7 +53,7 @@ def test_plan(path):
 def test_forward_and_inverse(path):
     file, about = arrays(path), meta(path)
     if "cases" in about:
-        lengths = [case["N"] for case in about["cases"]]
+        lengths = [case["N"] for case in about["cases"] if f"coef_{case['N']}" in file]
         check = [(file[f"x_{n}"], file.get(f"coef_{n}"), file[f"y_{n}"]) for n in lengths]
     else:
         check = [(file["x"], file["coef"], file.get("y", file.get("y_fork")))]
@@ -72,13 +73,11 @@ def test_forward_and_inverse(path):
 @pytest.mark.slow
 @golden("slicq/slicq_*.npz")
 def test_exact_inverse(path):
-    """Where the original loses 27 dB, too."""
+    """Where the original loses 27 dB, too; in float32 and in float64."""
     file, about = arrays(path), meta(path)
     plan = transform(about)
     x = file["x"] if "x" in file else file["x_5001"]
-    back = run(plan.inverse, 1)(run(plan.forward)(jnp.asarray(x)), x.shape[-1])
-    assert decibels(back, x) < LOUD
-    with jax.enable_x64(True):
-        x = np.float64(x)
-        back = plan.synthesise(plan.analyse(jnp.asarray(x)), x.shape[-1])
-        assert decibels(back, x) < -250
+    for double, least in ((False, LOUD), (True, -250)):
+        with jax.enable_x64(double):
+            wave = jnp.asarray(x, np.float64 if double else np.float32)
+            assert decibels(plan.synthesise(plan.analyse(wave), x.shape[-1]), x) < least

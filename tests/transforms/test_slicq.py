@@ -2,11 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xumx_jax.transforms.slicq import SCALES, SliCQ
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
 SMALL = SliCQ("bark", 12, 300.0, sample_rate=8000)
 
 
@@ -26,7 +27,9 @@ def transforms(draw):
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(transforms(), st.integers(1, 3), st.integers(1, 4000), st.integers(0, 99))
 def test_any_length_is_rebuilt(transform, channels, samples, seed):
     """In float64; and the transform is linear, and its gradients are its adjoints."""
