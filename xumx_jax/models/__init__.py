@@ -2,6 +2,7 @@
 
 interface          what every model offers to the rest of the package
 umx                Open-Unmix and X-UMX
+xumx_slicq         xumx-sliCQ, autoencoders of the blocks of a sliCQ
 bsrnn              BandSplitRNN
 demucs, hdemucs    Demucs, of waveforms, and Hybrid Demucs, of spectra and waveforms
 demucs_split, rel_tdemucs  AIMLESS's Demucs with a decoder per source, and around a transformer
@@ -24,6 +25,7 @@ from xumx_jax.files import is_name
 MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "xumx": "xumx_jax.models.umx:UMX",
     "umx": "xumx_jax.models.umx:OpenUnmix",
+    "xumx_slicq": "xumx_jax.models.xumx_slicq:XumxSliCQ",
     "bsrnn": "xumx_jax.models.bsrnn:BandSplitRNN",
     "demucs": "xumx_jax.models.demucs:Demucs",
     "hdemucs": "xumx_jax.models.hdemucs:HDemucs",

@@ -1,0 +1,174 @@
+"""xumx-sliCQ: one convolutional autoencoder for each target and each block of bands of a sliCQ.
+
+The first version of the network of Hanssian 2021, "Music source separation with the sliced
+constant-Q transform". It reads magnitudes of which the slices are overlap-added, and its masks are
+those of the coefficients. Nothing connects the targets but the loss.
+"""
+
+from functools import lru_cache
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import Array
+
+from xumx_jax.layers.band_autoencoder import BandAutoencoders, Group
+from xumx_jax.models.interface import Segment
+from xumx_jax.stems import Stems
+from xumx_jax.transforms.slicq import SliCQ
+
+
+def kernel_of(bands: int, size: int) -> tuple[int, int]:
+    """What a kernel covers, (bands, frames), in a block of so many bands and coefficients."""
+    return 1 if bands < 10 else 3 if bands < 20 else 5, 7 if size <= 100 else 13
+
+
+@lru_cache
+def groups_of(transform: SliCQ, bandwidth_hz: float) -> tuple[Group, ...]:
+    """The blocks that begin up to `bandwidth_hz`, by the shapes of their kernels."""
+    above = transform.centres[0] > bandwidth_hz
+    first_left = 1 + int(np.argmax(above)) if above.any() else transform.bands
+    found: dict[tuple[int, int], list[tuple[int, int, int, int]]] = {}
+    start = 0
+    for number, block in enumerate(transform.blocks):
+        if block.first < first_left:
+            one = (number, block.bands, block.size // 4, start)
+            found.setdefault(kernel_of(block.bands, block.size), []).append(one)
+        start += block.bands * block.size // 4
+    return tuple(Group(kernel, *zip(*of, strict=True)) for kernel, of in sorted(found.items()))
+
+
+class XumxSliCQ(nn.Module):
+    """Separate a mixture with one mask per source and coefficient of a sliCQ transform.
+
+    sources      names, in the order of the source axis
+    sample_rate  of the audio that the weights were trained on, in hertz
+    channels     of the mixtures
+    scale, bins, low_hz  of the transform; see `transforms.slicq.plan.Plan`
+    bandwidth_hz  blocks that begin above it are left as they are in every source
+    axis_name    of the devices that share a training batch, for its statistics
+    """
+
+    sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
+    sample_rate: int = 44100
+    channels: int = 2
+    scale: str = "bark"
+    bins: int = 262
+    low_hz: float = 32.9
+    bandwidth_hz: float = 16000.0
+    axis_name: str | None = None
+    usual_speed = {"cpu": 5}
+
+    @property
+    def transform(self) -> SliCQ:
+        return SliCQ(self.scale, self.bins, self.low_hz, sample_rate=self.sample_rate)
+
+    @property
+    def segment(self) -> Segment:
+        """Any length; chunks of 10 s that begin with a slice."""
+        return Segment(usual=10 * self.sample_rate, grid=self.transform.hop)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return groups_of(self.transform, self.bandwidth_hz)
+
+    def setup(self):
+        targets = len(self.sources)
+        self.networks = [
+            BandAutoencoders(
+                group,
+                targets,
+                self.channels,
+                self.axis_name,
+                name="kernels_{}x{}".format(*group.kernel),
+            )
+            for group in self.groups
+        ]
+        bands = sum(sum(group.bands) for group in self.groups)
+        self.input_mean = self.param("input_mean", nn.initializers.zeros, (targets, bands))
+        self.input_scale = self.param("input_scale", nn.initializers.ones, (targets, bands))
+
+    def __call__(self, mix: Array, train: bool = False) -> Stems:
+        """Separate [batch, channel, time] into Stems, the sources with the phase of the mixture."""
+        transform = self.transform
+        spec = transform.analyse(mix)  # [batch, channel, slice, coefficient]
+        magnitudes = jnp.abs(spec)
+        masks = self.masks(magnitudes, train=train)
+        masked = masks * spec[:, None]
+        wave = transform.synthesise(masked, mix.shape[-1])
+        blocks = (transform.split(x) for x in (masked, masks, masks * magnitudes[:, None]))
+        return Stems(wave, *blocks)
+
+    def masks(self, magnitudes: Array, span: tuple | None = None, train: bool = False) -> Array:
+        """Masks for magnitudes [batch, channel, slice, coefficient].
+
+        [batch, source, channel, slice, coefficient]. `span`, if not all slices are the track's own,
+        holds the first that is and the one after the last.
+        """
+        batch, channels, slices, _ = magnitudes.shape
+        lead, table = (len(self.sources), batch), self._pairs(magnitudes)
+        span, found = (0, slices) if span is None else span, []
+        for group, network in zip(self.groups, self.networks, strict=True):
+            mean, scale = (self._of(group, leaf) for leaf in (self.input_mean, self.input_scale))
+            for masks in network(table, mean, scale, span, train):
+                found.append(jnp.moveaxis(masks, 0, 2).reshape(*lead, -1, 4 * channels))
+        found.append(jnp.ones((*lead, 1, 4 * channels), magnitudes.dtype))
+        first, step = self._sources_of_masks(slices)
+        index = first + jnp.arange(slices, dtype=jnp.int32)[:, None] * step
+        y = jnp.concatenate(found, axis=2).at[:, :, index].get(mode="promise_in_bounds")
+        y = y.reshape(*lead, slices, -1, 4, channels).transpose(1, 0, 5, 2, 3, 4)
+        return y.reshape(batch, len(self.sources), channels, slices, -1)
+
+    def _pairs(self, magnitudes: Array) -> Array:
+        """The table of `layers.band_autoencoder`, [slice + 1, pair, batch, 2, channel].
+
+        Slices are added where they overlap.
+        """
+        batch, channels, slices, _ = magnitudes.shape
+        early, late = halves_of(self.transform)
+        plain = [(0, 0)] * 2
+        early = jnp.pad(magnitudes[..., early], [*plain, (0, 1), (0, 0)])
+        late = jnp.pad(magnitudes[..., late], [*plain, (1, 0), (0, 0)])
+        table = (early + late).reshape(batch, channels, slices + 1, -1, 2)
+        return table.transpose(2, 3, 0, 4, 1)
+
+    def _of(self, group: Group, leaf: Array) -> Array:
+        """[target, band] -> [block, target, band of the block], the last one repeated."""
+        first = np.array([self.transform.blocks[n].first for n in group.blocks])[:, None]
+        last = np.array(group.bands)[:, None] - 1
+        return jnp.moveaxis(leaf[:, first + np.minimum(np.arange(last.max() + 1), last)], 0, 1)
+
+    def _sources_of_masks(self, slices: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which position of all loops' holds the masks of each pair of the first slice, [pair].
+
+        And how many later that of the next slice is. The position behind all is of those without a
+        network.
+        """
+        count = self.transform.coefficients // 4
+        first, step, start = np.full(count, -1, np.int32), np.zeros(count, np.int32), 0
+        for group in self.groups:
+            for places in group.loops():
+                length = group.positions(places, slices + 1)
+                rows = group.bands[places[0]] if group.rows else 1
+                for n in places:
+                    bands, pairs = group.bands[n], group.pairs[n]
+                    columns = slice(group.starts[n], group.starts[n] + bands * pairs)
+                    stride = length if group.rows else (slices + 1) * pairs
+                    at = start + np.arange(bands)[:, None] * stride + np.arange(pairs)
+                    first[columns], step[columns] = at.ravel(), pairs
+                    start += rows * length
+        first[first < 0] = start
+        return first, step
+
+
+@lru_cache
+def halves_of(transform: SliCQ) -> tuple[np.ndarray, np.ndarray]:
+    """Which coefficients are the first and the second half of their bands' in a slice."""
+    early, late, start = [], [], 0
+    for block in transform.blocks:
+        for _ in range(block.bands):
+            middle, stop = start + block.size // 2, start + block.size
+            early.append(np.arange(start, middle, dtype=np.int32))
+            late.append(np.arange(middle, stop, dtype=np.int32))
+            start = stop
+    return np.concatenate(early), np.concatenate(late)
