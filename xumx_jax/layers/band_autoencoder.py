@@ -14,8 +14,10 @@ are what `Group.starts` counts.
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -35,7 +37,7 @@ GROWTH = 3  # taps of the last layer, which makes two values of each frame
 class Group:
     """Blocks whose kernels have one shape, (bands, frames); hashable.
 
-    blocks  their numbers in the transform
+    blocks  their numbers in the transform, those of many frames first
     bands   how many each has
     pairs   of frames of each in a slice, of one band
     starts  the column of each in the table of pairs
@@ -52,26 +54,23 @@ class Group:
         """Whether bands see each other, so that each is a row of its own."""
         return self.kernel[0] > 1
 
-    def loops(self) -> list[list[int]]:
-        """Places in `blocks` of those that run in one loop: of about one length.
+    def loops(self) -> list[slice]:
+        """Which of `blocks` run in one loop: those of about one length.
 
         Blocks whose bands see each other share one only with blocks of their shape.
         """
         shapes = list(zip(self.bands, self.pairs, strict=True))
-        if self.rows:
-            same = dict.fromkeys(shapes)
-            return [[n for n, one in enumerate(shapes) if one == shape] for shape in same]
-        lengths = np.array(self.bands) * self.pairs
-        found: list[list[int]] = []
-        for place in np.argsort(-lengths, kind="stable").tolist():
-            if not found or lengths[place] < FILL * lengths[found[-1][0]]:
-                found.append([])
-            found[-1].append(place)
-        return found
+        starts = [0]
+        for n, (bands, pairs) in enumerate(shapes):
+            first = shapes[starts[-1]]
+            fits = bands * pairs >= FILL * first[0] * first[1]
+            if (bands, pairs) != first if self.rows else not fits:
+                starts.append(n)
+        return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(shapes)], strict=True)]
 
-    def positions(self, places: list[int], slices: int) -> int:
-        """How many pairs of frames the rows of such a loop hold."""
-        return max((1 if self.rows else self.bands[n]) * slices * self.pairs[n] for n in places)
+    def positions(self, loop: slice, slices: int) -> int:
+        """How many pairs of frames the rows of such a loop hold: those of its first block."""
+        return (1 if self.rows else self.bands[loop.start]) * slices * self.pairs[loop.start]
 
 
 class Places(NamedTuple):
@@ -89,35 +88,10 @@ class Places(NamedTuple):
     band: Array
 
 
-class Norm(nn.Module):
-    """What batch normalisation has for each block and target, [block, target, channel] each."""
-
-    shape: tuple[int, int, int]
-
-    def setup(self):
-        self.scale = self.param("scale", nn.initializers.ones, self.shape)
-        self.bias = self.param("bias", nn.initializers.zeros, self.shape)
-        self.mean = self.variable("batch_stats", "mean", jnp.zeros, self.shape)
-        self.var = self.variable("batch_stats", "var", jnp.ones, self.shape)
-
-    def __call__(self) -> dict[str, Array]:
-        return {
-            "scale": self.scale,
-            "bias": self.bias,
-            "mean": self.mean.value,
-            "var": self.var.value,
-        }
-
-    def follow(self, places: list[int], mean: Array, var: Array) -> None:
-        """Move the running statistics of these blocks a tenth of the way, as PyTorch does."""
-        at = np.array(places)
-        for running, now in ((self.mean, mean), (self.var, var)):
-            before = running.value[at]
-            running.value = running.value.at[at].set(before + 0.1 * (now - before))
-
-
 class BandAutoencoders(nn.Module):
     """The autoencoders of all blocks of a group, for all targets.
+
+    Batch normalisation's leaves hold the channels of all layers, one layer behind the other.
 
     group      the blocks
     targets    how many have weights of their own
@@ -130,88 +104,103 @@ class BandAutoencoders(nn.Module):
     channels: int = 2
     axis_name: str | None = None
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The channels of the input and of what each layer gives."""
+        return (self.channels, HIDDEN[0], HIDDEN[1], HIDDEN[0], self.channels)
+
     def setup(self):
         rows, frames = self.group.kernel
-        lead, (inner, wide) = (len(self.group.blocks), self.targets), HIDDEN
-        widths = (self.channels, inner, wide, inner, self.channels)
+        lead, widths = (len(self.group.blocks), self.targets), self.widths
 
-        def kernel(name: str, taps: tuple[int, ...], fan_in: int, width: int, fan: int) -> Array:
+        def kernel(name: str, taps: tuple[int, ...], inputs: int, width: int, fan: int) -> Array:
             limit = symmetric(float(np.prod(taps) * fan) ** -0.5)
-            return self.param(name, limit, (*lead, *taps, fan_in, width))
+            return self.param(name, limit, (*lead, *taps, inputs, width))
 
         # PyTorch counts a transposed kernel's outputs as inputs when it draws initial weights
         self.kernels = [
             kernel(f"kernel_{n}", (rows, frames), a, b, a if n < 2 else b)
-            for n, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
+            for n, (a, b) in enumerate(pairwise(widths))
         ]
-        self.norms = [Norm((*lead, width), name=f"norm_{n}") for n, width in enumerate(widths[1:])]
         out = self.channels
         self.growth = kernel("growth", (GROWTH,), out, out, out)
         self.growth_bias = self.param("growth_bias", symmetric((GROWTH * out) ** -0.5), (*lead, out))
+        shape = (*lead, sum(widths[1:]))
+        self.scale = self.param("scale", nn.initializers.ones, shape)
+        self.bias = self.param("bias", nn.initializers.zeros, shape)
+        self.mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        self.var = self.variable("batch_stats", "var", jnp.ones, shape)
 
     def __call__(
         self, table: Array, mean: Array, scale: Array, span: tuple, train: bool
     ) -> list[Array]:
         """The table of pairs, [slice, pair, batch, 2, channel], to masks between 0 and 1.
 
-        [block, target, batch, row, position, 4 values, channel] for each of the group's loops. `mean` and
-        `scale`, [block, target, band], are added to and multiplied with the frames before all else;
-        there may be more bands than a block has. `span` holds the first slice and the one after the
-        last that are the track's own; the others are silent, and nothing is made of them.
+        [block, target, batch, row, position, 4 values, channel] for each of the group's loops.
+        `mean` and `scale`, [block, target, band], are added to and multiplied with the frames
+        before all else; there may be more bands than a block has. `span` holds the first slice and
+        the one after the last that are the track's own; the others are silent, and nothing is made
+        of them.
         """
         slices, pairs, batch, _, channels = table.shape
-        flat, found = table.reshape(slices * pairs, -1), []
-        for places in self.group.loops():
-            at, where = np.array(places), self._places(places, slices)
+        flat, found, moments = table.reshape(slices * pairs, -1), [], []
+        leaves = {
+            "input_mean": mean,
+            "input_scale": scale,
+            "kernels": self.kernels,
+            "growth": self.growth,
+            "growth_bias": self.growth_bias,
+            "norm": (self.scale, self.bias, self.mean.value, self.var.value),
+        }
+        axis_name = None if self.is_initializing() else self.axis_name
+        for loop in self.group.loops():
+            where = self._places(loop, slices)
             x = flat.at[where.slice * pairs + where.column].get(mode="promise_in_bounds")
             x = jnp.moveaxis(x.reshape(*x.shape[:3], 2 * batch, channels), 3, 1)
-            given = {
-                "x": x,
-                "inside": self._inside(places, where, span),
-                "band": jnp.minimum(where.band, mean.shape[-1] - 1),
-                "mean": mean[at],
-                "scale": scale[at],
-                "kernels": [kernel[at] for kernel in self.kernels],
-                "norms": [{key: leaf[at] for key, leaf in norm().items()} for norm in self.norms],
-                "growth": self.growth[at],
-                "growth_bias": self.growth_bias[at],
-            }
-            axis_name = None if self.is_initializing() else self.axis_name
-            masks, moments = lax.map(partial(_block, train=train, axis_name=axis_name), given)
-            found.append(masks)
-            if train and not self.is_initializing():
-                for norm, (now_mean, now_var) in zip(self.norms, moments, strict=True):
-                    norm.follow(places, now_mean, now_var)
+            band = jnp.minimum(where.band, mean.shape[-1] - 1)
+            # of each block and target, one behind the other
+            of = jax.tree.map(lambda leaf, loop=loop: _merged(leaf[loop]), leaves)
+            block = jnp.arange(len(x) * self.targets, dtype=jnp.int32) // self.targets
+            shared = {"x": x, "inside": self._inside(loop, where, span), "band": band}
+            masks, moment = lax.map(partial(_masks, shared, train, axis_name), (block, of))
+            found.append(masks.reshape(len(x), self.targets, *masks.shape[1:]))
+            moments.append(moment)
+        if train and not self.is_initializing():
+            self._follow(moments)
         return found
 
-    def _places(self, places: list[int], slices: int) -> Places:
+    def _follow(self, moments: list) -> None:
+        """Move the running statistics a tenth of the way, as PyTorch does."""
+        for running, parts in zip((self.mean, self.var), zip(*moments, strict=True), strict=True):
+            now = jnp.concatenate(parts).reshape(running.value.shape)
+            running.value = running.value + 0.1 * (now - running.value)
+
+    def _places(self, loop: slice, slices: int) -> Places:
         """Where the pairs of frames of these blocks are in a table of so many slices."""
         group = self.group
-        start, quarter = (
-            jnp.array([each[n] for n in places], jnp.int32)[:, None, None]
-            for each in (group.starts, group.pairs)
+        start, quarter, bands = (
+            jnp.array(each[loop], jnp.int32)[:, None, None]
+            for each in (group.starts, group.pairs, group.bands)
         )
         length = slices * quarter
-        at = jnp.arange(group.positions(places, slices), dtype=jnp.int32)
+        at = jnp.arange(group.positions(loop, slices), dtype=jnp.int32)
         if group.rows:
-            band, frame = jnp.arange(group.bands[places[0]], dtype=jnp.int32)[:, None], at
-            band, frame = jnp.broadcast_arrays(band, frame[None] + 0 * length)
+            rows = jnp.arange(group.bands[loop.start], dtype=jnp.int32)[:, None]
+            band, frame = jnp.broadcast_arrays(rows, at + 0 * length)
         else:
             band, frame = at // length, at % length
         # what lies beyond the last band of a block is another's, and not used
-        bands = jnp.array([group.bands[n] for n in places], jnp.int32)[:, None, None]
         column = start + jnp.minimum(band, bands - 1) * quarter + frame % quarter
         return Places(column, frame // quarter, frame, band)
 
-    def _inside(self, places: list[int], where: Places, span: tuple) -> Array:
+    def _inside(self, loop: slice, where: Places, span: tuple) -> Array:
         """[block, layer, 1, position]: where outputs are not made of frames outside the track.
 
         One layer more: which positions are not the first of a band.
         """
         group, reach = self.group, self.group.kernel[1] - 1
         bands, quarter = (
-            jnp.array([each[n] for n in places], jnp.int32)[:, None, None]
-            for each in (group.bands, group.pairs)
+            jnp.array(each[loop], jnp.int32)[:, None, None] for each in (group.bands, group.pairs)
         )
         frame, filled = where.frame[:, :1], where.band[:, :1] < bands  # alike in all rows
         first, end = span[0] * quarter, (span[1] + 1) * quarter
@@ -219,33 +208,42 @@ class BandAutoencoders(nn.Module):
         return jnp.stack([*kept, frame > 0], axis=1).astype(jnp.float32)
 
 
-def _block(given: dict, train: bool, axis_name: str | None):
-    """One block: masks [target, batch, row, position, 4, channel], and moments of the norms."""
-    shared = {key: given[key] for key in ("x", "inside", "band")}
-    each = {key: value for key, value in given.items() if key not in shared}
-    return lax.map(partial(_target, shared, train=train, axis_name=axis_name), each)
+def _merged(leaf: Array) -> Array:
+    """[block, target, ...] -> [block * target, ...]."""
+    return leaf.reshape(-1, *leaf.shape[2:])
 
 
-def _target(shared: dict, of: dict, train: bool, axis_name: str | None):
-    """One block and target: masks [batch, row, position, 4, channel], and moments of the norms."""
-    inside = shared["inside"][..., None]
-    mean, scale = (
-        of[name].at[shared["band"]].get(mode="promise_in_bounds")[..., None]
-        for name in ("mean", "scale")
+def _masks(shared: dict, train: bool, axis_name: str | None, of: tuple[Array, dict]):
+    """One block and target: masks [batch, row, position, 4, channel], and moments of the norms.
+
+    `shared` is that of all blocks; `of` has the number of the block, and its leaves.
+    """
+    block, leaf = of
+    x, inside, band = (
+        lax.dynamic_index_in_dim(shared[key], block, keepdims=False)
+        for key in ("x", "inside", "band")
     )
-    y = (shared["x"] + mean) * scale
-    moments, layers = [], (_correlated, _correlated, _turned, _turned_few)
-    for layer, kernel, norm, kept in zip(layers, of["kernels"], of["norms"], inside, strict=False):
+    inside = inside[..., None]
+    mean, scale = (
+        leaf[name].at[band].get(mode="promise_in_bounds")[..., None]
+        for name in ("input_mean", "input_scale")
+    )
+    y, moments, start = (x + mean) * scale, [], 0
+    layers = (_correlated, _correlated, _turned, _turned_few)
+    for layer, kernel, kept in zip(layers, leaf["kernels"], inside, strict=False):
         y = layer(y, kernel)
-        gain, offset, moment = _affine(y, kept, norm, train, axis_name)
+        norm = [part[start : start + y.shape[-1]] for part in leaf["norm"]]
+        gain, offset, moment = _affine(y, kept, *norm, train, axis_name)
         y = jnn.relu(y * gain + offset) * kept
         moments.append(moment)
-    return _grown(y, inside[-1], of["growth"], of["growth_bias"]), moments
+        start += y.shape[-1]
+    joined = tuple(map(jnp.concatenate, zip(*moments, strict=True)))
+    return _grown(y, inside[-1], leaf["growth"], leaf["growth_bias"]), joined
 
 
-def _affine(y: Array, kept: Array, norm: dict, train: bool, axis_name: str | None):
+def _affine(y: Array, kept: Array, scale, bias, mean, var, train: bool, axis_name: str | None):
     """Gain and offset of batch normalisation; and, in training, moments of what is kept."""
-    mean, var, moment = norm["mean"], norm["var"], ()
+    moment = ()
     if train:
 
         def everywhere(value):
@@ -256,8 +254,8 @@ def _affine(y: Array, kept: Array, norm: dict, train: bool, axis_name: str | Non
         square = everywhere((jnp.square(y - mean) * kept).sum((0, 1, 2)))
         var = square / count
         moment = (mean, square / jnp.maximum(count - 1, 1))
-    gain = norm["scale"] * lax.rsqrt(var + EPSILON)
-    return gain, norm["bias"] - mean * gain, moment
+    gain = scale * lax.rsqrt(var + EPSILON)
+    return gain, bias - mean * gain, moment
 
 
 def _correlated(x: Array, kernel: Array) -> Array:

@@ -35,7 +35,14 @@ def groups_of(transform: SliCQ, bandwidth_hz: float) -> tuple[Group, ...]:
             one = (number, block.bands, block.size // 4, start)
             found.setdefault(kernel_of(block.bands, block.size), []).append(one)
         start += block.bands * block.size // 4
-    return tuple(Group(kernel, *zip(*of, strict=True)) for kernel, of in sorted(found.items()))
+
+    def frames(one):
+        return -one[1] * one[2]
+
+    return tuple(
+        Group(kernel, *zip(*sorted(of, key=frames), strict=True))
+        for kernel, of in sorted(found.items())
+    )
 
 
 class XumxSliCQ(nn.Module):
@@ -147,10 +154,10 @@ class XumxSliCQ(nn.Module):
         count = self.transform.coefficients // 4
         first, step, start = np.full(count, -1, np.int32), np.zeros(count, np.int32), 0
         for group in self.groups:
-            for places in group.loops():
-                length = group.positions(places, slices + 1)
-                rows = group.bands[places[0]] if group.rows else 1
-                for n in places:
+            for loop in group.loops():
+                length = group.positions(loop, slices + 1)
+                rows = group.bands[loop.start] if group.rows else 1
+                for n in range(loop.start, loop.stop):
                     bands, pairs = group.bands[n], group.pairs[n]
                     columns = slice(group.starts[n], group.starts[n] + bands * pairs)
                     stride = length if group.rows else (slices + 1) * pairs

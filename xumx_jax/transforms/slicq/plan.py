@@ -6,7 +6,7 @@ different width, whose own transforms are the coefficients.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from itertools import groupby
 
 import numpy as np
@@ -16,6 +16,7 @@ from xumx_jax.transforms.slicq.scales import SCALES
 LEAST = 16  # coefficients of a band and slice
 # Harris's four terms of 1978 to within 3e-5, as nsgt has them; centred at 0
 WINDOW = (0.35872, 0.48832, 0.14128, 0.01168)
+CACHED = 32  # plans whose tables are kept, by value: models make them anew all the time
 LARGEST = 1 << 24  # samples of a slice: 128 MB of float64, times the bands
 
 
@@ -85,13 +86,15 @@ class Plan:
                 f"{self.bins} {self.scale} bins from {self.low_hz} Hz leave gaps between them"
             )
 
-    @cached_property
+    @property
+    @lru_cache(CACHED)
     def centres(self) -> tuple[np.ndarray, np.ndarray]:
         """Centre frequencies of the scale, in hertz, and quality factors."""
         top = self.sample_rate / 2 if self.high_hz is None else self.high_hz
         return SCALES[self.scale](self.bins, self.low_hz, top, self.gamma_hz)
 
-    @cached_property
+    @property
+    @lru_cache(CACHED)
     def length(self) -> int:
         """Samples of a slice: eight periods of beating of the narrowest band, by fours."""
         hertz, quality = self.centres
@@ -102,7 +105,8 @@ class Plan:
         """From one slice to the next, in samples."""
         return self.length // 2
 
-    @cached_property
+    @property
+    @lru_cache(CACHED)
     def flank(self) -> int:
         """Samples of each flank of a slice's window."""
         if self.transition is not None:
@@ -115,7 +119,8 @@ class Plan:
         """How many bands have coefficients: those of 0 Hz and of half the sample rate, too."""
         return len(self.positions) // 2 + 1
 
-    @cached_property
+    @property
+    @lru_cache(CACHED)
     def _bands(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions and lengths in bins of a slice's spectrum, and which windows are flat.
 
@@ -147,7 +152,8 @@ class Plan:
         """The bins of each band's window, of all bands including the mirrored ones."""
         return self._bands[1]
 
-    @cached_property
+    @property
+    @lru_cache(CACHED)
     def sizes(self) -> np.ndarray:
         """Coefficients of each band in a slice, of all bands including the mirrored ones."""
         return np.full_like(self.lengths, self.lengths.max()) if self.matrix else self.lengths
@@ -157,7 +163,8 @@ class Plan:
         """Centre frequencies of the bands, [band]."""
         return np.concatenate([[0.0], self._bands[2], [self.sample_rate / 2]])
 
-    @cached_property
+    @property
+    @lru_cache(CACHED)
     def blocks(self) -> tuple[Block, ...]:
         """Bands of equal size that follow each other: the blocks of the transform."""
         found, first = [], 0
@@ -166,12 +173,14 @@ class Plan:
             first += found[-1].bands
         return tuple(found)
 
-    @cached_property
+    @property
+    @lru_cache(CACHED)
     def coefficients(self) -> int:
         """Of all bands in one slice."""
         return sum(block.bands * block.size for block in self.blocks)
 
-    @cached_property
+    @property
+    @lru_cache(CACHED)
     def window(self) -> np.ndarray:
         """Of a slice, [time]: Tukey's, which adds up to 1 where slices overlap."""
         rise = (1 - np.cos(np.pi * np.arange(self.flank) / self.flank)) / 2
@@ -196,7 +205,8 @@ class Plan:
         phase = 2 * np.pi * np.arange(size) / size
         return sum(a * np.cos(n * phase) for n, a in enumerate(WINDOW))
 
-    @cached_property
+    @property
+    @lru_cache(CACHED)
     def diagonal(self) -> np.ndarray:
         """Of the frame operator, [bin] from 0 to half the sample rate: what the windows add up to.
 

@@ -73,9 +73,13 @@ def group_rules(group: Group, targets: tuple[str, ...]) -> list[Rule]:
         )
         for number, layer in enumerate(KERNELS)
     ]
+    layers = partial(joined_layers, len(targets))
     found += [
-        Rule(f"{collection}/{place}/norm_{number}/{ours}", each(f"{layer}.{theirs}"), stacked(0))
-        for number, layer in enumerate(NORMS)
+        Rule(
+            f"{collection}/{place}/{ours}",
+            tuple(name for layer in NORMS for name in each(f"{layer}.{theirs}")),
+            layers,
+        )
         for collection, leaves in LEAVES.items()
         for ours, theirs in leaves.items()
     ]
@@ -89,6 +93,13 @@ def stacked_blocks(targets: int, axes: tuple[int, ...], *tensors: np.ndarray) ->
     """Of every block each target's -> [block, target, ...], their axes in this order."""
     values = np.stack([tensor.transpose(axes) for tensor in tensors])
     return values.reshape(-1, targets, *values.shape[1:])
+
+
+def joined_layers(targets: int, *tensors: np.ndarray) -> np.ndarray:
+    """[channel] of each layer, of every block each target's -> [block, target, channel of all]."""
+    count = len(tensors) // len(NORMS)
+    parts = [np.stack(tensors[at : at + count]) for at in range(0, len(tensors), count)]
+    return np.concatenate(parts, axis=1).reshape(count // targets, targets, -1)
 
 
 def stacked_rows(targets: int, *tensors: np.ndarray) -> np.ndarray:
