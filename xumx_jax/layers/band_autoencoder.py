@@ -24,12 +24,13 @@ from flax import linen as nn
 from jax import Array, lax
 from jax import nn as jnn
 
-from xumx_jax.layers.convolution import Step, correlate, symmetric, transposed
+from xumx_jax.layers.convolution import Step, correlate, symmetric
 
 EPSILON = 1e-5
 HIDDEN = (25, 55)  # channels of the first and of the second layer
-FILL = 0.8  # of the longest block in a loop, that the shortest must have
+FILL = 0.7  # of the longest block in a loop, that the shortest must have
 TRIMS = (1, 2, 1, 0)  # by how many kernels the output of each layer is shorter than the input
+NEVER = 1 << 30  # a frame that no track has
 GROWTH = 3  # taps of the last layer, which makes two values of each frame
 
 
@@ -150,8 +151,10 @@ class BandAutoencoders(nn.Module):
             "kernels": self.kernels,
             "growth": self.growth,
             "growth_bias": self.growth_bias,
-            "norm": (self.scale, self.bias, self.mean.value, self.var.value),
+            "norm": (self.scale, self.bias),
         }
+        if not train:
+            leaves["norm"] = _affine(*leaves["norm"], self.mean.value, self.var.value)
         axis_name = None if self.is_initializing() else self.axis_name
         for loop in self.group.loops():
             where = self._places(loop, slices)
@@ -161,8 +164,10 @@ class BandAutoencoders(nn.Module):
             # of each block and target, one behind the other
             of = jax.tree.map(lambda leaf, loop=loop: _merged(leaf[loop]), leaves)
             block = jnp.arange(len(x) * self.targets, dtype=jnp.int32) // self.targets
-            shared = {"x": x, "inside": self._inside(loop, where, span), "band": band}
-            masks, moment = lax.map(partial(_masks, shared, train, axis_name), (block, of))
+            pairs_of = jnp.array(self.group.pairs[loop], jnp.int32)
+            shared = {"x": x, "frame": self._frames(loop, where), "band": band, "pairs": pairs_of}
+            run = partial(_masks, shared, span, self.group.kernel[1] - 1, train, axis_name)
+            masks, moment = lax.map(run, (block, of))
             found.append(masks.reshape(len(x), self.targets, *masks.shape[1:]))
             moments.append(moment)
         if train and not self.is_initializing():
@@ -188,24 +193,18 @@ class BandAutoencoders(nn.Module):
             rows = jnp.arange(group.bands[loop.start], dtype=jnp.int32)[:, None]
             band, frame = jnp.broadcast_arrays(rows, at + 0 * length)
         else:
-            band, frame = at // length, at % length
+            at, length = jnp.broadcast_arrays(at, length)
+            band, frame = lax.div(at, length), lax.rem(at, length)
+        quarter = jnp.broadcast_to(quarter, frame.shape)
         # what lies beyond the last band of a block is another's, and not used
-        column = start + jnp.minimum(band, bands - 1) * quarter + frame % quarter
-        return Places(column, frame // quarter, frame, band)
+        column = start + jnp.minimum(band, bands - 1) * quarter + lax.rem(frame, quarter)
+        return Places(column, lax.div(frame, quarter), frame, band)
 
-    def _inside(self, loop: slice, where: Places, span: tuple) -> Array:
-        """[block, layer, 1, position]: where outputs are not made of frames outside the track.
-
-        One layer more: which positions are not the first of a band.
-        """
-        group, reach = self.group, self.group.kernel[1] - 1
-        bands, quarter = (
-            jnp.array(each[loop], jnp.int32)[:, None, None] for each in (group.bands, group.pairs)
-        )
-        frame, filled = where.frame[:, :1], where.band[:, :1] < bands  # alike in all rows
-        first, end = span[0] * quarter, (span[1] + 1) * quarter
-        kept = [filled & (frame >= first) & (frame < end - n * reach) for n in TRIMS]
-        return jnp.stack([*kept, frame > 0], axis=1).astype(jnp.float32)
+    def _frames(self, loop: slice, where: Places) -> Array:
+        """The frame of each position, [block, 1, position]; NEVER where a block has none."""
+        bands = jnp.array(self.group.bands[loop], jnp.int32)[:, None, None]
+        # alike in all rows
+        return jnp.where(where.band[:, :1] < bands, where.frame[:, :1], NEVER)
 
 
 def _merged(leaf: Array) -> Array:
@@ -213,49 +212,56 @@ def _merged(leaf: Array) -> Array:
     return leaf.reshape(-1, *leaf.shape[2:])
 
 
-def _masks(shared: dict, train: bool, axis_name: str | None, of: tuple[Array, dict]):
+def _masks(shared: dict, span: tuple, reach: int, train: bool, axis_name: str | None, of: tuple):
     """One block and target: masks [batch, row, position, 4, channel], and moments of the norms.
 
-    `shared` is that of all blocks; `of` has the number of the block, and its leaves.
+    `shared` is that of all blocks; `of` has the number of the block, and its leaves. `reach` is
+    that of a kernel, in positions.
     """
     block, leaf = of
-    x, inside, band = (
+    x, frame, band, pairs = (
         lax.dynamic_index_in_dim(shared[key], block, keepdims=False)
-        for key in ("x", "inside", "band")
+        for key in ("x", "frame", "band", "pairs")
     )
-    inside = inside[..., None]
+    frame = frame[..., None]
+    first, end = span[0] * pairs, (span[1] + 1) * pairs  # of the track
     mean, scale = (
         leaf[name].at[band].get(mode="promise_in_bounds")[..., None]
         for name in ("input_mean", "input_scale")
     )
     y, moments, start = (x + mean) * scale, [], 0
     layers = (_correlated, _correlated, _turned, _turned_few)
-    for layer, kernel, kept in zip(layers, leaf["kernels"], inside, strict=False):
+    for layer, kernel, trim in zip(layers, leaf["kernels"], TRIMS, strict=True):
         y = layer(y, kernel)
+        # what is made of frames outside the track, or beyond the last band, is nothing
+        kept = (frame >= first) & (frame < end - trim * reach)
         norm = [part[start : start + y.shape[-1]] for part in leaf["norm"]]
-        gain, offset, moment = _affine(y, kept, *norm, train, axis_name)
-        y = jnn.relu(y * gain + offset) * kept
-        moments.append(moment)
+        if train:
+            mean, var, moment = _moments(y, kept, axis_name)
+            norm = _affine(*norm, mean, var)
+            moments.append(moment)
+        y = jnn.relu(y * norm[0] + norm[1]) * kept
         start += y.shape[-1]
     joined = tuple(map(jnp.concatenate, zip(*moments, strict=True)))
-    return _grown(y, inside[-1], leaf["growth"], leaf["growth_bias"]), joined
+    return _grown(y, frame > 0, leaf["growth"], leaf["growth_bias"]), joined
 
 
-def _affine(y: Array, kept: Array, scale, bias, mean, var, train: bool, axis_name: str | None):
-    """Gain and offset of batch normalisation; and, in training, moments of what is kept."""
-    moment = ()
-    if train:
-
-        def everywhere(value):
-            return value if axis_name is None else lax.psum(value, axis_name)
-
-        count = everywhere(kept.sum() * (y.shape[0] * y.shape[1]))
-        mean = everywhere((y * kept).sum((0, 1, 2))) / count
-        square = everywhere((jnp.square(y - mean) * kept).sum((0, 1, 2)))
-        var = square / count
-        moment = (mean, square / jnp.maximum(count - 1, 1))
+def _affine(scale: Array, bias: Array, mean: Array, var: Array) -> tuple[Array, Array]:
+    """Gain and offset of batch normalisation."""
     gain = scale * lax.rsqrt(var + EPSILON)
-    return gain, bias - mean * gain, moment
+    return gain, bias - mean * gain
+
+
+def _moments(y: Array, kept: Array, axis_name: str | None):
+    """Mean and biased variance of what is kept of [item, row, position, channel]; (mean, unbiased)."""
+
+    def everywhere(value):
+        return value if axis_name is None else lax.psum(value, axis_name)
+
+    count = everywhere(kept.sum().astype(y.dtype) * (y.shape[0] * y.shape[1]))
+    mean = everywhere((y * kept).sum((0, 1, 2))) / count
+    square = everywhere((jnp.square(y - mean) * kept).sum((0, 1, 2)))
+    return mean, square / count, (mean, square / jnp.maximum(count - 1, 1))
 
 
 def _correlated(x: Array, kernel: Array) -> Array:
@@ -274,13 +280,42 @@ def _turned(x: Array, kernel: Array) -> Array:
 
 
 def _turned_few(x: Array, kernel: Array) -> Array:
-    """The same, faster where few channels come out."""
-    rows, positions = len(kernel), x.shape[2]
-    parts = [transposed(x, taps, None, 1)[..., :positions, :] for taps in kernel]
-    edges = [(0, 0)] * 2
-    return sum(
-        jnp.pad(part, [edges[0], (row, rows - 1 - row), *edges]) for row, part in enumerate(parts)
-    )
+    """The same, faster where few channels come out: one product for all taps, then a sum."""
+    rows, taps, inputs, outputs = kernel.shape
+    flat = kernel.transpose(2, 0, 1, 3).reshape(inputs, -1)
+    z = (x.reshape(-1, inputs) @ flat).reshape(*x.shape[:-1], rows, taps, outputs)
+    return _shifted_sum(z)
+
+
+@jax.custom_vjp
+def _shifted_sum(z: Array) -> Array:
+    """[item, row, position, R, T, channel] -> [item, row + R - 1, position, channel].
+
+    What is at (r, t) of the fourth and fifth axis is moved by as many rows and positions.
+    """
+    items, rows, positions, more, taps, _ = z.shape
+    z = jnp.pad(z, [(0, 0), (more - 1, more - 1), (taps - 1, 0), *[(0, 0)] * 3])
+    parts = [
+        z[:, more - 1 - r :, taps - 1 - t :, r, t][:, : rows + more - 1, :positions]
+        for r in range(more)
+        for t in range(taps)
+    ]
+    return sum(parts[1:], parts[0])
+
+
+def _shifted_sum_forward(z: Array):
+    return _shifted_sum(z), z.shape[3:5]
+
+
+def _shifted_sum_backward(shape: tuple[int, int], dy: Array):
+    more, taps = shape
+    rows, positions = dy.shape[1] - more + 1, dy.shape[2]
+    dy = jnp.pad(dy, [(0, 0), (0, 0), (0, taps - 1), (0, 0)])
+    parts = [[dy[:, r:, t:][:, :rows, :positions] for t in range(taps)] for r in range(more)]
+    return (jnp.stack([jnp.stack(row, -2) for row in parts], -3),)
+
+
+_shifted_sum.defvjp(_shifted_sum_forward, _shifted_sum_backward)
 
 
 def _grown(y: Array, later: Array, kernel: Array, bias: Array) -> Array:
