@@ -122,7 +122,9 @@ def test_input_statistics_are_those_of_bands():
     blocks = [plan.forward(song) for song in songs]
     for name, numbers, _ in networks(plan):
         sizes = [
-            np.concatenate([np.abs(one[n]).mean(0).reshape(one[n].shape[1], -1) for one in blocks], 1)
+            np.concatenate(
+                [np.abs(one[n]).mean(0).reshape(one[n].shape[1], -1) for one in blocks], 1
+            )
             for n in numbers
         ]
         mean = np.concatenate([-size.mean(1) for size in sizes])

@@ -21,9 +21,7 @@ pytestmark = pytest.mark.usefixtures("quick_compile")
 def network(path, variant: str):
     """The recorded network by its name map: (model, variables), with the sources in its order."""
     about = meta(path)
-    tensors = recorded(
-        second_version(blocks_of(transform(about))), path.parent, about["param_tag"]
-    )
+    tensors = recorded(second_version(blocks_of(transform(about))), path.parent, about["param_tag"])
     settings = {"scale": about["kind"], "bins": about["bins"], "low_hz": about["fmin"]}
     settings["mix_phase"] = variant == "realtime"
     member = convert(Weights(Path("v2.pth"), tensors, {"settings": settings}))
@@ -37,9 +35,10 @@ def test_network(path, variant):
     """Masks, complex spectra and waves; only sums of most blocks were recorded."""
     file, about = arrays(path), meta(path)
     model, variables = network(path, variant)
-    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == about[
-        f"params_{variant}"
-    ]
+    assert (
+        sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+        == about[f"params_{variant}"]
+    )
     found = jax.jit(model.apply)(variables, jnp.asarray(file["x"]))
     # [batch, source, ...] in our order -> [source, batch, ...] in theirs
     order = [model.sources.index(name) for name in SOURCES]

@@ -104,7 +104,7 @@ def test_every_tensor_has_its_place():
 
 def test_options_beside_a_file_say_what_no_tensor_shows(tmp_path):
     path = write_pth(tmp_path / "it.pth", tensors())
-    with pytest.raises(UserError, match=r"it has \d+ blocks, bark with 262 bins from 32.9 Hz 70"):
+    with pytest.raises(UserError, match=r"it has \d+ blocks, other than bark, 262 bins"):
         load_module(path)
     options = {"fscale": "bark", "fbins": 24, "fmin": 300.0, "realtime": True, "seed": 42}
     path.with_suffix(".json").write_text(json.dumps({"args": options}))
@@ -145,7 +145,7 @@ def test_other_tensors_are_one_line(name, shape, message):
     [
         ({"scale": "chroma"}, "its scale is 'chroma'; known: bark, mel"),
         ({"bins": 1}, "its options make no transform: bins 1"),
-        ({"bins": 30}, "bark with 30 bins from 300.0 Hz"),
+        ({"bins": 30}, "other than bark, 30 bins from 300.0 Hz"),
     ],
 )
 def test_other_options_are_one_line(settings, message):

@@ -12,7 +12,6 @@ import numpy as np
 from xumx_jax.errors import UserError
 from xumx_jax.models.xumx_slicq_v2 import XumxSliCQv2, networks
 from xumx_jax.transforms.slicq import SCALES
-from xumx_jax.transforms.slicq.plan import Plan
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, vote
 from xumx_jax.weights.converters.rules import Rule
 
@@ -50,9 +49,10 @@ def arguments(tensors: Tensors, info: dict) -> dict:
     transforms = (stated,) if {"scale", "bins", "low_hz"} <= set(stated) else KNOWN
     fitting = [one for one in transforms if blocks_of(one) == blocks]
     if not fitting:
+        others = ", ".join(described(one) for one in transforms)
         raise UserError(
-            f"it has {blocks} blocks, {' or '.join(map(described, transforms))}; wanted its options "
-            f"({', '.join(OPTIONS)}) in a .json of the same name beside it"
+            f"it has {blocks} blocks, other than {others}; wanted its options ({', '.join(OPTIONS)}) "
+            "in a .json of the same name beside it"
         )
     return {
         **fitting[0],
@@ -75,7 +75,7 @@ def blocks_of(options: dict) -> int:
 
 def described(options: dict) -> str:
     full = XumxSliCQv2(**options)
-    return f"{full.scale} with {full.bins} bins from {full.low_hz} Hz {blocks_of(options)}"
+    return f"{full.scale}, {full.bins} bins from {full.low_hz} Hz ({blocks_of(options)})"
 
 
 def rules(model: dict) -> list[Rule]:
