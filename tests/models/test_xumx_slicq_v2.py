@@ -19,6 +19,11 @@ def mixture(time: int, channels: int = 2) -> np.ndarray:
     return 0.1 * np.random.default_rng(0).normal(size=(2, channels, time)).astype(np.float32)
 
 
+def flat(block: np.ndarray) -> np.ndarray:
+    """[band, slice, coefficient] -> [band, value]."""
+    return block.reshape(len(block), -1)
+
+
 def test_published_size():
     """15,010,446 parameters; three blocks have kernels over several bands."""
     model = build(NAME)
@@ -122,10 +127,8 @@ def test_input_statistics_are_those_of_bands():
     blocks = [plan.forward(song) for song in songs]
     for name, numbers, _ in networks(plan):
         sizes = [
-            np.concatenate(
-                [np.abs(one[n]).mean(0).reshape(one[n].shape[1], -1) for one in blocks], 1
-            )
-            for n in numbers
+            np.concatenate([flat(np.abs(one[number]).mean(0)) for one in blocks], axis=1)
+            for number in numbers
         ]
         mean = np.concatenate([-size.mean(1) for size in sizes])
         np.testing.assert_allclose(params[name]["mean"], mean, rtol=1e-4)

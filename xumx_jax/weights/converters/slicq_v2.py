@@ -51,8 +51,8 @@ def arguments(tensors: Tensors, info: dict) -> dict:
     if not fitting:
         others = ", ".join(described(one) for one in transforms)
         raise UserError(
-            f"it has {blocks} blocks, other than {others}; wanted its options ({', '.join(OPTIONS)}) "
-            "in a .json of the same name beside it"
+            f"it has {blocks} blocks, other than {others}; wanted its options "
+            f"({', '.join(OPTIONS)}) in a .json of the same name beside it"
         )
     return {
         **fitting[0],
