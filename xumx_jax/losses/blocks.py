@@ -36,4 +36,4 @@ def pieces(
 
 def _weighted_mean(weights: np.ndarray, values: Array) -> Array:
     """The mean of [..., coefficient] over all axes but the last, and their weighted sum."""
-    return (values.mean(range(values.ndim - 1)) * weights).sum()
+    return (values.mean(tuple(range(values.ndim - 1))) * weights).sum()

@@ -83,7 +83,7 @@ class BandFrames:
         As `spread` returns it: of each window, of all blocks or of each.
         """
         found, size = tables(self), jnp.abs(mix)
-        size = _merged(self, size.max(range(size.ndim - 2)), jnp.max).ravel()
+        size = _merged(self, size.max(tuple(range(size.ndim - 2))), jnp.max).ravel()
         size = size.reshape(-1, found.grain).max(-1)
         of_groups = _pick(size, found.members).max(-1)
         of_shares = _pick(of_groups, found.sharing).max(-1)
