@@ -131,19 +131,22 @@ def test_masks_are_those_of_convolutions(taps, late):
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("taps", CASES)
-def test_a_part_of_a_track_with_two_more_slices_is_the_whole(taps, late):
+def test_a_part_of_a_track_with_slices_of_context_is_the_whole(taps, late):
+    """Two on both sides; three before, where frames are late."""
     module, variables = made(taps, late)
     run = jax.jit(lambda x, span: module.apply(variables, *call(taps, x, span)))
     inputs = mixes(taps, 9)
     whole = run(inputs, (0, 9))
+    before = 3 if late else 2
     for begin, end in ((0, 5), (3, 8), (4, 9)):
-        # what is cut: two slices more, and whatever lies where there is no track
-        places = np.arange(begin - 2, end + 2).clip(0, 8)
+        # what is cut: the context, and whatever lies where there is no track
+        places = np.arange(begin - before, end + 2).clip(0, 8)
         halves = (2 * places[:, None] + np.arange(2)).ravel()
-        part = run([mix[..., halves, :] for mix in inputs], (2 - begin, 11 - begin))
+        span = before - begin, before - begin + 9
+        part = run([mix[..., halves, :] for mix in inputs], span)
         for one, other in zip(part, whole, strict=True):
             inside = slice(2 * begin, 2 * end)
-            np.testing.assert_allclose(one[..., 4:-4, :, :], other[..., inside, :, :], atol=1e-5)
+            np.testing.assert_allclose(one[..., 2 * before : -4, :, :], other[..., inside, :, :], atol=1e-5)
 
 
 @pytest.mark.parametrize("late", [False, True])

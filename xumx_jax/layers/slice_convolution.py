@@ -65,11 +65,11 @@ def valid(count: int, span: Span, missing: int = 0) -> Array:
 
 
 def shifted(x: Array, by: int) -> Array:
-    """Frames [..., frame, feature] that are `by` later, or earlier; 0 beyond the ends."""
-    pads = [(0, 0)] * (x.ndim - 2)
-    if by > 0:
-        return jnp.pad(x[..., by:, :], [*pads, (0, by), (0, 0)])
-    return jnp.pad(x[..., : x.shape[-2] + by, :], [*pads, (-by, 0), (0, 0)]) if by else x
+    """[..., frame, feature] as it is `by` frames later, or earlier; 0 beyond the ends."""
+    count = x.shape[-2]
+    least, most = min(max(by, 0), count), min(max(-by, 0), count)
+    pads = [(0, 0)] * (x.ndim - 2) + [(most, least), (0, 0)]
+    return jnp.pad(x[..., least : count - most, :], pads)
 
 
 def neighbours(x: Array, taps: int, back: bool = False) -> Array:
