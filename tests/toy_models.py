@@ -149,6 +149,10 @@ ARGUMENTS = {
         "sources": SOURCES, "sample_rate": 8000, "n_fft": 128, "hop": 32, "hidden_size": 8,
         "layers": 1, "bands": (0, 1, 33, 65),
     },
+    "xumx_slicq_v2": {
+        "sources": SOURCES, "sample_rate": 8000, "bins": 18, "low_hz": 300.0, "hidden_size": 3,
+        "inner_size": 4,
+    },
     "toy_wave": {},
     "toy_ragged": {},
 }  # fmt: skip
@@ -167,9 +171,9 @@ def estimate(module):
     return jax.eval_shape(module.init_with_output, jax.random.key(0), mix)[0]
 
 
-def drawn(name: str):
+def drawn(name: str, **more):
     """The same with random weights: (module, variables)."""
-    module, rng = made(name), np.random.default_rng(0)
+    module, rng = made(name, **more), np.random.default_rng(0)
 
     def draw(path, leaf):
         if path[-1].key in ("scale", "var"):  # of normalisations: not negative

@@ -204,5 +204,5 @@ def test_a_model_of_waveforms_has_a_loss():
             losses.check(name, "waves", Waves(), **options)
         assert str(error.value) == (
             f"loss {name!r} compares spectra, and model 'waves' works on waveforms; "
-            "wanted one of l1, negative_sdr, weighted_sdr"
+            "wanted one of l1, negative_sdr, negative_si_sdr, weighted_sdr"
         )

@@ -17,10 +17,17 @@ import jax.numpy as jnp
 
 from xumx_jax.errors import UserError
 from xumx_jax.losses.combination import subsets
-from xumx_jax.losses.magnitude import combination_mse, complex_mse, mask_bce, mse
-from xumx_jax.losses.multi_domain import complex_multi_domain, multi_domain
+from xumx_jax.losses.magnitude import (
+    combination_mse,
+    complex_mse,
+    complex_mse_mask_sum,
+    mask_bce,
+    mask_sum,
+    mse,
+)
+from xumx_jax.losses.multi_domain import complex_multi_domain, multi_domain, si_sdr_multi_domain
 from xumx_jax.losses.segment_sdr import segment_sdr
-from xumx_jax.losses.waveform import l1, negative_sdr, sdr, weighted_sdr
+from xumx_jax.losses.waveform import l1, negative_sdr, negative_si_sdr, sdr, weighted_sdr
 from xumx_jax.stems import Stems
 
 __all__ = ["LOSSES", "Loss", "build", "check", "combination_mse", "subsets", "weighted_sdr"]
@@ -44,16 +51,31 @@ class Loss(NamedTuple):
 
 
 LOSSES = {
-    "mse": Loss(mse, {"combinations": True, "power": 1}, ("spec",)),
-    "complex_mse": Loss(complex_mse, {"combinations": True}, ("spec",)),
-    "mask_bce": Loss(mask_bce, {"combinations": True}, ("mask", "spec")),
+    "mse": Loss(mse, {"combinations": True, "power": 1}, ("spec",), transform=True),
+    "complex_mse": Loss(complex_mse, {"combinations": True}, ("spec",), transform=True),
+    "mask_bce": Loss(mask_bce, {"combinations": True}, ("mask", "spec"), transform=True),
+    "mask_sum": Loss(mask_sum, {}, ("mask",), transform=True),
+    "complex_mse_mask_sum": Loss(
+        complex_mse_mask_sum,
+        {"combinations": True, "mask_coef": 1.0},
+        ("mask", "spec"),
+        transform=True,
+    ),
     "l1": Loss(l1, {"combinations": False}, ("wave",)),
     "negative_sdr": Loss(negative_sdr, {}, ("wave",)),
+    "negative_si_sdr": Loss(negative_si_sdr, {"combinations": True, "floor": 1e-8}, ("wave",)),
     "weighted_sdr": Loss(sdr, {"combinations": True, "trim": 200, "floor": 1e-10}, ("wave",)),
     "multi_domain": Loss(
         multi_domain,
         {"mcoef": 10.0, "combinations": True, "trim": 200, "power": 1},
         ("spec", "wave"),
+        transform=True,
+    ),
+    "si_sdr_multi_domain": Loss(
+        si_sdr_multi_domain,
+        {"mcoef": 0.1, "combinations": True, "power": 1, "original": False},
+        ("spec", "wave"),
+        transform=True,
     ),
     "complex_multi_domain": Loss(
         complex_multi_domain,
@@ -87,9 +109,11 @@ MISSING = {
 def build(name: str, transform=None, **options):
     """Make the loss called `name`, a key of LOSSES; `options` replace its defaults.
 
-    `transform` is the model's, which losses with a filter need.
+    `transform` is the model's, which losses with a filter need, and which tells how to compare many
+    blocks at once.
 
     mcoef         weight of the time-domain term
+    mask_coef     weight of the masks' term
     combinations  compare all proper subsets of the sources, else each source alone
     trim          samples left out at both ends of waveforms, as NNabla's X-UMX does
     power         exponent of the true magnitudes, equal to the model's
@@ -101,6 +125,7 @@ def build(name: str, transform=None, **options):
     niter         iterations of AIMLESS's Wiener filter, which the estimate goes through; 0: none
     softmask      the filter begins with ratio masks, also if there is no iteration
     alpha         exponent of magnitudes in ratio masks
+    original      as xumx-sliCQ computes it, instead of as it is meant
 
     Raises UserError on an unknown name or option.
     """
@@ -144,7 +169,7 @@ def check(name: str, model_name: str, model, **options) -> None:
 def _missing(name: str, model) -> str | None:
     """The first field that a loss needs and a model does not return."""
     needs = LOSSES[name].needs
-    if "spec" in needs and model.transform is None:
+    if {"spec", "mask"} & set(needs) and model.transform is None:
         return "spec"
     if "mask" in needs and not _estimate(model)[0].mask:
         return "mask"

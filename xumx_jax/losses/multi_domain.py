@@ -4,19 +4,39 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from xumx_jax.errors import UserError
 from xumx_jax.losses.magnitude import complex_mse, mse
-from xumx_jax.losses.waveform import sdr
+from xumx_jax.losses.waveform import negative_si_sdr, sdr
 from xumx_jax.postfilters import flattened, mwf
 from xumx_jax.stems import Stems
 
 
-def multi_domain(est: Stems, ref: Stems, mix: Array, *, mcoef: float, combinations, trim, power):
+def multi_domain(
+    est: Stems, ref: Stems, mix: Array, *, mcoef: float, combinations, trim, power, transform=None
+):
     """`mse` plus `mcoef` times `weighted_sdr` (Sawata et al. 2021, equation 6)."""
-    in_frequency, parts = mse(est, ref, mix, combinations=combinations, power=power)
+    in_frequency, parts = mse(
+        est, ref, mix, combinations=combinations, power=power, transform=transform
+    )
     in_time, more = sdr(est, ref, mix, combinations=combinations, trim=trim)
+    return in_frequency + mcoef * in_time, parts | more
+
+
+def si_sdr_multi_domain(
+    est: Stems, ref: Stems, mix: Array, *, mcoef: float, combinations, power, original, transform=None
+):
+    """`mse` plus `mcoef` times `negative_si_sdr`: xumx-sliCQ's loss as it is meant.
+
+    With `original` as its program computes it: the magnitudes of each source alone, and no gradient
+    of the SI-SDR.
+    """
+    together = combinations and not original
+    in_frequency, parts = mse(est, ref, mix, combinations=together, power=power, transform=transform)
+    in_time, more = negative_si_sdr(est, ref, mix, combinations=combinations, floor=1e-8)
+    if original:
+        in_time = lax.stop_gradient(in_time)
     return in_frequency + mcoef * in_time, parts | more
 
 
@@ -40,15 +60,15 @@ def complex_multi_domain(
     The filter is that of `niter` iterations, `softmask` and `alpha`; with 0 and no `softmask` there
     is none. With `magnitudes`, `mse` of the spectra before the filter takes the first place.
     """
-    filtered = est
+    filtered, options = est, {"combinations": combinations, "transform": transform}
     if niter or softmask:
         if transform is None:
             raise UserError("complex_multi_domain: its filter needs the transform of the spectra")
         filtered = after_filter(est, mix, transform, niter, softmask, alpha)
     if magnitudes:
-        in_frequency, parts = mse(est, ref, mix, combinations=combinations, power=1)
+        in_frequency, parts = mse(est, ref, mix, power=1, **options)
     else:
-        in_frequency, parts = complex_mse(filtered, ref, mix, combinations=combinations)
+        in_frequency, parts = complex_mse(filtered, ref, mix, **options)
     in_time, more = sdr(filtered, ref, mix, combinations=combinations, trim=trim, floor=floor)
     return in_frequency + mcoef * in_time, parts | more
 

@@ -87,6 +87,39 @@ def sdr(
     return value, {"sdr": value}
 
 
+def scale_invariant_sdr(est: Array, ref: Array, groups: np.ndarray, floor: float = 1e-8) -> Array:
+    """SI-SDR in dB of sums of waveforms [batch, source, channel, time], [group, batch, channel].
+
+    With the means removed, 10 log10(|a t|^2 / |p - a t|^2) of the sums p and t of a group, where
+    a = <p, t> / <t, t> (Le Roux et al. 2019); `floor` is added to both denominators and to the
+    quotient. All energies are quadratic forms in the truth and the error, whose products serve all
+    groups: p = t + e leaves e - (<e, t> / <t, t>) t, small where e is.
+    """
+    count = groups.shape[1]
+    signals = jnp.concatenate([est - ref, ref], axis=1)
+    signals = signals - signals.mean(-1, keepdims=True)
+    products = jnp.einsum("bict,bjct->bcij", signals, signals, precision=lax.Precision.HIGHEST)
+
+    def of_groups(part):
+        return jnp.einsum("gi,bcij,gj->gbc", groups, part, groups, precision=lax.Precision.HIGHEST)
+
+    error = of_groups(products[..., :count, :count])
+    shared = of_groups(products[..., :count, count:])
+    truth = of_groups(products[..., count:, count:])
+    gain = (truth + shared) / (truth + floor)
+    # 1 - gain, but for rounding
+    rest = (floor - shared) / (truth + floor)
+    left = jnp.maximum(error + 2 * rest * shared + jnp.square(rest) * truth, 0)
+    return 10 * jnp.log10(jnp.square(gain) * truth / (left + floor) + floor)
+
+
+def negative_si_sdr(est: Stems, ref: Stems, mix: Array, *, combinations: bool, floor: float):
+    """Minus `scale_invariant_sdr`, mean over groups, batch and channels; a longer truth is cut."""
+    truth = ref.wave[..., : est.wave.shape[-1]]
+    ratio = scale_invariant_sdr(est.wave, truth, groups_of(est, combinations), floor).mean()
+    return -ratio, {"si_sdr": ratio}
+
+
 def l1(est: Stems, ref: Stems, mix: Array, *, combinations: bool):
     """Mean absolute difference of waveforms, mean over groups; a longer truth is cut."""
     error = est.wave - ref.wave[..., : est.wave.shape[-1]]

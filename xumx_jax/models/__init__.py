@@ -7,7 +7,8 @@ bsrnn              BandSplitRNN
 demucs, hdemucs    Demucs, of waveforms, and Hybrid Demucs, of spectra and waveforms
 demucs_split, rel_tdemucs  AIMLESS's Demucs with a decoder per source, and around a transformer
 unpadded           what these two have in common
-input_statistics   how the input of models with an STFT is normalised
+xumx_slicq_v2      xumx-sliCQ-V2, of a sliced constant-Q transform
+input_statistics, slicq_statistics   how the input of models of spectra is normalised
 
 Models are networks from a batch of mixtures to `Stems`: they know nothing of files, whole tracks or
 weights on disk.
@@ -31,6 +32,7 @@ MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "hdemucs": "xumx_jax.models.hdemucs:HDemucs",
     "demucs_split": "xumx_jax.models.demucs_split:DemucsSplit",
     "rel_tdemucs": "xumx_jax.models.rel_tdemucs:RelTDemucs",
+    "xumx_slicq_v2": "xumx_jax.models.xumx_slicq_v2:XumxSliCQv2",
 }
 
 

@@ -24,7 +24,9 @@ class Transform(Protocol):
     """A linear transform of waveforms into blocks, with an inverse; hashable.
 
     `forward` maps [..., time] to a tuple of complex64 blocks [..., bin, frame] (sliCQ: [..., bin,
-    slice, coefficient]), `inverse` maps them back to [..., length].
+    slice, coefficient]), `inverse` maps them back to [..., length]. One of many blocks may offer
+    `joined`, (blocks) -> one array whose last axis has the values of all blocks, those of a block
+    one behind the other: losses then compare all of them at once.
     """
 
     def forward(self, wave: Array) -> tuple[Array, ...]: ...

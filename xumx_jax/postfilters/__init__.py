@@ -13,9 +13,11 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from xumx_jax.postfilters.band_frames import BandFrames
 from xumx_jax.postfilters.mwf import mwf
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.stems import Stems
+from xumx_jax.transforms.slicq.blocks import joined, shapes_of, split
 
 Blocks = tuple[Array, ...]
 WINDOW_FRAMES = 240  # that a filter takes at a time where its original takes whole tracks
@@ -55,6 +57,8 @@ POST_FILTERS = {
     "norbert": PostFilter(wiener),
     "openunmix": PostFilter(wiener, {"epsilon": 1e-10, "difference": True}, frames=300),
     "aimless": PostFilter(mwf, alone=True),
+    # of xumx-sliCQ's option `slicq_wiener`, on the spectra of its own transform
+    "xumx_slicq": PostFilter(wiener, {"epsilon": 1e-10}),
     # Demucs's `cac=False`: EM from the estimated spectra as they are
     "complex": PostFilter(wiener, complex=True),
 }
@@ -66,20 +70,28 @@ def apply(
     """Filter one item's estimate, block by block -> complex blocks [source, channel, bin, ...].
 
     `estimate` has no batch axis, `mix` is the mixture in the same transform, [channel, bin, ...].
-    Axes after the bins (slices and coefficients of a sliCQ) count as frames. `power` is the
-    exponent of the magnitudes in the estimate, and `frames` how many are filtered at a time of the
-    block that has most; of other blocks as many as last as long.
+    `power` is the exponent of the magnitudes in the estimate, and `frames` how many are filtered at
+    a time of the block that has most; of other blocks as many as last as long. Of a sliCQ's blocks,
+    [channel, band, slice, coefficient], `frames` are slices; filters that can (`over`) take all its
+    blocks at once, for others slices and coefficients count as frames.
     """
     known = POST_FILTERS[name]
     function = partial(known.function, **options)
-    found, most = [], max(flattened(x, x.ndim - 2).shape[-1] for x in mix)
-    for number, x in enumerate(mix):
+    given = estimate.spec if known.complex else estimate.magnitude or estimate.spec
+
+    def prepared(values):
         if known.complex:
-            y = estimate.spec[number]
-        else:
-            y = estimate.magnitude[number] if estimate.magnitude else jnp.abs(estimate.spec[number])
-            y = y if power == 1 else y ** (1 / power)
-        y, whole = flattened(y, x.ndim - 2), flattened(x, x.ndim - 2)
+            return values
+        values = values if estimate.magnitude else jnp.abs(values)
+        return values if power == 1 else values ** (1 / power)
+
+    if "over" in known.arguments and all(x.ndim == 4 for x in mix):
+        shapes, whole = shapes_of(mix), joined(mix)
+        over = BandFrames(shapes, whole.shape[-2], frames)
+        return split(shapes, function(prepared(joined(given)), whole, over=over))
+    found, most = [], max(flattened(x, x.ndim - 2).shape[-1] for x in mix)
+    for y, x in zip(given, mix, strict=True):
+        y, whole = flattened(prepared(y), x.ndim - 2), flattened(x, x.ndim - 2)
         window = frames and max(1, round(frames * whole.shape[-1] / most))
         flat = in_windows(function, y, whole, window)
         found.append(flat.reshape(*flat.shape[:-1], *x.shape[2:]))

@@ -2,6 +2,7 @@
 
 from jax import Array
 
+from xumx_jax.postfilters.band_frames import BandFrames
 from xumx_jax.postfilters.wiener import BLOCK_BINS, wiener
 
 
@@ -15,6 +16,7 @@ def mwf(
     *,
     loudest: Array | None = None,
     bins_at_once: int | None = BLOCK_BINS,
+    over: BandFrames | None = None,
 ) -> Array:
     """Filter estimates [source, channel, bin, frame] and mixture [channel, bin, frame] to spectra.
 
@@ -36,5 +38,6 @@ def mwf(
         fit=False,
         loudest=loudest,
         bins_at_once=bins_at_once,
+        over=over,
     )
     return spec if residual else spec[: len(estimate)]

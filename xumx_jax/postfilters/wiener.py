@@ -27,6 +27,8 @@ import numpy as np
 from jax import Array, lax
 from jax import nn as jnn
 
+from xumx_jax.postfilters.band_frames import AxisFrames, BandFrames
+
 EPSILON = float(np.finfo(np.float64).eps)  # the original runs in double precision
 REGULARISER = EPSILON**0.5
 SLOPE = 15.0  # of the sigmoid that sharpens ratio masks
@@ -34,6 +36,9 @@ SCALE = 10.0  # the largest magnitude of a scaled mixture
 TINY = 1e-36  # keeps 0 / 0 at 0
 BLOCK_BINS = 128
 
+LAST_AXIS = AxisFrames()
+
+Frames = AxisFrames | BandFrames
 Pair = tuple[Array, Array]  # real and imaginary part
 Channels = tuple[Pair, ...]  # one pair for each of one or two
 
@@ -54,6 +59,7 @@ def wiener(
     fit: bool = True,
     loudest: Array | None = None,
     bins_at_once: int | None = BLOCK_BINS,
+    over: BandFrames | None = None,
 ) -> Array:
     """Filter estimates [source, channel, bin, frame] and mixture [channel, bin, frame] to spectra.
 
@@ -66,19 +72,23 @@ def wiener(
     leaves the others as they are. `niter` iterations of EM follow; its statistics are those of all
     frames given, and its scaling makes `loudest`, by default the largest magnitude of the mixture,
     `scale`. `epsilon` is a variance that belongs to no source. `frame_axis` -2 means spectra with
-    the layout [..., frame, bin]. Gradients need least memory with `bins_at_once` None. Raises
+    the layout [..., frame, bin]; `over` means those of a sliCQ, [..., slice, coefficient], and says
+    which share their statistics. Gradients need least memory with `bins_at_once` None. Raises
     ValueError on EM with more than two channels.
     """
     if niter and mix.shape[0] > 2:
         raise ValueError(f"wiener: the mixture has {mix.shape[0]} channels; EM takes one or two")
     estimate = jnp.broadcast_to(estimate, (estimate.shape[0], *mix.shape))
-    gain = jnp.maximum(1.0, (jnp.abs(mix).max() if loudest is None else loudest) / scale)
+    frames = over or AxisFrames(frame_axis)
+    gain = jnp.maximum(1.0, (frames.loudest(mix) if loudest is None else loudest) / scale)
     rules = softmask, alpha, logit, residual, difference, fit
 
     def filtered(estimate, mix):
-        spec = _first(estimate, mix, *rules, epsilon, frame_axis)
-        return _refine(spec, mix, niter, epsilon, frame_axis, gain) if niter else spec
+        spec = _first(estimate, mix, *rules, epsilon, frames)
+        return _refine(spec, mix, niter, epsilon, frames, gain) if niter else spec
 
+    if over:
+        return filtered(estimate, mix)
     bin_axis = -1 if frame_axis == -2 else -2
     bins = mix.shape[bin_axis]
     count = -(-bins // (bins_at_once or bins))
@@ -102,7 +112,7 @@ def wiener(
 
 
 def _first(
-    estimate, mix, softmask, alpha, logit, residual, difference, fit, epsilon, frame_axis
+    estimate, mix, softmask, alpha, logit, residual, difference, fit, epsilon, frames
 ) -> Array:
     """The first spectra, complex [source, channel, bin, frame]."""
     size = jnp.abs(mix)
@@ -117,7 +127,7 @@ def _first(
         difference = residual
     else:
         if residual and not difference:
-            magnitudes = with_residual(magnitudes, mix_size, frame_axis, fit)
+            magnitudes = with_residual(magnitudes, mix_size, frames, fit)
         if softmask:
             mask = magnitudes / (epsilon + magnitudes.sum(0))
             spec = mix * (mask if logit is None else jnn.sigmoid(SLOPE * (mask - logit)))
@@ -137,26 +147,29 @@ def expectation_maximization(
     No scaling: the mixture's magnitudes should be between 1 and 10. Variances [source, bin, frame]
     and spatial covariances [source, bin, channel, channel] are those of the last iteration.
     """
-    spec = _refine(spec, mix, niter - 1, epsilon, frame_axis)
+    frames = AxisFrames(frame_axis)
+    spec = _refine(spec, mix, niter - 1, epsilon, frames)
     v = jnp.square(jnp.abs(spec)).mean(1)
     y = jnp.moveaxis(spec, frame_axis, -1)
     r = jnp.einsum("jcft,jdft->jfcd", y, y.conj(), precision=lax.Precision.HIGHEST)
     r = r / (epsilon + v.sum(frame_axis))[..., None, None]
-    return _refine(spec, mix, 1, epsilon, frame_axis), v, r
+    return _refine(spec, mix, 1, epsilon, frames), v, r
 
 
-def _refine(spec, mix, niter, epsilon, frame_axis, gain: float | Array = 1.0) -> Array:
+def _refine(spec, mix, niter, epsilon, frames: Frames, gain: float | Array = 1.0) -> Array:
     """Iterations of EM from `spec` [source, channel, bin, frame], both scaled by 1 / `gain`."""
     step = _stereo_step if mix.shape[0] == 2 else _mono_step
     spec, mix = spec / gain, mix / gain
     channels = range(mix.shape[0])
     x = tuple((mix[c].real, mix[c].imag) for c in channels)
     y = tuple((spec[:, c].real, spec[:, c].imag) for c in channels)
-    y = lax.fori_loop(0, niter, lambda _, y: step(y, x, epsilon, frame_axis), y)
+    y = lax.fori_loop(0, niter, lambda _, y: step(y, x, epsilon, frames), y)
     return jnp.stack([lax.complex(re * gain, im * gain) for re, im in y], axis=1)
 
 
-def with_residual(magnitudes: Array, mix: Array, frame_axis: int = -1, fit: bool = True) -> Array:
+def with_residual(
+    magnitudes: Array, mix: Array, frames: Frames = LAST_AXIS, fit: bool = True
+) -> Array:
     """Append to magnitudes [source, channel, bin, frame] their remainder of the mixture's.
 
     With `fit`, each bin and channel of the given sources is scaled to fit the mixture over time in
@@ -167,9 +180,8 @@ def with_residual(magnitudes: Array, mix: Array, frame_axis: int = -1, fit: bool
     total = magnitudes.sum(0)
     rest = jnn.relu(target - total)
     if fit:
-        gain = (target * total).sum(frame_axis, keepdims=True)
-        gain = gain / (EPSILON + jnp.square(total).sum(frame_axis, keepdims=True))
-        magnitudes = magnitudes * gain
+        gain = frames.total(target * total) / (EPSILON + frames.total(jnp.square(total)))
+        magnitudes = magnitudes * frames.spread(gain)
     return jnp.concatenate([magnitudes, rest[None]])
 
 
@@ -216,32 +228,29 @@ def _quotient_jvp(primals, tangents):
     return quotient, jnp.where(energy > TINY, dot, 0)
 
 
-def _mono_step(y: Channels, x: Channels, epsilon: float, frame_axis: int) -> Channels:
+def _mono_step(y: Channels, x: Channels, epsilon: float, frames: Frames) -> Channels:
     """One iteration on one channel: y [source, bin, frame], x [bin, frame]."""
     v = _power(y[0])
-    total = v.sum(frame_axis, keepdims=True)
-    modelled = v * (total / (epsilon + total))
+    total = frames.total(v)
+    modelled = v * frames.spread(total / (epsilon + total))
     share = modelled / (modelled.sum(0) + epsilon**0.5)
     return (_each(lambda part: share * part, x[0]),)
 
 
-def _stereo_step(y: Channels, x: Channels, epsilon: float, frame_axis: int) -> Channels:
+def _stereo_step(y: Channels, x: Channels, epsilon: float, frames: Frames) -> Channels:
     """One iteration on two channels: y [source, bin, frame] each, mixture x [bin, frame]."""
-
-    def over_frames(values):
-        return values.sum(frame_axis, keepdims=True)
-
     y0, y1 = y
     power = _power(y0)
     v = (power + _power(y1)) / 2
-    left = over_frames(power)
-    weight = epsilon + over_frames(v)
-    tilt = _each(lambda p: _quotient(over_frames(p), left), _times_conj(y1, y0))
-    unexplained = _each(lambda a, b: a - b, y1, _times(tilt, y0))
+    left = frames.total(power)
+    weight = epsilon + frames.total(v)
+    tilt = _each(lambda p: _quotient(frames.total(p), left), _times_conj(y1, y0))
+    unexplained = _each(lambda a, b: a - b, y1, _times(_each(frames.spread, tilt), y0))
     u0 = _root(left / weight)  # real
     u1 = _each(lambda part: part * u0, tilt)
-    w1 = _root(over_frames(_power(unexplained)) / weight)
-    return filter_stereo(v, (u0, u1, w1), x, epsilon**0.5)
+    w1 = _root(frames.total(_power(unexplained)) / weight)
+    factors = frames.spread(u0), _each(frames.spread, u1), frames.spread(w1)
+    return filter_stereo(v, factors, x, epsilon**0.5)
 
 
 def filter_stereo(

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xumx_jax.transforms.slicq.blocks import Shapes, joined, split
 from xumx_jax.transforms.slicq.plan import Plan
 from xumx_jax.transforms.slicq.tables import analysis, synthesis
 
@@ -40,6 +41,11 @@ class SliCQ(Plan):
             raise ValueError(f"rule {self.rule!r}: wanted {' or '.join(RULES)}")
         super().__post_init__()
 
+    @property
+    def shapes(self) -> Shapes:
+        """How many bands each block has, and how many coefficients these have in a slice."""
+        return tuple((block.bands, block.size) for block in self.blocks)
+
     def forward(self, wave: Array) -> tuple[Array, ...]:
         """[..., time] -> complex blocks [..., band, slice, coefficient]."""
         return self.split(self.analyse(wave))
@@ -58,18 +64,11 @@ class SliCQ(Plan):
 
     def split(self, values: Array) -> tuple[Array, ...]:
         """[..., slice, coefficient] -> blocks [..., band, slice, coefficient]."""
-        blocks, start = [], 0
-        for block in self.blocks:
-            stop = start + block.bands * block.size
-            part = values[..., start:stop].reshape(*values.shape[:-1], block.bands, block.size)
-            blocks.append(jnp.moveaxis(part, -3, -2))
-            start = stop
-        return tuple(blocks)
+        return split(self.shapes, values)
 
     def joined(self, blocks: Sequence[Array]) -> Array:
         """Blocks [..., band, slice, coefficient] -> [..., slice, coefficient]."""
-        parts = [jnp.moveaxis(block, -3, -2) for block in blocks]
-        return jnp.concatenate([x.reshape(*x.shape[:-2], -1) for x in parts], axis=-1)
+        return joined(blocks)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

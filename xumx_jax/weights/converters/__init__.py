@@ -4,7 +4,7 @@ readers, torchfile   files to named tensors; nothing that a file names is execut
 openunmix_files      folders and archives with one file per target
 demucs_files         bags of models, as Demucs describes them in a .yaml
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
-umx, slicq, bsrnn, openunmix, demucs, aimless   the kinds, listed in KINDS
+umx, bsrnn, openunmix, demucs, aimless, slicq, slicq_v2   the kinds, listed in KINDS
 unet                 maps of the layers of Demucs' U-Nets
 
 Our own formats are not here but in `xumx_jax.weights`.
@@ -29,13 +29,15 @@ from xumx_jax.weights.converters import (
     readers,
     rules,
     slicq,
+    slicq_v2,
     umx,
 )
 from xumx_jax.weights.converters.readers import Weights
 
 # Detected in this order: AIMLESS's networks also have the characteristic names of Demucs, and
 # Open-Unmix, whose names are the commonest, comes last.
-KINDS = {**umx.KINDS, **slicq.KINDS, **bsrnn.KINDS, **aimless.KINDS, **demucs.KINDS, **openunmix.KINDS}
+KINDS = {**umx.KINDS, **bsrnn.KINDS, **slicq.KINDS, **slicq_v2.KINDS, **aimless.KINDS}
+KINDS |= demucs.KINDS | openunmix.KINDS
 # What Lightning saves beside AIMLESS's model: transforms, losses, the choice of targets.
 BESIDE = ("spec.window", "inv_spec.window", "criterion.*", "transforms.*", "targets_idx")
 
@@ -85,7 +87,9 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
     known = KINDS[kind]
     try:
         tensors = known.prepared(strip(weights.tensors, known.anchor))
-        arguments = known.arguments(tensors, weights.info)
+        settings = {**known.beside(weights.path), **(weights.info.get("settings") or {})}
+        info = {**weights.info, **({"settings": settings} if settings else {})}
+        arguments = known.arguments(tensors, info)
         variables = rules.apply(
             known.rules(arguments),
             tensors,

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +61,7 @@ class Kind:
     split      weights -> [weights]: more than one if they are not one model but several
     part       the kind of such a part, a key of KINDS
     prepared   tensors, without a wrapper's prefix -> the same by the names that the map knows
+    beside     path of a file of weights -> "settings" that other files beside it state
     """
 
     model: str
@@ -72,6 +75,7 @@ class Kind:
     split: Callable[[Weights], list[Weights]] = lambda weights: [weights]
     part: str | None = None
     prepared: Callable[[Tensors], Tensors] = lambda tensors: tensors
+    beside: Callable[[Path], dict[str, Any]] = lambda path: {}
 
 
 def sizes(tensors: Tensors, pattern: str, axis: int) -> list[int]:

@@ -28,11 +28,13 @@ class Rule:
              once per source and the results are stacked, otherwise `how` returns all sources
     how      from their tensors, in the order of `theirs`, to ours. Raises ValueError or IndexError
              if their shapes make no sense
+    shapes   of their tensors, where there are so many that one of a wrong shape has to be named
     """
 
     target: str
     theirs: str | tuple[str, ...]
     how: Callable[..., np.ndarray] = identity
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,6 +98,9 @@ def convert(rule: Rule, target: str, names: list[str], tensors: dict, shape: tup
             raise UserError(f"tensor {name} is missing; wanted for {target} {shape}")
         if not np.isfinite(tensors[name]).all():
             raise UserError(f"tensor {name} holds NaN or infinite values")
+    for name, wanted in zip(names, rule.shapes, strict=False):
+        if tensors[name].shape != wanted:
+            raise UserError(f"tensor {name} is {tensors[name].shape}, wanted {wanted}")
     got = " + ".join(f"{name} {tensors[name].shape}" for name in names)
     try:
         value = rule.how(*(tensors[name] for name in names))

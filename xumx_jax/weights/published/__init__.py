@@ -3,8 +3,13 @@
 Downloading and converting them is not here but in `xumx_jax.weights.zoo`.
 """
 
-from xumx_jax.weights.published import demucs, open_unmix, xumx
+from xumx_jax.weights.published import demucs, open_unmix, slicq, xumx
 from xumx_jax.weights.published.rows import FOUR, File, Published, PublishedMember
 
-PUBLISHED: dict[str, Published] = {**xumx.ROWS, **open_unmix.ROWS, **demucs.ROWS}
+PUBLISHED: dict[str, Published] = {
+    **xumx.ROWS,
+    **open_unmix.ROWS,
+    **demucs.ROWS,
+    **slicq.ROWS,
+}
 __all__ = ["FOUR", "PUBLISHED", "File", "Published", "PublishedMember"]

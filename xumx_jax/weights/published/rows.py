@@ -9,14 +9,18 @@ MUSDB = "trained on MUSDB18, which is for non-commercial use"
 
 @dataclass(frozen=True)
 class File:
-    """One file: `digest` is "sha1:..." or "sha256:...", in full or in part, "" if unknown."""
+    """One file: `digest` is "sha1:..." or "sha256:...", in full or in part, "" if unknown.
+
+    `kept` is the name that it gets here, where its own is that of other files as well.
+    """
 
     url: str
     digest: str = ""
+    kept: str = ""
 
     @property
     def name(self) -> str:
-        return urlsplit(self.url).path.rsplit("/", 1)[-1]
+        return self.kept or urlsplit(self.url).path.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)

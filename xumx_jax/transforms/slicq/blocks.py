@@ -1,0 +1,52 @@
+"""Blocks of a sliCQ's coefficients, and all coefficients in one array.
+
+A block of bands of equal size is [..., band, slice, coefficient]. The flat array [..., slice,
+coefficient] has the bands of a slice one behind the other. What is made of blocks that came from a
+flat array costs nothing to join again: the compiler removes both. So whatever treats all
+coefficients alike works on the flat array, as one loop instead of seventy.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+Shapes = tuple[tuple[int, int], ...]  # how many bands each block has, and of which size
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def split(shapes: Shapes, values: Array) -> tuple[Array, ...]:
+    """[..., slice, coefficient] -> blocks [..., band, slice, coefficient].
+
+    Its gradient is `joined`; derived, it would be a sum of as many padded arrays as blocks.
+    """
+    blocks, start = [], 0
+    for bands, size in shapes:
+        part = values[..., start : start + bands * size]
+        blocks.append(jnp.moveaxis(part.reshape(*part.shape[:-1], bands, size), -3, -2))
+        start += bands * size
+    return tuple(blocks)
+
+
+def _split_forward(shapes: Shapes, values: Array):
+    return split(shapes, values), None
+
+
+def _split_backward(shapes: Shapes, _, cotangents: tuple[Array, ...]):
+    return (joined(cotangents),)
+
+
+split.defvjp(_split_forward, _split_backward)
+
+
+def joined(blocks: Sequence[Array]) -> Array:
+    """Blocks [..., band, slice, coefficient] -> [..., slice, coefficient]."""
+    parts = [jnp.moveaxis(block, -3, -2) for block in blocks]
+    return jnp.concatenate([x.reshape(*x.shape[:-2], -1) for x in parts], axis=-1)
+
+
+def shapes_of(blocks: Sequence[Array]) -> Shapes:
+    """What `split` needs to make blocks like these."""
+    return tuple((block.shape[-3], block.shape[-1]) for block in blocks)
