@@ -32,6 +32,7 @@ UMX_SMALL = {"hidden_size": 8, "n_fft": 512, "hop": 128}
 WAVE_SMALL = {"width": 4, "depth": 2}
 ATTENTION_SMALL = {**WAVE_SMALL, "depth": 4, "attention_layers": 1, "seconds": 1.0}
 HYBRID_SMALL = {"width": 4, "depth": 3, "n_fft": 256, "dconv_depth": 1}
+SLICQ_V1_SMALL = {"bins": 24, "low_hz": 200.0, "bandwidth_hz": 1000.0}
 SLICQ_SMALL = {"bins": 24, "low_hz": 200.0, "hidden_size": 4, "inner_size": 4}
 BSRNN_SMALL = {"hidden_size": 8, "layers": 1, "n_fft": 512, "hop": 128}
 
@@ -60,6 +61,7 @@ ROWS = {
     "hdemucs": Row("hdemucs", "l1", quick=HYBRID_SMALL),
     "demo": Row("demo", "segment_sdr", fields=("bands",)),
     "bsrnn": Row("bsrnn", "multi_domain", quick=BSRNN_SMALL),
+    "xumx_slicq": Row("xumx_slicq", "mse", quick=SLICQ_V1_SMALL),
     "xumx_slicq_v2": Row("xumx_slicq_v2", "complex_mse", quick=SLICQ_SMALL),
 }
 

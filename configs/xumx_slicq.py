@@ -1,4 +1,4 @@
-"""xumx-sliCQ-V2 of sevagh (2023), each variant of it: `configs/xumx_slicq.py:NAME`.
+"""xumx-sliCQ (Hanssian 2021) and xumx-sliCQ-V2 (2023): `configs/xumx_slicq.py:NAME`.
 
     python train.py --config configs/xumx_slicq.py:v2 --config.data.root=MUSDB18-HQ
 
@@ -6,8 +6,10 @@
 
     python train.py --config configs/xumx_slicq.py:v2,tiny --config.data.root=FOLDER
 
-RECIPES lists them. Values are those of its author's program (github.com/sevagh/xumx-sliCQ), which
-validated whole tracks, and computed products in bfloat16 (`--config.train.compute=bfloat16`).
+RECIPES lists them. Values are those of their author's program (github.com/sevagh/xumx-sliCQ), which
+validated whole tracks; V2 computed products in bfloat16 (`--config.train.compute=bfloat16`). The
+first version's loss is the one that its paper describes: its program took the SDR without a gradient
+and never added up magnitudes (`--config.loss.si_sdr_multi_domain.original=True`).
 """
 
 from typing import Any, NamedTuple
@@ -29,6 +31,14 @@ class Recipe(NamedTuple):
     tiny: dict[str, Any]
 
 
+# Of branch v1; the rest of its schedule are the defaults here.
+V1 = {
+    "loss.name": "si_sdr_multi_domain",
+    "optimizer.learning_rate": 1e-3,
+    "train.batch_size": 32,
+    "train.seconds": 1.0,
+}
+TINY_V1 = {"bins": 40, "low_hz": 200.0, "bandwidth_hz": 1000.0}
 # Of its training.py; weight decay 1e-5 and a plateau of 80 epochs are the defaults here.
 V2 = {
     "loss.name": "complex_mse_mask_sum",
@@ -40,6 +50,9 @@ V2 = {
 TINY_V2 = {"bins": 40, "low_hz": 200.0, "hidden_size": 8, "inner_size": 8}
 
 RECIPES = {
+    # Published on the MUSDB18-HQ test set: 3.6 dB with the Wiener filter on the STFT, 3.71 with that
+    # on the sliCQ; its best validation loss was -0.449, at epoch 583
+    "v1": Recipe("xumx_slicq", V1, TINY_V1),
     # Published scores on the MUSDB18-HQ test set: vocals 4.791, drums 4.846, bass 4.690,
     # other 3.273, mean 4.40 dB; its best validation loss was 0.0405, at epoch 198
     "v2": Recipe("xumx_slicq_v2", V2, TINY_V2),

@@ -1,4 +1,4 @@
-"""States of xumx-sliCQ-V2 in PyTorch: names and shapes of its tensors, for any transform."""
+"""States of both versions of xumx-sliCQ in PyTorch: names and shapes of tensors, for any transform."""
 
 import importlib.util
 from functools import cache
@@ -8,6 +8,26 @@ from types import ModuleType
 import numpy as np
 
 NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def first_version(blocks, targets=("bass", "vocals", "other", "drums")) -> dict:
+    """{name: shape} for blocks of (bands, coefficients), those that have a network."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for target in targets:
+        for block, (bands, size) in enumerate(blocks):
+            taps = (1 if bands < 10 else 3 if bands < 20 else 5, 7 if size <= 100 else 13)
+            before = f"bucketed_unmixes_{target}.{block}"
+            shapes |= {f"{before}.{name}": (bands,) for name in ("input_mean", "input_scale")}
+            for layer, width, inner, outer in (
+                (0, 25, 2, 25), (3, 55, 25, 55), (6, 25, 25, 55), (9, 2, 2, 25)
+            ):  # fmt: skip
+                shapes[f"{before}.cdae.{layer}.weight"] = (outer, inner, *taps)
+                norm = f"{before}.cdae.{layer + 1}"
+                shapes |= {f"{norm}.{name}": (width,) for name in NORM}
+                shapes[f"{norm}.num_batches_tracked"] = ()
+            shapes[f"{before}.cdae.12.weight"] = (2, 2, 1, 3)
+            shapes[f"{before}.cdae.12.bias"] = (2,)
+    return shapes
 
 
 def second_version(blocks, hidden: int = 50, inner: int = 51, sources: int = 4) -> dict:

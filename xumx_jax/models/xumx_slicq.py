@@ -14,8 +14,10 @@ from jax import Array
 
 from xumx_jax.layers.band_autoencoder import BandAutoencoders, Group
 from xumx_jax.models.interface import Segment
+from xumx_jax.models.slicq_statistics import MagnitudeStatistics
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.slicq import SliCQ
+from xumx_jax.transforms.slicq.blocks import overlapped
 
 
 def kernel_of(bands: int, size: int) -> tuple[int, int]:
@@ -66,14 +68,29 @@ class XumxSliCQ(nn.Module):
     axis_name: str | None = None
     usual_speed = {"cpu": 5}
 
+    context = 5, 3  # slices
+
+    def __post_init__(self):
+        if self.channels not in (1, 2):
+            raise ValueError(f"channels {self.channels}: wanted 1 or 2")
+        if not self.bandwidth_hz > 0:
+            raise ValueError(f"bandwidth_hz {self.bandwidth_hz}: wanted more than 0")
+        _ = self.transform
+        super().__post_init__()
+
     @property
     def transform(self) -> SliCQ:
         return SliCQ(self.scale, self.bins, self.low_hz, sample_rate=self.sample_rate)
 
     @property
     def segment(self) -> Segment:
-        """Any length; chunks of 10 s that begin with a slice."""
-        return Segment(usual=10 * self.sample_rate, grid=self.transform.hop)
+        """Any length; chunks of 10 s of whole slices."""
+        hop = self.transform.hop
+        return Segment(usual=-(-10 * self.sample_rate // hop) * hop, grid=hop)
+
+    @property
+    def input_statistics(self) -> MagnitudeStatistics:
+        return MagnitudeStatistics(self, filled, overlapped=True)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -98,20 +115,32 @@ class XumxSliCQ(nn.Module):
     def __call__(self, mix: Array, train: bool = False) -> Stems:
         """Separate [batch, channel, time] into Stems, the sources with the phase of the mixture."""
         transform = self.transform
-        spec = transform.analyse(mix)  # [batch, channel, slice, coefficient]
-        magnitudes = jnp.abs(spec)
-        masks = self.masks(magnitudes, train=train)
-        masked = masks * spec[:, None]
-        wave = transform.synthesise(masked, mix.shape[-1])
-        blocks = (transform.split(x) for x in (masked, masks, masks * magnitudes[:, None]))
-        return Stems(wave, *blocks)
+        coefficients = transform.analyse(mix)
+        spec, masks = self.estimates(coefficients, train)
+        wave = transform.synthesise(spec, mix.shape[-1])
+        magnitudes = masks * jnp.abs(coefficients)[:, None]
+        return Stems(wave, *(transform.split(x) for x in (spec, masks, magnitudes)))
 
-    def masks(self, magnitudes: Array, span: tuple | None = None, train: bool = False) -> Array:
-        """Masks for magnitudes [batch, channel, slice, coefficient].
+    def estimates(
+        self,
+        coefficients: Array,
+        train: bool = False,
+        span: tuple | None = None,
+        own: tuple[int, int] | None = None,
+    ) -> tuple[Array, Array]:
+        """Separate a mixture's coefficients, [batch, channel, slice, coefficient].
 
-        [batch, source, channel, slice, coefficient]. `span`, if not all slices are the track's own,
-        holds the first that is and the one after the last.
+        Returns coefficients and masks [batch, source, channel, slice, coefficient]. For a part of a
+        track, `span` are the first slice of the track and the one after its last, counted from the
+        first slice given, and may be traced; a mask depends on `context` slices before and after
+        it. `own` are the first slice that is returned and the one after the last.
         """
+        begin, end = own or (0, coefficients.shape[-2])
+        masks = self._masks(jnp.abs(coefficients), span, train)[..., begin:end, :]
+        return masks * coefficients[:, None, :, begin:end], masks
+
+    def _masks(self, magnitudes: Array, span: tuple | None, train: bool) -> Array:
+        """Masks for magnitudes [batch, channel, slice, coefficient]: with an axis of sources."""
         batch, channels, slices, _ = magnitudes.shape
         lead, table = (len(self.sources), batch), self._pairs(magnitudes)
         span, found = (0, slices) if span is None else span, []
@@ -127,17 +156,9 @@ class XumxSliCQ(nn.Module):
         return y.reshape(batch, len(self.sources), channels, slices, -1)
 
     def _pairs(self, magnitudes: Array) -> Array:
-        """The table of `layers.band_autoencoder`, [slice + 1, pair, batch, 2, channel].
-
-        Slices are added where they overlap.
-        """
-        batch, channels, slices, _ = magnitudes.shape
-        early, late = halves_of(self.transform)
-        plain = [(0, 0)] * 2
-        early = jnp.pad(magnitudes[..., early], [*plain, (0, 1), (0, 0)])
-        late = jnp.pad(magnitudes[..., late], [*plain, (1, 0), (0, 0)])
-        table = (early + late).reshape(batch, channels, slices + 1, -1, 2)
-        return table.transpose(2, 3, 0, 4, 1)
+        """The table of `layers.band_autoencoder`, [slice + 1, pair, batch, 2, channel]."""
+        table = overlapped(self.transform.shapes, magnitudes)
+        return table.reshape(*table.shape[:-1], -1, 2).transpose(2, 3, 0, 4, 1)
 
     def _of(self, group: Group, leaf: Array) -> Array:
         """[target, band] -> [block, target, band of the block], the last one repeated."""
@@ -168,14 +189,11 @@ class XumxSliCQ(nn.Module):
         return first, step
 
 
-@lru_cache
-def halves_of(transform: SliCQ) -> tuple[np.ndarray, np.ndarray]:
-    """Which coefficients are the first and the second half of their bands' in a slice."""
-    early, late, start = [], [], 0
-    for block in transform.blocks:
-        for _ in range(block.bands):
-            middle, stop = start + block.size // 2, start + block.size
-            early.append(np.arange(start, middle, dtype=np.int32))
-            late.append(np.arange(middle, stop, dtype=np.int32))
-            start = stop
-    return np.concatenate(early), np.concatenate(late)
+def filled(params: dict, plan: SliCQ, mean: np.ndarray, deviation: np.ndarray) -> dict:
+    """Parameters with minus the mean and one over the deviation of each band that has a network."""
+    shape = params["input_mean"].shape
+    leaves = {"input_mean": -mean, "input_scale": 1 / deviation}
+    return params | {
+        name: jnp.broadcast_to(jnp.asarray(leaf[: shape[1]], jnp.float32), shape)
+        for name, leaf in leaves.items()
+    }

@@ -7,10 +7,11 @@ coefficients alike works on the flat array, as one loop instead of seventy.
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 Shapes = tuple[tuple[int, int], ...]  # how many bands each block has, and of which size
@@ -50,3 +51,25 @@ def joined(blocks: Sequence[Array]) -> Array:
 def shapes_of(blocks: Sequence[Array]) -> Shapes:
     """What `split` needs to make blocks like these."""
     return tuple((block.shape[-3], block.shape[-1]) for block in blocks)
+
+
+def overlapped(shapes: Shapes, values: Array) -> Array:
+    """Add slices where they overlap, [..., slice, coefficient] -> [..., slice + 1, frame].
+
+    Neighbouring slices share half their time. A band with M coefficients in a slice then has M / 2
+    frames for each half; the frames of all bands lie one behind the other.
+    """
+    early, late = halves(shapes)
+    plain = [(0, 0)] * (values.ndim - 2)
+    early = jnp.pad(values[..., early], [*plain, (0, 1), (0, 0)])
+    return early + jnp.pad(values[..., late], [*plain, (1, 0), (0, 0)])
+
+
+@lru_cache
+def halves(shapes: Shapes) -> tuple[np.ndarray, np.ndarray]:
+    """Which coefficients are in the first and in the second half of a slice."""
+    sizes = np.repeat(*np.array(shapes, np.int32).T[::-1])
+    first = np.cumsum(sizes) - sizes
+    early = [np.arange(a, a + m // 2, dtype=np.int32) for a, m in zip(first, sizes, strict=True)]
+    late = [np.arange(a + m // 2, a + m, dtype=np.int32) for a, m in zip(first, sizes, strict=True)]
+    return np.concatenate(early), np.concatenate(late)

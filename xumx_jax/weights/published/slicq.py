@@ -14,6 +14,24 @@ def member(folder: str, digest: str, name: str, **settings) -> tuple[PublishedMe
 
 
 ROWS = {
+    "xumx-slicq": Published(
+        what="xumx-sliCQ, the first version",
+        members=(
+            PublishedMember(
+                {
+                    "": File(
+                        "https://media.githubusercontent.com/media/sevagh/xumx-sliCQ/"
+                        "5d0e2ae/pretrained-model/xumx_slicq.pth"
+                    )
+                },
+                "xumx-slicq",
+                FOUR,
+            ),
+        ),
+        licence=LICENCE,
+        overall=3.6,
+        reported="xumx-sliCQ's README",
+    ),
     "xumx-slicq-v2": Published(
         what="xumx-sliCQ-V2, with its Wiener filter",
         members=member(
