@@ -21,19 +21,26 @@ LEAVES = {
 
 def arguments(tensors: Tensors, info: dict) -> dict:
     """Sources and channels; of the transform tensors only show how many blocks there are."""
-    sources = info.get("targets") or groups_in(tensors, r"bucketed_unmixes_(.+?)\.\d+\..+")
+    sources = groups_in(tensors, r"bucketed_unmixes_(.+?)\.\d+\..+")
+    if not sources:
+        raise UserError("none of its tensors is one of a target (bucketed_unmixes_...)")
     found = {
         "sources": tuple(sources),
         "channels": vote(sizes(tensors, r".*\.cdae\.0\.weight", 1), "the number of channels"),
         **info.get("settings", {}),
     }
     model = XumxSliCQ(**found)
-    count = len(groups_in(tensors, rf"bucketed_unmixes_{sources[0]}\.(\d+)\..+"))
-    wanted = sum(len(group.blocks) for group in model.groups)
+    numbers = groups_in(tensors, r"bucketed_unmixes_.+?\.(\d+)\..+")
+    count = {
+        int(n): vote(sizes(tensors, rf"bucketed_unmixes_.+?\.{n}\.input_(mean|scale)", 0), "bands")
+        for n in numbers
+    }
+    wanted = {n: bands for group in model.groups for n, bands in zip(group.blocks, group.bands, strict=True)}
     if count != wanted:
         raise UserError(
-            f"it has {count} blocks with a network, and {model.bins} {model.scale} bins from "
-            f"{model.low_hz} Hz up to {model.bandwidth_hz} Hz make {wanted}"
+            f"it has {len(count)} blocks with a network, of {sum(count.values())} bands, and "
+            f"{model.bins} {model.scale} bins from {model.low_hz} Hz up to {model.bandwidth_hz} Hz "
+            f"make {len(wanted)} of {sum(wanted.values())}, or others"
         )
     return found
 
