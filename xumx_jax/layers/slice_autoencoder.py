@@ -17,6 +17,7 @@ from jax import Array, lax
 from xumx_jax.layers.block_norm import BlockNorm
 from xumx_jax.layers.slice_convolution import (
     TAPS,
+    Bands,
     Kernels,
     Span,
     Unit,
@@ -99,19 +100,19 @@ class Autoencoders(nn.Module):
         halves = mixes[0].shape[-2]
         frames = [valid(halves, span, missing) for missing in self._missing]
         whiten = partial(whitened, inside=valid(halves, span))
+        bands = Bands(self.taps, singly=not train)
         found, seen = [], []
         folded = None if train else [norm.folded() for norm in self.norms]
 
         def chain(unit: Unit, kernels: Kernels, normalise, each):
             y = each(whiten)(unit)
-            y = each(partial(first, taps=self.taps, sources=self.sources, dtype=dtype))(
-                y, kernels.first
-            )
+            begin = partial(first, bands=bands, sources=self.sources, dtype=dtype)
+            y = each(begin)(y, kernels.first)
             y = normalise(0, y)
             for number, kernel in ((1, kernels.second), (2, kernels.third)):
-                layer = partial(middle, taps=self.taps, back=number == 2, dtype=dtype)
+                layer = partial(middle, bands=bands, back=number == 2, dtype=dtype)
                 y = normalise(number, each(layer)(y, kernel))
-            ends = partial(last, taps=self.taps, channels=self.channels, dtype=dtype)
+            ends = partial(last, bands=bands, channels=self.channels, dtype=dtype)
             return each(finish)(each(ends)(y, kernels.last, kernels.bias), unit.mix, unit.more)
 
         def one(unit: Unit, half: int):

@@ -7,7 +7,7 @@ then four terms, each shifted. Along the bands, kernels with several taps see ne
 side as more features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,17 @@ from xumx_jax.layers.dense import contract
 
 TAPS = 4  # in time, of the layers in the middle
 Span = tuple[Any, Any]  # the first slice of the track, and the one after its last
+
+
+class Bands(NamedTuple):
+    """How kernels see bands.
+
+    taps    how many that are neighbours
+    singly  compute one band after another, so that little memory is used
+    """
+
+    taps: int
+    singly: bool
 
 
 class Kernels(NamedTuple):
@@ -72,22 +83,30 @@ def shifted(x: Array, by: int) -> Array:
     return jnp.pad(x[..., least : count - most, :], pads)
 
 
-def neighbours(x: Array, taps: int, back: bool = False) -> Array:
-    """[..., band, item, frame, feature] -> the same with as many bands side by side.
+def along(layer: Callable[[Array], Array], x: Array, bands: Bands, back: bool = False) -> Array:
+    """Apply a layer to as many neighbouring bands side by side as its kernel has taps.
 
-    As convolutions need them, or with `back` transposed ones.
+    [..., band, item, frame, feature] -> the same, as convolutions along bands do or, with `back`,
+    transposed ones. `layer` takes [..., band, item, frame, tap * feature].
     """
-    if taps == 1:
-        return x
-    axis, most = x.ndim - 4, taps - 1
-    order = range(taps)
+    axis, most = x.ndim - 4, bands.taps - 1
+    if not most:
+        return layer(x)
     if back:
         pads = [(0, 0)] * x.ndim
         pads[axis] = (most, most)
-        x, order = jnp.pad(x, pads), reversed(order)
+        x = jnp.pad(x, pads)
     count = x.shape[axis] - most
-    parts = [lax.slice_in_dim(x, tap, tap + count, axis=axis) for tap in order]
-    return jnp.concatenate(parts, axis=-1)
+
+    def of(x, count):
+        taps = [lax.slice_in_dim(x, tap, tap + count, axis=axis) for tap in range(bands.taps)]
+        return layer(jnp.concatenate(taps[::-1] if back else taps, axis=-1))
+
+    if not bands.singly:
+        return of(x, count)
+    at = jnp.arange(count)
+    y = lax.map(lambda at: of(lax.dynamic_slice_in_dim(x, at, bands.taps, axis), 1), at)
+    return jnp.moveaxis(y.squeeze(axis + 1), 0, axis)
 
 
 def whitened(unit: Unit, inside: Array) -> Array:
@@ -99,7 +118,7 @@ def whitened(unit: Unit, inside: Array) -> Array:
     return x.swapaxes(-3, -2)
 
 
-def first(x: Array, pieces: Sequence[Array], taps: int, sources: int, dtype: str) -> Array:
+def first(x: Array, pieces: Sequence[Array], bands: Bands, sources: int, dtype: str) -> Array:
     """[band, item, half, channel, value] -> [source, band, item, frame, feature].
 
     With two pieces of kernels, a frame spans two halves. With three it spans a half less its first
@@ -107,8 +126,10 @@ def first(x: Array, pieces: Sequence[Array], taps: int, sources: int, dtype: str
     """
 
     def product(x, piece):
-        x = neighbours(x.reshape(*x.shape[:3], -1), taps)
-        return contract("fbjk,kn->fbjn", x, piece, dtype)
+        def layer(x):
+            return contract("fbjk,kn->fbjn", x, piece, dtype)
+
+        return along(layer, x.reshape(*x.shape[:3], -1), bands)
 
     if len(pieces) == 2:
         y = product(x, pieces[0]) + shifted(product(x, pieces[1]), 1)
@@ -120,20 +141,27 @@ def first(x: Array, pieces: Sequence[Array], taps: int, sources: int, dtype: str
     return jnp.moveaxis(y, -2, 0)
 
 
-def middle(x: Array, kernel: Array, taps: int, back: bool, dtype: str) -> Array:
+def middle(x: Array, kernel: Array, bands: Bands, back: bool, dtype: str) -> Array:
     """[source, band, item, frame, feature] -> the same with other features, and bands."""
-    y = contract("tfbjk,tkn->tfbjn", neighbours(x, taps, back), kernel, dtype)
-    y = y.reshape(*y.shape[:-1], TAPS, -1)
-    terms = [shifted(y[..., tap, :], -tap if back else tap) for tap in range(TAPS)]
-    return sum(terms[1:], terms[0])
+
+    def layer(x):
+        y = contract("tfbjk,tkn->tfbjn", x, kernel, dtype)
+        y = y.reshape(*y.shape[:-1], TAPS, -1)
+        terms = [shifted(y[..., tap, :], -tap if back else tap) for tap in range(TAPS)]
+        return sum(terms[1:], terms[0])
+
+    return along(layer, x, bands, back)
 
 
 def last(
-    x: Array, halves: Sequence[Array], bias: Array, taps: int, channels: int, dtype: str
+    x: Array, halves: Sequence[Array], bias: Array, bands: Bands, channels: int, dtype: str
 ) -> Array:
     """[source, band, item, frame, feature] -> masks [source, band, item, half, channel, value]."""
-    x = neighbours(x, taps, back=True)
-    one, other = (contract("tfbjk,tkn->tfbjn", x, half, dtype) for half in halves)
-    z = one + shifted(other, -1)
+
+    def layer(x):
+        one, other = (contract("tfbjk,tkn->tfbjn", x, half, dtype) for half in halves)
+        return one + shifted(other, -1)
+
+    z = along(layer, x, bands, back=True)
     z = z.reshape(*z.shape[:-1], channels, -1)
     return jax.nn.sigmoid(z + bias[:, None, None, None, :, None])

@@ -116,23 +116,18 @@ class XumxSliCQv2(nn.Module):
         groups, specs, masks = [], [], []
         gains = None if self.mix_phase else gains_of(plan, coefficients[..., begin:end, :])
 
-        def finish(mask: Array, mix: Array, gain: Array) -> tuple[Array, Array]:
-            """Of [source, band, ...]: [band, batch, source, channel, half slice, value]."""
+        def finish(mask: Array, mix: Array, gain: Array) -> list[tuple[Array, ...]]:
+            """Spectra and masks of each channel, [band, batch, source, half slice, value]."""
             mask = lax.slice_in_dim(mask, 2 * begin, 2 * end, axis=-3)
             mix = lax.slice_in_dim(mix, 2 * begin, 2 * end, axis=-2)
+            masks = tuple(mask[..., channel, :] for channel in range(self.channels))
+            x = tuple(mix[..., channel, :, :] for channel in range(self.channels))
             if self.mix_phase:
-                spec = mask.swapaxes(-3, -2) * mix
+                spec = tuple(mask * part for mask, part in zip(masks, x, strict=True))
             else:
-                planar = [mix[..., channel, :, :] for channel in range(self.channels)]
-                spec = filter_masks(
-                    tuple(mask[..., channel, :] for channel in range(self.channels)),
-                    tuple((one.real, one.imag) for one in planar),
-                    gain[..., None, None],
-                    EPSILON,
-                    (-2, -1),
-                )
-                spec = jnp.stack([lax.complex(*pair) for pair in spec], axis=-3)
-            return jnp.moveaxis(spec, 0, 2), jnp.moveaxis(mask.swapaxes(-3, -2), 0, 2)
+                planar = tuple((part.real, part.imag) for part in x)
+                spec = filter_masks(masks, planar, gain[..., None, None], EPSILON, (-2, -1))
+            return [tuple(jnp.moveaxis(part, 0, 2) for part in parts) for parts in (spec, masks)]
 
         for name, blocks, taps in networks(plan):
             autoencoders = Autoencoders(
@@ -164,7 +159,12 @@ class XumxSliCQv2(nn.Module):
             groups += own_groups
             specs += [spec for spec, _ in made]
             masks += [mask for _, mask in made]
-        return unpacked(plan, groups, specs), unpacked(plan, groups, masks)
+
+        def whole(parts):  # of each group and channel -> [batch, source, channel, ...]
+            channels = [unpacked(plan, groups, part) for part in zip(*parts, strict=True)]
+            return jnp.stack(channels, axis=2)
+
+        return whole(specs), whole(masks)
 
 
 @lru_cache
