@@ -68,6 +68,7 @@ class XumxSliCQ(nn.Module):
     axis_name: str | None = None
     usual_speed = {"cpu": 5}
 
+    engine = "slices"
     context = 5, 3  # slices
 
     def __post_init__(self):

@@ -57,6 +57,8 @@ class XumxSliCQv2(nn.Module):
     dtype: str = "float32"
     compute: str = "float32"
     usual_speed = {"cpu": 20}
+    engine = "slices"
+    context = 2, 2  # slices
 
     def __post_init__(self):
         for name in ("dtype", "compute"):
@@ -108,7 +110,7 @@ class XumxSliCQv2(nn.Module):
 
         Returns coefficients and masks [batch, source, channel, slice, coefficient]. For a part of a
         track, `span` are the first slice of the track and the one after its last, counted from the
-        first slice given, and may be traced; a mask depends on two slices on both sides. `own` are
+        first slice given, and may be traced; a mask depends on `context` slices around it. `own` are
         the first slice that is returned and the one after the last: the filter takes only these.
         """
         plan, slices = self.transform, coefficients.shape[-2]

@@ -185,6 +185,7 @@ class Progress:
 ENGINES = {
     "chunked": ("xumx_jax.separation.chunked", "Chunked"),
     "umx": ("xumx_jax.separation.umx.offline", "Offline"),
+    "slices": ("xumx_jax.separation.slices", "Slices"),
 }
 
 

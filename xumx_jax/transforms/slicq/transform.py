@@ -62,6 +62,24 @@ class SliCQ(Plan):
         """[..., slice, coefficient] -> [..., length]."""
         return _synthesise(self, length, coefficients)
 
+    def analyse_rows(self, rows: Array) -> Array:
+        """[..., (slices + 1) * hop] -> coefficients of the slices that lie inside.
+
+        Slice n of a track is that of its samples from (n - 1) * hop on, two hops of them.
+        """
+        return _bands_of_rows(self, rows, False)
+
+    def synthesise_rows(self, coefficients: Array) -> Array:
+        """[..., slice, coefficient] -> [..., (slices + 1) * hop], by the samples that slices cover.
+
+        The first and the last hop still lack what other slices of a track add to them.
+        """
+        halves = _halves_of(self, coefficients, self.rule)
+        edges = [(0, 0)] * (halves.ndim - 3)
+        rows = jnp.pad(halves[..., 0, :], [*edges, (0, 1), (0, 0)])
+        rows = rows + jnp.pad(halves[..., 1, :], [*edges, (1, 0), (0, 0)])
+        return rows.reshape(*rows.shape[:-2], -1)
+
     def split(self, values: Array) -> tuple[Array, ...]:
         """[..., slice, coefficient] -> blocks [..., band, slice, coefficient]."""
         return split(self.shapes, values)
@@ -73,7 +91,7 @@ class SliCQ(Plan):
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _analyse(plan: SliCQ, wave: Array) -> Array:
-    return _bands_of(plan, wave, adjoint=False)
+    return _bands_of(plan, wave, False)
 
 
 def _analyse_forward(plan: SliCQ, wave: Array):
@@ -97,7 +115,7 @@ def _synthesise_forward(plan: SliCQ, length: int, coefficients: Array):
 
 
 def _synthesise_backward(plan: SliCQ, length: int, _, cotangent: Array):
-    return (_bands_of(plan, cotangent, adjoint=True).conj(),)
+    return (_bands_of(plan, cotangent, True).conj(),)
 
 
 _synthesise.defvjp(_synthesise_forward, _synthesise_backward)
@@ -118,17 +136,23 @@ def _adjoint_weights(plan: SliCQ) -> np.ndarray:
     return weights * inside * np.where((mirror == 0) | (mirror == half), 1.0, 2.0)
 
 
-@partial(jax.jit, static_argnums=0, static_argnames="adjoint")
+@partial(jax.jit, static_argnums=(0, 2))
 def _bands_of(plan: SliCQ, wave: Array, adjoint: bool) -> Array:
     """[..., time] -> inverse FFTs of weighted bands, [..., slice, coefficient].
 
     With `adjoint`, it is not the transform but the adjoint of its inverse.
     """
-    length, hop, samples = plan.length, plan.hop, wave.shape[-1]
-    slices, half = plan.slices(samples), length // 2
-    padding = [(0, 0)] * (wave.ndim - 1) + [(hop, (slices + 1) * hop - hop - samples)]
-    rows = jnp.pad(wave, padding)
-    window = None if adjoint else plan.window.astype(wave.dtype)
+    hop, samples = plan.hop, wave.shape[-1]
+    padding = [(0, 0)] * (wave.ndim - 1) + [(hop, plan.slices(samples) * hop - samples)]
+    return _bands_of_rows(plan, jnp.pad(wave, padding), adjoint)
+
+
+@partial(jax.jit, static_argnums=(0, 2))
+def _bands_of_rows(plan: SliCQ, rows: Array, adjoint: bool) -> Array:
+    """The same of [..., (slices + 1) * hop], which begins with the first slice."""
+    length, hop, half = plan.length, plan.hop, plan.length // 2
+    slices = rows.shape[-1] // hop - 1
+    window = None if adjoint else plan.window.astype(rows.dtype)
 
     def cut(start):
         piece = jax.lax.dynamic_slice_in_dim(rows, start, length, axis=-1)
@@ -137,7 +161,7 @@ def _bands_of(plan: SliCQ, wave: Array, adjoint: bool) -> Array:
     pieces = jax.vmap(cut, out_axes=-2)(np.arange(slices, dtype=np.int32) * hop)
     spec = jnp.fft.rfft(pieces)  # [..., slice, bin]
     index, weights = analysis(plan)
-    weights = (_adjoint_weights(plan) if adjoint else weights).astype(wave.dtype)
+    weights = (_adjoint_weights(plan) if adjoint else weights).astype(rows.dtype)
     margin = max(-index.min(), index.max() - half, 0)
     wide = spec
     if margin:  # what lies beyond 0 and half the sample rate
@@ -161,7 +185,19 @@ def _bands_of(plan: SliCQ, wave: Array, adjoint: bool) -> Array:
 @partial(jax.jit, static_argnums=(0, 1, 3))
 def _wave_of(plan: SliCQ, length: int, coefficients: Array, rule: str) -> Array:
     """[..., slice, coefficient] -> [..., length], by a rule of `tables.synthesis`."""
-    bins, slices, real = plan.length // 2 + 1, coefficients.shape[-2], coefficients.real.dtype
+    slices = coefficients.shape[-2]
+    halves = _halves_of(plan, coefficients, rule)
+    behind = [(0, 0)] * (halves.ndim - 3) + [(0, 1), (0, 0)]
+    rows = jnp.pad(halves[..., 1:, 0, :], behind) + halves[..., 1, :]
+    wave = rows.reshape(*rows.shape[:-2], slices * plan.hop)[..., :length]
+    missing = length - wave.shape[-1]
+    return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)]) if missing > 0 else wave
+
+
+@partial(jax.jit, static_argnums=(0, 2))
+def _halves_of(plan: SliCQ, coefficients: Array, rule: str) -> Array:
+    """[..., slice, coefficient] -> samples of each slice, [..., slice, half, hop]."""
+    bins, real = plan.length // 2 + 1, coefficients.real.dtype
     parts = []
     start = 0
     for block in plan.blocks:
@@ -179,9 +215,4 @@ def _wave_of(plan: SliCQ, length: int, coefficients: Array, rule: str) -> Array:
     pieces = jnp.fft.irfft(spec, plan.length, axis=-1)
     if rule == "adjoint":
         pieces = pieces * plan.window.astype(real)
-    halves = pieces.reshape(*pieces.shape[:-1], 2, plan.hop)
-    behind = [(0, 0)] * (halves.ndim - 3) + [(0, 1), (0, 0)]
-    rows = jnp.pad(halves[..., 1:, 0, :], behind) + halves[..., 1, :]
-    wave = rows.reshape(*rows.shape[:-2], slices * plan.hop)[..., :length]
-    missing = length - wave.shape[-1]
-    return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)]) if missing > 0 else wave
+    return pieces.reshape(*pieces.shape[:-1], 2, plan.hop)

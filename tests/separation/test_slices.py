@@ -1,0 +1,95 @@
+"""The engine of networks on a sliCQ: blocks of slices are as the whole track at once."""
+
+import jax
+import numpy as np
+import pytest
+from jax.errors import JaxRuntimeError
+from toy_models import drawn
+
+from xumx_jax import Separator, postfilters
+from xumx_jax.postfilters.band_frames import BandFrames
+from xumx_jax.separation import slices
+from xumx_jax.stems import Stems
+
+pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
+SECONDS = 0.5  # of a block
+TIME = 20_000
+
+
+def mixture(time: int = TIME, channels: int = 2) -> np.ndarray:
+    return 0.1 * np.random.default_rng(0).normal(size=(channels, time)).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=[("xumx_slicq", {}), ("xumx_slicq_v2", {"mix_phase": True})])
+def network(request):
+    name, options = request.param
+    model, variables = drawn(name, **options)
+    return model, variables, jax.jit(model.apply)
+
+
+def separated(separator: Separator, mix: np.ndarray) -> np.ndarray:
+    return np.stack(list(separator(mix, 8000).values()))
+
+
+def test_blocks_are_as_the_whole(network):
+    """Of a track of many blocks, of one of a sample, and of one that ends with a block."""
+    model, variables, apply = network
+    separator = Separator(model, variables, chunk_seconds=SECONDS)
+    hop = model.transform.hop
+    block = round(SECONDS * model.sample_rate / hop) * hop
+    for time in (TIME, 1, 4 * block, 4 * block - hop + 1):
+        mix = mixture(time)
+        found = separated(separator, mix)
+        assert found.shape == (2, 2, time)
+        np.testing.assert_allclose(found, apply(variables, mix[None]).wave[0], atol=1e-5)
+    assert separated(separator, mixture(0)).shape == (2, 2, 0)
+
+
+def test_a_filter_takes_windows_of_slices(network):
+    """As it would in the whole track."""
+    model, variables, apply = network
+    mix = mixture()
+    given = {"post_filter": "xumx_slicq", "wiener_frames": 5, "niter": 1}
+    found = separated(Separator(model, variables, chunk_seconds=SECONDS, **given), mix)
+    whole = jax.tree.map(lambda leaf: leaf[0], apply(variables, mix[None]))
+    plan = model.transform
+    known = postfilters.POST_FILTERS["xumx_slicq"]
+    estimate = Stems(whole.wave, whole.spec)
+    blocks = postfilters.apply(
+        "xumx_slicq", estimate, plan.forward(mix), frames=5, niter=1, **known.options
+    )
+    np.testing.assert_allclose(found, plan.inverse(blocks, TIME), atol=1e-4)
+    assert BandFrames(plan.shapes, 12, 5)  # windows that end within a track
+
+
+def test_a_residual_and_mono(network):
+    model, variables, _ = network
+    separator = Separator(model, variables, chunk_seconds=SECONDS, residual=True)
+    mix = mixture(6000)
+    found = separated(separator, mix)
+    assert found.shape == (3, 2, 6000)
+    np.testing.assert_allclose(found.sum(0), mix, atol=1e-5)
+    mono = separated(separator, mix[:1])
+    assert mono.shape == (3, 1, 6000)
+    np.testing.assert_allclose(mono.sum(0), mix[:1], atol=1e-5)
+
+
+def test_short_memory_means_fewer_and_shorter_blocks(network, monkeypatch, caplog):
+    model, variables, apply = network
+    separator = Separator(model, variables, chunk_seconds=4 * SECONDS)
+    engine = separator._engine
+    run, count = engine._run, engine.slices
+
+    def short(variables, rows, span):
+        if rows.shape[-1] > model.transform.hop * (count // 2 + 1 + sum(model.context)):
+            raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return run(variables, rows, span)
+
+    monkeypatch.setattr(engine, "_run", short)
+    monkeypatch.setattr(slices, "LEAST", 1)
+    mix = mixture()
+    np.testing.assert_allclose(
+        separated(separator, mix), apply(variables, mix[None]).wave[0], atol=1e-5
+    )
+    assert engine.slices == count // 2
+    assert "blocks of" in caplog.text
