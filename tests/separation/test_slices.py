@@ -42,7 +42,6 @@ def test_blocks_are_as_the_whole(network):
         found = separated(separator, mix)
         assert found.shape == (2, 2, time)
         np.testing.assert_allclose(found, apply(variables, mix[None]).wave[0], atol=1e-5)
-    assert separated(separator, mixture(0)).shape == (2, 2, 0)
 
 
 def test_a_filter_takes_windows_of_slices(network):
@@ -74,10 +73,10 @@ def test_a_residual_and_mono(network):
     np.testing.assert_allclose(mono.sum(0), mix[:1], atol=1e-5)
 
 
-def test_short_memory_means_fewer_and_shorter_blocks(network, monkeypatch, caplog):
+def test_short_memory_means_fewer_and_shorter_blocks(network, monkeypatch):
     model, variables, apply = network
     separator = Separator(model, variables, chunk_seconds=4 * SECONDS)
-    engine = separator._engine
+    engine = separator.engine
     run, count = engine._run, engine.slices
 
     def short(variables, rows, span):
@@ -88,8 +87,8 @@ def test_short_memory_means_fewer_and_shorter_blocks(network, monkeypatch, caplo
     monkeypatch.setattr(engine, "_run", short)
     monkeypatch.setattr(slices, "LEAST", 1)
     mix = mixture()
-    np.testing.assert_allclose(
-        separated(separator, mix), apply(variables, mix[None]).wave[0], atol=1e-5
-    )
+    with pytest.warns(UserWarning, match="too little memory") as said:
+        found = separated(separator, mix)
+    np.testing.assert_allclose(found, apply(variables, mix[None]).wave[0], atol=1e-5)
     assert engine.slices == count // 2
-    assert "blocks of" in caplog.text
+    assert "blocks of" in str(said[-1].message)

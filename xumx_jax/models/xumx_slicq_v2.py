@@ -58,7 +58,6 @@ class XumxSliCQv2(nn.Module):
     compute: str = "float32"
     usual_speed = {"cpu": 20}
     engine = "slices"
-    context = 2, 2  # slices
 
     def __post_init__(self):
         for name in ("dtype", "compute"):
@@ -76,6 +75,11 @@ class XumxSliCQv2(nn.Module):
     @property
     def transform(self) -> SliCQ:
         return transform_of(self.scale, self.bins, self.low_hz, self.sample_rate)
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """How many slices before and after its own a mask depends on."""
+        return (3, 2) if self.mix_phase else (2, 2)
 
     @property
     def segment(self) -> Segment:
