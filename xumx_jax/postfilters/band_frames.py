@@ -59,7 +59,7 @@ class BandFrames:
     def __post_init__(self):
         if self.window is not None and self.values is not None:
             raise ValueError(f"windows of {self.window} slices and of {self.values} values at once")
-        if min(self.window or 1, self.values or 1, self.slices) < 1:
+        if any(n is not None and n < 1 for n in (self.window, self.values, self.slices)):
             raise ValueError(f"{self}: wanted 1 or more slices and values")
 
     def total(self, values: Array) -> Array:
@@ -166,7 +166,7 @@ def _merged(frames: BandFrames, values: Array, how) -> Array:
 
 def _pick(values: Array, places: np.ndarray) -> Array:
     """[..., place] -> [..., *places], 0 where there is none."""
-    return values.at[..., places].get(mode="fill", fill_value=0)
+    return jnp.asarray(values).at[..., places].get(mode="fill", fill_value=0)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -181,7 +181,7 @@ def _total(frames: BandFrames, values: Array) -> Array:
 def _spread(frames: BandFrames, values: Array) -> Array:
     """[..., group] -> [..., row, coefficient]."""
     found = tables(frames)
-    grains = values.at[..., found.group].get(mode="promise_in_bounds")
+    grains = jnp.asarray(values).at[..., found.group].get(mode="promise_in_bounds")
     return jnp.repeat(grains, found.grain, axis=-1).reshape(*values.shape[:-1], found.rows, -1)
 
 
