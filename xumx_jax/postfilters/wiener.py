@@ -95,8 +95,12 @@ def wiener(
     if over:
         if not (over.whole and niter and bins_at_once and mix.shape[0] == 2):
             return filtered(estimate, mix)
+
+        def at_once(first, mix, gain):
+            return _refine(_with_phase(first, mix), mix, niter, epsilon, frames, gain)
+
         first = _first(estimate, mix, *rules, epsilon, frames, phase=False)
-        return refine_slices(first, mix, niter, epsilon, over, gain)
+        return refine_slices(at_once, niter, epsilon, over, first, mix, gain)
     bin_axis = -1 if frame_axis == -2 else -2
     bins = mix.shape[bin_axis]
     count = -(-bins // (bins_at_once or bins))
@@ -145,11 +149,18 @@ def _first(
         elif not phase and not (residual and difference):
             return magnitudes
         else:
-            # an empty bin has phase 0
-            spec = magnitudes * jnp.where(size > 0, mix / jnp.where(size > 0, size, 1), 1)
+            spec = _with_phase(magnitudes, mix)
     if residual and difference:
         spec = jnp.concatenate([spec, (mix - spec.sum(0))[None]])
     return spec
+
+
+def _with_phase(spec: Array, mix: Array) -> Array:
+    """Give magnitudes the mixture's phase; an empty bin has phase 0. Complex spectra stay."""
+    if jnp.iscomplexobj(spec):
+        return spec
+    size = jnp.abs(mix)
+    return spec * jnp.where(size > 0, mix / jnp.where(size > 0, size, 1), 1)
 
 
 def expectation_maximization(
