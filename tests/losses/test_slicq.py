@@ -40,7 +40,9 @@ def test_in_one_piece_as_block_by_block(name):
         results.append(jax.jit(run)(est))
     (value, gradient), (wanted, other) = results
     assert float(value) == pytest.approx(float(wanted), rel=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-7), gradient, other)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-7), gradient, other
+    )
 
 
 def test_si_sdr_is_the_definition():

@@ -21,7 +21,7 @@ cases = pytest.mark.parametrize("over", CASES.values(), ids=list(CASES))
 
 
 def groups(over: BandFrames):
-    """Masks [slice, coefficient] of every band and window, in order of windows, and their blocks."""
+    """Masks [slice, coefficient] of every band and window, and windows and blocks of values."""
     band, block, at = [], [], []
     for number, (bands, size) in enumerate(over.blocks):
         for _ in range(bands):

@@ -25,7 +25,8 @@ from scipy.ndimage import median_filter
 
 from xumx_jax.audio.resample import whole_rate
 from xumx_jax.errors import UserError
-from xumx_jax.postfilters.wiener import REGULARISER, TINY, filter_stereo
+from xumx_jax.postfilters.stereo import TINY, filter_stereo
+from xumx_jax.postfilters.wiener import REGULARISER
 from xumx_jax.transforms.stft import Stft
 
 STFT = Stft(2048, 1024)
@@ -228,7 +229,7 @@ def _wiener(factors: tuple[Array, Array, Array], mix: Array, references: Array) 
     # Only the shares matter; with this scale, the regularisation is equally small for every bin.
     v = v / (v.sum(0) + TINY)
     pairs = tuple((channel.real, channel.imag) for channel in x)
-    spec = filter_stereo(v, (u0, (u1.real, u1.imag), w1), pairs)
+    spec = filter_stereo(v, (u0, (u1.real, u1.imag), w1), pairs, REGULARISER)
     spec = jnp.stack([jax.lax.complex(*channel) for channel in spec], axis=1)
     return _inverse(STFT, STFT.hop, spec)
 

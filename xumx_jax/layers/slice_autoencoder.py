@@ -1,7 +1,7 @@
 """The convolutional autoencoders of xumx-sliCQ-V2 (sevagh, 2023): one for each block and source.
 
 What lies outside of the track is 0 after each layer, by position: any part of a track with two more
-slices on both sides gives what the whole does.
+slices on both sides (three before it, where frames are late) gives what the whole does.
 """
 
 from collections.abc import Callable, Sequence

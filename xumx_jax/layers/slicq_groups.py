@@ -15,7 +15,7 @@ from jax import Array
 
 from xumx_jax.transforms.slicq.plan import Plan
 
-RATIO = 1.65  # of the largest to the smallest size in a group: more groups compile for longer
+RATIO = 2.0  # of the largest to the smallest size in a group: more groups compile for longer
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,7 @@ def complex_mse_mask_sum(
     est: Stems, ref: Stems, mix: Array, *, combinations: bool, mask_coef: float, transform=None
 ):
     """`complex_mse` plus `mask_coef` times `mask_sum`, as xumx-sliCQ-V2 trains."""
-    in_frequency, parts = complex_mse(
-        est, ref, mix, combinations=combinations, transform=transform
-    )
+    in_frequency, parts = complex_mse(est, ref, mix, combinations=combinations, transform=transform)
     of_masks, more = mask_sum(est, ref, mix, transform=transform)
     return in_frequency + mask_coef * of_masks, parts | more
 

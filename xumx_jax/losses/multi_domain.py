@@ -25,7 +25,15 @@ def multi_domain(
 
 
 def si_sdr_multi_domain(
-    est: Stems, ref: Stems, mix: Array, *, mcoef: float, combinations, power, original, transform=None
+    est: Stems,
+    ref: Stems,
+    mix: Array,
+    *,
+    mcoef: float,
+    combinations,
+    power,
+    original,
+    transform=None,
 ):
     """`mse` plus `mcoef` times `negative_si_sdr`: xumx-sliCQ's loss as it is meant.
 
@@ -33,7 +41,9 @@ def si_sdr_multi_domain(
     of the SI-SDR.
     """
     together = combinations and not original
-    in_frequency, parts = mse(est, ref, mix, combinations=together, power=power, transform=transform)
+    in_frequency, parts = mse(
+        est, ref, mix, combinations=together, power=power, transform=transform
+    )
     in_time, more = negative_si_sdr(est, ref, mix, combinations=combinations, floor=1e-8)
     if original:
         in_time = lax.stop_gradient(in_time)

@@ -20,7 +20,9 @@ def segment_sdr(est: Stems, ref: Stems, mix: Array, *, bands: tuple, frames: int
     mean. Raises ValueError on blocks with slices.
     """
     if unfit := [mask.shape for mask in est.mask if mask.ndim != 5]:
-        raise ValueError(f"segment_sdr: masks {unfit[0]}; wanted [batch, source, channel, band, frame]")
+        raise ValueError(
+            f"segment_sdr: masks {unfit[0]}; wanted [batch, source, channel, band, frame]"
+        )
     edges = bands if isinstance(bands[0], tuple | list) else (bands,) * len(est.mask)
     groups = zip(est.mask, ref.spec, edges, strict=True)
     sdr = [of_block(*group, frames, share, floor) for group in groups]

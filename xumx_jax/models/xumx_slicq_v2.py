@@ -19,6 +19,7 @@ from xumx_jax.layers.slicq_groups import by_size, groups_of, packed, unpacked
 from xumx_jax.models.interface import Segment
 from xumx_jax.models.slicq_statistics import MagnitudeStatistics
 from xumx_jax.postfilters.wiener import SCALE
+from xumx_jax.postfilters.wiener_blocks import filter_blocks
 from xumx_jax.postfilters.wiener_masks import filter_masks
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.slicq import SliCQ
@@ -38,6 +39,8 @@ class XumxSliCQv2(nn.Module):
     mix_phase    leave out the filter, so that stems have the mixture's phase, and let frames end
                  half a slice earlier: the original's "realtime" variant, which looks ahead all
                  the same, two slices
+    window       values of a band that the filter takes at a time, slice after slice; 5000 in the
+                 original, which is slower here; None: all that are given
     axis_name    of devices that share the statistics of a batch in training
     dtype        precision of matrix products in training, of `layers.dense.DTYPES`; parameters
                  and everything else are float32
@@ -53,6 +56,7 @@ class XumxSliCQv2(nn.Module):
     hidden_size: int = 50
     inner_size: int = 51
     mix_phase: bool = False
+    window: int | None = None
     axis_name: str | None = None
     dtype: str = "float32"
     compute: str = "float32"
@@ -69,6 +73,8 @@ class XumxSliCQv2(nn.Module):
             raise ValueError(
                 f"hidden_size {self.hidden_size}, inner_size {self.inner_size}: wanted 1 or more"
             )
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"window {self.window}: wanted 1 or more values, or None")
         _ = self.transform
         super().__post_init__()
 
@@ -77,15 +83,15 @@ class XumxSliCQv2(nn.Module):
         return transform_of(self.scale, self.bins, self.low_hz, self.sample_rate)
 
     @property
-    def context(self) -> tuple[int, int]:
-        """How many slices before and after its own a mask depends on."""
-        return (3, 2) if self.mix_phase else (2, 2)
-
-    @property
     def segment(self) -> Segment:
         """Any length; chunks of 10 s of whole slices."""
         hop = self.transform.hop
         return Segment(usual=-(-10 * self.sample_rate // hop) * hop, grid=hop)
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """How many slices before its own, and after it, a mask depends on."""
+        return (3 if self.mix_phase else 2), 2
 
     @property
     def input_statistics(self) -> MagnitudeStatistics:
@@ -120,7 +126,9 @@ class XumxSliCQv2(nn.Module):
         plan, slices = self.transform, coefficients.shape[-2]
         begin, end = own or (0, slices)
         groups, specs, masks = [], [], []
-        gains = None if self.mix_phase else gains_of(plan, coefficients[..., begin:end, :])
+        mixture = coefficients[..., begin:end, :]
+        masked = self.mix_phase or self.window is not None
+        gains = None if masked else gains_of(plan, mixture)
 
         def finish(mask: Array, mix: Array, gain: Array) -> list[tuple[Array, ...]]:
             """Spectra and masks of each channel, [band, batch, source, half slice, value]."""
@@ -128,7 +136,7 @@ class XumxSliCQv2(nn.Module):
             mix = lax.slice_in_dim(mix, 2 * begin, 2 * end, axis=-2)
             masks = tuple(mask[..., channel, :] for channel in range(self.channels))
             x = tuple(mix[..., channel, :, :] for channel in range(self.channels))
-            if self.mix_phase:
+            if masked:
                 spec = tuple(mask * part for mask, part in zip(masks, x, strict=True))
             else:
                 planar = tuple((part.real, part.imag) for part in x)
@@ -170,7 +178,11 @@ class XumxSliCQv2(nn.Module):
             channels = [unpacked(plan, groups, part) for part in zip(*parts, strict=True)]
             return jnp.stack(channels, axis=2)
 
-        return whole(specs), whole(masks)
+        spec = whole(specs)
+        if self.window is not None and not self.mix_phase:
+            shapes = tuple((block.bands, block.size) for block in plan.blocks)
+            spec = filter_blocks(spec, mixture, shapes, values=self.window)
+        return spec, whole(masks)
 
 
 @lru_cache

@@ -59,11 +59,19 @@ class BandFrames:
     def __post_init__(self):
         if self.window is not None and self.values is not None:
             raise ValueError(f"windows of {self.window} slices and of {self.values} values at once")
-        if min(self.window or 1, self.values or 1, self.slices) < 1:
+        if any(n is not None and n < 1 for n in (self.window, self.values, self.slices)):
             raise ValueError(f"{self}: wanted 1 or more slices and values")
 
+    @property
+    def whole(self) -> bool:
+        """Whether all slices are one window."""
+        return self.values is None and (self.window or self.slices) >= self.slices
+
     def total(self, values: Array) -> Array:
-        """Sum over each band and window, [..., slice, coefficient] -> [..., group]."""
+        """Sum over each band and window, [..., slice, coefficient] -> [..., group].
+
+        Where all slices are one window, they may have been summed before, [..., 1, coefficient].
+        """
         return _total(self, _merged(self, values, jnp.sum))
 
     def spread(self, values: Array) -> Array:
@@ -82,8 +90,9 @@ class BandFrames:
 
         As `spread` returns it: of each window, of all blocks or of each.
         """
-        found, size = tables(self), jnp.abs(mix)
-        size = _merged(self, size.max(tuple(range(size.ndim - 2))), jnp.max).ravel()
+        found, power = tables(self), jnp.square(mix.real) + jnp.square(mix.imag)
+        power = power.max(tuple(range(power.ndim - 2)))
+        size = jnp.sqrt(_merged(self, power, jnp.max)).ravel()
         size = size.reshape(-1, found.grain).max(-1)
         of_groups = _pick(size, found.members).max(-1)
         of_shares = _pick(of_groups, found.sharing).max(-1)
@@ -166,7 +175,7 @@ def _merged(frames: BandFrames, values: Array, how) -> Array:
 
 def _pick(values: Array, places: np.ndarray) -> Array:
     """[..., place] -> [..., *places], 0 where there is none."""
-    return values.at[..., places].get(mode="fill", fill_value=0)
+    return jnp.asarray(values).at[..., places].get(mode="fill", fill_value=0)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -181,7 +190,7 @@ def _total(frames: BandFrames, values: Array) -> Array:
 def _spread(frames: BandFrames, values: Array) -> Array:
     """[..., group] -> [..., row, coefficient]."""
     found = tables(frames)
-    grains = values.at[..., found.group].get(mode="promise_in_bounds")
+    grains = jnp.asarray(values).at[..., found.group].get(mode="promise_in_bounds")
     return jnp.repeat(grains, found.grain, axis=-1).reshape(*values.shape[:-1], found.rows, -1)
 
 

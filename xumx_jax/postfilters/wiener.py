@@ -18,9 +18,6 @@ Complex numbers are pairs of real arrays inside, which the compiler vectorises, 
 taken at a time, all iterations at once, so that intermediate results stay in a core's cache.
 """
 
-import operator
-from functools import reduce
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,19 +25,27 @@ from jax import Array, lax
 from jax import nn as jnn
 
 from xumx_jax.postfilters.band_frames import AxisFrames, BandFrames
+from xumx_jax.postfilters.slice_loop import refine_slices
+from xumx_jax.postfilters.stereo import (
+    Channels,
+    each,
+    factors_of,
+    filter_stereo,
+    power_of,
+    products,
+    tilt_of,
+    unexplained,
+)
 
 EPSILON = float(np.finfo(np.float64).eps)  # the original runs in double precision
 REGULARISER = EPSILON**0.5
 SLOPE = 15.0  # of the sigmoid that sharpens ratio masks
 SCALE = 10.0  # the largest magnitude of a scaled mixture
-TINY = 1e-36  # keeps 0 / 0 at 0
 BLOCK_BINS = 128
 
 LAST_AXIS = AxisFrames()
 
 Frames = AxisFrames | BandFrames
-Pair = tuple[Array, Array]  # real and imaginary part
-Channels = tuple[Pair, ...]  # one pair for each of one or two
 
 
 def wiener(
@@ -72,9 +77,9 @@ def wiener(
     leaves the others as they are. `niter` iterations of EM follow; its statistics are those of all
     frames given, and its scaling makes `loudest`, by default the largest magnitude of the mixture,
     `scale`. `epsilon` is a variance that belongs to no source. `frame_axis` -2 means spectra with
-    the layout [..., frame, bin]; `over` means those of a sliCQ, [..., slice, coefficient], and says
-    which share their statistics. Gradients need least memory with `bins_at_once` None. Raises
-    ValueError on EM with more than two channels.
+    the layout [..., frame, bin]; `over` means those of a sliCQ, [..., slice, coefficient], of which
+    one at a time is filtered, and says which share their statistics. Gradients need least memory
+    with `bins_at_once` None. Raises ValueError on EM with more than two channels.
     """
     if niter and mix.shape[0] > 2:
         raise ValueError(f"wiener: the mixture has {mix.shape[0]} channels; EM takes one or two")
@@ -88,7 +93,14 @@ def wiener(
         return _refine(spec, mix, niter, epsilon, frames, gain) if niter else spec
 
     if over:
-        return filtered(estimate, mix)
+        if not (over.whole and niter and bins_at_once and mix.shape[0] == 2):
+            return filtered(estimate, mix)
+
+        def at_once(first, mix, gain):
+            return _refine(_with_phase(first, mix), mix, niter, epsilon, frames, gain)
+
+        first = _first(estimate, mix, *rules, epsilon, frames, phase=False)
+        return refine_slices(at_once, niter, epsilon, over, first, mix, gain)
     bin_axis = -1 if frame_axis == -2 else -2
     bins = mix.shape[bin_axis]
     count = -(-bins // (bins_at_once or bins))
@@ -112,9 +124,12 @@ def wiener(
 
 
 def _first(
-    estimate, mix, softmask, alpha, logit, residual, difference, fit, epsilon, frames
+    estimate, mix, softmask, alpha, logit, residual, difference, fit, epsilon, frames, phase=True
 ) -> Array:
-    """The first spectra, complex [source, channel, bin, frame]."""
+    """The first spectra, complex [source, channel, bin, frame].
+
+    Without `phase`, magnitudes that are to get the mixture's phase are returned as they are.
+    """
     size = jnp.abs(mix)
     is_complex = jnp.iscomplexobj(estimate)
     magnitudes = jnp.abs(estimate) if is_complex and softmask else estimate
@@ -131,12 +146,21 @@ def _first(
         if softmask:
             mask = magnitudes / (epsilon + magnitudes.sum(0))
             spec = mix * (mask if logit is None else jnn.sigmoid(SLOPE * (mask - logit)))
+        elif not phase and not (residual and difference):
+            return magnitudes
         else:
-            # an empty bin has phase 0
-            spec = magnitudes * jnp.where(size > 0, mix / jnp.where(size > 0, size, 1), 1)
+            spec = _with_phase(magnitudes, mix)
     if residual and difference:
         spec = jnp.concatenate([spec, (mix - spec.sum(0))[None]])
     return spec
+
+
+def _with_phase(spec: Array, mix: Array) -> Array:
+    """Give magnitudes the mixture's phase; an empty bin has phase 0. Complex spectra stay."""
+    if jnp.iscomplexobj(spec):
+        return spec
+    size = jnp.abs(mix)
+    return spec * jnp.where(size > 0, mix / jnp.where(size > 0, size, 1), 1)
 
 
 def expectation_maximization(
@@ -185,109 +209,20 @@ def with_residual(
     return jnp.concatenate([magnitudes, rest[None]])
 
 
-def _power(a: Pair) -> Array:
-    return jnp.square(a[0]) + jnp.square(a[1])
-
-
-def _times(a: Pair, b: Pair) -> Pair:
-    return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
-
-
-def _times_conj(a: Pair, b: Pair) -> Pair:
-    """a conj(b)."""
-    return a[0] * b[0] + a[1] * b[1], a[1] * b[0] - a[0] * b[1]
-
-
-def _each(function, *pairs: Pair) -> Pair:
-    """Apply a function to the real parts, and to the imaginary parts."""
-    return function(*(p[0] for p in pairs)), function(*(p[1] for p in pairs))
-
-
-def _sum(values: Array) -> Array:
-    """Add up sources; written out, the compiler fuses it with what surrounds it."""
-    return reduce(operator.add, (values[j] for j in range(len(values))))
-
-
-def _root(values: Array) -> Array:
-    """Square root, with gradient 0 at 0: roots are used as squares, which are flat there."""
-    positive = values > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, values, 1)), 0)
-
-
-@jax.custom_jvp
-def _quotient(values: Array, energy: Array) -> Array:
-    """Divide by an energy, which may be 0; its gradient never squares what may be very small."""
-    return values / jnp.maximum(energy, TINY)
-
-
-@_quotient.defjvp
-def _quotient_jvp(primals, tangents):
-    (values, energy), (values_dot, energy_dot) = primals, tangents
-    quotient, divisor = _quotient(values, energy), jnp.maximum(energy, TINY)
-    dot = (values_dot - quotient * energy_dot) / divisor
-    return quotient, jnp.where(energy > TINY, dot, 0)
-
-
 def _mono_step(y: Channels, x: Channels, epsilon: float, frames: Frames) -> Channels:
     """One iteration on one channel: y [source, bin, frame], x [bin, frame]."""
-    v = _power(y[0])
+    v = power_of(y[0])
     total = frames.total(v)
     modelled = v * frames.spread(total / (epsilon + total))
     share = modelled / (modelled.sum(0) + epsilon**0.5)
-    return (_each(lambda part: share * part, x[0]),)
+    return (each(lambda part: share * part, x[0]),)
 
 
 def _stereo_step(y: Channels, x: Channels, epsilon: float, frames: Frames) -> Channels:
     """One iteration on two channels: y [source, bin, frame] each, mixture x [bin, frame]."""
-    y0, y1 = y
-    power = _power(y0)
-    v = (power + _power(y1)) / 2
-    left = frames.total(power)
-    weight = epsilon + frames.total(v)
-    tilt = _each(lambda p: _quotient(frames.total(p), left), _times_conj(y1, y0))
-    unexplained = _each(lambda a, b: a - b, y1, _times(_each(frames.spread, tilt), y0))
-    u0 = _root(left / weight)  # real
-    u1 = _each(lambda part: part * u0, tilt)
-    w1 = _root(frames.total(_power(unexplained)) / weight)
-    factors = frames.spread(u0), _each(frames.spread, u1), frames.spread(w1)
-    return filter_stereo(v, factors, x, epsilon**0.5)
-
-
-def filter_stereo(
-    v: Array,
-    factors: tuple[Array, Pair, Array],
-    x: Channels,
-    regulariser: float = REGULARISER,
-) -> Channels:
-    """Divide a mixture x [bin, frame], two channels, among sources: [source, bin, frame] each.
-
-    `v` [source, bin, frame] are variances, `factors` u0 (real), u1, w1 (real) of the spatial
-    covariances, [source, bin, 1], as in the module's docstring: v_j R_j (sum_k v_k R_k + l I)^-1 x.
-    """
-    (u0, u1, w1), (x0, x1) = factors, x
-    # [u_j, u_k], [u_j, w_k] = u0_j w1_k and [w_j, u_k] = -w1_j u0_k; [w, w] = 0
-    cross = _each(lambda part: u0[:, None] * part - part[:, None] * u0, u1)
-    mixed = _power(cross) + jnp.square(u0[:, None] * w1) + jnp.square(w1[:, None] * u0)
-    trace = jnp.square(u0) + _power(u1) + jnp.square(w1)
-    det = regulariser * (regulariser + _sum(v * trace))
-    for j in range(len(v)):
-        row = v[j] * jnp.square(u0[j] * w1[j])
-        for k in range(j + 1, len(v)):
-            row = row + v[k] * mixed[j, k]
-        det = det + v[j] * row
-
-    # What u_j and w_j are multiplied by, for all j at once; [x, w_k] = x0 w1_k.
-    to_u = _each(lambda a, b: v * (a - b * u0), _times(u1, x0), x1)  # v_k [x, u_k]
-    to_w = _sum(v * jnp.square(w1))  # sum_k v_k w1_k^2
-    of_u = _each(lambda a, b: a * u0 + b, x0, _times_conj(x1, u1))  # u_j^H x
-    of_u = _each(lambda a, b: regulariser * a + u0 * (to_w * b), of_u, x0)
-    for k in range(len(v)):
-        pair = _times_conj((to_u[0][k], to_u[1][k]), (cross[0][:, k], cross[1][:, k]))
-        of_u = _each(jnp.add, of_u, pair)
-    shared = _each(lambda part: _sum(u0 * part), to_u)
-    of_w = _each(lambda a, b: jnp.square(w1) * (regulariser * a - b), x1, shared)
-    share = v / det
-    return (
-        _each(lambda a: share * u0 * a, of_u),
-        _each(lambda a, b: share * (a + b), _times(u1, of_u), of_w),
-    )
+    power, v, cross = products(y)
+    left, variance, shared = jax.tree.map(frames.total, (power, v, cross))
+    tilt = tilt_of(left, shared)
+    rest = frames.total(unexplained(y, each(frames.spread, tilt)))
+    factors = factors_of(left, variance, tilt, rest, epsilon)
+    return filter_stereo(v, jax.tree.map(frames.spread, factors), x, epsilon**0.5)

@@ -25,9 +25,9 @@ def filter_blocks(
     epsilon: float = EPSILON_32,
     **options,
 ) -> Array:
-    """Filter [batch, source, channel, slice, coefficient] with [batch, channel, slice, coefficient].
+    """Filter estimates [batch, source, channel, slice, coefficient], and mixtures without sources.
 
-    Returns complex64 spectra shaped like the estimate, magnitudes or spectra. Bands of all blocks
+    Returns complex64 spectra shaped like the estimates, magnitudes or spectra. Bands of all blocks
     are filtered in one loop over the coefficients, each with its own statistics: `shapes` are those
     of the transform, and windows, by default one of all slices, are those of `BandFrames`, where
     `window`, `values` and `together` are explained. The defaults are those of xumx-sliCQ-V2 but for

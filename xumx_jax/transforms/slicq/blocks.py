@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 Shapes = tuple[tuple[int, int], ...]  # how many bands each block has, and of which size
 
@@ -43,9 +43,29 @@ split.defvjp(_split_forward, _split_backward)
 
 
 def joined(blocks: Sequence[Array]) -> Array:
-    """Blocks [..., band, slice, coefficient] -> [..., slice, coefficient]."""
+    """Blocks [..., band, slice, coefficient] -> [..., slice, coefficient].
+
+    Its gradient is `split` of one array. Without the barrier the compiler makes each block's part
+    of a gradient that is the same for all sources by itself, and cannot join them again.
+    """
+    return _joined(shapes_of(blocks), tuple(blocks))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _joined(shapes: Shapes, blocks: tuple[Array, ...]) -> Array:
     parts = [jnp.moveaxis(block, -3, -2) for block in blocks]
     return jnp.concatenate([x.reshape(*x.shape[:-2], -1) for x in parts], axis=-1)
+
+
+def _joined_forward(shapes: Shapes, blocks: tuple[Array, ...]):
+    return _joined(shapes, blocks), None
+
+
+def _joined_backward(shapes: Shapes, _, cotangent: Array):
+    return (split(shapes, lax.optimization_barrier(cotangent)),)
+
+
+_joined.defvjp(_joined_forward, _joined_backward)
 
 
 def shapes_of(blocks: Sequence[Array]) -> Shapes:
