@@ -14,7 +14,7 @@ from xumx_jax.models import build
 from xumx_jax.models.interface import optional, variable_shapes
 
 tables = docs_module("tables")
-COMMANDS = ("separate", "convert", "models", "export", "doctor")
+COMMANDS = ("separate", "convert", "models", "export", "doctor", "plot")
 TEXTS = ["README.md", "MODEL_CARD.md", *(f"docs/{page}" for page in pages())]
 # of programs whose parsers are not ours, or are made where they run
 OTHERS = {
@@ -50,7 +50,7 @@ def test_links_lead_somewhere(path):
 
 def known_options():
     made = {"--help", "--debug"} | OTHERS
-    for name in (*COMMANDS, "evaluate", "train"):
+    for name in (*COMMANDS, "evaluate", "train", "slicq_search"):
         made |= tables.options_of(tables.parser_of(name))
     return made
 
