@@ -144,7 +144,7 @@ def _sizes(axis, plan: SliCQ) -> None:
     for hertz in (100, 1000, 4000, 16000):
         band = int(np.abs(plan.hertz - hertz).argmin())
         name = f"{hertz / 1000:g} kHz" if hertz >= 1000 else f"{hertz} Hz"
-        axis.annotate(name, (band, sizes[band]), (0, -28), textcoords="offset points",
+        axis.annotate(name, (band, sizes[band]), (-24, 24), textcoords="offset points",
                       arrowprops={"arrowstyle": "-", "color": "0.5"}, ha="center")  # fmt: skip
     axis.set_ylim(0, None)
     axis.set_xlabel("band")
