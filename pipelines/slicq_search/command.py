@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         with one_line_warnings(), terminable():
             return run(options)
 
-    return run_program(work, PROGRAM, interrupted="interrupted; run the same command to go on")
+    return run_program(work, PROGRAM, interrupted="the same command goes on; interrupted")
 
 
 def parser() -> Parser:

@@ -38,7 +38,7 @@ class Shared:
 
 
 def measure(candidate: Candidate | str, number: int | None, shared: Shared) -> Row:
-    """Score a transform, or one of the STFTs, on all tracks. Raises UserError without the device."""
+    """Score a transform, or one of the STFTs, on all tracks. Raises UserError."""
     import jax
 
     from xumx_jax.evaluation import mix_phase

@@ -21,7 +21,7 @@ OTHERS = {
     *("--processes", "--port"),  # xumx_jax.training.launch
     *("--manual_dir", "--data_dir", "--config"),  # pipelines.records: of tensorflow-datasets
     *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
-    *("--out", "--model"),  # docs/make_picture.py
+    *("--out", "--model", "--table"),  # docs/make_picture.py, docs/make_slicq.py
     *("--device", "--batch", "--precision", "--rounds", "--also"),  # bench/
     "--xla_cpu_multi_thread_eigen",
 }

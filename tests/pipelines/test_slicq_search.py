@@ -230,7 +230,7 @@ def test_a_stopped_search_goes_on(run, monkeypatch):
     monkeypatch.setattr(work, "measure", interrupt)
     status, _, err = run()
     assert status == 130
-    assert err == "slicq_search: error: interrupted; run the same command to go on\n"
+    assert err == "slicq_search: error: the same command goes on; interrupted\n"
 
 
 def test_a_dead_process_is_one_line(run, monkeypatch):

@@ -57,16 +57,16 @@ def run(options) -> int:
     audio.check_range(options.start, options.duration)
     paths = _inputs(options)
     out = _out(options)
-    size = tuple(options.size or (1200, HEIGHT + ROW * len(paths)))
-    if not all(200 <= pixels <= 20000 for pixels in size):
-        raise UserError(f"--size {size[0]} {size[1]}: wanted 200 to 20000 pixels")
+    width, height = options.size or (1200, HEIGHT + ROW * len(paths))
+    if not (200 <= width <= 20000 and 200 <= height <= 20000):
+        raise UserError(f"--size {width} {height}: wanted 200 to 20000 pixels")
     if options.n_fft < 16 or options.n_fft % 4:
         raise UserError(f"--n-fft {options.n_fft}: wanted a multiple of 4, at least 16")
     check_matplotlib()
     runtime.cache_compiled_code()
-    content = picture(paths, options, size)
+    content = picture(paths, options, (width, height))
     files.write(out, content)
-    print(f"{out}: {size[0]} x {size[1]}, {len(content) / 1000:.0f} kB")
+    print(f"{out}: {width} x {height}, {len(content) / 1000:.0f} kB")
     return 0
 
 

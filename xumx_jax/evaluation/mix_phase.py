@@ -148,6 +148,6 @@ def _framed(stft: Stft, window: np.ndarray, block: Array, first: Array, samples:
     there = (number >= 0) & (number <= samples // hop)
     spec = _with_mix_phase(jnp.fft.rfft(stft.cut(block, frames, window)))
     pieces = jnp.fft.irfft(spec, stft.n_fft, axis=-1) * (window * there[:, None])
-    weight = stft.overlap_add(window**2 * there[:, None])
+    weight = stft.overlap_add(jnp.square(window) * there[:, None])
     wave = stft.overlap_add(pieces) / jnp.maximum(weight, SILENT_WEIGHT)
     return wave[..., margin:-margin]

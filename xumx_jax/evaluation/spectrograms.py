@@ -9,6 +9,7 @@ import io
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from xumx_jax.transforms.slicq import SliCQ
 
 RANGE_DB, SILENCE_DB = 80.0, -120.0
 BLOCK = 1 << 18  # samples
+NARROWEST = 1e-3  # bins of a row
 MAIN_LOBE = 1.5  # bins: the sum of a Hann window's powers over the largest of them
 TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 40000)
 DPI = 100
@@ -63,18 +65,21 @@ def stft_power(
 
     The rows lie between `rows_hz`; a row takes in what falls into it, but at least a whole bin.
     """
-    hop, bins = n_fft // 4, n_fft // 2 + 1
+    hop = n_fft // 4
     count = max(1, BLOCK // hop)
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
-    places = np.clip(rows_hz * n_fft / rate + 0.5, 0, bins)
-    share = np.maximum(np.diff(places), MAIN_LOBE) / MAIN_LOBE / np.diff(places)
+    low, high = rows_hz[:-1] * n_fft / rate + 0.5, rows_hz[1:] * n_fft / rate + 0.5
+    high = np.maximum(
+        high, low + NARROWEST
+    )  # the last centre may be half the rate but for rounding
+    share = np.maximum(high - low, MAIN_LOBE) / MAIN_LOBE / (high - low)
     spans = _Spans(len(rows_hz) - 1, edges)
     # frames begin half a window early, so that their middles are at multiples of the hop
     for first, block in _blocks(wave, count * hop, n_fft // 2):
         starts = np.arange(count) * hop
         frames = block[:, starts[:, None] + np.arange(n_fft)] * window
         power = np.square(np.abs(np.fft.rfft(frames) * (2 / window.sum()))).mean(0)
-        rows = np.diff(_integral(power, places)) * share  # [frame, row]
+        rows = (_integral(power, high) - _integral(power, low)) * share  # [frame, row]
         spans.add(rows.T, 0, first - hop / 2, hop)
     return spans.means()
 
@@ -150,12 +155,12 @@ def draw(
     level = {title: {n: decibels(p) for n, p in each.items()} for title, each in rows.items()}
     top = max(float(db.max()) for each in level.values() for db in each.values())
     names = list(next(iter(rows.values())))
-    style = {**matplotlib.rcParamsDefault, "font.size": 8}
+    style: dict[Any, Any] = {**matplotlib.rcParamsDefault, "font.size": 8}
     with matplotlib.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of files' names
         figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI, layout="constrained")
         axes = figure.subplots(len(rows), len(names), sharex=True, sharey=True, squeeze=False)
-        image = None
+        image: Any = None
         for row, (title, each) in zip(axes, level.items(), strict=True):
             for axis, (name, db) in zip(row, each.items(), strict=True):
                 image = axis.imshow(
