@@ -44,7 +44,8 @@ def test_a_track(plot, tmp_path):
     drawn = tmp_path / "work" / "song-spectrogram.png"
     assert (status, err) == (0, "")
     assert out.startswith("song-spectrogram.png: 300 x 240, ")
-    assert Image.open(drawn).size == (300, 240)
+    with Image.open(drawn) as image:
+        assert image.size == (300, 240)
     before = drawn.read_bytes()
     assert plot(track, *SMALL, "--out", "again.png")[0] == 0
     assert (tmp_path / "work" / "again.png").read_bytes() == before

@@ -77,7 +77,7 @@ def test_a_source_alone_is_kept():
 
 def test_the_original_inverse_costs():
     """Where the outermost bands reach over the ends of the spectrum."""
-    references = noise(sources=1)
+    references = noise(sources=1, channels=1)
     exact, original = (
         mix_phase.sdr(mix_phase.of_slicq(SliCQ("bark", 40, 120.0, rule=rule)),
                       references)[0]

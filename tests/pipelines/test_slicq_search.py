@@ -69,7 +69,8 @@ def test_a_search_is_the_same_in_one_go_and_in_two(run, tmp_path):
     assert [float(row["score"]) for row in table] == sorted(
         (row.score for row in whole), reverse=True
     )
-    assert Image.open("whole/scores.png").format == "PNG"
+    with Image.open("whole/scores.png") as image:
+        assert image.format == "PNG"
     assert {path.name for path in (tmp_path / "whole").iterdir()} == {
         *(command.RESULTS, command.TABLE, command.PICTURE)
     }
