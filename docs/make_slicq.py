@@ -141,9 +141,9 @@ def _cells(axis, plan: SliCQ) -> None:
 def _sizes(axis, plan: SliCQ) -> None:
     sizes = plan.sizes[: plan.bands]
     axis.plot(np.arange(plan.bands), sizes, ".", markersize=3)
-    for hertz in (100, 1000, 4000, 16000):
+    for hertz in (1000, 4000, 16000):
         band = int(np.abs(plan.hertz - hertz).argmin())
-        name = f"{hertz / 1000:g} kHz" if hertz >= 1000 else f"{hertz} Hz"
+        name = f"{hertz / 1000:g} kHz"
         axis.annotate(name, (band, sizes[band]), (-24, 24), textcoords="offset points",
                       arrowprops={"arrowstyle": "-", "color": "0.5"}, ha="center")  # fmt: skip
     axis.set_ylim(0, None)
