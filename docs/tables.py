@@ -1,8 +1,8 @@
 """Tables of the documentation that are read from the code: options, config keys, published models.
 
 `make(name)` gives Markdown. Names: the commands of `xumx`, `evaluate` and `train` (scripts),
-`config.PREFIX` (config keys below a prefix), `data` (data sets), `zoo` (published models), `public`
-(what `xumx_jax` offers, for mkdocstrings).
+`slicq_search`, `config.PREFIX` (config keys below a prefix), `data` (data sets), `zoo` (published
+models), `public` (what `xumx_jax` offers, for mkdocstrings).
 """
 
 import argparse
@@ -33,6 +33,10 @@ def parser_of(name: str):
     """The argument parser of a command or script."""
     if name == "evaluate":
         from pipelines.evaluation.command import parser
+
+        return parser()
+    if name == "slicq_search":
+        from pipelines.slicq_search.command import parser
 
         return parser()
     if name == "train":

@@ -6,6 +6,7 @@ datasets/      data sets by name: which tracks their splits have
 loader, engines, batch_memory   training batches, made in the background
 validation     the same pieces of the same tracks every time
 evaluation/    the program behind `evaluate.py`
+slicq_search/  searches the parameters of a transform
 records/       writes a data set as sharded records
 songs/         generates songs to train on
 

@@ -1,4 +1,4 @@
-"""The command line, `xumx`: separate tracks, convert weights, list models, train, evaluate.
+"""The command line, `xumx`: separate tracks, convert weights, list models, draw, train, evaluate.
 
 Options are checked before anything heavy is imported, so mistakes and `--help` answer at once.
 """
@@ -6,7 +6,7 @@ Options are checked before anything heavy is imported, so mistakes and `--help` 
 import argparse
 import sys
 
-from xumx_jax.commands import doctor, export, models, separate
+from xumx_jax.commands import doctor, export, models, plot, separate
 from xumx_jax.commands.console import (
     Parser,
     one_line_warnings,
@@ -111,6 +111,7 @@ COMMANDS = {
     "convert": _add_convert,
     "models": models.add,
     "export": export.add,
+    "plot": plot.add,
     "doctor": doctor.add,
 }
 

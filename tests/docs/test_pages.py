@@ -14,14 +14,14 @@ from xumx_jax.models import build
 from xumx_jax.models.interface import optional, variable_shapes
 
 tables = docs_module("tables")
-COMMANDS = ("separate", "convert", "models", "export", "doctor")
+COMMANDS = ("separate", "convert", "models", "export", "doctor", "plot")
 TEXTS = ["README.md", "MODEL_CARD.md", *(f"docs/{page}" for page in pages())]
 # of programs whose parsers are not ours, or are made where they run
 OTHERS = {
     *("--processes", "--port"),  # xumx_jax.training.launch
     *("--manual_dir", "--data_dir", "--config"),  # pipelines.records: of tensorflow-datasets
     *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
-    *("--out", "--model"),  # docs/make_picture.py
+    *("--out", "--model", "--table"),  # docs/make_picture.py, docs/make_slicq.py
     *("--device", "--batch", "--precision", "--rounds", "--also"),  # bench/
     "--xla_cpu_multi_thread_eigen",
 }
@@ -50,7 +50,7 @@ def test_links_lead_somewhere(path):
 
 def known_options():
     made = {"--help", "--debug"} | OTHERS
-    for name in (*COMMANDS, "evaluate", "train"):
+    for name in (*COMMANDS, "evaluate", "train", "slicq_search"):
         made |= tables.options_of(tables.parser_of(name))
     return made
 

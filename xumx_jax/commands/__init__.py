@@ -3,6 +3,7 @@
 separate, batch/     split any number of tracks
 models               list or download published models
 export               write a model as StableHLO
+plot                 draw spectrograms
 doctor, machine      check this machine
 recipes              `xumx train` and `xumx evaluate`
 options              options that several commands share

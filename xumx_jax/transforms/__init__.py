@@ -3,6 +3,7 @@
 stft         the short-time Fourier transform
 hybrid_stft  those of Demucs: normalised, without the Nyquist bin
 bands        bands of bins: their edges on frequency scales, and pooling
+slicq/       the sliced constant-Q transform: bands of any widths
 
 What a transform has to offer is in `models.interface`; filters of spectra are in `postfilters`.
 """

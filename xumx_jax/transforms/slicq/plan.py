@@ -203,7 +203,7 @@ class Plan:
                 window[edge : edge + inner] = (1 + np.cos(2 * np.pi * np.arange(inner) / inner)) / 2
                 return window
         phase = 2 * np.pi * np.arange(size) / size
-        return sum(a * np.cos(n * phase) for n, a in enumerate(WINDOW))
+        return np.asarray(sum(a * np.cos(n * phase) for n, a in enumerate(WINDOW)))
 
     @property
     @lru_cache(CACHED)
