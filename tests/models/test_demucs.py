@@ -92,7 +92,7 @@ def test_statistics_are_undone(quick_compile):
     [
         ({"depth": 0}, "depth 0: wanted 1 or more"),
         ({"stride": 0}, "stride 0: wanted 1 or more"),
-        ({"sources": ()}, "sources: wanted at least one"),
+        ({"sources": ()}, r"sources \(\): wanted a list of at least one name"),
         ({"seconds": 0}, "seconds 0: wanted more than 0"),
         ({"context": -1}, "context -1: wanted 0 or more"),
         ({"dconv_mode": 4}, "dconv_mode 4: wanted 0, 1, 2 or 3"),
