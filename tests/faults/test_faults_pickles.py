@@ -144,7 +144,7 @@ def shared(kind, depth=20):
 @pytest.mark.parametrize("kind", [list, dict])
 @pytest.mark.parametrize("place", ["arguments", "tensors"])
 def test_row_23_values_that_are_named_over_and_over(tmp_path, capsys, kind, place):
-    """A file of some kilobytes that would be a million values, were each copied where it is named."""
+    """Kilobytes that would be a million values, were each copied wherever it is named."""
     state, nested = draw({"a": (3,)}), shared(kind)
     path = tmp_path / "a.th"
     if place == "arguments":

@@ -3,7 +3,7 @@
 from math import isfinite
 from numbers import Integral, Real
 from types import NoneType
-from typing import get_args
+from typing import Any, get_args
 
 # More of anything than a network has. Sizes that grow with every layer would soon be beyond what
 # floats, NumPy and XLA can hold.
@@ -11,7 +11,8 @@ LARGEST = 2**24
 LAYERS, LEVELS = 1000, 32  # of one kind in a row, and of a U-Net
 # {field: (least, largest)} of whole numbers
 WHOLE = {
-    "n_fft": (0, LARGEST), "hop": (0, LARGEST), "sample_rate": (1, LARGEST), "channels": (1, LARGEST), "width": (1, LARGEST),
+    "n_fft": (0, LARGEST), "hop": (0, LARGEST), "sample_rate": (1, LARGEST),
+    "channels": (1, LARGEST), "width": (1, LARGEST),
     "width_time": (1, LARGEST), "hidden_size": (1, LARGEST), "groups": (1, LARGEST),
     "norm_groups": (1, LARGEST), "heads": (1, LARGEST), "context_size": (1, LARGEST),
     "kernel_size": (1, LARGEST), "stride": (1, LARGEST), "time_stride": (1, LARGEST),
@@ -28,16 +29,16 @@ def check(model) -> None:
     """Raise ValueError on the first field of a model that makes no network.
 
     Fields are found by name, so that one name has one meaning in all models; None is taken where
-    the field says so. Not here: sources (`models.build`), which n_fft and hop go together (transforms),
-    and what only concerns one model.
+    the field says so. Not here: sources (`models.build`), which n_fft and hop go together
+    (transforms), and what only concerns one model.
     """
     fields = type(model).__dataclass_fields__
-    given = {name: getattr(model, name) for name in fields if name not in ("parent", "name")}
-    given = {
-        name: value
-        for name, value in given.items()
-        if not (value is None and NoneType in get_args(fields[name].type))
+    given: dict[str, Any] = {
+        name: getattr(model, name) for name in fields if name not in ("parent", "name")
     }
+    for name, value in list(given.items()):
+        if value is None and NoneType in get_args(fields[name].type):
+            del given[name]
     for name, (least, largest) in WHOLE.items():
         if name in given:
             _check_whole(name, given[name], least, largest)
@@ -58,19 +59,19 @@ def check(model) -> None:
             _check_growth(name, given[name], given.get("growth", 2), given["depth"])
 
 
-def _check_whole(name: str, value, least: int, largest: int) -> None:
+def _check_whole(name: str, value: Any, least: int, largest: int) -> None:
     if not isinstance(value, Integral):
         raise ValueError(f"{name} {value!r}: wanted a whole number")
-    if value < least:  # pyright: ignore[reportOperatorIssue] (an integer by now)
+    if int(value) < least:
         raise ValueError(f"{name} {value}: wanted {least} or more")
-    if value > largest:  # pyright: ignore[reportOperatorIssue]
+    if int(value) > largest:
         raise ValueError(f"{name} {value}: wanted at most {largest}")
 
 
-def _check_real(name: str, value, positive: bool) -> None:
+def _check_real(name: str, value: Any, positive: bool) -> None:
     if not (isinstance(value, Real) and isfinite(value)):
         raise ValueError(f"{name} {value!r}: wanted a finite number")
-    if positive and not value > 0:
+    if positive and not float(value) > 0:
         raise ValueError(f"{name} {value}: wanted more than 0")
 
 

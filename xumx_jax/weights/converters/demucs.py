@@ -35,7 +35,7 @@ RENAMED = {
 }
 # Of the second version: the length of its chunks in training, in samples.
 WITHOUT_EFFECT = ("segment_length",)
-# AIMLESS's configs list its sources so, and its data sets give them in the usual order all the same.
+# AIMLESS's configs list its sources so; its data sets give them in the usual order all the same.
 AIMLESS_LIST = ("vocals", "drums", "bass", "other")
 # The lists of layers: encoder and decoder of spectra, and of waveforms.
 DEMUCS = ("encoder", "decoder", "tencoder", "tdecoder")
