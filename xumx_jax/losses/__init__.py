@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from xumx_jax.errors import UserError
 from xumx_jax.losses.combination import subsets
 from xumx_jax.losses.magnitude import combination_mse, complex_mse, mask_bce, mse
-from xumx_jax.losses.multi_domain import complex_multi_domain, multi_domain
+from xumx_jax.losses.multi_domain import check_filter, complex_multi_domain, multi_domain
 from xumx_jax.losses.segment_sdr import segment_sdr
 from xumx_jax.losses.waveform import l1, negative_sdr, sdr, weighted_sdr
 from xumx_jax.stems import Stems
@@ -102,7 +102,7 @@ def build(name: str, transform=None, **options):
     softmask      the filter begins with ratio masks, also if there is no iteration
     alpha         exponent of magnitudes in ratio masks
 
-    Raises UserError on an unknown name or option.
+    Raises UserError on an unknown name or option, and on options of the filter that make no sense.
     """
     if name not in LOSSES:
         raise UserError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
@@ -112,8 +112,11 @@ def build(name: str, transform=None, **options):
     for option, what in required.items():
         if options.get(option) is None:
             raise UserError(f"loss {name!r} needs {what} as option {option}")
+    chosen = defaults | options
+    if "niter" in chosen:
+        check_filter(name, chosen["niter"], chosen["softmask"], chosen["alpha"])
     given = {"transform": transform} if takes_transform else {}
-    return partial(function, **(defaults | options | given))
+    return partial(function, **chosen, **given)
 
 
 def check(name: str, model_name: str, model, **options) -> None:
