@@ -167,9 +167,9 @@ def estimate(module):
     return jax.eval_shape(module.init_with_output, jax.random.key(0), mix)[0]
 
 
-def drawn(name: str):
+def drawn(name: str, **more):
     """The same with random weights: (module, variables)."""
-    module, rng = made(name), np.random.default_rng(0)
+    module, rng = made(name, **more), np.random.default_rng(0)
 
     def draw(path, leaf):
         if path[-1].key in ("scale", "var"):  # of normalisations: not negative

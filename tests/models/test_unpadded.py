@@ -47,6 +47,7 @@ def test_silence_is_appended(name, quick_compile):
     ours = jax.jit(module.apply)(variables, mix).wave
     np.testing.assert_allclose(ours, wanted[..., :-1], atol=1e-6)
     assert np.abs(ours).max() > 1e-3
+    assert np.isfinite(jax.jit(module.apply)(variables, 0 * mix).wave).all()
 
 
 @pytest.mark.slow
