@@ -110,6 +110,20 @@ def options_of(model, number: int, gated: bool = True, gelu: bool = True) -> Lay
     )
 
 
+def valid_length(model, samples: int) -> int:
+    """The least length, from `samples` on, that fills the windows of all layers of waveforms.
+
+    Of a model with `depth`, `kernel_size`, `stride` and `resample`.
+    """
+    factor = 2 if model.resample else 1
+    length = factor * samples
+    for _ in range(model.depth):
+        length = max(1, -(-(length - model.kernel_size) // model.stride) + 1)
+    for _ in range(model.depth):
+        length = (length - 1) * model.stride + model.kernel_size
+    return -(-length // factor)
+
+
 class Encoder(nn.Module):
     """[..., column, channel] -> [..., column / stride, features].
 

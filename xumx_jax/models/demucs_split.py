@@ -12,8 +12,9 @@ from jax import Array
 from jax import nn as jnn
 
 from xumx_jax.layers.bidirectional import BidirectionalLstm
-from xumx_jax.layers.convolution import Conv, convolve, symmetric, transposed, uniform_limit
+from xumx_jax.layers.convolution import Conv, convolve, transposed, uniform_limit
 from xumx_jax.layers.dconv import glu
+from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.unet import cropped
 from xumx_jax.models.arguments import check
 from xumx_jax.models.interface import Segment

@@ -196,8 +196,8 @@ def _sum(values: Array) -> Array:
     return reduce(operator.add, (values[j] for j in range(len(values))))
 
 
-def _root(values: Array) -> Array:
-    """Square root, with gradient 0 at 0: roots are used as squares, which are flat there."""
+def root(values: Array) -> Array:
+    """Square root; 0 with gradient 0 where there is no energy, or rounding made it negative."""
     positive = values > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, values, 1)), 0)
 
@@ -238,9 +238,9 @@ def _stereo_step(y: Channels, x: Channels, epsilon: float, frame_axis: int) -> C
     weight = epsilon + over_frames(v)
     tilt = _each(lambda p: _quotient(over_frames(p), left), _times_conj(y1, y0))
     unexplained = _each(lambda a, b: a - b, y1, _times(tilt, y0))
-    u0 = _root(left / weight)  # real
+    u0 = root(left / weight)  # real
     u1 = _each(lambda part: part * u0, tilt)
-    w1 = _root(over_frames(_power(unexplained)) / weight)
+    w1 = root(over_frames(_power(unexplained)) / weight)
     return filter_stereo(v, (u0, u1, w1), x, epsilon**0.5)
 
 
