@@ -70,10 +70,10 @@ wheel: $(VENV)/dev ## build the wheel; separate, train and evaluate with it, awa
 release: ## build and check what is uploaded by hand; see RELEASING.md
 	@$(find_python); PYTHON=$$python .ci/release
 
-parity: $(TORCH)/done ## compare with PyTorch, random full-size weights through both
+parity: $(TORCH)/done ## compare with PyTorch, random weights through both, Demucs at reduced depth
 	@$(TORCH)/bin/python bench/parity.py $(ARGS)
 
-parity-full: $(TORCH)/done ## the same for networks of full depth, with 10 s of music
+parity-full: $(TORCH)/done ## the same at full depth, with 10 s of music: every week
 	@$(TORCH)/bin/python bench/parity.py --full
 
 bench-separate: $(TORCH)/done ## time separation against PyTorch

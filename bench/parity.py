@@ -1,8 +1,11 @@
-"""Compare with PyTorch, live: random full-size weights through the original and through ours.
+"""Compare with PyTorch, live: random weights through the original and through ours.
 
     make parity
     make parity-full
     python bench/parity.py [--full | CASE...]
+
+Networks have their full size, except that those of the Demucs package have their full width and a
+depth of 4 or 5; `--full` runs these at full depth instead, with 10 s of music (every week).
 
 Every case saves the original's weights with `torch.save`, loads that file as a user would, runs
 both on the same audio, and prints the largest difference per tensor, relative to that tensor's

@@ -108,6 +108,8 @@ FAULTS = {
         "refused, and its payload does not run",
         "faults/test_faults_pickles.py::test_row_23_payloads "
         "faults/test_faults_pickles.py::test_row_23_pickles_elsewhere "
+        "faults/test_faults_pickles.py::test_row_23_values_that_are_named_over_and_over "
+        "faults/test_faults_pickles.py::test_row_23_names_that_grow "
         "faults/test_faults_pickles.py::test_row_23_a_payload_beside_good_weights "
         "weights/test_readers.py::test_hostile_files_are_refused_even_with_weights_in_them",
     ),

@@ -133,6 +133,39 @@ def test_row_23_a_class_of_any_program_is_only_a_name(tmp_path):
     assert "somebody" not in sys.modules
 
 
+def shared(kind, depth=20):
+    """Containers that each hold the one before twice: a pickle writes each once."""
+    inner = kind((("a", 1),))
+    for _ in range(depth):
+        inner = kind((("a", inner), ("b", inner)))
+    return inner
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+@pytest.mark.parametrize("place", ["arguments", "tensors"])
+def test_row_23_values_that_are_named_over_and_over(tmp_path, capsys, kind, place):
+    """Kilobytes that would be a million values, were each copied wherever it is named."""
+    state, nested = draw({"a": (3,)}), shared(kind)
+    path = tmp_path / "a.th"
+    if place == "arguments":
+        write_th(path, state, x=nested)
+    else:
+        write_pth(path, {"state_dict": state | {"x": shared(dict)}, "more": nested})
+    assert path.stat().st_size < 10_000
+    said = convert(path, tmp_path, capsys)
+    assert "a.th: it names more than 100000 values, one within another" in said
+
+
+def test_row_23_names_that_grow(tmp_path, capsys):
+    """One long name, within itself again and again."""
+    state = inner = {}
+    for _ in range(20):
+        inner["n" * 1000] = inner = {}
+    inner["w"] = np.ones(3, np.float32)
+    path = write_pth(tmp_path / "a.pth", {"state_dict": state})
+    assert "a.pth: a tensor's name of 10009 letters" in convert(path, tmp_path, capsys)
+
+
 def test_row_23_pickles_elsewhere(tmp_path, capsys):
     """In the files of a checkpoint folder, digests made to fit, and where numpy would look."""
     ran = tmp_path / "ran"

@@ -7,11 +7,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 from toy_models import toys  # noqa: F401
 
 from xumx_jax import losses
-from xumx_jax.models import MODELS
+from xumx_jax.models import MODELS, build
+from xumx_jax.weights.load import load_module
 
 BENCH = Path(__file__).parents[2] / "bench"
 pytestmark = pytest.mark.skipif(
@@ -51,6 +55,32 @@ def test_every_model_has_a_row_that_fits_it(monkeypatch):
         module, _ = accelerator_jax.model_of(row, quick=True)
         options = row.options | {field: getattr(module, field) for field in row.fields}
         losses.check(row.loss, name, module, **options)
+
+
+def largest(jaxpr) -> int:
+    """Bytes of the largest array that a program computes or holds, inner programs included."""
+    sizes = [0]
+    for equation in jaxpr.eqns:
+        arrays = [each.aval for each in equation.outvars if hasattr(each.aval, "dtype")]
+        sizes += [each.size * getattr(each.dtype, "itemsize", 4) for each in arrays]
+        sizes += [largest(inner) for inner in jaxprs_in_params(equation.params)]
+    return max(sizes)
+
+
+@pytest.mark.slow
+def test_no_quick_row_takes_much_memory(monkeypatch):
+    """Chunks have a model's own length with --quick too: attention would see all of it at once."""
+    monkeypatch.syspath_prepend(BENCH)
+    import accelerator
+
+    demo, _, _ = load_module("demo")
+    for name, row in accelerator.ROWS.items():
+        module = demo if name == "demo" else build(row.model, **row.args | row.quick)
+        length = module.segment.fit(module.segment.usual)
+        mix = jax.ShapeDtypeStruct((1, module.channels, length), np.float32)
+        traced = jax.make_jaxpr(module.init_with_output)(jax.random.key(0), mix)
+        held = [np.asarray(each).nbytes for each in traced.consts]
+        assert max(largest(traced.jaxpr), sum(held)) < 2**28, name
 
 
 @pytest.mark.slow

@@ -78,9 +78,12 @@ def test_every_length_comes_back_however_it_is_cut(models, name):
         options = [whole, cut, {**cut, "overlap": 0}, {"shifts": 2}]
     for given in options:
         separator = Separator(*models[name], **given)
-        for time in (1, 5000) if given is whole else (5000,):
-            mix = noise(time)
+        mixtures = [noise(5000)]
+        if given is whole:  # silence, and shorter than what any network sees at once
+            mixtures += [np.zeros((2, 5000), np.float32), noise(1)]
+        for mix in mixtures:
             stems = separator(mix, RATE)
+            assert np.isfinite(stack(stems)).all()
             assert tuple(stems) == models[name][0].sources
             assert {wave.shape for wave in stems.values()} == {mix.shape}
             blocks = [mix[:, :700], mix[:, 700:]]

@@ -15,6 +15,7 @@ from configs.command_line import override
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
 from xumx_jax.models import interface
+from xumx_jax.stems import Stems
 from xumx_jax.training import config_checks, loop, optimizer, state, step
 from xumx_jax.training.batches import Examples, Pieces
 from xumx_jax.training.initialization import adopted, begin
@@ -90,6 +91,24 @@ def steps_of(name: str) -> list[str]:
         return found
     most = max(found, key=lambda loss: len(losses.LOSSES[loss].needs))
     return list(dict.fromkeys(["weighted_sdr", most]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_loss_that_applies_takes_what_a_model_returns(name):
+    """By their shapes, which costs little; those of CASES also train."""
+    model, est = model_of(name), RETURNED[name]
+    mix = interface.example_mix(model)
+    wave = jax.ShapeDtypeStruct((*est.wave.shape[:-1], mix.shape[-1]), np.float32)
+
+    def value(loss, options, est, wave, mix):
+        spec = model.transform.forward(wave) if model.transform else ()
+        return losses.build(loss, model.transform, **options)(est, Stems(wave, spec), mix)[0]
+
+    for loss in [loss for loss in losses.LOSSES if applies(name, loss)]:
+        options = options_for(name, loss)
+        options |= {"trim": 0} if "trim" in losses.LOSSES[loss].options else {}
+        found = jax.eval_shape(partial(value, loss, options), est, wave, mix)
+        assert found.shape == () and found.dtype == np.float32, loss
 
 
 CASES = [(name, loss) for name in NAMES for loss in steps_of(name)]

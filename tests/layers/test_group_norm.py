@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
+from xumx_jax.layers import group_norm as module
 from xumx_jax.layers.group_norm import EPSILON, GroupNorm, group_norm
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
@@ -29,9 +30,11 @@ def textbook(x, scale, bias, groups, axes):
     return jnp.concatenate(found, axis=-1)
 
 
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize(
     ("shape", "groups", "axes"),
     [
+        ((5, 2, 3, 8), 4, (-4,)),
         ((2, 5, 3, 8), 1, (-3,)),
         ((2, 5, 3, 8), 4, (-2,)),
         ((2, 5, 3, 8), 4, (-3, -2)),
@@ -41,7 +44,8 @@ def textbook(x, scale, bias, groups, axes):
         ((1, 2, 1100, 4), 4, (-3, -2)),
     ],
 )
-def test_equals_the_textbook_with_gradients(shape, groups, axes):
+def test_equals_the_textbook_with_gradients(shape, groups, axes, large, monkeypatch):
+    monkeypatch.setattr(module, "LARGE", 0 if large else 2**40)
     x, scale, bias, dy = drawn(shape)
 
     @jax.jit
@@ -53,6 +57,35 @@ def test_equals_the_textbook_with_gradients(shape, groups, axes):
     for found, wanted in zip(*both(x, scale, bias), strict=True):
         largest = np.abs(wanted).max()
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * max(1, largest))
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups", "axes"),
+    [
+        ((2, 40, 30, 8), 1, (-3, -2)),
+        ((40, 2, 5, 8), 4, (-4,)),
+        ((2, 3, 90, 8), 4, (-2,)),
+        ((1, 1, 1100, 4), 1, (-2,)),
+    ],
+)
+@pytest.mark.parametrize("large", [False, True])
+def test_a_mean_far_beyond_the_deviation(shape, groups, axes, large, monkeypatch):
+    """Squares of 100 leave five bits for those of 0.1."""
+    monkeypatch.setattr(module, "LARGE", 0 if large else 2**40)
+    x, scale, bias, dy = drawn(shape)
+    x = np.float32(0.1) * x + np.float32(100)
+    with jax.enable_x64(True):
+        exact = [value.astype(np.float64) for value in (x, scale, bias, dy)]
+        wanted, back = jax.vjp(lambda *o: textbook(*o, groups, axes), *exact[:3])
+        wanted = [np.asarray(value) for value in (wanted, *back(exact[3]))]
+
+    @jax.jit
+    def both(*operands):
+        y, back = jax.vjp(lambda *o: group_norm(*o, groups, axes), *operands)
+        return y, *back(dy)
+
+    for ours, exactly in zip(both(x, scale, bias), wanted, strict=True):
+        np.testing.assert_allclose(ours, exactly, rtol=0, atol=2e-5 * np.abs(exactly).max())
 
 
 def test_a_layer_begins_with_zero_mean_and_unit_deviation():

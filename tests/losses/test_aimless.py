@@ -84,6 +84,23 @@ def test_a_filter_needs_the_transform():
         losses.build("complex_multi_domain", niter=1)(ref, ref, ref.wave.sum(1))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"niter": -1}, "niter is -1; wanted 0 or a positive whole number"),
+        ({"niter": 1.5}, "niter is 1.5; wanted"),
+        ({"alpha": 3.0}, "alpha is 3.0 without softmask"),
+        ({"niter": 1, "alpha": 3.0}, "alpha is 3.0 without softmask"),
+        ({"softmask": True, "alpha": 0}, "alpha is 0; wanted a positive number"),
+        ({"softmask": True, "alpha": float("nan")}, "alpha is nan; wanted a positive number"),
+    ],
+)
+def test_filters_that_make_no_sense_are_not_built(options, message):
+    with pytest.raises(UserError, match=f"loss 'complex_multi_domain': {message}"):
+        losses.build("complex_multi_domain", TRANSFORM, **options)
+    losses.build("complex_multi_domain", TRANSFORM, softmask=True, alpha=3.0)
+
+
 @pytest.mark.slow
 def test_gradients_of_silence_are_finite(quick_compile):
     silence = stems(0 * waves())

@@ -69,6 +69,7 @@ def test_silence_surrounds_a_mixture_up_to_a_valid_length(length, quick_compile)
     longer = np.pad(mix, [(0, 0), (0, 0), (left, missing - left)])
     np.testing.assert_allclose(run(mix), run(longer)[..., left : left + length], atol=1e-6)
     assert np.abs(run(mix)).max() > 1e-3
+    assert np.isfinite(run(0 * mix)).all()
 
 
 @pytest.mark.slow
@@ -82,6 +83,7 @@ def test_statistics_are_undone(quick_compile):
         same = np.float32([0, 1])
         found, plain = run(spread[1] * mix + spread[0], spread), run(mix, same)
         np.testing.assert_allclose(found, spread[1] * plain + spread[0], atol=1e-4)
+        assert np.isfinite(run(0 * mix, same)).all()
         louder = run(3 * mix + 1, same)
         assert np.allclose(louder, 3 * plain + 1, atol=1e-3) == normalize
     assert plain.std() > 0.01
@@ -92,7 +94,7 @@ def test_statistics_are_undone(quick_compile):
     [
         ({"depth": 0}, "depth 0: wanted 1 or more"),
         ({"stride": 0}, "stride 0: wanted 1 or more"),
-        ({"sources": ()}, "sources: wanted at least one"),
+        ({"sources": ()}, r"sources \(\): wanted a list of at least one name"),
         ({"seconds": 0}, "seconds 0: wanted more than 0"),
         ({"context": -1}, "context -1: wanted 0 or more"),
         ({"dconv_mode": 4}, "dconv_mode 4: wanted 0, 1, 2 or 3"),

@@ -47,6 +47,7 @@ def test_silence_is_appended(name, quick_compile):
     ours = jax.jit(module.apply)(variables, mix).wave
     np.testing.assert_allclose(ours, wanted[..., :-1], atol=1e-6)
     assert np.abs(ours).max() > 1e-3
+    assert np.isfinite(jax.jit(module.apply)(variables, 0 * mix).wave).all()
 
 
 @pytest.mark.slow
@@ -70,7 +71,6 @@ def test_dropout_is_for_training(quick_compile):
         ("demucs_split", {"width": 3}, "width 3: wanted an even number"),
         ("rel_tdemucs", {"activation": "tanh"}, "activation 'tanh': wanted relu or gelu"),
         ("rel_tdemucs", {"heads": 3}, "heads 3: wanted a divisor of 2048 channels"),
-        ("rel_tdemucs", {"context_size": 0}, "context_size 0: wanted 1 or more"),
     ],
 )
 def test_refused(name, arguments, wanted):

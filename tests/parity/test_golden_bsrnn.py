@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from foreign import write_pth
 from golden_files import golden
-from golden_torch import arrays, meta, under
+from golden_torch import arrays, close, meta, under
 
 from xumx_jax.weights.converters import KINDS, convert, rules, shapes
 from xumx_jax.weights.converters.readers import Weights
@@ -45,14 +45,7 @@ def test_masks(path, tmp_path):
     assert found.shape == (
         wanted.shape if wanted.ndim == 5 else (len(wanted), 1, *wanted.shape[1:])
     )
-    close(path, found.reshape(wanted.shape))
-
-
-def close(path, found):
-    wanted, known = arrays(path)["out/y"], meta(path)["f32_vs_f64"]["y"]["max_abs"]
-    assert found.shape == wanted.shape
-    tolerance = max(FACTOR * known, FLOOR * np.abs(wanted).max())
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+    close(path, "y", found.reshape(wanted.shape), FACTOR, FLOOR)
 
 
 @pytest.mark.slow
@@ -71,7 +64,7 @@ def test_our_counterpart_in_pytorch(path, monkeypatch):
     model = BandSplitRNN(np.cumsum([0, *widths]).tolist(), *sizes).eval()
     model.load_state_dict({name: torch.tensor(tensor) for name, tensor in weights.items()})
     with torch.no_grad():
-        close(path, model(torch.tensor(arrays(path)["in/x"])).numpy())
+        close(path, "y", model(torch.tensor(arrays(path)["in/x"])).numpy(), FACTOR, FLOOR)
 
 
 @pytest.mark.slow

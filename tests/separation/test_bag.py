@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from tiny_models import MODEL, RATE, TINY, noise, stack, tiny
+from toy_models import ARGUMENTS, drawn, toys  # noqa: F401
 
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.models import build
@@ -146,6 +147,21 @@ def test_models_of_one_source_are_separated_with_their_masks(caplog):
         separator_of(bag_of([one, other]), residual=True)
     with pytest.raises(UserError, match="the model has one source, vocals"):
         separator_of(bag_of([one]))  # which is what a single one says
+
+
+@pytest.mark.parametrize("options", [{}, {"post_filter": "norbert"}])
+def test_options_of_filters_that_no_member_has(toys, options):  # noqa: F811
+    """As of one model of waveforms alone."""
+    waves = Member("toy_wave", ARGUMENTS["toy_wave"], drawn("toy_wave")[1])
+    masks = Member("toy_ragged", ARGUMENTS["toy_ragged"], drawn("toy_ragged")[1])
+    for given in ({"niter": 5}, {"softmask": True}, {"wiener_frames": 9}):
+        with pytest.raises(UserError, match="no post filter|works on waveforms"):
+            separator_of(bag_of([waves]), **options, **given)
+        with pytest.raises(UserError, match="no post filter|models of the bag work on waveforms"):
+            separator_of(bag_of([waves, waves]), **options, **given)
+    found = separator_of(bag_of([waves, masks]), post_filter="norbert", niter=5).separators
+    assert [one.post_filter for one in found] == [None, "norbert"]
+    assert found[1].wiener_options["niter"] == 5
 
 
 def test_a_residual_of_several_models():

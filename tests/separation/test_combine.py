@@ -8,7 +8,7 @@ import pytest
 import scored_songs
 import soundfile
 from tiny_models import RATE, noise, samples_held, stack
-from toy_models import ToyMask, ToyWave, drawn, toys  # noqa: F401
+from toy_models import ARGUMENTS, ToyMask, ToyWave, drawn, toys  # noqa: F401
 
 import xumx_jax
 from pipelines.evaluation import command, systems
@@ -180,6 +180,29 @@ def test_rules_that_do_not_fit(saved, tmp_path):
         convert(saved, tmp_path / "sum", combine="sum")
     with pytest.raises(UserError, match="a residual is what remains after all sources"):
         load(saved, residual=True, **RULE)
+
+
+@pytest.mark.slow
+def test_the_models_of_the_challenge_separate_a_file(tmp_path, monkeypatch):
+    """Hybrid Demucs for mono, and BandSplitRNN of music with its filter: tiny ones, from files."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")
+    words = ["separate", "film.wav", "--combine", "cdx", "--bits", "32f"]
+    whole = {"seconds": 2.0}  # a single chunk, and so a single program
+    for name, more in (("hdemucs", MONO | whole), ("bsrnn", {"sources": ("music",)})):
+        path = str(tmp_path / f"{name}.safetensors")
+        save_model(path, name, ARGUMENTS[name] | more, drawn(name, **more)[1])
+        words += ["--model", path]
+    rate = 11025  # not that of the models
+    mix = noise(rate) * np.linspace(0, 1, rate, dtype=np.float32)
+    soundfile.write("film.wav", mix.T, rate, "FLOAT")
+    assert cli.main(words) == 0
+    for name in SOURCES:
+        found, same = soundfile.read(f"separated/film/{name}.wav")
+        assert found.shape == (rate, 2) and same == rate
+        assert np.isfinite(found).all() and found.std() > 1e-4
+        assert np.abs(found[:, 0] - found[:, 1]).max() > 1e-4
 
 
 def test_spleeter_web_takes_the_rule(saved, tmp_path):

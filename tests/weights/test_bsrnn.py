@@ -59,6 +59,19 @@ def test_arguments_come_from_tensors_and_settings():
     assert (args["sources"], args["hop"], args["groups"]) == (("voice",), 8, 2)
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"norm_groups": "x"}, "groups 'x': wanted a whole number"),
+        ({"hop_length": float("inf")}, "hop inf: wanted a whole number"),
+        ({"mask": "complex"}, "its model_args have an unknown argument, mask"),
+    ],
+)
+def test_options_that_make_no_sense_are_one_line(said, message):
+    with pytest.raises(UserError, match=f"weights.ckpt: as bsrnn: .*{message}"):
+        converted(tensors(), model_args=said)
+
+
 def test_every_tensor_has_its_place():
     given = tensors(2)
     params = converted(given).variables["params"]

@@ -27,7 +27,9 @@ def test_torchaudio(path):
 
 @golden("torch/layouts/aimless_hdemucs_*.json")
 def test_aimless(path):
-    check(path, "hdemucs-torchaudio")
+    """The stems are in the order of its data sets, which is not that of its config's list."""
+    order = ["drums", "bass", "other", "vocals"] if "mdx" in path.name else None
+    check(path, "hdemucs-torchaudio", order)
 
 
 @golden("torch/layouts/demucs_demucs_*.json")
@@ -40,8 +42,11 @@ def test_hdemucs(path):
     check(path, "hdemucs")
 
 
-def check(path, kind):
-    """All arguments but the sources' names can be read from a file that states none."""
+def check(path, kind, order=None):
+    """All arguments but the sources' names can be read from a file that states none.
+
+    `order` is that of the sources, if not as stated.
+    """
     layout = json.loads(path.read_text())
     shapes = {name: tuple(shape) for name, shape, _, _ in layout["state_dict"]}
     tensors = {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
@@ -49,6 +54,7 @@ def check(path, kind):
     stated = {RENAMED.get(name, name): value for name, value in layout["kwargs"].items()}
     found = convert(Weights(Path("model.th"), tensors, {"kwargs": layout["kwargs"]}))
     wanted = fields(model_class(found.name)) | stated
+    wanted["sources"] = order or wanted["sources"]
     assert set(found.args) >= set(stated)
     compare(found.args, wanted)
     unstated = KINDS[kind].arguments(tensors, {})

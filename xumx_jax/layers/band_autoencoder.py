@@ -24,7 +24,8 @@ from flax import linen as nn
 from jax import Array, lax
 from jax import nn as jnn
 
-from xumx_jax.layers.convolution import Step, correlate, symmetric
+from xumx_jax.layers.convolution import Step, correlate
+from xumx_jax.layers.initializers import symmetric
 
 EPSILON = 1e-5
 HIDDEN = (25, 55)  # channels of the first and of the second layer

@@ -13,6 +13,7 @@ from flax import linen as nn
 from jax import Array, lax
 
 from xumx_jax.layers.dense import product
+from xumx_jax.layers.initializers import symmetric
 
 EPSILON = 1e-5
 
@@ -58,8 +59,8 @@ class BandSplit(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (bins,))
         shift = self.param("shift", nn.initializers.zeros, (bins,))
         limits = np.repeat(widths**-0.5, widths)[:, None].astype(np.float32)
-        kernel = self.param("kernel", _uniform, (bins, self.features), limits)
-        bias = self.param("bias", _uniform, (bands, self.features), limits[list(self.edges[:-1])])
+        kernel = self.param("kernel", symmetric(limits), (bins, self.features))
+        bias = self.param("bias", symmetric(limits[list(self.edges[:-1])]), (bands, self.features))
         rows, outputs = x.reshape(-1, bins), []
         for first, end in runs(self.edges):
             at, there = places(self.edges, first, end)
@@ -89,10 +90,10 @@ class BandMerge(nn.Module):
         (bands, features), bins, hidden = x.shape[-2:], self.edges[-1], self.width
         scale = self.param("scale", nn.initializers.ones, (bands, features))
         shift = self.param("shift", nn.initializers.zeros, (bands, features))
-        wide = self.param("wide", _uniform, (bands, features, hidden), features**-0.5)
-        wide_bias = self.param("wide_bias", _uniform, (bands, hidden), features**-0.5)
-        kernel = self.param("kernel", _uniform, (hidden, bins, self.values), hidden**-0.5)
-        bias = self.param("bias", _uniform, (self.values, bins), hidden**-0.5)
+        wide = self.param("wide", symmetric(features**-0.5), (bands, features, hidden))
+        wide_bias = self.param("wide_bias", symmetric(features**-0.5), (bands, hidden))
+        kernel = self.param("kernel", symmetric(hidden**-0.5), (hidden, bins, self.values))
+        bias = self.param("bias", symmetric(hidden**-0.5), (self.values, bins))
         y = normalised(x.reshape(-1, bands, features)) * scale + shift
         y = product(y.swapaxes(0, 1), wide, dtype) + wide_bias[:, None]  # [band, row, hidden]
         y, outputs = jnp.tanh(y), []
@@ -122,7 +123,3 @@ def normalised(x: Array, there: np.ndarray | None = None) -> Array:
         centred = (x - x.sum(-1, keepdims=True) / count) * there
         var = jnp.square(centred).sum(-1, keepdims=True) / count
     return centred * lax.rsqrt(var + EPSILON)
-
-
-def _uniform(key, shape, limit) -> Array:
-    return limit * (2 * nn.initializers.uniform(1.0)(key, shape) - 1)

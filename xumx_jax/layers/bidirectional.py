@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
+from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.lstm_projected import lstm_projected
 
 
@@ -36,10 +37,7 @@ class BidirectionalLstm(nn.Module):
         return x + y if self.skip else y
 
     def _layer(self, number: int, y: Array, hidden: int) -> Array:
-        limit = hidden**-0.5
-
-        def uniform(key, shape):
-            return nn.initializers.uniform(2 * limit)(key, shape) - limit
+        uniform = symmetric(hidden**-0.5)
 
         def param(name, *shape):
             return self.param(f"{name}_{number}", uniform, (2, *shape, 4 * hidden))

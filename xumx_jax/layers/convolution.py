@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array, lax
 
+from xumx_jax.layers.initializers import symmetric
+
 Pads = tuple[int, int]
 
 
@@ -76,12 +78,6 @@ def uniform_limit(inputs: int, rescale: float | None) -> float:
     """Where uniform initial weights end: 1 / sqrt(inputs), as in PyTorch, then rescaled."""
     limit = inputs**-0.5
     return limit if rescale is None else limit / (limit / 3**0.5 / rescale) ** 0.5
-
-
-def symmetric(limit: float):
-    """An initializer, uniform between -limit and limit."""
-    uniform = nn.initializers.uniform(2 * limit)
-    return lambda key, shape: uniform(key, shape) - limit
 
 
 def convolve(

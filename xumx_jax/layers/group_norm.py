@@ -1,5 +1,7 @@
 """Group normalisation, channels last."""
 
+import math
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -9,6 +11,7 @@ from jax import Array, lax
 
 EPSILON = 1e-5
 COLUMNS = 512  # that are summed at once
+LARGE = 2**20  # inputs whose faster sums are worth the time that they take to compile
 
 
 class GroupNorm(nn.Module):
@@ -48,68 +51,106 @@ def _group_norm(groups: int, axes: tuple[int, ...], x: Array, scale: Array, bias
 
 
 def _forward(groups, axes, x, scale, bias):
-    grouped = x.reshape(*x.shape[:-1], groups, -1)
-    over = (*(axis - 1 for axis in axes), -1)
-    mean = grouped.mean(over, keepdims=True)
-    # in one pass with the mean; a signal's mean is small beside its deviation here
-    var = jnp.maximum(jnp.square(grouped).mean(over, keepdims=True) - jnp.square(mean), 0.0)
-    gain = lax.rsqrt(var + EPSILON)
     wide = scale.reshape(groups, -1)
-    y = grouped * (gain * wide) + (bias.reshape(groups, -1) - mean * gain * wide)
-    return y.reshape(x.shape), (x, scale, mean, gain)
+    count = _count(x, groups, axes)
+    # As differences to one number of each group: squares of what is far from 0 would leave nothing
+    # of the variance, and a mean of its own would take one more pass.
+    level = _grouped(x, groups)
+    for axis in (*(axis - 1 for axis in axes), -1):
+        level = lax.slice_in_dim(level, 0, 1, axis=axis)
+    full = _per_channel(level, x)
+
+    def moments(part):
+        difference = part - full
+        return difference, jnp.square(difference)
+
+    mean, square = (
+        _grouped(sums, groups).sum(-1, keepdims=True) / count
+        for sums in _sums(moments, (x,), axes, x.size >= LARGE)
+    )
+    gain = lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + EPSILON)
+    shift = bias.reshape(groups, -1) - mean * gain * wide
+    y = (_grouped(x, groups) - level) * (gain * wide) + shift
+    return y.reshape(x.shape), (x, scale, level, mean, gain)
 
 
 def _backward(groups, axes, saved, dy):
-    x, scale, mean, gain = saved
-    # Of dy and of dy * x, all that is needed are sums over `axes`.
-    dy_sum, product_sum = (
-        sums.reshape(*sums.shape[:-1], groups, -1) for sums in _sums(x, dy, axes)
-    )
+    x, scale, level, mean, gain = saved
+    full = _per_channel(level, x)
+
+    # Of dy and of dy times x, all that is needed are sums over `axes`.
+    def products(part, dpart):
+        return dpart, dpart * (part - full)
+
+    dy_sum, product_sum = (_grouped(sums, groups) for sums in _sums(products, (x, dy), axes))
     turned_sum = (product_sum - mean * dy_sum) * gain  # of dy times the normalised x
     others = tuple(axis for axis in range(dy_sum.ndim - 2))
     dscale, dbias = (sums.sum(others).reshape(-1) for sums in (turned_sum, dy_sum))
     wide = scale.reshape(groups, -1)
-    count = x.shape[-1] // groups
-    for axis in axes:
-        count *= x.shape[axis]
+    count = _count(x, groups, axes)
     mean_dy = (dy_sum * wide).sum(-1, keepdims=True) / count
     mean_turned = (turned_sum * wide).sum(-1, keepdims=True) / count
-    # dx = gain * (dy * scale - mean_dy - (x - mean) * gain * mean_turned)
+    # dx = gain * (dy * scale - mean_dy - (x - level - mean) * gain * mean_turned)
     slope = -gain * gain * mean_turned
-    level = -gain * mean_dy - slope * mean
-    grouped, dgrouped = (each.reshape(*each.shape[:-1], groups, -1) for each in (x, dy))
-    dx = dgrouped * (gain * wide) + (grouped * slope + level)
+    shift = -gain * mean_dy - slope * mean
+    dx = _grouped(dy, groups) * (gain * wide) + ((_grouped(x, groups) - level) * slope + shift)
     return dx.reshape(x.shape), dscale, dbias
 
 
-def _sums(x: Array, dy: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
-    """Sums of dy and dy * x over `axes` of [batch, row, column, channel], which keep length 1."""
-    batch, rows, columns, channels = x.shape
-    if rows == 1 and columns > 2 * COLUMNS and -2 in axes:
-        whole = columns - columns % COLUMNS
-        shape = batch, -1, COLUMNS, channels
-        main = _sums_of_rows(x[..., :whole, :].reshape(shape), dy[..., :whole, :].reshape(shape))
-        ends = _sums(x[..., whole:, :], dy[..., whole:, :], axes)
-        sums = zip(main, ends, strict=True)
-        return tuple(one.sum(-2, keepdims=True) + end for one, end in sums)
-    if -3 not in axes:
-        return dy.sum(axes, keepdims=True), (dy * x).sum(axes, keepdims=True)
-    sums = _sums_of_rows(x, dy)
-    return sums if axes == (-3,) else tuple(one.sum(-2, keepdims=True) for one in sums)
+def _grouped(x: Array, groups: int) -> Array:
+    """[..., channel] -> [..., group, channel]."""
+    return x.reshape(*x.shape[:-1], groups, -1)
 
 
-def _sums_of_rows(x: Array, dy: Array) -> tuple[Array, Array]:
-    """Sums of dy and dy * x over the second axis, whole rows one by one.
+def _per_channel(level: Array, x: Array) -> Array:
+    """[..., group, 1] -> [..., channel], as many as `x` has."""
+    each = x.shape[-1] // level.shape[-2]
+    return jnp.repeat(level, each, axis=-1).reshape(*level.shape[:-2], -1)
 
-    XLA's own sums over it read single numbers: 14 times as slow.
+
+def _count(x: Array, groups: int, axes: tuple[int, ...]) -> int:
+    """How many numbers share statistics."""
+    return math.prod(x.shape[axis] for axis in axes) * (x.shape[-1] // groups)
+
+
+def _sums(
+    terms: Callable, arrays: tuple[Array, ...], axes: tuple[int, ...], sliced: bool = True
+) -> tuple[Array, ...]:
+    """Sums over `axes` of both `terms` of [batch, row, column, channel]; the axes keep length 1.
+
+    Not `sliced`, or for few columns, as XLA does it.
+    """
+    first, *others = axes
+    rows, columns = arrays[0].shape[-3:-1]
+    if first == -3 and rows == 1 and others:
+        first, others = -2, []
+    long = first == -2 and columns > 2 * COLUMNS
+    if not sliced or (first == -2 and not long):
+        return tuple(term.sum(axes, keepdims=True) for term in terms(*arrays))
+    size = COLUMNS if long else 1
+    sums = _slices(terms, arrays, first, size)
+    others = [-2] if long else others
+    sums = tuple(one.sum(others, keepdims=True) for one in sums) if others else sums
+    rest = arrays[0].shape[first] % size
+    if not rest:
+        return sums
+    begin = arrays[0].shape[first] - rest
+    ends = terms(*(lax.slice_in_dim(each, begin, None, axis=first) for each in arrays))
+    return tuple(one + end.sum(first, keepdims=True) for one, end in zip(sums, ends, strict=True))
+
+
+def _slices(terms: Callable, arrays: tuple[Array, ...], axis: int, size: int) -> tuple[Array, ...]:
+    """Sums of `terms` over whole slices of so many along an axis, one by one: those have `size`.
+
+    XLA's own sums over it read single numbers on a CPU: 14 times as slow.
     """
 
-    def add(row, sums):
-        one, other = (lax.dynamic_index_in_dim(each, row, 1) for each in (dy, x))
-        return sums[0] + one, sums[1] + one * other
+    def add(index, sums):
+        slices = (lax.dynamic_slice_in_dim(each, index * size, size, axis) for each in arrays)
+        return tuple(one + term for one, term in zip(sums, terms(*slices), strict=True))
 
-    zero = jnp.zeros_like(x[:, :1])
-    return lax.fori_loop(0, x.shape[1], add, (zero, zero))
+    zero = jnp.zeros_like(lax.slice_in_dim(arrays[0], 0, size, axis=axis))
+    return lax.fori_loop(0, arrays[0].shape[axis] // size, add, (zero, zero))
 
 
 _group_norm.defvjp(_forward, _backward)

@@ -15,6 +15,7 @@ from flax import linen as nn
 from jax import Array, lax
 
 from xumx_jax.layers.dense import contract, operand, product
+from xumx_jax.layers.initializers import symmetric
 
 
 class Recurrent(nn.Module):
@@ -27,11 +28,7 @@ class Recurrent(nn.Module):
     @nn.compact
     def __call__(self, x: Array, dtype: str = "float32") -> Array:
         features, hidden, directions = x.shape[-1], self.hidden, self.directions
-        limit = (6 / (features + hidden)) ** 0.5
-
-        def uniform(key, shape):
-            return nn.initializers.uniform(2 * limit)(key, shape) - limit
-
+        uniform = symmetric((6 / (features + hidden)) ** 0.5)
         lead = self.sources, directions
         w_ih = self.param("w_ih", uniform, (*lead, features, 4 * hidden))
         w_hh = self.param("w_hh", uniform, (*lead, hidden, 4 * hidden))

@@ -14,6 +14,7 @@ from flax import linen as nn
 from jax import Array, lax
 
 from xumx_jax.layers.dense import contract, operand, product
+from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.lstm import halve, halves
 
 
@@ -29,11 +30,7 @@ class ProjectedLstm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, dtype: str = "float32") -> Array:
-        limit = self.hidden**-0.5
-
-        def uniform(key, shape):
-            return nn.initializers.uniform(2 * limit)(key, shape) - limit
-
+        uniform = symmetric(self.hidden**-0.5)
         gates = 4 * self.hidden
         w_ih = self.param("w_ih", uniform, (2, x.shape[-1], gates))
         w_hh = self.param("w_hh", uniform, (2, self.features, gates))

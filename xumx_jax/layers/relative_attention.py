@@ -13,6 +13,8 @@ import numpy as np
 from flax import linen as nn
 from jax import Array
 
+from xumx_jax.layers.initializers import symmetric
+
 BLOCKED = -1e30  # a score whose weight is 0
 
 
@@ -35,13 +37,9 @@ class RelativeAttention(nn.Module):
         # [batch * frame, 3 * channel] -> [3, batch, head, frame, size]
         parts = parts.reshape(batch, frames, 3, self.heads, size).transpose(2, 0, 3, 1, 4)
         query, key, value = parts
-        uniform = nn.initializers.uniform(2 * size**-0.5)
-
-        def centred(rng, shape):
-            return uniform(rng, shape) - size**-0.5
-
-        by_content = query + self.param("u", centred, (self.heads, 1, size))
-        by_distance = query + self.param("v", centred, (self.heads, 1, size))
+        uniform = symmetric(size**-0.5)
+        by_content = query + self.param("u", uniform, (self.heads, 1, size))
+        by_distance = query + self.param("v", uniform, (self.heads, 1, size))
         rows, reach = window(frames, self.context)
         distances = np.arange(-(rows + reach - 1), rows + reach)
         features = dense(name="distance")(features_of(distances, channels))

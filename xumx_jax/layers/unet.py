@@ -110,20 +110,18 @@ def options_of(model, number: int, gated: bool = True, gelu: bool = True) -> Lay
     )
 
 
-def check(model) -> None:
-    """Raise ValueError if a model with the fields of `Demucs` has one that makes no sense."""
-    if not model.sources:
-        raise ValueError("sources: wanted at least one")
-    for name in ("channels", "width", "depth", "kernel_size", "stride", "norm_groups"):
-        if getattr(model, name) < 1:
-            raise ValueError(f"{name} {getattr(model, name)}: wanted 1 or more")
-    for name in ("seconds", "growth", "dconv_comp"):
-        if not getattr(model, name) > 0:
-            raise ValueError(f"{name} {getattr(model, name)}: wanted more than 0")
-    if model.dconv_mode not in range(4):
-        raise ValueError(f"dconv_mode {model.dconv_mode}: wanted 0, 1, 2 or 3")
-    if model.context < 0:
-        raise ValueError(f"context {model.context}: wanted 0 or more")
+def valid_length(model, samples: int) -> int:
+    """The least length, from `samples` on, that fills the windows of all layers of waveforms.
+
+    Of a model with `depth`, `kernel_size`, `stride` and `resample`.
+    """
+    factor = 2 if model.resample else 1
+    length = factor * samples
+    for _ in range(model.depth):
+        length = max(1, -(-(length - model.kernel_size) // model.stride) + 1)
+    for _ in range(model.depth):
+        length = (length - 1) * model.stride + model.kernel_size
+    return -(-length // factor)
 
 
 class Encoder(nn.Module):

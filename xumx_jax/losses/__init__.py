@@ -25,7 +25,12 @@ from xumx_jax.losses.magnitude import (
     mask_sum,
     mse,
 )
-from xumx_jax.losses.multi_domain import complex_multi_domain, multi_domain, si_sdr_multi_domain
+from xumx_jax.losses.multi_domain import (
+    check_filter,
+    complex_multi_domain,
+    multi_domain,
+    si_sdr_multi_domain,
+)
 from xumx_jax.losses.segment_sdr import segment_sdr
 from xumx_jax.losses.waveform import l1, negative_sdr, negative_si_sdr, sdr, weighted_sdr
 from xumx_jax.stems import Stems
@@ -127,7 +132,7 @@ def build(name: str, transform=None, **options):
     alpha         exponent of magnitudes in ratio masks
     original      as xumx-sliCQ computes it, instead of as it is meant
 
-    Raises UserError on an unknown name or option.
+    Raises UserError on an unknown name or option, and on options of the filter that make no sense.
     """
     if name not in LOSSES:
         raise UserError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
@@ -137,8 +142,11 @@ def build(name: str, transform=None, **options):
     for option, what in required.items():
         if options.get(option) is None:
             raise UserError(f"loss {name!r} needs {what} as option {option}")
+    chosen = defaults | options
+    if "niter" in chosen:
+        check_filter(name, chosen["niter"], chosen["softmask"], chosen["alpha"])
     given = {"transform": transform} if takes_transform else {}
-    return partial(function, **(defaults | options | given))
+    return partial(function, **chosen, **given)
 
 
 def check(name: str, model_name: str, model, **options) -> None:

@@ -1,6 +1,8 @@
 """Losses that compare spectra and waveforms together: X-UMX's and AIMLESS's."""
 
 from functools import partial
+from math import isfinite
+from numbers import Integral, Real
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +50,16 @@ def si_sdr_multi_domain(
     if original:
         in_time = lax.stop_gradient(in_time)
     return in_frequency + mcoef * in_time, parts | more
+
+
+def check_filter(name: str, niter: int, softmask: bool, alpha: float) -> None:
+    """Raise UserError on options of a filter that make no sense, or do nothing."""
+    if not isinstance(niter, Integral | int) or niter < 0:
+        raise UserError(f"loss {name!r}: niter is {niter!r}; wanted 0 or a positive whole number")
+    if not (isinstance(alpha, Real | float) and isfinite(alpha) and alpha > 0):
+        raise UserError(f"loss {name!r}: alpha is {alpha!r}; wanted a positive number")
+    if alpha != 1 and not softmask:
+        raise UserError(f"loss {name!r}: alpha is {alpha} without softmask, which would use it")
 
 
 def complex_multi_domain(

@@ -7,6 +7,7 @@ from jax import Array, lax
 from xumx_jax.errors import UserError
 from xumx_jax.losses.combination import groups_of, over_groups, total
 from xumx_jax.metrics.ratios import energy_ratio
+from xumx_jax.postfilters.stereo import root
 from xumx_jax.stems import Stems
 
 EPSILON = 1e-10
@@ -50,12 +51,6 @@ def weighted_sdr(
     signal, noise = inner(ref_in, ref_in), inner(ref_out, ref_out)
     alpha = signal / (signal + noise + EPSILON)
     return 1 - (alpha * cosine(est_in, ref_in) + (1 - alpha) * cosine(est_out, ref_out)).mean()
-
-
-def root(energy: Array) -> Array:
-    """Square root with gradient 0 where there is no energy, or rounding made it negative."""
-    positive = energy > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, energy, 1)), 0)
 
 
 def sdr(

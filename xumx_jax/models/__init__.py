@@ -1,6 +1,7 @@
 """The models by name; `build` makes one from plain arguments.
 
 interface          what every model offers to the rest of the package
+arguments          which arguments make no network
 umx                Open-Unmix and X-UMX
 xumx_slicq         xumx-sliCQ, autoencoders of the blocks of a sliCQ
 bsrnn              BandSplitRNN
@@ -50,17 +51,23 @@ def model_class(name: str) -> Callable[..., nn.Module]:
 def build(name: str, **arguments) -> nn.Module:
     """Make the linen module called `name`, a key of MODELS.
 
-    Lists (from JSON) become tuples, nested ones as well. Raises UserError on an unknown name or
-    argument, or a source that cannot be the name of a file.
+    Lists (from JSON) become tuples, nested ones as well. Raises UserError, in one line, on an
+    unknown name or argument, on arguments that make no network, and unless sources are names, each
+    once and fit for a file.
     """
     make = model_class(name)
     try:
         module = make(**frozen(arguments))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"model {name!r}: {error}") from error
-    for source in getattr(module, "sources", ()):
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise UserError(f"model {name!r}: {' '.join(str(error).split())}") from error
+    sources = getattr(module, "sources", None)
+    if not isinstance(sources, tuple) or not sources:
+        raise UserError(f"model {name!r}: sources {sources!r}: wanted a list of at least one name")
+    for source in sources:
         if not is_name(source):  # stems are files called so
             raise UserError(f"model {name!r}: source {source!r} cannot be the name of a file")
+    if len(set(sources)) < len(sources):
+        raise UserError(f"model {name!r}: sources {', '.join(sources)}: wanted each name once")
     return module
 
 

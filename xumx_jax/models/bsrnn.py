@@ -14,6 +14,7 @@ from xumx_jax.layers.bandsplit import BandMerge, BandSplit
 from xumx_jax.layers.dense import DTYPES
 from xumx_jax.layers.group_norm import GroupNorm
 from xumx_jax.layers.lstm_projected import ProjectedLstm
+from xumx_jax.models.arguments import check
 from xumx_jax.models.interface import Segment
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import check_edges, split_edges
@@ -83,6 +84,7 @@ class BandSplitRNN(nn.Module):
     usual_speed = {"cpu": 2}
 
     def __post_init__(self):
+        check(self)
         for name, known in (("dtype", DTYPES), ("compute", DTYPES), ("mask", MASKS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} {getattr(self, name)!r}: wanted one of {known}")
@@ -90,7 +92,7 @@ class BandSplitRNN(nn.Module):
             raise ValueError(
                 f"hidden_size {self.hidden_size}: wanted an even multiple of {self.groups} groups"
             )
-        check_edges(self.edges, self.n_fft // 2 + 1)
+        check_edges(self.edges, Stft(self.n_fft, self.hop).bins)  # the transform checks its sizes
         super().__post_init__()
 
     @property

@@ -12,9 +12,16 @@ from jax import Array
 from xumx_jax.layers.bidirectional import BidirectionalLstm
 from xumx_jax.layers.sinc_resample import julius_resample
 from xumx_jax.layers.standardize import standardize_mono, with_statistics
-from xumx_jax.layers.unet import Decoder, Encoder, LayerOptions, check, cropped, options_of
+from xumx_jax.layers.unet import (
+    Decoder,
+    Encoder,
+    LayerOptions,
+    cropped,
+    options_of,
+    valid_length,
+)
+from xumx_jax.models.arguments import check
 from xumx_jax.models.interface import Segment
-from xumx_jax.models.unpadded import valid_length
 from xumx_jax.stems import Stems
 
 

@@ -12,9 +12,11 @@ from jax import Array
 from jax import nn as jnn
 
 from xumx_jax.layers.bidirectional import BidirectionalLstm
-from xumx_jax.layers.convolution import Conv, convolve, symmetric, transposed, uniform_limit
+from xumx_jax.layers.convolution import Conv, convolve, transposed, uniform_limit
 from xumx_jax.layers.dconv import glu
+from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.unet import cropped
+from xumx_jax.models.arguments import check
 from xumx_jax.models.interface import Segment
 from xumx_jax.models.unpadded import (
     encoders,
@@ -97,6 +99,7 @@ class DemucsSplit(nn.Module):
     usual_speed = {"cpu": 2}
 
     def __post_init__(self):
+        check(self)
         if self.width % 2:
             raise ValueError(f"width {self.width}: wanted an even number")
         super().__post_init__()

@@ -16,7 +16,8 @@ from xumx_jax.layers.dconv import gelu
 from xumx_jax.layers.hybrid_levels import Level, levels_of
 from xumx_jax.layers.multi_frequency import MultiDecoder, MultiEncoder
 from xumx_jax.layers.standardize import standardize, with_statistics
-from xumx_jax.layers.unet import Decoder, Encoder, check, cropped, padded, total
+from xumx_jax.layers.unet import Decoder, Encoder, cropped, padded, total
+from xumx_jax.models.arguments import check
 from xumx_jax.models.interface import Segment
 from xumx_jax.postfilters import POST_FILTERS, apply
 from xumx_jax.stems import Stems
@@ -99,13 +100,13 @@ class HDemucs(nn.Module):
     usual_speed = {"cpu": 4}
 
     def __post_init__(self):
+        check(self)
         if self.hybrid_old and not self.hybrid:
             raise ValueError("hybrid_old: wanted hybrid as well")
         if self.hybrid and self.wiener_iters != self.end_iters:
             raise ValueError("wiener_iters and end_iters of a hybrid model: wanted the same")
         if self.multi_freqs and self.norm_starts < self.multi_freqs_depth:
             raise ValueError("multi_freqs: wanted norm_starts of at least multi_freqs_depth")
-        check(self)
         HybridStft(self.n_fft)  # which checks it
         levels_of(self)  # the same
         super().__post_init__()

@@ -16,6 +16,7 @@ from xumx_jax.layers.dconv import gelu, glu
 from xumx_jax.layers.dropout import dropout
 from xumx_jax.layers.relative_attention import RelativeAttention
 from xumx_jax.layers.unet import cropped
+from xumx_jax.models.arguments import check
 from xumx_jax.models.interface import Segment
 from xumx_jax.models.unpadded import (
     encoders,
@@ -116,12 +117,11 @@ class RelTDemucs(nn.Module):
     usual_speed = {"cpu": 2}
 
     def __post_init__(self):
+        check(self)
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation {self.activation!r}: wanted {' or '.join(ACTIVATIONS)}")
-        if self.heads < 1 or self.inner % self.heads:
+        if self.inner % self.heads:
             raise ValueError(f"heads {self.heads}: wanted a divisor of {self.inner} channels")
-        if self.context_size is not None and self.context_size < 1:
-            raise ValueError(f"context_size {self.context_size}: wanted 1 or more")
         super().__post_init__()
 
     @property

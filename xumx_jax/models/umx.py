@@ -21,6 +21,7 @@ from xumx_jax.layers.dense import DTYPES, Dense
 from xumx_jax.layers.dropout import dropout
 from xumx_jax.layers.lstm import Recurrent
 from xumx_jax.layers.norm import BatchNorm
+from xumx_jax.models.arguments import check
 from xumx_jax.models.interface import Segment
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import band_of_bin, bandwidth_to_max_bin, log_bands
@@ -134,6 +135,7 @@ class UMX(nn.Module):
     source_axis = 0
 
     def __post_init__(self):
+        check(self)
         for name in ("dtype", "compute"):
             if getattr(self, name) not in DTYPES:
                 raise ValueError(f"{name} {getattr(self, name)!r}: wanted one of {DTYPES}")

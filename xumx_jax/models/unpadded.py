@@ -13,7 +13,7 @@ from jax import Array
 
 from xumx_jax.layers.sinc_resample import torchaudio_resample
 from xumx_jax.layers.standardize import OFFSET, standardize_mono
-from xumx_jax.layers.unet import Encoder, LayerOptions
+from xumx_jax.layers.unet import Encoder, LayerOptions, valid_length
 from xumx_jax.models.interface import Segment
 from xumx_jax.stems import Stems
 
@@ -22,17 +22,6 @@ def segment_of(model) -> Segment:
     """The lengths that a model returns as they came."""
     next_length = partial(valid_length, model)
     return Segment(next_length(round(model.seconds * model.sample_rate)), next_length=next_length)
-
-
-def valid_length(model, samples: int) -> int:
-    """The least length, from `samples` on, of which every sample is separated."""
-    factor = 2 if model.resample else 1
-    length = factor * samples
-    for _ in range(model.depth):
-        length = max(1, -(-(length - model.kernel_size) // model.stride) + 1)
-    for _ in range(model.depth):
-        length = (length - 1) * model.stride + model.kernel_size
-    return -(-length // factor)
 
 
 def separate_all(separate: Callable[[Array], Array], mix: Array, segment: Segment) -> Stems:

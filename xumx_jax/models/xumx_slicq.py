@@ -13,6 +13,7 @@ from flax import linen as nn
 from jax import Array
 
 from xumx_jax.layers.band_autoencoder import BandAutoencoders, Group
+from xumx_jax.models.arguments import check
 from xumx_jax.models.interface import Segment
 from xumx_jax.models.slicq_statistics import MagnitudeStatistics
 from xumx_jax.stems import Stems
@@ -74,6 +75,7 @@ class XumxSliCQ(nn.Module):
     def __post_init__(self):
         if self.channels not in (1, 2):
             raise ValueError(f"channels {self.channels}: wanted 1 or 2")
+        check(self)
         if not self.bandwidth_hz > 0:
             raise ValueError(f"bandwidth_hz {self.bandwidth_hz}: wanted more than 0")
         _ = self.transform

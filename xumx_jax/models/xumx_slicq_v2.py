@@ -16,6 +16,7 @@ from xumx_jax.layers.dense import DTYPES
 from xumx_jax.layers.slice_autoencoder import Autoencoders
 from xumx_jax.layers.slice_convolution import Span
 from xumx_jax.layers.slicq_groups import by_size, groups_of, packed, unpacked
+from xumx_jax.models.arguments import check
 from xumx_jax.models.interface import Segment
 from xumx_jax.models.slicq_statistics import MagnitudeStatistics
 from xumx_jax.postfilters.wiener import SCALE
@@ -69,6 +70,7 @@ class XumxSliCQv2(nn.Module):
                 raise ValueError(f"{name} {getattr(self, name)!r}: wanted one of {DTYPES}")
         if self.channels not in (1, 2):
             raise ValueError(f"channels {self.channels}: wanted 1 or 2")
+        check(self)
         if min(self.hidden_size, self.inner_size) < 1:
             raise ValueError(
                 f"hidden_size {self.hidden_size}, inner_size {self.inner_size}: wanted 1 or more"

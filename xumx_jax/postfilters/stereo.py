@@ -41,24 +41,24 @@ def _sum(values: Array) -> Array:
     return reduce(operator.add, (values[j] for j in range(len(values))))
 
 
-def _root(values: Array) -> Array:
-    """Square root, with gradient 0 at 0: roots are used as squares, which are flat there."""
+def root(values: Array) -> Array:
+    """Square root; 0 with gradient 0 where there is no energy, or rounding made it negative."""
     positive = values > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, values, 1)), 0)
 
 
 @jax.custom_jvp
-def _quotient(values: Array, energy: Array) -> Array:
+def quotient(values: Array, energy: Array) -> Array:
     """Divide by an energy, which may be 0; its gradient never squares what may be very small."""
     return values / jnp.maximum(energy, TINY)
 
 
-@_quotient.defjvp
+@quotient.defjvp
 def _quotient_jvp(primals, tangents):
     (values, energy), (values_dot, energy_dot) = primals, tangents
-    quotient, divisor = _quotient(values, energy), jnp.maximum(energy, TINY)
-    dot = (values_dot - quotient * energy_dot) / divisor
-    return quotient, jnp.where(energy > TINY, dot, 0)
+    result, divisor = quotient(values, energy), jnp.maximum(energy, TINY)
+    dot = (values_dot - result * energy_dot) / divisor
+    return result, jnp.where(energy > TINY, dot, 0)
 
 
 def products(y: Channels) -> tuple[Array, Array, Pair]:
@@ -70,7 +70,7 @@ def products(y: Channels) -> tuple[Array, Array, Pair]:
 
 def tilt_of(left: Array, shared: Pair) -> Pair:
     """How much of the left channel is in the right one, from sums over frames."""
-    return each(lambda p: _quotient(p, left), shared)
+    return each(lambda p: quotient(p, left), shared)
 
 
 def unexplained(y: Channels, tilt: Pair) -> Array:
@@ -82,8 +82,8 @@ def unexplained(y: Channels, tilt: Pair) -> Array:
 def factors_of(left: Array, variance: Array, tilt: Pair, rest: Array, epsilon) -> Factors:
     """Those of spatial covariances, from sums over frames."""
     weight = epsilon + variance
-    u0 = _root(left / weight)
-    return u0, each(lambda part: part * u0, tilt), _root(rest / weight)
+    u0 = root(left / weight)
+    return u0, each(lambda part: part * u0, tilt), root(rest / weight)
 
 
 def filter_stereo(

@@ -19,13 +19,9 @@ computing something again for every source, or from loops over too many arrays t
 import jax.numpy as jnp
 from jax import Array, lax
 
-from xumx_jax.postfilters.wiener import Channels, Pair
-from xumx_jax.postfilters.wiener import _each as each_part
-from xumx_jax.postfilters.wiener import _power as power
-from xumx_jax.postfilters.wiener import _quotient as quotient
-from xumx_jax.postfilters.wiener import _root as root
-from xumx_jax.postfilters.wiener import _times as times
-from xumx_jax.postfilters.wiener import _times_conj as times_conj
+from xumx_jax.postfilters.stereo import Channels, Pair, quotient, root, times, times_conj
+from xumx_jax.postfilters.stereo import each as each_part
+from xumx_jax.postfilters.stereo import power_of as power
 
 kept = lax.optimization_barrier
 

@@ -103,9 +103,10 @@ def _stacked(stream):
 def separators_of(bag: Bag, options: dict) -> BagSeparator:
     """Make a `BagSeparator` for a bag of several members.
 
-    `options` are those of `Separator`, for every member; the bag's rule may add others. A member
-    with one source is separated by its mask alone (niter 0), unless `residual` gives the Wiener
-    filter a second source.
+    `options` are those of `Separator`, for every member; the bag's rule may add others. Those of
+    post filters go to the members that have one. A member with one source is separated by its mask
+    alone (niter 0), unless `residual` gives the Wiener filter a second source. Raises UserError on
+    options of a filter that no member can have.
     """
     if options.get(RESIDUAL) and not np.allclose(bag.weights, bag.weights[:, :1]):
         raise UserError(
@@ -114,17 +115,25 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
         )
     separators, alone = [], []
     modules = [build(member.name, **member.args) for member in bag.members]
+    asked = options.get("post_filter")
+    if asked and all(module.transform is None for module in modules):
+        raise UserError(
+            f"post filter {asked!r}: all models of the bag work on waveforms, and post filters on "
+            "spectra; use none"
+        )
     shares = combinations.shares(bag.combine, modules)
     chosen = {name: value for name, value in options.items() if value}
     all_own = [{**options, **share, **chosen} for share in shares]
-    filtered = any(optional(module, "post_filter") for module in modules)
-    filtered = filtered or any(own.get("post_filter") for own in all_own)
-    for member, module, own in zip(bag.members, modules, all_own, strict=True):
+    for module, own in zip(modules, all_own, strict=True):
         if module.transform is None:  # others of the bag may use the filter
             own.pop("post_filter", None)
-        if filtered and not (own.get("post_filter") or optional(module, "post_filter")):
-            own = {name: value for name, value in own.items() if name not in OF_FILTERS}
-        name = own.get("post_filter") or optional(module, "post_filter")
+    filters = [
+        own.get("post_filter") or optional(module, "post_filter")
+        for module, own in zip(modules, all_own, strict=True)
+    ]
+    for member, module, own, name in zip(bag.members, modules, all_own, filters, strict=True):
+        if any(filters) and name is None:  # without any, each member refuses them
+            own = {option: value for option, value in own.items() if option not in OF_FILTERS}
         single = len(module.sources) == 1 and not own.get(RESIDUAL)
         if single and name and not POST_FILTERS[name].alone and own.get("niter", 1):
             own["niter"] = 0

@@ -71,8 +71,9 @@ def read_all(places: dict[str, Path], kind: str, settings: dict | None = None) -
 def convert(weights: Weights, kind: str | None = None) -> Member:
     """Turn the tensors of a file into a model's arguments and variables; `kind` None: detect it.
 
-    Raises UserError, naming file and tensor, unless tensors and variables match one to one; if
-    those of another kind would, that is named as well.
+    Raises UserError, naming file and tensor, unless tensors and variables match one to one, and if
+    the file states arguments that make no model; what it is by its names, and by what it says, is
+    named as well.
     """
     given = kind
     if kind is not None and kind not in KINDS:
@@ -98,12 +99,14 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
             arguments.get("layers", 0),  # rules may be written once a layer
             known.ignore,
         )
-    except UserError as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # of a UserError, or of what the file states and no name map can be made of
         found = detect(weights.tensors) if given else None
         other = f"; by its names it is {found}" if found not in (None, kind) else ""
         said = weights.info.get("class")
         other += f"; it says that its model is {said}" if said else ""
-        raise UserError(f"{weights.path}: as {kind}: {error}{other}") from error
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{weights.path}: as {kind}: {why}{other}") from error
     info = {"kind": kind, "origin": weights.path.name}
     return Member(known.model, arguments, variables, info)
 
@@ -169,5 +172,5 @@ def shapes(model: str, arguments: dict) -> dict:
     module = build(model, **arguments)
     try:
         return variable_shapes(module)
-    except (TypeError, ValueError, ZeroDivisionError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"its sizes do not make a model: {arguments}") from error

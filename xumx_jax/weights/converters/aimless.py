@@ -5,15 +5,16 @@ import numpy as np
 from xumx_jax.errors import UserError
 from xumx_jax.layers.sinc_resample import torchaudio_kernel
 from xumx_jax.models.demucs_split import DemucsSplit
-from xumx_jax.models.interface import fields
 from xumx_jax.models.rel_tdemucs import RelTDemucs
 from xumx_jax.weights.converters.kinds import (
     TORCH_IGNORE,
     Kind,
     Tensors,
     groups_in,
+    named_as,
     sizes,
     source_names,
+    stated,
     vote,
 )
 from xumx_jax.weights.converters.rules import Rule
@@ -30,20 +31,21 @@ RESAMPLERS = {"up_sample.kernel": (1, 2), "down_sample.kernel": (2, 1)}
 IGNORE = (*TORCH_IGNORE, *RESAMPLERS, "*inv_freq")
 # Arguments of AIMLESS that have other names here.
 RENAMED = {"channels": "width", "in_channels": "channels", "nhead": "heads"}
+RENAMED |= {"dim_feedforward": "hidden_size"}
+WITHOUT_EFFECT = ("num_sources",)  # which tensors show
 
 
 def arguments(model, tensors: Tensors, info: dict) -> dict:
     """What the tensors show of both, and what only the file's own arguments say."""
-    given = {**(info.get("model_args") or {}), **(info.get("settings") or {})}
-    given = {RENAMED.get(name, name): value for name, value in given.items()}
-    stated = {name: value for name, value in given.items() if name in fields(model)}
+    given = stated(info, "model_args", named_as(model, RENAMED), WITHOUT_EFFECT)
     depth = len(groups_in(tensors, r"encoder\.(\d+)\.0\.weight"))
     channels = vote(sizes(tensors, r"encoder\.0\.0\.weight", 1), "the number of channels")
     last = rf"decoder\.{depth - 1}\.[02]\.bias"
     count = vote(sizes(tensors, last, 0), "the number of sources") // channels
     resample = check_resamplers(tensors)
     return {
-        **stated,
+        **given,
+        **(info.get("settings") or {}),
         "sources": source_names(count, info),
         "channels": channels,
         "width": vote(sizes(tensors, r"encoder\.0\.0\.weight", 0), "the width"),

@@ -7,12 +7,22 @@ and layers are stacked.
 import numpy as np
 
 from xumx_jax.transforms.bands import split_edges
-from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, source_names, vote
+from xumx_jax.weights.converters.kinds import (
+    Kind,
+    Tensors,
+    groups_in,
+    sizes,
+    source_names,
+    stated,
+    vote,
+)
 from xumx_jax.weights.converters.rules import Rule
 
 ENDS = ("", "_reverse")
-# {what tensors do not show: its name in AIMLESS's options}
-OPTIONS = {"groups": "norm_groups", "hop": "hop_length", "sample_rate": "sample_rate"}
+# {AIMLESS's option: ours}, for what tensors do not show; and those that they show
+OPTIONS = {"norm_groups": "groups", "hop_length": "hop", "sample_rate": "sample_rate"}
+SHOWN = ("n_fft", "hidden_size", "num_layers", "n_sources", "split_freqs", "split_sections")
+SHOWN += ("sources",)
 
 
 def arguments(tensors: Tensors, info: dict) -> dict:
@@ -28,7 +38,6 @@ def arguments(tensors: Tensors, info: dict) -> dict:
         ],
         "the number of sources",
     )
-    given, settings = info.get("model_args") or {}, info.get("settings") or {}
     return {
         "sources": source_names(sources, info, "music"),
         "sample_rate": 44100,
@@ -37,8 +46,8 @@ def arguments(tensors: Tensors, info: dict) -> dict:
         "hidden_size": vote(sizes(tensors, r"norm2_list\.\d+\.weight", 0), "the hidden size"),
         "layers": len(groups_in(tensors, r"(?:time|band)_(?:lstms|group_norms)\.(\d+)\..+")),
         "bands": bands_of(tuple(map(int, edges)), n_fft),
-        **{ours: int(given[theirs]) for ours, theirs in OPTIONS.items() if given.get(theirs)},
-        **settings,
+        **stated(info, "model_args", OPTIONS, SHOWN),
+        **(info.get("settings") or {}),
     }
 
 

@@ -3,18 +3,21 @@
 import re
 from functools import partial
 
+from xumx_jax.errors import UserError
 from xumx_jax.layers.hybrid_levels import levels_of
 from xumx_jax.models import build
 from xumx_jax.models.demucs import Demucs
 from xumx_jax.models.hdemucs import HDemucs
-from xumx_jax.models.interface import fields
 from xumx_jax.weights.converters.kinds import (
+    BY_NUMBER,
     TORCH_IGNORE,
     Kind,
     Tensors,
     groups_in,
+    named_as,
     sizes,
     source_names,
+    stated,
     vote,
 )
 from xumx_jax.weights.converters.rules import Rule
@@ -30,17 +33,21 @@ RENAMED = {
     "segment": "seconds",
     "cac": "complex_channels",
 }
+# Of the second version: the length of its chunks in training, in samples.
+WITHOUT_EFFECT = ("segment_length",)
+# AIMLESS's configs list its sources so; its data sets give them in the usual order all the same.
+AIMLESS_LIST = ("vocals", "drums", "bass", "other")
 # The lists of layers: encoder and decoder of spectra, and of waveforms.
 DEMUCS = ("encoder", "decoder", "tencoder", "tdecoder")
 TORCHAUDIO = ("freq_encoder", "freq_decoder", "time_encoder", "time_decoder")
 
 
-def stated(model, info: dict) -> dict:
-    """The arguments that a file states (`info["kwargs"]`), by our names."""
-    known = fields(model)
-    given = {**(info.get("kwargs") or {}), **(info.get("settings") or {})}
-    found = {RENAMED.get(name, name): value for name, value in given.items()}
-    return {name: value for name, value in found.items() if name in known and value is not None}
+def given_to(model, info: dict) -> dict:
+    """The arguments that a file or a row states, by our names."""
+    if info.get("args"):
+        raise UserError("its model was made with arguments without names; wanted kwargs alone")
+    found = stated(info, "kwargs", named_as(model, RENAMED), WITHOUT_EFFECT)
+    return found | (info.get("settings") or {})
 
 
 def numbers(tensors: Tensors, pattern: str) -> list[int]:
@@ -75,7 +82,7 @@ def hdemucs_arguments(tensors: Tensors, info: dict, parts=DEMUCS) -> dict:
     band = r"(?:layers\.\d+\.)?"  # of bands with weights of their own
     conv, back = band + r"conv\.weight", band + r"conv_tr\.weight"
     depth = len(numbers(tensors, rf"{encoder}\.(\d+)\..*"))
-    given = stated(HDemucs, info)
+    given = given_to(HDemucs, info)
     inputs = size(tensors, rf"{encoder}\.0\.{conv}", 1, "the number of channels")
     width = size(tensors, rf"{encoder}\.0\.{conv}", 0, "the width")
     hybrid = bool(numbers(tensors, rf"{wave_encoder}\.(\d+)\..*"))
@@ -106,6 +113,17 @@ def hdemucs_arguments(tensors: Tensors, info: dict, parts=DEMUCS) -> dict:
         found["freq_emb"] = 0.0
     found |= branches(tensors, encoder, decoder, depth)
     return {**found, **given, "sources": found["sources"]}
+
+
+def torchaudio_arguments(tensors: Tensors, info: dict) -> dict:
+    """As `hdemucs_arguments`; of AIMLESS's sources, the order in which they are (see AIMLESS_LIST).
+
+    Torchaudio's own files state none.
+    """
+    found = hdemucs_arguments(tensors, info, TORCHAUDIO)
+    if found["sources"] == AIMLESS_LIST and "sources" not in (info.get("settings") or {}):
+        found["sources"] = BY_NUMBER[len(AIMLESS_LIST)]
+    return found
 
 
 def hdemucs_rules(arguments: dict, parts=DEMUCS) -> list[Rule]:
@@ -189,7 +207,7 @@ def modern(tensors: Tensors) -> Tensors:
 
 def demucs_arguments(tensors: Tensors, info: dict) -> dict:
     depth = len(numbers(tensors, r"encoder\.(\d+)\..*"))
-    given = stated(Demucs, info)
+    given = given_to(Demucs, info)
     found: dict = {"depth": depth}
     for name, axis in (("width", 0), ("channels", 1), ("kernel_size", 2)):
         found[name] = size(tensors, r"encoder\.0\.0\.weight", axis, f"the {name}")
@@ -249,7 +267,7 @@ KINDS = {
     "hdemucs-torchaudio": Kind(
         model="hdemucs",
         anchor=r"(.*?)freq_encoder\.0\.(?:layers\.0\.)?conv\.weight",
-        arguments=partial(hdemucs_arguments, parts=TORCHAUDIO),
+        arguments=torchaudio_arguments,
         rules=partial(hdemucs_rules, parts=TORCHAUDIO),
         # Torchaudio makes a normalisation where the branches merge and never uses it
         ignore=(*TORCH_IGNORE, "time_encoder.*.norm1.*"),

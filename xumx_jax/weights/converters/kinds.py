@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xumx_jax.errors import UserError
+from xumx_jax.models.interface import TRAINING_FIELDS, fields
 from xumx_jax.weights.converters.readers import Weights
 from xumx_jax.weights.converters.rules import Rule
 
@@ -34,6 +35,31 @@ def source_names(number: int, info: dict, alone: str = "source_1") -> tuple[str,
         return tuple(targets)
     usual = {**BY_NUMBER, 1: (alone,)}
     return usual.get(number) or tuple(f"source_{index}" for index in range(1, number + 1))
+
+
+def stated(info: dict, place: str, names: dict[str, str], without_effect: Sequence[str] = ()):
+    """The arguments that a file states as `info[place]`, by our names; None is left out.
+
+    names           {their name: ours}
+    without_effect  their names for what we do not need: tensors show it, or nothing depends on it
+
+    Raises UserError on others, since what they ask for would not be computed; those that are False
+    ask for nothing.
+    """
+    given = {name: value for name, value in (info.get(place) or {}).items() if value is not None}
+    unknown = [
+        name for name in given if name not in (*names, *without_effect) and given[name] is not False
+    ]
+    if unknown:
+        raise UserError(f"its {place} have an unknown argument, {', '.join(unknown[:3])}")
+    return {names[name]: value for name, value in given.items() if name in names}
+
+
+def named_as(model: Callable, renamed: dict[str, str]) -> dict[str, str]:
+    """{their name: ours} of all arguments of a model, of which some are `renamed`, likewise."""
+    ours = {name: theirs for theirs, name in renamed.items()}
+    names = [name for name in fields(model) if name not in TRAINING_FIELDS]
+    return {ours.get(name, name): name for name in names}
 
 
 def prefixed(parts: dict[str, Weights]) -> Tensors:

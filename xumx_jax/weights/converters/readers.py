@@ -1,5 +1,6 @@
 """Read weight files of other programs as flat {name: array}, without those programs."""
 
+import itertools
 import json
 import math
 import pickle
@@ -7,6 +8,7 @@ import struct
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,6 +37,12 @@ DAMAGE = (
 )
 DAMAGE += (TypeError, ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile)
 DAMAGE += (zlib.error, SafetensorError)
+# What a pickle of some hundred bytes names over and over would take all time and memory, were it
+# copied wherever it is named. Training states have some ten thousand values, names 200 letters.
+VALUES, NAME = 100_000, 10_000
+# Keys under which programs save the arguments of their models; and keys with which `info` is
+# completed here, which no file sets.
+ARGUMENTS, OURS = ("kwargs", "model_args"), ("settings", "targets")
 # Keys under which PyTorch programs save the tensors if they save other things as well.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "state")
 QUANTISED = (
@@ -48,7 +56,8 @@ class Weights:
     """What a file holds: `tensors`, floats as float32, and `info`, other plain values.
 
     If the file says which class its model is (Demucs's do), `info` has that as "class", a name such
-    as "demucs.hdemucs.HDemucs", and what it was made with as "args" and "kwargs".
+    as "demucs.hdemucs.HDemucs", and what it was made with as "args" and "kwargs". "kwargs" and
+    "model_args" are dicts or None; their "sources", if there are any, a list of texts.
     """
 
     path: Path
@@ -156,7 +165,7 @@ def read_safetensors(path: Path) -> Weights:
     if "structure" in said and "klass" in said:
         raise UserError(QUANTISED)
     info = {key: parse(text) if isinstance(text, str) else text for key, text in said.items()}
-    return Weights(path, tensors, with_class(info))
+    return Weights(path, tensors, described(info))
 
 
 def parse(text: str) -> Any:
@@ -174,9 +183,31 @@ def fraction(found: dict) -> Any:
     return torchfile.as_number(int(found["numerator"]), int(found["denominator"]))
 
 
-def with_class(info: dict) -> dict:
-    """Rename Demucs's "klass", the class of its model, to "class"."""
-    return {"class" if key == "klass" else key: value for key, value in info.items()}
+def described(info: dict) -> dict:
+    """What a file says of its model, with Demucs's "klass", its class, as "class", in one line.
+
+    Raises UserError unless arguments have names, and sources are a list of names.
+    """
+    found = {key: value for key, value in info.items() if key not in OURS}
+    for place in ARGUMENTS:
+        given = found.get(place)
+        if given is not None and not isinstance(given, dict):
+            raise UserError(f"its {place} are no arguments by name, but {shown(given)}")
+        sources = (given or {}).get("sources")
+        named = isinstance(sources, list) and all(isinstance(name, str) for name in sources)
+        if sources is not None and not named:
+            raise UserError(f"its {place} give as sources {shown(sources)}; wanted a list of names")
+    if "klass" in found:
+        found["class"] = found.pop("klass")
+    if "class" in found:
+        found["class"] = shown(found["class"])
+    return found
+
+
+def shown(value: Any) -> str:
+    """A short text, in one line."""
+    text = "".join(each if each.isprintable() else " " for each in str(value)[:200])
+    return " ".join(text.split())
 
 
 def read_torch(path: Path) -> Weights:
@@ -195,7 +226,7 @@ def read_torch(path: Path) -> Weights:
         check_size(path, 4 * sum(math.prod(map(int, tensor.shape)) for tensor in named.values()))
         tensors = {name: tensor.read(fetch) for name, tensor in named.items()}
     info = plain({key: value for key, value in contents.items() if value is not inside})
-    return Weights(path, tensors, with_class(info))
+    return Weights(path, tensors, described(info))
 
 
 def unzipped_size(file: BinaryIO) -> int:
@@ -208,21 +239,45 @@ def unzipped_size(file: BinaryIO) -> int:
     return size
 
 
-def named_tensors(tree: dict, prefix: str = ""):
-    """Yield (name, Tensor) of nested dicts, names joined by dots."""
+def named_tensors(tree: dict, prefix: str = "", count=None):
+    """Yield (name, Tensor) of nested dicts, names joined by dots.
+
+    Raises UserError on more than VALUES of them, and on a name longer than NAME.
+    """
+    count = count or itertools.count(1)
     for key, value in tree.items():
+        if not isinstance(key, str | int):
+            continue
+        counted(count)
+        name = f"{prefix}{key}"
+        if len(name) > NAME:
+            raise UserError(f"a tensor's name of {len(name)} letters")
         if isinstance(value, torchfile.Tensor):
-            yield f"{prefix}{key}", value
+            yield name, value
         elif isinstance(value, dict):
-            yield from named_tensors(value, f"{prefix}{key}.")
+            yield from named_tensors(value, f"{name}.", count)
 
 
-def plain(value: Any) -> Any:
-    """Keep what JSON could hold of nested containers, classes as names; None for the rest."""
+def plain(value: Any, count=None) -> Any:
+    """Keep what JSON could hold of nested containers, classes as names; None for the rest.
+
+    Raises UserError on more than VALUES of them.
+    """
+    count = count or itertools.count(1)
+    counted(count)
     if isinstance(value, dict):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {
+            str(key): plain(inner, count)
+            for key, inner in value.items()
+            if isinstance(key, str | int | float)
+        }
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [plain(inner, count) for inner in value]
     if isinstance(value, type) and issubclass(value, torchfile.Inert):
         return value.names
     return value if isinstance(value, str | int | float | bool) else None
+
+
+def counted(count: Iterator[int]) -> None:
+    if next(count) > VALUES:
+        raise UserError(f"it names more than {VALUES} values, one within another")
