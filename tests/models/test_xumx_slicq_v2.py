@@ -159,7 +159,7 @@ def test_input_statistics_are_those_of_bands():
     [
         ({"compute": "int8"}, "compute 'int8': wanted one of"),
         ({"channels": 3}, "channels 3: wanted 1 or 2"),
-        ({"hidden_size": 0}, "hidden_size 0, inner_size 4: wanted 1 or more"),
+        ({"hidden_size": 0}, "hidden_size 0: wanted 1 or more"),
         ({"window": 0}, "window 0: wanted 1 or more"),
         ({"bins": 1}, "bins 1: wanted 2 or more"),
         ({"low_hz": 5000.0}, "half the sample rate"),

@@ -71,10 +71,6 @@ class XumxSliCQv2(nn.Module):
         if self.channels not in (1, 2):
             raise ValueError(f"channels {self.channels}: wanted 1 or 2")
         check(self)
-        if min(self.hidden_size, self.inner_size) < 1:
-            raise ValueError(
-                f"hidden_size {self.hidden_size}, inner_size {self.inner_size}: wanted 1 or more"
-            )
         if self.window is not None and self.window < 1:
             raise ValueError(f"window {self.window}: wanted 1 or more values, or None")
         _ = self.transform
