@@ -8,8 +8,8 @@
 
 RECIPES lists them. Values are those of their author's program (github.com/sevagh/xumx-sliCQ), which
 validated whole tracks; V2 computed products in bfloat16 (`--config.train.compute=bfloat16`). The
-first version's loss is the one that its paper describes: its program took the SDR without a gradient
-and never added up magnitudes (`--config.loss.si_sdr_multi_domain.original=True`).
+first version's loss is as its paper describes it: its program took the SDR without a gradient, and
+never added up magnitudes (`--config.loss.si_sdr_multi_domain.original=True`).
 """
 
 from typing import Any, NamedTuple
@@ -50,8 +50,8 @@ V2 = {
 TINY_V2 = {"bins": 40, "low_hz": 200.0, "hidden_size": 8, "inner_size": 8}
 
 RECIPES = {
-    # Published on the MUSDB18-HQ test set: 3.6 dB with the Wiener filter on the STFT, 3.71 with that
-    # on the sliCQ; its best validation loss was -0.449, at epoch 583
+    # Published on the MUSDB18-HQ test set: 3.6 dB with the Wiener filter on the STFT, 3.71 with
+    # that on the sliCQ; its best validation loss was -0.449, at epoch 583
     "v1": Recipe("xumx_slicq", V1, TINY_V1),
     # Published scores on the MUSDB18-HQ test set: vocals 4.791, drums 4.846, bass 4.690,
     # other 3.273, mean 4.40 dB; its best validation loss was 0.0405, at epoch 198

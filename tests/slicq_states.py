@@ -1,4 +1,4 @@
-"""States of both versions of xumx-sliCQ in PyTorch: names and shapes of tensors, for any transform."""
+"""States of both versions of xumx-sliCQ in PyTorch: names and shapes, for any transform."""
 
 import importlib.util
 from functools import cache

@@ -37,7 +37,7 @@ def network(path):
 @pytest.mark.slow
 @golden("slicq/net_*.npz")
 def test_network(path):
-    """Masks of each target, waves with the mixture's phase, and those of the filter on the sliCQ."""
+    """Masks of each target, and waves: with the mixture's phase, and after the sliCQ filter."""
     file, about = arrays(path), meta(path)
     model, variables = network(path)
     count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))

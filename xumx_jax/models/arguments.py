@@ -12,8 +12,8 @@ LAYERS, LEVELS = 1000, 32  # of one kind in a row, and of a U-Net
 # {field: (least, largest)} of whole numbers
 WHOLE = {
     "n_fft": (0, LARGEST), "hop": (0, LARGEST), "sample_rate": (1, LARGEST),
-    "channels": (1, LARGEST), "width": (1, LARGEST),
-    "width_time": (1, LARGEST), "hidden_size": (1, LARGEST), "inner_size": (1, LARGEST), "groups": (1, LARGEST),
+    "channels": (1, LARGEST), "width": (1, LARGEST), "width_time": (1, LARGEST),
+    "hidden_size": (1, LARGEST), "inner_size": (1, LARGEST), "groups": (1, LARGEST),
     "norm_groups": (1, LARGEST), "heads": (1, LARGEST), "context_size": (1, LARGEST),
     "kernel_size": (1, LARGEST), "stride": (1, LARGEST), "time_stride": (1, LARGEST),
     "depth": (1, LEVELS), "layers": (1, LAYERS), "attention_layers": (1, LAYERS),

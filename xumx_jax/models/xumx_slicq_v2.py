@@ -118,8 +118,8 @@ class XumxSliCQv2(nn.Module):
 
         Returns coefficients and masks [batch, source, channel, slice, coefficient]. For a part of a
         track, `span` are the first slice of the track and the one after its last, counted from the
-        first slice given, and may be traced; a mask depends on `context` slices around it. `own` are
-        the first slice that is returned and the one after the last: the filter takes only these.
+        first slice given, and may be traced; a mask depends on `context`. `own` are the first
+        slice that is returned and the one after the last: the filter takes only these.
         """
         plan, slices = self.transform, coefficients.shape[-2]
         begin, end = own or (0, slices)

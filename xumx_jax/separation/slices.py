@@ -3,9 +3,9 @@
     samples -> coefficients -> masks -> stems' coefficients -> filter -> samples
 
 A mask depends on few slices around its own (`model.context`), with which a block of slices is
-computed; neighbouring blocks' samples overlap by half a slice and are added. So there are no borders
-whatever the length of a block, which only sets the windows of the filter and how much memory is
-used. All blocks have one shape. On a CPU they run in several host threads.
+computed; neighbouring blocks' samples overlap by half a slice and are added. So there are no
+borders whatever the length of a block, which only sets the windows of the filter and how much
+memory is used. All blocks have one shape. On a CPU they run in several host threads.
 """
 
 from functools import partial

@@ -5,9 +5,11 @@ transforms": the track is cut into overlapping slices, and the spectrum of each 
 different width, whose own transforms are the coefficients.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -16,8 +18,22 @@ from xumx_jax.transforms.slicq.scales import SCALES
 LEAST = 16  # coefficients of a band and slice
 # Harris's four terms of 1978 to within 3e-5, as nsgt has them; centred at 0
 WINDOW = (0.35872, 0.48832, 0.14128, 0.01168)
-CACHED = 32  # plans whose tables are kept, by value: models make them anew all the time
+CACHED = 32  # plans whose tables are kept
 LARGEST = 1 << 24  # samples of a slice: 128 MB of float64, times the bands
+
+
+T = TypeVar("T")
+
+
+class shared(Generic[T]):  # noqa: N801 (used as `property` is)
+    """A property that equal plans share, computed once: models make their plans anew all the time."""
+
+    def __init__(self, function: Callable[[Any], T]):
+        self._of = lru_cache(CACHED)(function)
+        self.__doc__ = function.__doc__
+
+    def __get__(self, plan: Any, owner: type) -> T:
+        return self._of(plan)
 
 
 @dataclass(frozen=True)
@@ -86,15 +102,13 @@ class Plan:
                 f"{self.bins} {self.scale} bins from {self.low_hz} Hz leave gaps between them"
             )
 
-    @property
-    @lru_cache(CACHED)
+    @shared
     def centres(self) -> tuple[np.ndarray, np.ndarray]:
         """Centre frequencies of the scale, in hertz, and quality factors."""
         top = self.sample_rate / 2 if self.high_hz is None else self.high_hz
         return SCALES[self.scale](self.bins, self.low_hz, top, self.gamma_hz)
 
-    @property
-    @lru_cache(CACHED)
+    @shared
     def length(self) -> int:
         """Samples of a slice: eight periods of beating of the narrowest band, by fours."""
         hertz, quality = self.centres
@@ -105,8 +119,7 @@ class Plan:
         """From one slice to the next, in samples."""
         return self.length // 2
 
-    @property
-    @lru_cache(CACHED)
+    @shared
     def flank(self) -> int:
         """Samples of each flank of a slice's window."""
         if self.transition is not None:
@@ -119,8 +132,7 @@ class Plan:
         """How many bands have coefficients: those of 0 Hz and of half the sample rate, too."""
         return len(self.positions) // 2 + 1
 
-    @property
-    @lru_cache(CACHED)
+    @shared
     def _bands(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions and lengths in bins of a slice's spectrum, and which windows are flat.
 
@@ -152,8 +164,7 @@ class Plan:
         """The bins of each band's window, of all bands including the mirrored ones."""
         return self._bands[1]
 
-    @property
-    @lru_cache(CACHED)
+    @shared
     def sizes(self) -> np.ndarray:
         """Coefficients of each band in a slice, of all bands including the mirrored ones."""
         return np.full_like(self.lengths, self.lengths.max()) if self.matrix else self.lengths
@@ -163,8 +174,7 @@ class Plan:
         """Centre frequencies of the bands, [band]."""
         return np.concatenate([[0.0], self._bands[2], [self.sample_rate / 2]])
 
-    @property
-    @lru_cache(CACHED)
+    @shared
     def blocks(self) -> tuple[Block, ...]:
         """Bands of equal size that follow each other: the blocks of the transform."""
         found, first = [], 0
@@ -173,14 +183,12 @@ class Plan:
             first += found[-1].bands
         return tuple(found)
 
-    @property
-    @lru_cache(CACHED)
+    @shared
     def coefficients(self) -> int:
         """Of all bands in one slice."""
         return sum(block.bands * block.size for block in self.blocks)
 
-    @property
-    @lru_cache(CACHED)
+    @shared
     def window(self) -> np.ndarray:
         """Of a slice, [time]: Tukey's, which adds up to 1 where slices overlap."""
         rise = (1 - np.cos(np.pi * np.arange(self.flank) / self.flank)) / 2
@@ -205,8 +213,7 @@ class Plan:
         phase = 2 * np.pi * np.arange(size) / size
         return np.asarray(sum(a * np.cos(n * phase) for n, a in enumerate(WINDOW)))
 
-    @property
-    @lru_cache(CACHED)
+    @shared
     def diagonal(self) -> np.ndarray:
         """Of the frame operator, [bin] from 0 to half the sample rate: what the windows add up to.
 

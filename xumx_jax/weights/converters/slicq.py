@@ -35,7 +35,11 @@ def arguments(tensors: Tensors, info: dict) -> dict:
         int(n): vote(sizes(tensors, rf"bucketed_unmixes_.+?\.{n}\.input_(mean|scale)", 0), "bands")
         for n in numbers
     }
-    wanted = {n: bands for group in model.groups for n, bands in zip(group.blocks, group.bands, strict=True)}
+    wanted = {
+        number: bands
+        for group in model.groups
+        for number, bands in zip(group.blocks, group.bands, strict=True)
+    }
     if count != wanted:
         raise UserError(
             f"it has {len(count)} blocks with a network, of {sum(count.values())} bands, and "
