@@ -1,8 +1,8 @@
-"""One convolutional autoencoder on pairs of frames: four layers dilated in time, and one that grows.
+"""One convolutional autoencoder on pairs of frames: four layers dilated in time, one that grows.
 
-Positions are pairs of frames; even and odd frames are items of a batch, and their kernels dense. All
-outputs have as many positions as the input: what is made of frames outside the track is set to 0,
-where the original, which pads nothing, has fewer frames.
+Positions are pairs of frames; even and odd frames are items of a batch, and their kernels dense.
+All outputs have as many positions as the input: what is made of frames outside the track is set to
+0, where the original, which pads nothing, has fewer frames.
 """
 
 import jax

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class shared(Generic[T]):  # noqa: N801 (used as `property` is)
-    """A property that equal plans share, computed once: models make their plans anew all the time."""
+    """A property that equal plans share: models make their plans anew all the time."""
 
     def __init__(self, function: Callable[[Any], T]):
         self._of = lru_cache(CACHED)(function)
