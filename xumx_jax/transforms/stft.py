@@ -1,4 +1,4 @@
-"""Short-time Fourier transform: periodic Hann, centred, reflected edges, no scaling.
+"""Short-time Fourier transform: periodic Hann or flat, centred, reflected edges, no scaling.
 
 The convention of X-UMX and Open-Unmix (`numpy.fft.rfft` of windowed frames) for any n_fft and hop.
 Forward and inverse are pure, batched over leading axes, and differentiable.
@@ -16,10 +16,14 @@ SILENT_WEIGHT = 1e-11  # where no window reaches, the inverse is 0 rather than 0
 
 @dataclass(frozen=True)
 class Stft:
-    """A transform of `n_fft` samples every `hop`; hashable, so it may be a static argument."""
+    """A transform of `n_fft` samples every `hop`; hashable, so it may be a static argument.
+
+    flat  the window is 1 everywhere, as where a program gives PyTorch none
+    """
 
     n_fft: int
     hop: int
+    flat: bool = False
 
     def __post_init__(self):
         if not (self.n_fft >= 2 and self.n_fft % 2 == 0 and 1 <= self.hop <= self.n_fft // 2):
@@ -84,7 +88,9 @@ class Stft:
         return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)]) if missing else wave
 
     def window(self, dtype: DTypeLike = np.float64) -> np.ndarray:
-        """The periodic Hann window, [n_fft]."""
+        """The window, [n_fft]."""
+        if self.flat:
+            return np.ones(self.n_fft, dtype)
         phase = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
         return (0.5 - 0.5 * np.cos(phase)).astype(dtype)
 
