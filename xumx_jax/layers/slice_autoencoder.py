@@ -102,7 +102,7 @@ class Autoencoders(nn.Module):
         whiten = partial(whitened, inside=valid(halves, span))
         bands = Bands(self.taps, singly=not train)
         found, seen = [], []
-        folded = None if train else [norm.folded() for norm in self.norms]
+        folded = [] if train else [norm.folded() for norm in self.norms]
 
         def chain(unit: Unit, kernels: Kernels, normalise, each):
             y = each(whiten)(unit)
@@ -200,15 +200,15 @@ class Autoencoders(nn.Module):
             lax.dynamic_index_in_dim(weights, unit.block, keepdims=False)
             for weights in (self.second, self.third, self.bias)
         )
-        last_halves = (
+        ends = [
             cut(self.last, place, 4).reshape(self.sources, self.taps * outer, -1)
             for place in (start, after)
-        )
+        ]
         return Kernels(
             tuple(cut(self.first, place, 2, count).reshape(-1, rows) for place, count in places),
             second.reshape(self.sources, self.taps * outer, -1),
             third.reshape(self.sources, self.taps * inner, -1),
-            tuple(last_halves),
+            (ends[0], ends[1]),
             bias,
         )
 
