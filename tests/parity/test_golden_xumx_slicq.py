@@ -13,6 +13,7 @@ from slicq_states import blocks_of, first_version, recorded
 
 from xumx_jax import losses, postfilters
 from xumx_jax.models import build
+from xumx_jax.separation.chunk_runner import separate_chunk
 from xumx_jax.stems import Stems
 from xumx_jax.weights.converters import convert, slicq
 from xumx_jax.weights.converters.readers import Weights
@@ -64,6 +65,12 @@ def test_network(path):
         spec = jax.jit(run)(stems, mix)
         wave = model.transform.inverse(spec, file["x"].shape[-1])
         np.testing.assert_allclose(wave[order], file["y_slicqwiener"][0], atol=1e-5)
+    if "y_stftwiener" in file:
+        known = postfilters.POST_FILTERS["xumx_slicq_stft"]
+        options = {"post_filter": "xumx_slicq_stft", "wiener_frames": known.frames, "niter": 1}
+        run = partial(separate_chunk, model, **options, **known.options)
+        wave = jax.jit(run)(variables, jnp.asarray(file["x"][0]))
+        np.testing.assert_allclose(wave[order], file["y_stftwiener"][0], atol=1e-5)
 
 
 @pytest.mark.slow

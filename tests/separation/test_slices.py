@@ -1,5 +1,7 @@
 """The engine of networks on a sliCQ: blocks of slices are as the whole track at once."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from toy_models import drawn
 from xumx_jax import Separator, postfilters
 from xumx_jax.postfilters.band_frames import BandFrames
 from xumx_jax.separation import slices
+from xumx_jax.separation.chunk_runner import separate_chunk
 from xumx_jax.stems import Stems
 
 pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
@@ -34,7 +37,7 @@ def separated(separator: Separator, mix: np.ndarray) -> np.ndarray:
 def test_blocks_are_as_the_whole(network):
     """Of a track of many blocks, of one of a sample, and of one that ends with a block."""
     model, variables, apply = network
-    separator = Separator(model, variables, chunk_seconds=SECONDS)
+    separator = Separator(model, variables, chunk_seconds=SECONDS, niter=0)
     hop = model.transform.hop
     block = round(SECONDS * model.sample_rate / hop) * hop
     for time in (TIME, 1, 4 * block, 4 * block - hop + 1):
@@ -61,9 +64,21 @@ def test_a_filter_takes_windows_of_slices(network):
     assert BandFrames(plan.shapes, 12, 5)  # windows that end within a track
 
 
+def test_a_filter_of_another_transform_is_a_second_stage(network):
+    """In windows of its own frames, whatever the blocks: as over the whole track."""
+    model, variables, _ = network
+    known = postfilters.POST_FILTERS["xumx_slicq_stft"]
+    options = {"post_filter": "xumx_slicq_stft", "wiener_frames": 6, "niter": 1}
+    run = jax.jit(partial(separate_chunk, model, **options, **known.options))
+    separator = Separator(model, variables, chunk_seconds=SECONDS, **options)
+    for time in (TIME, 1, 6 * 1024 - 1):
+        mix = mixture(time)
+        np.testing.assert_allclose(separated(separator, mix), run(variables, mix), atol=2e-5)
+
+
 def test_a_residual_and_mono(network):
     model, variables, _ = network
-    separator = Separator(model, variables, chunk_seconds=SECONDS, residual=True)
+    separator = Separator(model, variables, chunk_seconds=SECONDS, residual=True, niter=1)
     mix = mixture(6000)
     found = separated(separator, mix)
     assert found.shape == (3, 2, 6000)
@@ -75,7 +90,7 @@ def test_a_residual_and_mono(network):
 
 def test_short_memory_means_fewer_and_shorter_blocks(network, monkeypatch):
     model, variables, apply = network
-    separator = Separator(model, variables, chunk_seconds=4 * SECONDS)
+    separator = Separator(model, variables, chunk_seconds=4 * SECONDS, niter=0)
     engine = separator.engine
     run, count = engine._run, engine.slices
 

@@ -70,6 +70,7 @@ class XumxSliCQ(nn.Module):
     usual_speed = {"cpu": 5}
 
     engine = "slices"
+    post_filter = "xumx_slicq_stft"
     context = 5, 3  # slices
 
     def __post_init__(self):

@@ -18,6 +18,7 @@ from xumx_jax.postfilters.mwf import mwf
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.slicq.blocks import joined, shapes_of, split
+from xumx_jax.transforms.stft import Stft
 
 Blocks = tuple[Array, ...]
 WINDOW_FRAMES = 240  # that a filter takes at a time where its original takes whole tracks
@@ -34,6 +35,7 @@ class PostFilter:
     complex   whether it starts from the estimated spectra and keeps their phase; else it starts
               from magnitudes and the mixture's phase
     alone     whether it can filter a single source without a residual stem
+    transform  in which it filters the estimates' waveforms; None: in the model's
     """
 
     function: Callable[..., Array]
@@ -41,6 +43,7 @@ class PostFilter:
     frames: int | None = None
     complex: bool = False
     alone: bool = False
+    transform: Stft | None = None
 
     @property
     def arguments(self) -> frozenset[str]:
@@ -50,7 +53,7 @@ class PostFilter:
     @property
     def of_magnitudes(self) -> bool:
         """Whether it is the Wiener filter of magnitudes, which an engine may contain."""
-        return self.function is wiener and not self.complex
+        return self.function is wiener and not self.complex and self.transform is None
 
 
 POST_FILTERS = {
@@ -59,6 +62,10 @@ POST_FILTERS = {
     "aimless": PostFilter(mwf, alone=True),
     # of xumx-sliCQ's option `slicq_wiener`, on the spectra of its own transform
     "xumx_slicq": PostFilter(wiener, {"epsilon": 1e-10}),
+    # of xumx-sliCQ by default: on an STFT, without a window, of the waveforms
+    "xumx_slicq_stft": PostFilter(
+        wiener, {"epsilon": 1e-10}, frames=300, transform=Stft(4096, 1024, flat=True)
+    ),
     # Demucs's `cac=False`: EM from the estimated spectra as they are
     "complex": PostFilter(wiener, complex=True),
 }

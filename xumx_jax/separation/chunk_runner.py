@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from xumx_jax import postfilters
 from xumx_jax.models.interface import matmul_precision, optional
+from xumx_jax.stems import Stems
 
 # JAX's precision for each `compute`, for models that do not handle it themselves.
 PRECISIONS = {"bfloat16": "bfloat16", "tf32": "tensorfloat32"}
@@ -48,17 +49,18 @@ def separate_chunk(
             estimate = jax.tree.map(lambda x: x[0], batched)
         length = mix.shape[-1]
         if post_filter is not None:
-            if "residual" in postfilters.POST_FILTERS[post_filter].arguments:
+            known = postfilters.POST_FILTERS[post_filter]
+            if "residual" in known.arguments:
                 options["residual"], residual = residual, False
+            transform, power = known.transform, optional(model, "power")
+            if transform is not None:
+                estimate, power = Stems(estimate.wave, transform.forward(estimate.wave)), 1
+            else:
+                transform = model.transform
             spec = postfilters.apply(
-                post_filter,
-                estimate,
-                model.transform.forward(mix),
-                optional(model, "power"),
-                wiener_frames,
-                **options,
+                post_filter, estimate, transform.forward(mix), power, wiener_frames, **options
             )
-            wave = model.transform.inverse(spec, length)
+            wave = transform.inverse(spec, length)
         else:
             wave = estimate.wave
             if wave.shape[-1] < length:

@@ -114,6 +114,10 @@ class Separator:
         self.model, self.variables = module, variables
         self.sources = tuple(module.sources) + ("residual",) * residual
         self.post_filter = post_filter or optional(module, "post_filter")
+        if self.post_filter and not (niter or softmask or residual):
+            # only the phase of another transform would be left of such a filter
+            other = POST_FILTERS[self.post_filter].transform is not None
+            self.post_filter = None if other else self.post_filter
         of_filter = {name: given[name] for name in (*USUAL, "residual")}
         self.wiener_options = filter_options(module, self.post_filter, of_filter)
         if self.post_filter is not None:

@@ -5,7 +5,8 @@
 A mask depends on few slices around its own (`model.context`), with which a block of slices is
 computed; neighbouring blocks' samples overlap by half a slice and are added. So there are no
 borders whatever the length of a block, which only sets the windows of the filter and how much
-memory is used. All blocks have one shape. On a CPU they run in several host threads.
+memory is used. A filter with a transform of its own is a second stage (`stft_filter`), in windows of its own.
+All blocks have one shape. On a CPU they run in several host threads.
 """
 
 from functools import partial
@@ -23,6 +24,7 @@ from xumx_jax.runtime import ahead, host_threads, threads
 from xumx_jax.separation import out_of_memory
 from xumx_jax.separation.chunk_runner import PRECISIONS
 from xumx_jax.separation.engine import EngineOptions
+from xumx_jax.separation.stft_filter import filtered
 from xumx_jax.separation.stream_buffer import StreamBuffer
 from xumx_jax.stems import Stems
 
@@ -83,8 +85,8 @@ _separate = jax.jit(separate_slices, static_argnums=0, static_argnames=STATIC)
 class Slices:
     """`stream(blocks [channel, time], progress)` -> [source, channel, time], blocks of slices.
 
-    A filter takes `wiener_frames` slices at a time, by default a block. Blocks are of about
-    `chunk_seconds`, and of whole windows of the filter.
+    A filter on the sliCQ takes `wiener_frames` slices at a time, by default a block. Blocks are of
+    about `chunk_seconds`, and of whole windows of the filter.
     """
 
     def __init__(self, model, variables, options: EngineOptions):
@@ -93,6 +95,12 @@ class Slices:
         precision = PRECISIONS.get(options.compute, "highest")
         own = "compute" in type(model).__dataclass_fields__
         self.model = model.clone(compute=options.compute) if own else model
+        self._filter = None
+        name = options.post_filter
+        if name is not None and postfilters.POST_FILTERS[name].transform is not None:
+            del given["post_filter"]
+            self._filter = partial(filtered, name=name, **given)
+            given = {}
         self._run = partial(_separate, self.model, precision=precision, **given)
         seconds = options.chunk_seconds or SECONDS
         self.window = given.get("wiener_frames") or 1
@@ -116,19 +124,24 @@ class Slices:
 
     def stream(self, blocks, progress, lead: int = 0):
         """Separate a stream, every sample kept; `progress` is as in `separation.engine`."""
+        pairs = self._pairs(blocks, progress)
+        yield from (stems for _, stems in pairs) if self._filter is None else self._filter(pairs)
+
+    def _pairs(self, blocks, progress):
+        """(mixture [channel, time], stems [source, channel, time]), block by block."""
         buffer, at, carry = StreamBuffer(blocks), 0, np.float32(0)
         hop = self.model.transform.hop
         while True:
             try:
-                for first, piece in self._blocks(buffer, at):
+                for first, mix, piece in self._blocks(buffer, at):
                     at = first + self.slices
                     piece[..., :hop] += carry
                     carry = piece[..., -hop:].copy()
                     start = (first - 1) * hop  # of the first sample of the piece
-                    known = buffer.end if buffer.over else at * hop
-                    piece = piece[..., max(0, -start) : max(0, min(known, (at - 1) * hop) - start)]
-                    if piece.shape[-1]:
-                        yield piece
+                    known = min(buffer.end if buffer.over else at * hop, (at - 1) * hop)
+                    own = slice(max(0, -start), max(0, known - start))
+                    if own.stop > own.start:
+                        yield mix[..., own], piece[..., own]
                     progress(min(buffer.end, (at - 1) * hop))
             except JaxRuntimeError as error:
                 if not out_of_memory.is_out_of_memory(error):
@@ -138,7 +151,7 @@ class Slices:
             return
 
     def _blocks(self, buffer: StreamBuffer, at: int):
-        """(first slice, samples [source, channel, time]) of each block from slice `at` on."""
+        """(first slice, samples of the mixture and of stems) of each block from slice `at` on."""
         with threads(self.threads) as pool:
             yield from ahead(pool, self._separated, self._inputs(buffer, at), self.threads)
 
@@ -157,12 +170,14 @@ class Slices:
             last = plan.slices(buffer.end) if buffer.over else FAR
             yield number, first, np.pad(wave, ((0, 0), edges)), last
 
-    def _separated(self, block: tuple) -> tuple[int, np.ndarray]:
+    def _separated(self, block: tuple) -> tuple[int, np.ndarray, np.ndarray]:
         number, first, rows, last = block
-        begin = first - self.model.context[0]
+        before, hop = self.model.context[0], self.model.transform.hop
+        begin = first - before
         span = np.int32(-begin), np.int32(last - begin)
         variables = self._placed[number % len(self._placed)]
-        return first, np.array(self._run(variables, rows, span))
+        stems = np.array(self._run(variables, rows, span))
+        return first, rows[:, before * hop :][:, : stems.shape[-1]], stems
 
     def _shrink(self) -> None:
         """Memory is short: run fewer blocks at once, then shorter ones, then on the CPU."""
