@@ -5,8 +5,8 @@
 A mask depends on few slices around its own (`model.context`), with which a block of slices is
 computed; neighbouring blocks' samples overlap by half a slice and are added. So there are no
 borders whatever the length of a block, which only sets the windows of the filter and how much
-memory is used. A filter with a transform of its own is a second stage (`stft_filter`), in windows of its own.
-All blocks have one shape. On a CPU they run in several host threads.
+memory is used. A filter with a transform of its own is a second stage (`stft_filter`), in windows
+of its own. All blocks have one shape. On a CPU they run in several host threads.
 """
 
 from functools import partial

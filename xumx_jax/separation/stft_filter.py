@@ -19,7 +19,8 @@ def filter_window(
 ) -> Array:
     """Filter one window: [channel, time] of mixture and stems -> [source, channel, time].
 
-    The mixture's `channels` come first, then those of each stem. Of the frames only the first `frames` exist. `weight` is as in `umx.kernels.inverse`.
+    The mixture's `channels` come first, then those of each stem. Of the frames only the first
+    `frames` exist. `weight` is as in `umx.kernels.inverse`.
     """
     transform = POST_FILTERS[name].transform
     spec = spectrum(transform, wave)  # [row, frame, bin]
