@@ -1,8 +1,8 @@
 """The Wiener filter of two channels over the slices of a sliCQ, a few after another.
 
-What is in between stays in a core's cache, which takes less time and a fourth of the memory. Bands of
-any number share the loops: sums over slices are kept for each coefficient, and added up to those of
-bands after the loop.
+What is in between stays in a core's cache, which takes less time and a fourth of the memory. Bands
+of any number share the loops: sums over slices are kept for each coefficient, and added up to those
+of bands after the loop.
 """
 
 from collections.abc import Callable
