@@ -48,6 +48,7 @@ def by_block(size, mix, values: int | None = None, **options):
     return run(size, mix)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "channels, values, niter", [(1, None, 1), (2, None, 2), (2, None, 1), (2, 40, 1)]
 )
@@ -115,6 +116,7 @@ def test_silence_has_a_finite_gradient():
     assert np.isfinite(jax.jit(jax.grad(objective))(size)).all()
 
 
+@pytest.mark.slow
 def test_apply_takes_all_blocks_at_once(monkeypatch):
     """As one array with statistics of bands, in windows of slices; others see block by block."""
     size, mix = scene()

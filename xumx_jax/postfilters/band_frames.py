@@ -9,7 +9,7 @@ and for the largest magnitude (`loudest`), and are the same for both.
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -79,7 +79,7 @@ class BandFrames:
 
         [..., slice, coefficient], or [..., 1, coefficient] if it is the same in all slices.
         """
-        rows = _spread(self, values)
+        rows: Any = _spread(self, values)
         run = tables(self).run
         if rows.shape[-2] == 1 or run == 1:
             return rows

@@ -100,6 +100,7 @@ def wiener(
             return _refine(_with_phase(first, mix), mix, niter, epsilon, frames, gain)
 
         first = _first(estimate, mix, *rules, epsilon, frames, phase=False)
+        mix = mix.astype(jnp.result_type(first, mix))
         return refine_slices(at_once, niter, epsilon, over, first, mix, gain)
     bin_axis = -1 if frame_axis == -2 else -2
     bins = mix.shape[bin_axis]

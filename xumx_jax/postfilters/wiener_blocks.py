@@ -3,6 +3,7 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -34,6 +35,7 @@ def filter_blocks(
     its windows, `values` ORIGINAL_VALUES. The scaling is that of the loudest value of the batch,
     that is of a device's part of it. `options` are those of `wiener`.
     """
+    estimate, mix = jnp.asarray(estimate), jnp.asarray(mix)
     over = BandFrames(shapes, mix.shape[-2], window, values, together)
     one = partial(
         wiener, niter=niter, epsilon=epsilon, loudest=over.loudest(mix), over=over, **options

@@ -211,7 +211,7 @@ class Plan:
                 window[edge : edge + inner] = (1 + np.cos(2 * np.pi * np.arange(inner) / inner)) / 2
                 return window
         phase = 2 * np.pi * np.arange(size) / size
-        return np.asarray(sum(a * np.cos(n * phase) for n, a in enumerate(WINDOW)))
+        return np.sum([a * np.cos(n * phase) for n, a in enumerate(WINDOW)], axis=0)
 
     @shared
     def diagonal(self) -> np.ndarray:
