@@ -42,6 +42,8 @@ TINY_V1 = {"bins": 40, "low_hz": 200.0, "bandwidth_hz": 1000.0}
 # Of its training.py; weight decay 1e-5 and a plateau of 80 epochs are the defaults here.
 V2 = {
     "loss.name": "complex_mse_mask_sum",
+    # theirs is the mean over real and imaginary parts, half of ours, plus 1 times the masks' term
+    "loss.complex_mse_mask_sum.mask_coef": 2.0,
     "optimizer.name": "adamw",
     "optimizer.learning_rate": 1e-3,
     "train.batch_size": 64,

@@ -10,7 +10,9 @@ from golden_files import golden
 from golden_slicq import arrays, decibels, meta, transform
 from slicq_states import blocks_of, recorded, second_version
 
+from xumx_jax import losses
 from xumx_jax.models import build
+from xumx_jax.stems import Stems
 from xumx_jax.weights.converters import convert
 from xumx_jax.weights.converters.readers import Weights
 from xumx_jax.weights.converters.slicq_v2 import SOURCES
@@ -32,16 +34,28 @@ def network(path, variant: str):
 @pytest.mark.parametrize("variant", ["offline", "realtime"])
 @golden("slicq/v2_*.npz")
 def test_network(path, variant):
-    """Masks, complex spectra and waves; only sums of most blocks were recorded."""
+    """Masks, complex spectra, waves and losses; only sums of most blocks were recorded."""
     file, about = arrays(path), meta(path)
     model, variables = network(path, variant)
     assert (
         sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
         == about[f"params_{variant}"]
     )
-    found = jax.jit(model.apply)(variables, jnp.asarray(file["x"]))
     # [batch, source, ...] in our order -> [source, batch, ...] in theirs
     order = [model.sources.index(name) for name in SOURCES]
+    # theirs is the mean over real and imaginary parts: half of ours
+    loss = losses.build("complex_mse_mask_sum", model.transform, mask_coef=2.0)
+
+    def run(variables, mix, sources):
+        estimate = model.apply(variables, mix)
+        truth = Stems(sources, model.transform.forward(sources))
+        return estimate, loss(estimate, truth, mix)
+
+    sources = file["src"][[SOURCES.index(name) for name in model.sources]][None]
+    found, (value, parts) = jax.jit(run)(variables, jnp.asarray(file["x"]), sources)
+    errors = [about[f"{name}_{variant}"] for name in ("complex_mse", "mask_sum_mse")]
+    assert float(value) / 2 == pytest.approx(sum(errors), rel=1e-5)
+    assert float(parts["complex_mse"]) / 2 == pytest.approx(errors[0], rel=1e-5)
     assert list(SOURCES) == about["target_order"]
     masks, specs = (
         [np.swapaxes(np.asarray(block)[:, order], 0, 1) for block in blocks]
