@@ -9,6 +9,7 @@ from jax.errors import JaxRuntimeError
 from toy_models import drawn
 
 from xumx_jax import Separator, postfilters
+from xumx_jax.errors import UserError
 from xumx_jax.postfilters.band_frames import BandFrames
 from xumx_jax.separation import slices
 from xumx_jax.separation.chunk_runner import separate_chunk
@@ -107,3 +108,9 @@ def test_short_memory_means_fewer_and_shorter_blocks(network, monkeypatch):
     np.testing.assert_allclose(found, apply(variables, mix[None]).wave[0], atol=1e-5)
     assert engine.slices == count // 2
     assert "blocks of" in str(said[-1].message)
+
+
+def test_live_is_refused_since_the_networks_look_ahead(network):
+    model, variables, _ = network
+    with pytest.raises(UserError, match=r"XumxSliCQ.*, which looks [23] slices .* ahead; live"):
+        Separator(model, variables).live(8000)

@@ -200,7 +200,8 @@ class Separator:
         """
         from xumx_jax.separation.umx.live import Live
 
-        if self.post_filter and not POST_FILTERS[self.post_filter].of_magnitudes:
+        other = self.post_filter and not POST_FILTERS[self.post_filter].of_magnitudes
+        if other and optional(self.model, "engine") == "umx":
             raise UserError(
                 f"post filter {self.post_filter!r} cannot run live; use the model's own"
             )

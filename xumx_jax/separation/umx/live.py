@@ -167,8 +167,10 @@ class Live:
 def check(module, niter: int, fitted: bool) -> None:
     """Raise UserError for a model or option that needs more of the signal than has been played."""
     if optional(module, "engine") != "umx":
+        context = optional(module, "context")
+        ahead = f", which looks {context[1]} slices of its transform ahead" if context else ""
         raise UserError(
-            f"the model is a {type(module).__name__}; live separation needs an X-UMX or "
+            f"the model is a {type(module).__name__}{ahead}; live separation needs an X-UMX or "
             "Open-Unmix trained with unidirectional=True"
         )
     if module.bands is not None:
