@@ -136,7 +136,7 @@ OPTIONAL: dict[str, Any] = {
     "post_filter": None,
     # key of ENGINES: what runs it over a track
     "engine": "chunked",
-    # (before, after): how many slices around its own a slice's masks depend on; of the engine "slices"
+    # (before, after): how many slices around its own the masks of a slice depend on, for "slices"
     "context": None,
     # key of separation.normalization.NORMALIZATIONS: statistics of the whole track that `__call__`
     # takes as `statistics=`; what it does if given None, as in training, is its own matter
