@@ -11,7 +11,6 @@ from jax import Array, lax
 
 EPSILON = 1e-5
 COLUMNS = 512  # that are summed at once
-LARGE = 2**20  # inputs whose faster sums are worth the time that they take to compile
 
 
 class GroupNorm(nn.Module):
@@ -51,26 +50,19 @@ def _group_norm(groups: int, axes: tuple[int, ...], x: Array, scale: Array, bias
 
 
 def _forward(groups, axes, x, scale, bias):
+    grouped, over = _grouped(x, groups), (*(axis - 1 for axis in axes), -1)
     wide = scale.reshape(groups, -1)
-    count = _count(x, groups, axes)
     # As differences to one number of each group: squares of what is far from 0 would leave nothing
     # of the variance, and a mean of its own would take one more pass.
-    level = _grouped(x, groups)
-    for axis in (*(axis - 1 for axis in axes), -1):
+    level = grouped
+    for axis in over:
         level = lax.slice_in_dim(level, 0, 1, axis=axis)
-    full = _per_channel(level, x)
-
-    def moments(part):
-        difference = part - full
-        return difference, jnp.square(difference)
-
-    mean, square = (
-        _grouped(sums, groups).sum(-1, keepdims=True) / count
-        for sums in _sums(moments, (x,), axes, x.size >= LARGE)
-    )
-    gain = lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + EPSILON)
+    difference = grouped - level
+    mean = difference.mean(over, keepdims=True)
+    var = jnp.square(difference).mean(over, keepdims=True) - jnp.square(mean)
+    gain = lax.rsqrt(jnp.maximum(var, 0.0) + EPSILON)
     shift = bias.reshape(groups, -1) - mean * gain * wide
-    y = (_grouped(x, groups) - level) * (gain * wide) + shift
+    y = difference * (gain * wide) + shift
     return y.reshape(x.shape), (x, scale, level, mean, gain)
 
 
@@ -87,7 +79,7 @@ def _backward(groups, axes, saved, dy):
     others = tuple(axis for axis in range(dy_sum.ndim - 2))
     dscale, dbias = (sums.sum(others).reshape(-1) for sums in (turned_sum, dy_sum))
     wide = scale.reshape(groups, -1)
-    count = _count(x, groups, axes)
+    count = math.prod(x.shape[axis] for axis in axes) * (x.shape[-1] // groups)
     mean_dy = (dy_sum * wide).sum(-1, keepdims=True) / count
     mean_turned = (turned_sum * wide).sum(-1, keepdims=True) / count
     # dx = gain * (dy * scale - mean_dy - (x - level - mean) * gain * mean_turned)
@@ -108,24 +100,14 @@ def _per_channel(level: Array, x: Array) -> Array:
     return jnp.repeat(level, each, axis=-1).reshape(*level.shape[:-2], -1)
 
 
-def _count(x: Array, groups: int, axes: tuple[int, ...]) -> int:
-    """How many numbers share statistics."""
-    return math.prod(x.shape[axis] for axis in axes) * (x.shape[-1] // groups)
-
-
-def _sums(
-    terms: Callable, arrays: tuple[Array, ...], axes: tuple[int, ...], sliced: bool = True
-) -> tuple[Array, ...]:
-    """Sums over `axes` of both `terms` of [batch, row, column, channel]; the axes keep length 1.
-
-    Not `sliced`, or for few columns, as XLA does it.
-    """
+def _sums(terms: Callable, arrays: tuple[Array, ...], axes: tuple[int, ...]) -> tuple[Array, ...]:
+    """Sums over `axes` of both `terms` of [batch, row, column, channel]; the axes keep length 1."""
     first, *others = axes
     rows, columns = arrays[0].shape[-3:-1]
     if first == -3 and rows == 1 and others:
         first, others = -2, []
     long = first == -2 and columns > 2 * COLUMNS
-    if not sliced or (first == -2 and not long):
+    if first == -2 and not long:
         return tuple(term.sum(axes, keepdims=True) for term in terms(*arrays))
     size = COLUMNS if long else 1
     sums = _slices(terms, arrays, first, size)

@@ -81,7 +81,7 @@ class BandSplitRNN(nn.Module):
     dtype: str = "float32"
     compute: str = "float32"
     any_channels = True
-    usual_speed = {"cpu": 2}
+    usual_speed = {"cpu": 1.2}
 
     def __post_init__(self):
         check(self)

@@ -77,7 +77,7 @@ class Demucs(nn.Module):
     rescale: float | None = 0.1
     transform = None
     normalization = "mean and deviation"
-    usual_speed = {"cpu": 4}
+    usual_speed = {"cpu": 2.3}
 
     def __post_init__(self):
         check(self)

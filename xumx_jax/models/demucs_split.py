@@ -96,7 +96,6 @@ class DemucsSplit(nn.Module):
     resample: bool = True
     rescale: float | None = 0.1
     transform = None
-    usual_speed = {"cpu": 2}
 
     def __post_init__(self):
         check(self)

@@ -114,7 +114,6 @@ class RelTDemucs(nn.Module):
     rescale: float | None = 0.1
     axis_name: str | None = None
     transform = None
-    usual_speed = {"cpu": 2}
 
     def __post_init__(self):
         check(self)
