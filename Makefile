@@ -32,7 +32,7 @@ fi
 endef
 
 .PHONY: help demo quick test coverage lint parity parity-full wheel release bench-accelerator bench-separate
-.PHONY: bench-train bench-aimless bench-loader bench-evaluate bench-live bench-long scores demo-model clean
+.PHONY: bench-train bench-aimless bench-slicq bench-loader bench-evaluate bench-live bench-long scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench-train: $(TORCH)/done ## time a training step against PyTorch
 
 bench-aimless: $(TORCH)/done ## time Demucs and AIMLESS's models against PyTorch; ARGS=--quick tries it out
 	@$(TORCH)/bin/python bench/aimless.py $(ARGS)
+
+bench-slicq: $(TORCH)/done ## time the sliCQ and xumx-sliCQ against PyTorch; ARGS=--quick tries it out
+	@$(TORCH)/bin/python bench/slicq.py $(ARGS)
 
 bench-accelerator: $(VENV)/dev ## time every model on whatever device there is; ARGS=--quick tries it out
 	@$(PY) bench/accelerator.py $(ARGS)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,16 +29,17 @@ KEPT = {
 
 
 def serve(
-    task: Callable[[], np.ndarray],
+    task: Callable[[], Any],
     clock: Callable[[], float] = time.process_time,
     device_mib: Callable[[], float] = lambda: 0.0,
+    saved: Callable[[Any], np.ndarray] = np.asarray,
     **facts,
 ) -> None:
     """Answer commands on stdin until it ends, one line of JSON each, beginning with `facts`.
 
     "run" does the task and answers the seconds, and those of all its threads' work (`clock` reads
-    them); "save PATH" writes its last result, an array. Every answer has the process's peak memory
-    in MiB, and that on the device as `device_mib` tells it.
+    them); "save PATH" writes its last result, of which `saved` makes an array. Every answer has the
+    process's peak memory in MiB, and that on the device as `device_mib` tells it.
     """
     # What libraries print must not mix with the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
@@ -52,7 +54,7 @@ def serve(
     for line in sys.stdin:
         command, _, path = line.strip().partition(" ")
         if command == "save":
-            np.save(path, result)
+            np.save(path, saved(result))
             answer()
             continue
         result = None  # a user keeps one result, not two

@@ -1,5 +1,6 @@
 """xumx-sliCQ's first network against recorded outputs of the original program."""
 
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -19,18 +20,24 @@ from xumx_jax.weights.converters import convert, slicq
 from xumx_jax.weights.converters.readers import Weights
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
+BENCH = Path(__file__).parents[2] / "bench"
 SEPARATED = ("vocals", "drums", "bass", "other")  # the order of recorded waveforms
 
 
-def network(path):
-    """The recorded network by its name map: (model, variables)."""
+def weights(path):
+    """The recorded network: (its settings, its blocks, how many have a network, its tensors)."""
     about = meta(path)
     settings = {"scale": about["kind"], "bins": about["bins"], "low_hz": about["fmin"]}
     settings["bandwidth_hz"] = about["bandwidth"]
     model = build("xumx_slicq", **settings)
-    count = sum(len(group.blocks) for group in model.groups)
-    shapes = first_version(blocks_of(transform(about))[:count])
-    tensors = recorded(shapes, path.parent, about["param_tag"])
+    count, blocks = sum(len(group.blocks) for group in model.groups), blocks_of(transform(about))
+    tensors = recorded(first_version(blocks[:count]), path.parent, about["param_tag"])
+    return settings, blocks, count, tensors
+
+
+def network(path):
+    """The same by its name map: (model, variables)."""
+    settings, _, _, tensors = weights(path)
     member = convert(Weights(Path("v1.pth"), tensors, {"settings": settings}))
     return build(member.name, **member.args), member.variables
 
@@ -109,6 +116,29 @@ def test_training(path):
     norms = dict(zip(file["grad_names"].tolist(), file["grad_norms"].tolist(), strict=True))
     for name, norm in norms.items():
         assert np.linalg.norm(found[name]) == pytest.approx(norm, rel=1e-3, abs=1e-7), name
+
+
+@pytest.mark.slow
+@golden("slicq/net_*.npz")
+def test_our_counterpart_in_pytorch(path, monkeypatch):
+    """What benchmarks compare with is the original's network."""
+    torch = pytest.importorskip("torch", reason="wanted: PyTorch, as in bench/parity-*.txt")
+    monkeypatch.setattr(sys, "path", [str(BENCH), *sys.path])
+    from slicq_v1_torch import XumxSliCQ
+
+    file, (_, blocks, count, tensors) = arrays(path), weights(path)
+    model = XumxSliCQ(blocks, count).eval()
+    model.load_state_dict({name: torch.tensor(tensor) for name, tensor in tensors.items()})
+    mix = transform(meta(path)).forward(jnp.asarray(file["x"]))
+    with torch.no_grad():
+        found = model([torch.tensor(np.abs(block)) for block in mix])
+    for number, target in enumerate(model.targets):
+        masks = [block[:, number].numpy() for block in found]
+        if f"mask_{target}" in file:
+            flat = np.concatenate(list(map(np.ravel, masks)))
+            np.testing.assert_allclose(flat, file[f"mask_{target}"], atol=1e-5)
+        sums = [mask.sum(dtype=np.float64) for mask in masks]
+        np.testing.assert_allclose(sums, file[f"masksum_{target}"], rtol=1e-6)
 
 
 def as_theirs(model, variables) -> dict[str, np.ndarray]:
