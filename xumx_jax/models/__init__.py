@@ -1,7 +1,6 @@
 """The models by name; `build` makes one from plain arguments.
 
-interface          what every model offers to the rest of the package
-arguments          which arguments make no network
+interface          what every model offers to the rest of the package, and the check of arguments
 umx                Open-Unmix and X-UMX
 bsrnn              BandSplitRNN
 demucs, hdemucs    Demucs, of waveforms, and Hybrid Demucs, of spectra and waveforms
