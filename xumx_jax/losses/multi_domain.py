@@ -28,7 +28,7 @@ def check_filter(name: str, options: dict[str, Any]) -> None:
     niter, softmask, alpha = (options[key] for key in ("niter", "softmask", "alpha"))
     if not isinstance(niter, Integral | int) or niter < 0:
         raise UserError(f"loss {name!r}: niter is {niter!r}; wanted 0 or a positive whole number")
-    if not (isinstance(alpha, Real | float) and isfinite(alpha) and alpha > 0):
+    if not (isinstance(alpha, Real | float) and isfinite(alpha) and float(alpha) > 0):
         raise UserError(f"loss {name!r}: alpha is {alpha!r}; wanted a positive number")
     if alpha != 1 and not softmask:
         raise UserError(f"loss {name!r}: alpha is {alpha} without softmask, which would use it")
