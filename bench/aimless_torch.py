@@ -46,7 +46,7 @@ MODELS = {
 def load(folder: Path, row: str) -> torch.nn.Module:
     """The model, with the weights in the folder."""
     saved = torch.load(folder / "weights.pth")
-    model = MODELS[row](**saved["model_args"])
+    model = MODELS[row](**saved["built_with"])
     model.load_state_dict(saved["state_dict"])
     return model
 

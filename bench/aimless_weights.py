@@ -40,7 +40,7 @@ def main(folder: Path, name: str, quick: bool) -> None:
     for kernel, rates in RESAMPLERS.items():
         if kernel in state:
             state[kernel] = torch.from_numpy(np.float32(torchaudio_kernel(*rates)[:, None]))
-    torch.save({"state_dict": state, "model_args": args}, folder / "weights.pth")
+    torch.save({"state_dict": state, "built_with": args}, folder / "weights.pth")
     xumx_jax.convert(folder / "weights.pth", folder / "weights.safetensors")
     seconds = row.quick_seconds if quick else row.seconds
     noise = np.random.default_rng(0).standard_normal((1, 2, round(seconds * SAMPLE_RATE)))

@@ -1,7 +1,6 @@
 """Group normalisation, channels last."""
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -68,13 +67,9 @@ def _forward(groups, axes, x, scale, bias):
 
 def _backward(groups, axes, saved, dy):
     x, scale, level, mean, gain = saved
-    full = _per_channel(level, x)
-
     # Of dy and of dy times x, all that is needed are sums over `axes`.
-    def products(part, dpart):
-        return dpart, dpart * (part - full)
-
-    dy_sum, product_sum = (_grouped(sums, groups) for sums in _sums(products, (x, dy), axes))
+    sums = _sums(x, _per_channel(level, x), dy, axes)
+    dy_sum, product_sum = (_grouped(each, groups) for each in sums)
     turned_sum = (product_sum - mean * dy_sum) * gain  # of dy times the normalised x
     others = tuple(axis for axis in range(dy_sum.ndim - 2))
     dscale, dbias = (sums.sum(others).reshape(-1) for sums in (turned_sum, dy_sum))
@@ -100,39 +95,44 @@ def _per_channel(level: Array, x: Array) -> Array:
     return jnp.repeat(level, each, axis=-1).reshape(*level.shape[:-2], -1)
 
 
-def _sums(terms: Callable, arrays: tuple[Array, ...], axes: tuple[int, ...]) -> tuple[Array, ...]:
-    """Sums over `axes` of both `terms` of [batch, row, column, channel]; the axes keep length 1."""
+def _products(x: Array, level: Array, dy: Array) -> tuple[Array, Array]:
+    return dy, dy * (x - level)
+
+
+def _sums(x: Array, level: Array, dy: Array, axes: tuple[int, ...]) -> tuple[Array, ...]:
+    """Sums of `_products` over `axes` of [batch, row, column, channel]; these keep length 1."""
     first, *others = axes
-    rows, columns = arrays[0].shape[-3:-1]
+    rows, columns = x.shape[-3:-1]
     if first == -3 and rows == 1 and others:
         first, others = -2, []
     long = first == -2 and columns > 2 * COLUMNS
     if first == -2 and not long:
-        return tuple(term.sum(axes, keepdims=True) for term in terms(*arrays))
+        return tuple(term.sum(axes, keepdims=True) for term in _products(x, level, dy))
     size = COLUMNS if long else 1
-    sums = _slices(terms, arrays, first, size)
+    sums = _slices(x, level, dy, first, size)
     others = [-2] if long else others
     sums = tuple(one.sum(others, keepdims=True) for one in sums) if others else sums
-    rest = arrays[0].shape[first] % size
+    rest = x.shape[first] % size
     if not rest:
         return sums
-    begin = arrays[0].shape[first] - rest
-    ends = terms(*(lax.slice_in_dim(each, begin, None, axis=first) for each in arrays))
+    x, dy = (lax.slice_in_dim(each, each.shape[first] - rest, None, axis=first) for each in (x, dy))
+    ends = _products(x, level, dy)
     return tuple(one + end.sum(first, keepdims=True) for one, end in zip(sums, ends, strict=True))
 
 
-def _slices(terms: Callable, arrays: tuple[Array, ...], axis: int, size: int) -> tuple[Array, ...]:
-    """Sums of `terms` over whole slices of so many along an axis, one by one: those have `size`.
+def _slices(x: Array, level: Array, dy: Array, axis: int, size: int) -> tuple[Array, ...]:
+    """Sums of `_products` over whole slices of `size` along an axis, one by one: those have `size`.
 
     XLA's own sums over it read single numbers on a CPU: 14 times as slow.
     """
 
     def add(index, sums):
-        slices = (lax.dynamic_slice_in_dim(each, index * size, size, axis) for each in arrays)
-        return tuple(one + term for one, term in zip(sums, terms(*slices), strict=True))
+        part, dpart = (lax.dynamic_slice_in_dim(each, index * size, size, axis) for each in (x, dy))
+        terms = _products(part, level, dpart)
+        return tuple(one + term for one, term in zip(sums, terms, strict=True))
 
-    zero = jnp.zeros_like(lax.slice_in_dim(arrays[0], 0, size, axis=axis))
-    return lax.fori_loop(0, arrays[0].shape[axis] // size, add, (zero, zero))
+    zero = jnp.zeros_like(lax.slice_in_dim(x, 0, size, axis=axis))
+    return lax.fori_loop(0, x.shape[axis] // size, add, (zero, zero))
 
 
 _group_norm.defvjp(_forward, _backward)

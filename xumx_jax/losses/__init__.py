@@ -46,6 +46,7 @@ class Loss(NamedTuple):
     needs     the fields of `Stems` that a model must return
     required  {option: what it is} for options that must be given
     transform whether the function also takes `transform`, that of the model
+    check     (name, options): raises UserError on options that make no sense
     """
 
     function: Callable
@@ -53,6 +54,7 @@ class Loss(NamedTuple):
     needs: tuple[str, ...]
     required: dict[str, str] = {}
     transform: bool = False
+    check: Callable[[str, dict[str, Any]], None] | None = None
 
 
 LOSSES = {
@@ -96,6 +98,7 @@ LOSSES = {
         },
         ("spec", "wave"),
         transform=True,
+        check=check_filter,
     ),
     "segment_sdr": Loss(
         segment_sdr,
@@ -136,17 +139,17 @@ def build(name: str, transform=None, **options):
     """
     if name not in LOSSES:
         raise UserError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
-    function, defaults, _, required, takes_transform = LOSSES[name]
-    if unknown := set(options) - set(defaults):
+    loss = LOSSES[name]
+    if unknown := set(options) - set(loss.options):
         raise UserError(f"loss {name!r} has no option {', '.join(sorted(unknown))}")
-    for option, what in required.items():
+    for option, what in loss.required.items():
         if options.get(option) is None:
             raise UserError(f"loss {name!r} needs {what} as option {option}")
-    chosen = defaults | options
-    if "niter" in chosen:
-        check_filter(name, chosen["niter"], chosen["softmask"], chosen["alpha"])
-    given = {"transform": transform} if takes_transform else {}
-    return partial(function, **chosen, **given)
+    chosen = loss.options | options
+    if loss.check is not None:
+        loss.check(name, chosen)
+    given = {"transform": transform} if loss.transform else {}
+    return partial(loss.function, **chosen, **given)
 
 
 def check(name: str, model_name: str, model, **options) -> None:

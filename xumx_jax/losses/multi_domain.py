@@ -3,6 +3,7 @@
 from functools import partial
 from math import isfinite
 from numbers import Integral, Real
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,11 +53,12 @@ def si_sdr_multi_domain(
     return in_frequency + mcoef * in_time, parts | more
 
 
-def check_filter(name: str, niter: int, softmask: bool, alpha: float) -> None:
+def check_filter(name: str, options: dict[str, Any]) -> None:
     """Raise UserError on options of a filter that make no sense, or do nothing."""
+    niter, softmask, alpha = (options[key] for key in ("niter", "softmask", "alpha"))
     if not isinstance(niter, Integral | int) or niter < 0:
         raise UserError(f"loss {name!r}: niter is {niter!r}; wanted 0 or a positive whole number")
-    if not (isinstance(alpha, Real | float) and isfinite(alpha) and alpha > 0):
+    if not (isinstance(alpha, Real | float) and isfinite(alpha) and float(alpha) > 0):
         raise UserError(f"loss {name!r}: alpha is {alpha!r}; wanted a positive number")
     if alpha != 1 and not softmask:
         raise UserError(f"loss {name!r}: alpha is {alpha} without softmask, which would use it")

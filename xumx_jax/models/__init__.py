@@ -1,7 +1,6 @@
 """The models by name; `build` makes one from plain arguments.
 
-interface          what every model offers to the rest of the package
-arguments          which arguments make no network
+interface          what every model offers to the rest of the package, and the check of arguments
 umx                Open-Unmix and X-UMX
 xumx_slicq         xumx-sliCQ, autoencoders of the blocks of a sliCQ
 bsrnn              BandSplitRNN

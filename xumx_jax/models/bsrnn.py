@@ -14,8 +14,7 @@ from xumx_jax.layers.bandsplit import BandMerge, BandSplit
 from xumx_jax.layers.dense import DTYPES
 from xumx_jax.layers.group_norm import GroupNorm
 from xumx_jax.layers.lstm_projected import ProjectedLstm
-from xumx_jax.models.arguments import check
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, check
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import check_edges, split_edges
 from xumx_jax.transforms.stft import Stft

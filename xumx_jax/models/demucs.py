@@ -20,8 +20,7 @@ from xumx_jax.layers.unet import (
     options_of,
     valid_length,
 )
-from xumx_jax.models.arguments import check
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, check
 from xumx_jax.stems import Stems
 
 

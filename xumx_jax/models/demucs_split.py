@@ -16,8 +16,7 @@ from xumx_jax.layers.convolution import Conv, convolve, transposed, uniform_limi
 from xumx_jax.layers.dconv import glu
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.unet import cropped
-from xumx_jax.models.arguments import check
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, check
 from xumx_jax.models.unpadded import (
     encoders,
     restored,

@@ -17,8 +17,7 @@ from xumx_jax.layers.hybrid_levels import Level, levels_of
 from xumx_jax.layers.multi_frequency import MultiDecoder, MultiEncoder
 from xumx_jax.layers.standardize import standardize, with_statistics
 from xumx_jax.layers.unet import Decoder, Encoder, cropped, padded, total
-from xumx_jax.models.arguments import check
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, check
 from xumx_jax.postfilters import POST_FILTERS, apply
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.hybrid_stft import HybridStft

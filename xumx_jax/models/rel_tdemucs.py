@@ -16,8 +16,7 @@ from xumx_jax.layers.dconv import gelu, glu
 from xumx_jax.layers.dropout import dropout
 from xumx_jax.layers.relative_attention import RelativeAttention
 from xumx_jax.layers.unet import cropped
-from xumx_jax.models.arguments import check
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, check
 from xumx_jax.models.unpadded import (
     encoders,
     restored,

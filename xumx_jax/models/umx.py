@@ -21,8 +21,7 @@ from xumx_jax.layers.dense import DTYPES, Dense
 from xumx_jax.layers.dropout import dropout
 from xumx_jax.layers.lstm import Recurrent
 from xumx_jax.layers.norm import BatchNorm
-from xumx_jax.models.arguments import check
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, check
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.bands import band_of_bin, bandwidth_to_max_bin, log_bands
 from xumx_jax.transforms.stft import Stft

@@ -13,8 +13,7 @@ from flax import linen as nn
 from jax import Array
 
 from xumx_jax.layers.band_autoencoder import BandAutoencoders, Group
-from xumx_jax.models.arguments import check
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, check
 from xumx_jax.models.slicq_statistics import MagnitudeStatistics
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.slicq import SliCQ

@@ -16,8 +16,7 @@ from xumx_jax.layers.dense import DTYPES
 from xumx_jax.layers.slice_autoencoder import Autoencoders
 from xumx_jax.layers.slice_convolution import Span
 from xumx_jax.layers.slicq_groups import by_size, groups_of, packed, unpacked
-from xumx_jax.models.arguments import check
-from xumx_jax.models.interface import Segment
+from xumx_jax.models.interface import Segment, check
 from xumx_jax.models.slicq_statistics import MagnitudeStatistics
 from xumx_jax.postfilters.wiener import SCALE
 from xumx_jax.postfilters.wiener_blocks import filter_blocks

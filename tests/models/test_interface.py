@@ -4,8 +4,7 @@ import pytest
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import MODELS, build, model_class
-from xumx_jax.models.arguments import FINITE, LARGEST, POSITIVE, WHOLE
-from xumx_jax.models.interface import fields
+from xumx_jax.models.interface import FINITE, LARGEST, POSITIVE, WHOLE, fields
 
 INFINITE = float("inf")
 
