@@ -149,10 +149,10 @@ class BandAutoencoders(nn.Module):
             "kernels": self.kernels,
             "growth": self.growth,
             "growth_bias": self.growth_bias,
-            "norm": (self.scale, self.bias),
+            "norm": (self.scale, self.bias)
+            if train
+            else affine(self.scale, self.bias, self.mean.value, self.var.value),
         }
-        if not train:
-            leaves["norm"] = affine(*leaves["norm"], self.mean.value, self.var.value)
         axis_name = None if self.is_initializing() else self.axis_name
         for loop in self.group.loops():
             where = self._places(loop, slices)

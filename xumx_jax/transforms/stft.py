@@ -43,7 +43,7 @@ class Stft:
         """Transform [..., time] into one block, as `models.interface.Transform` requires."""
         return (self.stft(wave),)
 
-    def inverse(self, blocks: tuple[Array], length: int | None = None) -> Array:
+    def inverse(self, blocks: tuple[Array, ...], length: int | None = None) -> Array:
         """Rebuild one block [..., bin, frame] as [..., time]; as `istft`."""
         (spec,) = blocks
         return self.istft(spec, length)
