@@ -77,6 +77,22 @@ def test_a_filter_of_another_transform_is_a_second_stage(network):
         np.testing.assert_allclose(separated(separator, mix), run(variables, mix), atol=2e-5)
 
 
+def test_chunks_without_overlap_are_tracks_of_their_own(network):
+    """As xumx-sliCQ's program cuts a track, into 2,621,440 samples."""
+    model, variables, apply = network
+    separator = Separator(model, variables, chunk_seconds=1, overlap=0, niter=0)
+    mix, found = (
+        mixture(),
+        separated(Separator(model, variables, chunk_seconds=1, niter=0), mixture()),
+    )
+    chunks = separated(separator, mix)
+    for start in range(0, TIME, 8000):
+        part = slice(start, start + 8000)
+        wanted = apply(variables, mix[None, :, part]).wave[0]
+        np.testing.assert_allclose(chunks[..., part], wanted, atol=1e-5)
+    assert np.abs(chunks - found).max() > 1e-3  # at the borders
+
+
 def test_a_residual_and_mono(network):
     model, variables, _ = network
     separator = Separator(model, variables, chunk_seconds=SECONDS, residual=True, niter=1)
