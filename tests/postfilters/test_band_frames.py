@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xumx_jax.postfilters.band_frames import AxisFrames, BandFrames
+from xumx_jax.postfilters.band_frames import BandFrames
+from xumx_jax.postfilters.wiener import AxisFrames
 
 RNG = np.random.default_rng(0)
 SHAPES = ((2, 16), (1, 20), (1, 16))

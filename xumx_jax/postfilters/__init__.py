@@ -13,11 +13,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from xumx_jax.postfilters.band_frames import BandFrames
 from xumx_jax.postfilters.mwf import mwf
 from xumx_jax.postfilters.wiener import wiener
 from xumx_jax.stems import Stems
-from xumx_jax.transforms.slicq.blocks import joined, shapes_of, split
 from xumx_jax.transforms.stft import Stft
 
 Blocks = tuple[Array, ...]
@@ -93,6 +91,10 @@ def apply(
         return values if power == 1 else values ** (1 / power)
 
     if "over" in known.arguments and all(x.ndim == 4 for x in mix):
+        # what an STFT does not need
+        from xumx_jax.postfilters.band_frames import BandFrames
+        from xumx_jax.transforms.slicq.blocks import joined, shapes_of, split
+
         shapes, whole = shapes_of(mix), joined(mix)
         over = BandFrames(shapes, whole.shape[-2], frames)
         return split(shapes, function(prepared(joined(given)), whole, over=over))

@@ -1,9 +1,8 @@
-"""Which values of a spectrum share the statistics of a filter: frames of a bin, or of a band.
+"""Which values of a sliCQ share the statistics of a filter: those of a band, in a window of time.
 
-In an STFT's [..., bin, frame] the values of a bin lie along an axis. In the flat array of a sliCQ,
-[..., slice, coefficient], those of a band are a run of coefficients in every slice. Filters ask
-either for sums over them (`total`), for one number of each bin where all its values are (`spread`),
-and for the largest magnitude (`loudest`), and are the same for both.
+In the flat array, [..., slice, coefficient], they are a run of coefficients in every slice. Filters
+ask for sums over them (`total`), for one number of each band where all its values are (`spread`)
+and for the largest magnitude (`loudest`), as they ask `wiener.AxisFrames` on an STFT.
 """
 
 from dataclasses import dataclass
@@ -15,25 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-
-
-@dataclass(frozen=True)
-class AxisFrames:
-    """Values of a bin lie along an axis, and all share their statistics."""
-
-    axis: int = -1
-
-    def total(self, values: Array) -> Array:
-        """Sum over the frames of each bin, which are then one."""
-        return values.sum(self.axis, keepdims=True)
-
-    def spread(self, values: Array) -> Array:
-        """One number of each bin, to be broadcast over its frames."""
-        return values
-
-    def loudest(self, mix: Array) -> Array:
-        """The largest magnitude of a mixture, of all bins."""
-        return jnp.abs(mix).max()
 
 
 @dataclass(frozen=True)

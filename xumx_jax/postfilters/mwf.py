@@ -1,9 +1,13 @@
 """The multichannel Wiener filter of AIMLESS (Sound Demixing Challenge 2023), also for training."""
 
+from typing import TYPE_CHECKING
+
 from jax import Array
 
-from xumx_jax.postfilters.band_frames import BandFrames
 from xumx_jax.postfilters.wiener import BLOCK_BINS, wiener
+
+if TYPE_CHECKING:
+    from xumx_jax.postfilters.band_frames import BandFrames
 
 
 def mwf(
@@ -16,7 +20,7 @@ def mwf(
     *,
     loudest: Array | None = None,
     bins_at_once: int | None = BLOCK_BINS,
-    over: BandFrames | None = None,
+    over: "BandFrames | None" = None,
 ) -> Array:
     """Filter estimates [source, channel, bin, frame] and mixture [channel, bin, frame] to spectra.
 

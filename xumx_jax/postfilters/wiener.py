@@ -18,14 +18,15 @@ Complex numbers are pairs of real arrays inside, which the compiler vectorises, 
 taken at a time, all iterations at once, so that intermediate results stay in a core's cache.
 """
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Union
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax import nn as jnn
 
-from xumx_jax.postfilters.band_frames import AxisFrames, BandFrames
-from xumx_jax.postfilters.slice_loop import refine_slices
 from xumx_jax.postfilters.stereo import (
     Channels,
     each,
@@ -37,15 +38,37 @@ from xumx_jax.postfilters.stereo import (
     unexplained,
 )
 
+if TYPE_CHECKING:
+    from xumx_jax.postfilters.band_frames import BandFrames
+
 EPSILON = float(np.finfo(np.float64).eps)  # the original runs in double precision
 REGULARISER = EPSILON**0.5
 SLOPE = 15.0  # of the sigmoid that sharpens ratio masks
 SCALE = 10.0  # the largest magnitude of a scaled mixture
 BLOCK_BINS = 128
 
-LAST_AXIS = AxisFrames()
 
-Frames = AxisFrames | BandFrames
+@dataclass(frozen=True)
+class AxisFrames:
+    """Values of a bin lie along an axis, and all share their statistics."""
+
+    axis: int = -1
+
+    def total(self, values: Array) -> Array:
+        """Sum over the frames of each bin, which are then one."""
+        return values.sum(self.axis, keepdims=True)
+
+    def spread(self, values: Array) -> Array:
+        """One number of each bin, to be broadcast over its frames."""
+        return values
+
+    def loudest(self, mix: Array) -> Array:
+        """The largest magnitude of a mixture, of all bins."""
+        return jnp.abs(mix).max()
+
+
+LAST_AXIS = AxisFrames()
+Frames = Union[AxisFrames, "BandFrames"]  # of an STFT, or of a sliCQ
 
 
 def wiener(
@@ -64,7 +87,7 @@ def wiener(
     fit: bool = True,
     loudest: Array | None = None,
     bins_at_once: int | None = BLOCK_BINS,
-    over: BandFrames | None = None,
+    over: "BandFrames | None" = None,
 ) -> Array:
     """Filter estimates [source, channel, bin, frame] and mixture [channel, bin, frame] to spectra.
 
@@ -95,6 +118,7 @@ def wiener(
     if over:
         if not (over.whole and niter and bins_at_once and mix.shape[0] == 2):
             return filtered(estimate, mix)
+        from xumx_jax.postfilters.slice_loop import refine_slices  # which an STFT does not need
 
         def at_once(first, mix, gain):
             return _refine(_with_phase(first, mix), mix, niter, epsilon, frames, gain)
