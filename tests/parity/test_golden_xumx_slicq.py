@@ -14,13 +14,13 @@ from slicq_states import blocks_of, first_version, recorded
 
 from xumx_jax import losses, postfilters
 from xumx_jax.models import build
-from xumx_jax.separation.chunk_runner import separate_chunk
 from xumx_jax.stems import Stems
 from xumx_jax.weights.converters import convert, slicq
 from xumx_jax.weights.converters.readers import Weights
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 BENCH = Path(__file__).parents[2] / "bench"
+FILTERED = {"y_slicqwiener": "xumx_slicq", "y_stftwiener": "xumx_slicq_stft"}
 SEPARATED = ("vocals", "drums", "bass", "other")  # the order of recorded waveforms
 
 
@@ -45,7 +45,7 @@ def network(path):
 @pytest.mark.slow
 @golden("slicq/net_*.npz")
 def test_network(path):
-    """Masks of each target, and waves: with the mixture's phase, and after the sliCQ filter."""
+    """Masks of each target, and waves: with the mixture's phase, and after each of the filters."""
     file, about = arrays(path), meta(path)
     model, variables = network(path)
     count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
@@ -64,20 +64,17 @@ def test_network(path):
     order = np.array([model.sources.index(name) for name in SEPARATED])
     if "y_phasemix" in file:
         np.testing.assert_allclose(found.wave[:, order], file["y_phasemix"], atol=1e-6)
-    if "y_slicqwiener" in file:
-        stems = jax.tree.map(lambda leaf: leaf[0], found)
-        mix = model.transform.forward(jnp.asarray(file["x"][0]))
-        options = postfilters.POST_FILTERS["xumx_slicq"].options
-        run = partial(postfilters.apply, "xumx_slicq", niter=1, **options)
-        spec = jax.jit(run)(stems, mix)
-        wave = model.transform.inverse(spec, file["x"].shape[-1])
-        np.testing.assert_allclose(wave[order], file["y_slicqwiener"][0], atol=1e-5)
-    if "y_stftwiener" in file:
-        known = postfilters.POST_FILTERS["xumx_slicq_stft"]
-        options = {"post_filter": "xumx_slicq_stft", "wiener_frames": known.frames, "niter": 1}
-        run = partial(separate_chunk, model, **options, **known.options)
-        wave = jax.jit(run)(variables, jnp.asarray(file["x"][0]))
-        np.testing.assert_allclose(wave[order], file["y_stftwiener"][0], atol=1e-5)
+    for key, name in FILTERED.items():
+        if key not in file:
+            continue
+        known, stems = postfilters.POST_FILTERS[name], jax.tree.map(lambda leaf: leaf[0], found)
+        used = known.transform or model.transform
+        if known.transform is not None:
+            stems = Stems(stems.wave, used.forward(stems.wave))
+        run = partial(postfilters.apply, name, frames=known.frames, niter=1, **known.options)
+        spec = jax.jit(run)(stems, used.forward(jnp.asarray(file["x"][0])))
+        wave = used.inverse(spec, file["x"].shape[-1])
+        np.testing.assert_allclose(wave[order], file[key][0], atol=1e-5)
 
 
 @pytest.mark.slow

@@ -55,7 +55,8 @@ def test_an_unknown_variant_is_one_line(variant):
 def test_every_recipe_overfits_one_batch(name):
     config = get_config(f"{name},tiny")
     config.model.args.update({"bins": 12, "low_hz": 500.0})  # less to compile
-    given = {"axis_name": step.AXIS, "dtype": "float32"}
-    model = config_checks.build(config, **given)
+    model = config_checks.build(config, axis_name=step.AXIS)
     _, seen = overfitted(config, model, tones(model, 4096))
-    assert np.isfinite(seen).all() and seen[-1] < 0.75 * seen[0], seen
+    # the first version's is a tenth of decibels
+    wanted = seen[0] - 0.15 if name == "v1" else 0.75 * seen[0]
+    assert np.isfinite(seen).all() and seen[-1] < wanted, seen

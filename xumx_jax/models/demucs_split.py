@@ -95,6 +95,7 @@ class DemucsSplit(nn.Module):
     resample: bool = True
     rescale: float | None = 0.1
     transform = None
+    usual_speed = {"cpu": 0.8}
 
     def __post_init__(self):
         check(self)

@@ -66,7 +66,7 @@ class XumxSliCQ(nn.Module):
     low_hz: float = 32.9
     bandwidth_hz: float = 16000.0
     axis_name: str | None = None
-    usual_speed = {"cpu": 5}
+    usual_speed = {"cpu": 2.6}
 
     engine = "slices"
     post_filter = "xumx_slicq_stft"

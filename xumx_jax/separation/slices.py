@@ -10,7 +10,7 @@ of its own. All blocks have one shape. On a CPU they run in several host threads
 """
 
 from functools import partial
-from itertools import count
+from itertools import count, islice
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from jax.errors import JaxRuntimeError
 
 from xumx_jax import postfilters
 from xumx_jax.models.interface import matmul_precision, optional
-from xumx_jax.runtime import ahead, host_threads, threads
+from xumx_jax.runtime import ahead, give_memory_back, host_threads, threads
 from xumx_jax.separation import out_of_memory
 from xumx_jax.separation.chunk_runner import PRECISIONS
 from xumx_jax.separation.engine import EngineOptions
@@ -28,7 +28,7 @@ from xumx_jax.separation.stft_filter import filtered
 from xumx_jax.separation.stream_buffer import StreamBuffer
 from xumx_jax.stems import Stems
 
-SECONDS = 10.0  # of a block
+SECONDS = 5.0  # of a block; twice as many take half as much memory again, and the same time
 LEAST = 8  # slices of a block; shorter ones are not tried when memory is short
 FAR = 1 << 20  # a slice behind the end of any track
 
@@ -105,6 +105,7 @@ class Slices:
         seconds = options.chunk_seconds or SECONDS
         self.window = given.get("wiener_frames") or 1
         self._fit(seconds * model.sample_rate / model.transform.hop)
+        self._compiled = 0  # slices of the blocks that code is there for
         self._variables = variables
         self._place(options.devices if options.chosen else (None,))
 
@@ -152,8 +153,14 @@ class Slices:
 
     def _blocks(self, buffer: StreamBuffer, at: int):
         """(first slice, samples of the mixture and of stems) of each block from slice `at` on."""
+        inputs = self._inputs(buffer, at)
+        if self._compiled != self.slices:
+            # alone: several threads would compile it several times
+            yield from map(self._separated, islice(inputs, 1))
+            give_memory_back()
+            self._compiled = self.slices
         with threads(self.threads) as pool:
-            yield from ahead(pool, self._separated, self._inputs(buffer, at), self.threads)
+            yield from ahead(pool, self._separated, inputs, self.threads)
 
     def _inputs(self, buffer: StreamBuffer, at: int):
         """(first slice, samples with context, slices of the track) for each block."""
