@@ -9,6 +9,7 @@ from toy_models import drawn
 from xumx_jax import Separator, postfilters
 from xumx_jax.errors import UserError
 from xumx_jax.postfilters.band_frames import BandFrames
+from xumx_jax.postfilters.wiener_blocks import filter_blocks
 from xumx_jax.separation import slices
 from xumx_jax.stems import Stems
 
@@ -82,6 +83,19 @@ def test_a_filter_of_another_transform_is_a_second_stage(network):
         found = separated(separator, mix)
         np.testing.assert_allclose(found, stft.inverse(blocks, time), atol=2e-5)
         assert time == 1 or np.abs(found - wave).max() > 1e-3
+
+
+def test_a_filter_inside_the_network_takes_blocks():
+    """Of the second version: as the masks of the whole track, filtered in windows of a block."""
+    model, variables = drawn("xumx_slicq_v2")
+    separator, mix = Separator(model, variables, chunk_seconds=SECONDS), mixture()
+    plan, own = model.transform, separator.engine.slices
+    assert 1 < own < plan.slices(TIME)
+    masked = model.clone(window=1)  # the same context
+    whole = jax.jit(masked.apply)(variables, mix[None])
+    flat = plan.analyse(mix)[None]
+    spec = filter_blocks(plan.joined(whole.mask) * flat[:, None], flat, plan.shapes, window=own)
+    np.testing.assert_allclose(separated(separator, mix), plan.synthesise(spec, TIME)[0], atol=1e-5)
 
 
 def test_chunks_without_overlap_are_tracks_of_their_own(network):
