@@ -12,7 +12,7 @@ PACKAGES = sorted(
     for top in ("xumx_jax", "pipelines")
     for path in (ROOT / top).rglob("__init__.py")
 )
-ROW = re.compile(r"([a-z_/]+(?:, [a-z_/]+)*) {2,}\S")
+ROW = re.compile(r"([a-z0-9_/]+(?:, [a-z0-9_/]+)*) {2,}\S")
 
 
 def docstring(package: str) -> str:

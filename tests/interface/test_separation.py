@@ -232,7 +232,8 @@ def test_export_and_pickle_give_the_same(models, name, tmp_path):
     found = load_exported(tmp_path / "out")(mix[None])[0]
     separator = load(tmp_path / "m.safetensors", chunk_seconds=samples / RATE, overlap=0)
     wanted = stack(separator(mix, RATE))
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    # a filter has few frames for its statistics here, and enlarges rounding
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
     again = pickle.loads(pickle.dumps(separator))
     np.testing.assert_array_equal(stack(again(mix, RATE)), wanted)
     assert len(pickle.dumps(separator)) < 1000  # the path, not the weights

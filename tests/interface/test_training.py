@@ -68,8 +68,8 @@ def prepared(name: str, loss: str, **options) -> tuple[step.Step, state.State]:
 
 
 def options_for(name: str, loss: str) -> dict:
-    """A band for each bin, or value, of each block's mask, for losses that need bands."""
-    bands = tuple(tuple(range(mask.shape[-2] + 1)) for mask in RETURNED[name].mask)
+    """A band for each bin of each block's mask, for losses that need bands."""
+    bands = tuple(tuple(range(mask.shape[3] + 1)) for mask in RETURNED[name].mask)
     return {"bands": bands} if "bands" in losses.LOSSES[loss].required else {}
 
 

@@ -102,7 +102,14 @@ def test_as_meant_and_as_coded():
         assert bool(np.any(gradient.wave)) != original
 
 
-def test_bands_of_energies_have_no_slices():
-    ref = stems(waves())
-    with pytest.raises(ValueError, match="segment_sdr: masks"):
-        losses.build("segment_sdr", bands=(0, 1, 2))(ref, ref, None)
+def test_slices_and_coefficients_are_frames_of_segments():
+    est, ref = stems(waves()), stems(waves())
+    bands = tuple(tuple(range(block.bands + 1)) for block in PLAN.blocks)
+    measure = losses.build("segment_sdr", bands=bands, frames=20)
+
+    def flat(blocks):
+        return tuple(x.reshape(*x.shape[:4], -1) for x in blocks)
+
+    value, parts = measure(est, ref, None)
+    wanted, _ = measure(*(Stems(x.wave, flat(x.spec), flat(x.mask)) for x in (est, ref)), None)
+    assert float(value) == pytest.approx(float(wanted), rel=1e-6) and parts["sdr"].shape == (3,)

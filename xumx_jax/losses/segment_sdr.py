@@ -17,14 +17,12 @@ def segment_sdr(est: Stems, ref: Stems, mix: Array, *, bands: tuple, frames: int
     and error both get `share` of the segment's mixture energy added, so that very quiet sources
     count little, and `floor`, so that silence counts nothing. The mixture is assumed to be the sum
     of the sources. With several blocks, `bands` holds the edges for each, and the result is their
-    mean. Raises ValueError on blocks with slices.
+    mean. In those of a sliCQ, [batch, source, channel, bin, slice, coefficient], slices and
+    coefficients count as frames.
     """
-    if unfit := [mask.shape for mask in est.mask if mask.ndim != 5]:
-        raise ValueError(
-            f"segment_sdr: masks {unfit[0]}; wanted [batch, source, channel, band, frame]"
-        )
     edges = bands if isinstance(bands[0], tuple | list) else (bands,) * len(est.mask)
-    groups = zip(est.mask, ref.spec, edges, strict=True)
+    masks, truths = ([x.reshape(*x.shape[:4], -1) for x in each] for each in (est.mask, ref.spec))
+    groups = zip(masks, truths, edges, strict=True)
     sdr = [of_block(*group, frames, share, floor) for group in groups]
     value = -blocks.mean([each.mean() for each in sdr])
     return value, {"sdr": blocks.mean([each.mean((0, 2)) for each in sdr])}

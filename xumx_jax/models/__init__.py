@@ -2,12 +2,11 @@
 
 interface          what every model offers to the rest of the package, and the check of arguments
 umx                Open-Unmix and X-UMX
-xumx_slicq         xumx-sliCQ, autoencoders of the blocks of a sliCQ
+xumx_slicq, xumx_slicq_v2  xumx-sliCQ, autoencoders of the blocks of a sliCQ, and its second version
 bsrnn              BandSplitRNN
 demucs, hdemucs    Demucs, of waveforms, and Hybrid Demucs, of spectra and waveforms
 demucs_split, rel_tdemucs  AIMLESS's Demucs with a decoder per source, and around a transformer
 unpadded           what these two have in common
-xumx_slicq_v2      xumx-sliCQ-V2, of a sliced constant-Q transform
 input_statistics, slicq_statistics   how the input of models of spectra is normalised
 
 Models are networks from a batch of mixtures to `Stems`: they know nothing of files, whole tracks or

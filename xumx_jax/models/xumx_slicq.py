@@ -73,9 +73,9 @@ class XumxSliCQ(nn.Module):
     context = 5, 3  # slices
 
     def __post_init__(self):
+        check(self)
         if self.channels not in (1, 2):
             raise ValueError(f"channels {self.channels}: wanted 1 or 2")
-        check(self)
         if not self.bandwidth_hz > 0:
             raise ValueError(f"bandwidth_hz {self.bandwidth_hz}: wanted more than 0")
         _ = self.transform

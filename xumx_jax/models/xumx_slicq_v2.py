@@ -67,9 +67,9 @@ class XumxSliCQv2(nn.Module):
         for name in ("dtype", "compute"):
             if getattr(self, name) not in DTYPES:
                 raise ValueError(f"{name} {getattr(self, name)!r}: wanted one of {DTYPES}")
+        check(self)
         if self.channels not in (1, 2):
             raise ValueError(f"channels {self.channels}: wanted 1 or 2")
-        check(self)
         if self.window is not None and self.window < 1:
             raise ValueError(f"window {self.window}: wanted 1 or more values, or None")
         _ = self.transform

@@ -3,6 +3,7 @@
 separator, bag             what `load` returns: one model, or several whose stems are averaged
 file, record               `separate_file`: from a file to files of its stems, with a record
 engine, chunked, umx/      what runs a model over a track of any length, in bounded memory
+slices, stft_filter        the engine for networks on a sliCQ, and a filter behind it
 chunk_plan, chunk_runner, overlap_add   the parts of the engine for chunks
 protocols                  other programs' chunks
 inputs, multichannel, streams, stream_buffer   the signal on its way in and out
