@@ -11,24 +11,7 @@ Values are those of the authors' configs (github.com/aim-qmul/sdx23-aimless, cfg
 further effects: equalisers, compressors, reverbs and other speeds and pitches.
 """
 
-from typing import Any, NamedTuple
-
-from configs.common import base, variant_of
-from xumx_jax.errors import UserError
-
-
-class Recipe(NamedTuple):
-    """How one model was trained.
-
-    model    key of MODELS
-    changes  {option: value} where it differs from the defaults of `configs.common.base`
-    tiny     arguments that make the model small, for `NAME,tiny`
-    """
-
-    model: str
-    changes: dict[str, Any]
-    tiny: dict[str, Any]
-
+from configs.common import Published, published
 
 # What all of them have in common: PyTorch's Adam and a constant learning rate; runs end by hand,
 # after a number of steps if one is given. Inverted polarity is RandomFlipPhase there.
@@ -53,7 +36,7 @@ TINY_HDEMUCS = {"width": 8, "n_fft": 256, "depth": 3, **INNER}
 
 RECIPES = {
     # Music with label noise: stems that hold other instruments. Examples are the songs as they are.
-    "hdemucs": Recipe(
+    "hdemucs": Published(
         "hdemucs",
         {
             **ADAM,
@@ -69,7 +52,7 @@ RECIPES = {
         TINY_HDEMUCS,
     ),
     # Films, on Divide and Remaster (cfg/cdx_a/hdemucs.yaml): 30,000 updates of four batches each
-    "cdx_hdemucs": Recipe(
+    "cdx_hdemucs": Published(
         "hdemucs",
         {
             **ADAM,
@@ -87,17 +70,17 @@ RECIPES = {
         TINY_HDEMUCS,
     ),
     # There is no recipe of theirs for Demucs and RelTDemucs: these have DemucsSplit's.
-    "demucs": Recipe("demucs", WAVEFORMS, {"width": 8, "depth": 3, **INNER}),
-    "demucs_split": Recipe(
+    "demucs": Published("demucs", WAVEFORMS, {"width": 8, "depth": 3, **INNER}),
+    "demucs_split": Published(
         "demucs_split",
         {**WAVEFORMS, "model.args.width": 48},
         {"width": 8, "depth": 3, "lstm_layers": 1},
     ),
-    "rel_tdemucs": Recipe(
+    "rel_tdemucs": Published(
         "rel_tdemucs", WAVEFORMS, {"width": 8, "depth": 3, "attention_layers": 1, "heads": 2}
     ),
     # The music of films, on Divide and Remaster (cfg/cdx_a/bandsplit_rnn.yaml): 99,000 steps
-    "bsrnn": Recipe(
+    "bsrnn": Published(
         "bsrnn",
         {
             **ADAM,
@@ -109,7 +92,7 @@ RECIPES = {
         {"hidden_size": 16, "layers": 1, "n_fft": 512, "hop": 128},
     ),
     # cfg/xumx.yaml: losses behind their Wiener filter, which separation has as well
-    "xumx": Recipe(
+    "xumx": Published(
         "xumx",
         {
             **ADAM,
@@ -126,13 +109,4 @@ RECIPES = {
 
 
 def get_config(variant: str = ""):
-    name, _, size = variant.partition(",")
-    if name not in RECIPES:
-        raise UserError(
-            f"variant {variant!r} of a config; wanted one of {', '.join(RECIPES)}, "
-            "or one of them and ',tiny'"
-        )
-    recipe = RECIPES[name]
-    config = base(recipe.model)
-    config.update_from_flattened_dict(recipe.changes)
-    return variant_of(config, size, **recipe.tiny)
+    return published(RECIPES, variant)

@@ -6,6 +6,7 @@ Every value can be given on the command line: `--config.train.batch_size=8`. Non
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict, config_dict
 
@@ -146,3 +147,30 @@ def variant_of(config: ConfigDict, variant: str, **args) -> ConfigDict:
     if variant not in ("", "tiny"):
         raise UserError(f"variant {variant!r} of a config; wanted none or tiny")
     return tiny(config, args) if variant else config
+
+
+class Published(NamedTuple):
+    """How one model was trained: an entry of the RECIPES of a file with several.
+
+    model    key of MODELS
+    changes  {option: value} where it differs from the defaults of `base`
+    tiny     arguments that make the model small, for `NAME,tiny`
+    """
+
+    model: str
+    changes: dict[str, Any]
+    tiny: dict[str, Any]
+
+
+def published(recipes: dict[str, Published], variant: str) -> ConfigDict:
+    """The config of `NAME` or `NAME,tiny`. Raises UserError on any other variant."""
+    name, _, size = variant.partition(",")
+    if name not in recipes:
+        raise UserError(
+            f"variant {variant!r} of a config; wanted one of {', '.join(recipes)}, "
+            "or one of them and ',tiny'"
+        )
+    recipe = recipes[name]
+    config = base(recipe.model)
+    config.update_from_flattened_dict(recipe.changes)
+    return variant_of(config, size, **recipe.tiny)

@@ -12,24 +12,7 @@ first version's loss is as its paper describes it: its program took the SDR with
 never added up magnitudes (`--config.loss.si_sdr_multi_domain.original=True`).
 """
 
-from typing import Any, NamedTuple
-
-from configs.common import base, variant_of
-from xumx_jax.errors import UserError
-
-
-class Recipe(NamedTuple):
-    """How one model was trained.
-
-    model    key of MODELS
-    changes  {option: value} where it differs from the defaults of `configs.common.base`
-    tiny     arguments that make the model small, for `NAME,tiny`
-    """
-
-    model: str
-    changes: dict[str, Any]
-    tiny: dict[str, Any]
-
+from configs.common import Published, published
 
 # Of branch v1; the rest of its schedule are the defaults here.
 V1 = {
@@ -54,23 +37,14 @@ TINY_V2 = {"bins": 40, "low_hz": 200.0, "hidden_size": 8, "inner_size": 8}
 RECIPES = {
     # Published on the MUSDB18-HQ test set: 3.6 dB with the Wiener filter on the STFT, 3.71 with
     # that on the sliCQ; its best validation loss was -0.449, at epoch 583
-    "v1": Recipe("xumx_slicq", V1, TINY_V1),
+    "v1": Published("xumx_slicq", V1, TINY_V1),
     # Published scores on the MUSDB18-HQ test set: vocals 4.791, drums 4.846, bass 4.690,
     # other 3.273, mean 4.40 dB; its best validation loss was 0.0405, at epoch 198
-    "v2": Recipe("xumx_slicq_v2", V2, TINY_V2),
+    "v2": Published("xumx_slicq_v2", V2, TINY_V2),
     # The realtime variant: vocals 4.526, drums 4.749, bass 3.837, other 3.168, mean 4.07 dB
-    "v2_realtime": Recipe("xumx_slicq_v2", {**V2, "model.args.mix_phase": True}, TINY_V2),
+    "v2_realtime": Published("xumx_slicq_v2", {**V2, "model.args.mix_phase": True}, TINY_V2),
 }
 
 
 def get_config(variant: str = ""):
-    name, _, size = variant.partition(",")
-    if name not in RECIPES:
-        raise UserError(
-            f"variant {variant!r} of a config; wanted one of {', '.join(RECIPES)}, "
-            "or one of them and ',tiny'"
-        )
-    recipe = RECIPES[name]
-    config = base(recipe.model)
-    config.update_from_flattened_dict(recipe.changes)
-    return variant_of(config, size, **recipe.tiny)
+    return published(RECIPES, variant)
