@@ -1,7 +1,7 @@
 """xumx-sliCQ: one convolutional autoencoder for each target and each block of bands of a sliCQ.
 
-The first version of the network of Hanssian 2021, "Music source separation with the sliced
-constant-Q transform". It reads magnitudes of which the slices are overlap-added, and its masks are
+The first version of the network of Hanssian 2021, "Music Demixing with the sliCQ
+Transform". It reads magnitudes of which the slices are overlap-added, and its masks are
 those of the coefficients. Nothing connects the targets but the loss.
 """
 
