@@ -78,7 +78,7 @@ def measure(name: str, task: str, rounds: int, quick: bool, folder: Path) -> dic
                 command = [sys.executable, HERE / "aimless_torch.py", folder, name, task, threads]
                 title = f"{side} ({threads} thread{'s' * (threads > 1)})"
                 workers[title] = stack.enter_context(Worker(*command, env=env))
-        facts = take_turns(workers, rounds)
+        facts = take_turns(workers, rounds, in_row=2)
         theirs = next(title for title in workers if title != OURS)
         difference = compare(*(result(workers[title], folder) for title in (OURS, theirs)))
     return {
@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     versions = ", ".join(f"{side} {version}" for side, version in results[0]["versions"].items())
     load = os.getloadavg()[0]
     print(f"{machine()}, load {load:.1f}; {versions}, Python {platform.python_version()};", end=" ")
-    print(f"medians of {given.rounds} interleaved runs")
+    print(f"medians of {given.rounds} interleaved rounds; in each, the second run in a row")
     print(table(results))
     apart = [r for r in results if not r["difference"] <= LIMIT]
     for r in apart:

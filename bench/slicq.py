@@ -110,7 +110,7 @@ def measure(name: str, rounds: int, quick: bool, folder: Path) -> dict:
             OURS: stack.enter_context(ours(folder, name, "plain", quick)),
             THEIRS: stack.enter_context(theirs(folder, name, QUIET)),
         }
-        facts = take_turns(workers, rounds)
+        facts = take_turns(workers, rounds, in_row=2)
         found += [result(workers[side], folder) for side in (OURS_KEPT, OURS)]
         wanted = ordered(
             result(workers[THEIRS], folder), *(facts[s]["sources"] for s in (THEIRS, OURS))
@@ -235,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
     versions = [f"{side} {version}" for r in timed[:1] for side, version in r["versions"].items()]
     print(f"{machine()}, load {load:.1f}", end="; ")
     print(", ".join([*versions, f"Python {platform.python_version()}"]), end="; ")
-    print(f"medians of {given.rounds} interleaved runs")
+    print(f"medians of {given.rounds} interleaved rounds; in each, the second run in a row")
     if timed:
         print(table(timed))
     for r in long:

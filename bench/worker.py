@@ -105,8 +105,11 @@ class Worker:
         self._process.wait()
 
 
-def take_turns(workers: dict[str, Worker], rounds: int) -> dict[str, dict]:
+def take_turns(workers: dict[str, Worker], rounds: int, in_row: int = 1) -> dict[str, dict]:
     """Let each run once, uncounted, then all in turn so many times; {name: facts}.
+
+    A turn is `in_row` runs, of which the last counts: systems take memory from processes that wait,
+    and what works all the time, step after step or chunk after chunk, has it back after one.
 
     Facts gain "first" (seconds), "runs", and the medians "seconds" and "cpu_seconds".
     """
@@ -115,7 +118,8 @@ def take_turns(workers: dict[str, Worker], rounds: int) -> dict[str, dict]:
         facts[name] |= {"first": worker.ask("run")["seconds"], "runs": []}
     for _ in range(rounds):
         for name, worker in workers.items():
-            facts[name]["runs"].append(worker.ask("run"))
+            runs = [worker.ask("run") for _ in range(in_row)]
+            facts[name]["runs"].append(runs[-1])
     for fact in facts.values():
         for key in ("seconds", "cpu_seconds"):
             fact[key] = statistics.median(run[key] for run in fact["runs"])

@@ -147,7 +147,7 @@ def _forward(plan, x, kernel):
 
 def _backward(plan, saved, dy):
     x, kernel = saved
-    (row_stride, row_pads, row_dilation), (stride, pads, dilation) = plan
+    (row_stride, *_), (stride, pads, dilation) = plan
     if row_stride > 1 or (stride > 1 and (dilation > 1 or len(kernel) > 1)):
         return jax.vjp(partial(_raw, plan), x, kernel)[1](dy)
     if stride > 1:
@@ -155,19 +155,32 @@ def _backward(plan, saved, dy):
         missing = max(0, pads[0] + x.shape[-2] - dx.shape[-2])
         dx = jnp.pad(dx, [(0, 0), (0, 0), (0, missing), (0, 0)])
         return dx[..., pads[0] : pads[0] + x.shape[-2], :], _strided_gradient(plan, saved, dy)
-    turned = _turned(len(kernel), plan[0]), _turned(len(kernel[0]), plan[1])
+    taps = kernel.shape[:2]
+    turned = _turned(taps[0], plan[0]), _turned(taps[1], plan[1])
     dx = _raw(turned, dy, kernel[::-1, ::-1].swapaxes(-1, -2))
+    if x.shape[-1] <= dy.shape[-1]:
+        return dx, _kernel_gradient(plan, x, dy, taps)
+    # of the two, that with fewer channels is the one to shift
+    return dx, _kernel_gradient(turned, dy, x, taps)[::-1, ::-1].swapaxes(-1, -2)
 
-    # all taps of a row side by side, then one product for each row of taps
+
+def _kernel_gradient(plan, x: Array, dy: Array, taps: tuple[int, int]) -> Array:
+    """The gradient [row, column, in, out] of a kernel of stride 1, all taps of a row at once."""
+    (_, row_pads, row_dilation), (_, pads, dilation) = plan
     x = jnp.pad(x, [(0, 0), row_pads, pads, (0, 0)])
-    rows, columns, features = dy.shape[1:]
-    taps = [x[..., tap * dilation :, :][..., :columns, :] for tap in range(kernel.shape[1])]
-    wide = jnp.concatenate(taps, axis=-1)
+    rows, columns = dy.shape[1:3]
+
+    def shifted(row, column):
+        return x[:, row * row_dilation :, column * dilation :][:, :rows, :columns]
+
+    places = [[(row, column) for column in range(taps[1])] for row in range(taps[0])]
+    if taps[1] == 1:
+        places = [sum(places, [])]
     parts = [
-        product_over_rows(wide[:, tap * row_dilation :][:, :rows], dy)
-        for tap in range(kernel.shape[0])
+        product_over_rows(jnp.concatenate([shifted(*tap) for tap in group], axis=-1), dy)
+        for group in places
     ]
-    return dx, jnp.stack(parts).reshape(kernel.shape)
+    return jnp.stack(parts).reshape(*taps, x.shape[-1], dy.shape[-1])
 
 
 def _turned(taps: int, step: Step) -> Step:

@@ -36,6 +36,7 @@ def _glu_backward(x: Array, dy: Array):
 glu.defvjp(_glu_forward, _glu_backward)
 
 
+@jax.checkpoint  # its gradient keeps x alone: to compute is cheaper than to read
 def gelu(x: Array) -> Array:
     """Gaussian error linear unit, by the error function itself (Hendrycks and Gimpel 2016)."""
     return jnn.gelu(x, approximate=False)
@@ -100,14 +101,14 @@ class Branch(nn.Module):
         squeeze = Conv(
             self.hidden, TAPS, 1, pad, dilation, axis, rescale=self.rescale, name="squeeze"
         )
-        y = gelu(GroupNorm(1, (axis,), name="norm_0")(squeeze(x)))
+        y = GroupNorm(1, (axis,), gelu, name="norm_0")(squeeze(x))
         if self.lstm:
             y = along(BidirectionalLstm(2, LSTM_FRAMES, skip=True, name="lstm"), y, axis)
         if self.attention:
             y = along(LocalAttention(name="attention"), y, axis)
         y = Conv(2 * channels, 1, rescale=self.rescale, name="expand")(y)
-        y = glu(GroupNorm(1, (axis,), name="norm_1")(y))
-        return y * self.param("scale", nn.initializers.constant(self.initial), (channels,))
+        scale = self.param("scale", nn.initializers.constant(self.initial), (channels,))
+        return GroupNorm(1, (axis,), lambda y: glu(y) * scale, name="norm_1")(y)
 
 
 def along(layer, x: Array, axis: int) -> Array:

@@ -4,6 +4,7 @@ An input is [batch, 1, time, channel] or, with `spectral`, [batch, frame, bin, c
 convolutions go along the third axis, and time is the third or the second.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -52,8 +53,11 @@ class LayerOptions:
             name=name,
         )  # fmt: skip
 
-    def norm(self, x: Array, name: str) -> Array:
-        return GroupNorm(self.groups, name=name)(x) if self.groups else x
+    def norm(self, x: Array, name: str, then: Callable | None = None) -> Array:
+        """Normalise, if the layer does, and then apply `then`."""
+        if self.groups:
+            return GroupNorm(self.groups, then=then, name=name)(x)
+        return x if then is None else then(x)
 
     def activate(self, x: Array) -> Array:
         return gelu(x) if self.gelu else jnn.relu(x)
@@ -152,14 +156,14 @@ class Encoder(nn.Module):
             return y
         if inject is not None:
             y = y + inject
-        y = options.activate(options.norm(y, "norm_0"))
+        y = options.norm(y, "norm_0", options.activate)
         if self.branch:
             y = options.dconv("dconv")(y)
         if not options.rewrite:
             return y
         wide = options.widened(self.features)
         y = options.context_conv(wide, self.context, name="rewrite")(y)
-        return options.gate(options.norm(y, "norm_1"))
+        return options.norm(y, "norm_1", options.gate)
 
 
 class Decoder(nn.Module):
@@ -190,7 +194,7 @@ class Decoder(nn.Module):
             if options.rewrite:
                 wide = options.widened(channels)
                 y = options.context_conv(wide, self.context, self.wide, name="rewrite")(x)
-                x = options.gate(options.norm(y, "norm_0"))
+                x = options.norm(y, "norm_0", options.gate)
             if self.branch:
                 x = options.dconv("dconv")(x)
         y = TransposedConv(
