@@ -59,6 +59,8 @@ class Loader:
             tracks.length(s, t) for s, count in enumerate(tracks.counts) for t in range(count)
         ):
             raise UserError(f"{tracks.root}: all tracks are empty")
+        used = (name for name, _ in (*recipe.own_effects, *recipe.effects))
+        effects.check_channels(used, tracks.channels)
         self.batch, self.first = batch, first
         self.count = None if last is None else max(0, last - first) // batch
         self.own = own_slice(batch, process_index, process_count)
@@ -117,20 +119,28 @@ def make_examples(
     shape = (len(plans), len(tracks.sources), samples, tracks.channels)
     stems = empty(shape, sample_type(tracks, recipe))
     for plan, out in zip(plans, stems, strict=True):
-        for source in range(len(tracks.sources)):
-            if stop.is_set():
-                break
-            _read(tracks, plan, source, out[source])
+        _fill(tracks, plan, out, stop)
     gain = np.stack([plan.gain for plan in plans]).astype(np.float32)
     return Examples(stems, gain, np.stack([plan.swap for plan in plans]))
 
 
-def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
-    """Fill [time, channel] with one source's excerpt, and apply the host's effects to it."""
+def _fill(tracks, plan: Draw, out: np.ndarray, stop: threading.Event) -> None:
+    """Fill [source, time, channel] with one example, and apply the host's effects to it."""
+    own, of_all = effects.split(plan.effects)
+    for source in range(len(out)):
+        if stop.is_set():
+            return
+        _read(tracks, plan, effects.chain_of(own, source), source, out[source])
+    if of_all:
+        out[...] = effects.apply_to_all(of_all, out.swapaxes(1, 2), tracks.rate).swapaxes(1, 2)
+
+
+def _read(tracks, plan: Draw, chain, source: int, out: np.ndarray) -> None:
+    """Fill [time, channel] with one source's excerpt, and apply its effects to it."""
     if plan.gain[source] == 0:
         out[...] = 0
         return
-    track, chain = int(plan.track[source]), effects.chain_of(plan.effects, source)
+    track = int(plan.track[source])
     lengths = effects.lengths_of(chain, len(out))
     starts = max(0, tracks.length(source, track) - lengths[0]) + 1
     start = int(plan.start[source] * starts)
