@@ -61,9 +61,10 @@ class Loader:
             raise UserError(f"{tracks.root}: all tracks are empty")
         used = (name for name, _ in (*recipe.own_effects, *recipe.effects))
         effects.check_channels(used, tracks.channels)
-        self.batch, self.first = batch, first
+        self.tracks, self.batch, self.first = tracks, batch, first
         self.count = None if last is None else max(0, last - first) // batch
         self.own = own_slice(batch, process_index, process_count)
+        self.draw = functools.partial(_drawn, tracks, recipe, seed, samples)
         self.make = functools.partial(
             make_examples, tracks, recipe, seed, samples, Recycler().empty
         )
@@ -98,6 +99,23 @@ class Loader:
         """Make the examples with these indices in this thread."""
         return self.make(indices, slice(None), threading.Event())
 
+    def excerpts(self, indices) -> tuple[list[Draw], np.ndarray]:
+        """What is drawn for these examples; their excerpts as they are in the files.
+
+        These are float32 [example, source, time, channel], without gains, swaps and effects.
+        """
+        plans, samples = self.draw(indices)
+        tracks = self.tracks
+        sources = range(len(tracks.sources))
+        waves = np.zeros((len(plans), len(sources), samples, tracks.channels), np.float32)
+        for plan, out in zip(plans, waves, strict=True):
+            own, _ = effects.split(plan.effects)
+            for source in sources:
+                lengths = effects.lengths_of(effects.chain_of(own, source), samples)
+                track, start = start_of(tracks, plan, source, lengths[0])
+                tracks.read_into(source, track, start, out[source])
+        return plans, waves
+
 
 def sample_type(tracks, recipe: Recipe) -> type:
     """int16 if samples can stay as they are in their files, else float32."""
@@ -112,9 +130,7 @@ def make_examples(
 
     `empty(shape, dtype)` supplies the memory.
     """
-    plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
-    if samples <= 0:  # on all hosts alike
-        samples = _bucket(tracks, plans)
+    plans, samples = _drawn(tracks, recipe, seed, samples, indices)  # on all hosts alike
     plans = plans[own]
     shape = (len(plans), len(tracks.sources), samples, tracks.channels)
     stems = empty(shape, sample_type(tracks, recipe))
@@ -122,6 +138,19 @@ def make_examples(
         _fill(tracks, plan, out, stop)
     gain = np.stack([plan.gain for plan in plans]).astype(np.float32)
     return Examples(stems, gain, np.stack([plan.swap for plan in plans]))
+
+
+def _drawn(tracks, recipe, seed, samples, indices) -> tuple[list[Draw], int]:
+    """What is drawn for these examples, and their length."""
+    plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
+    return plans, samples if samples > 0 else _bucket(tracks, plans)
+
+
+def start_of(tracks, plan: Draw, source: int, samples: int) -> tuple[int, int]:
+    """The track of a source and where in it its excerpt begins, of which `samples` are read."""
+    track = int(plan.track[source])
+    starts = max(0, tracks.length(source, track) - samples) + 1
+    return track, int(plan.start[source] * starts)
 
 
 def _fill(tracks, plan: Draw, out: np.ndarray, stop: threading.Event) -> None:
@@ -140,10 +169,8 @@ def _read(tracks, plan: Draw, chain, source: int, out: np.ndarray) -> None:
     if plan.gain[source] == 0:
         out[...] = 0
         return
-    track = int(plan.track[source])
     lengths = effects.lengths_of(chain, len(out))
-    starts = max(0, tracks.length(source, track) - lengths[0]) + 1
-    start = int(plan.start[source] * starts)
+    track, start = start_of(tracks, plan, source, lengths[0])
     if not chain:
         tracks.read_into(source, track, start, out)
         return
