@@ -29,6 +29,10 @@ CASES = {
     "one column, strided": ((2, 9, 1, 3), (4, 3, 4), {"stride": 2, "padding": 1, "axis": -3}),
     "one column is left": ((2, 5, 4, 3), (4, 3, 5), {"stride": 4}),
     "one by one": ((2, 3, 5, 3), (1, 3, 4), {}),
+    "dilated, to fewer": ((2, 2, 9, 4), (3, 4, 3), {"padding": (1, 3), "dilation": 2}),
+    "dilated rows, to fewer": ((2, 9, 2, 4), (3, 4, 3), {"padding": 2, "dilation": 2, "axis": -3}),
+    "two axes, to fewer": ((2, 5, 7, 4), (3, 3, 4, 2), {"padding": (1, 0)}),
+    "padded by more, to fewer": ((1, 1, 5, 3), (3, 3, 2), {"padding": (4, 3)}),
 }
 
 

@@ -56,6 +56,26 @@ def test_equals_the_textbook_with_gradients(shape, groups, axes):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * max(1, largest))
 
 
+def test_what_follows_is_part_of_its_gradient():
+    x, scale, bias, dy = drawn((2, 3, 5, 4))
+    layer = GroupNorm(2, then=lambda y: jnp.tanh(y) * bias)
+
+    @jax.jit
+    def both(x, scale, bias):
+        def found(x, scale, bias):
+            return layer.apply({"params": {"scale": scale, "bias": bias}}, x)
+
+        def wanted(x, scale, bias_):
+            return jnp.tanh(group_norm(x, scale, bias_, 2, (-3, -2))) * bias
+
+        return [
+            (y, *back(dy)) for y, back in (jax.vjp(one, x, scale, bias) for one in (found, wanted))
+        ]
+
+    for found, wanted in zip(*both(x, scale, bias), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("shape", "groups", "axes"),
     [

@@ -158,7 +158,8 @@ def _backward(plan, saved, dy):
     taps = kernel.shape[:2]
     turned = _turned(taps[0], plan[0]), _turned(taps[1], plan[1])
     dx = _raw(turned, dy, kernel[::-1, ::-1].swapaxes(-1, -2))
-    if x.shape[-1] <= dy.shape[-1]:
+    beyond = min(*turned[0].padding, *turned[1].padding) < 0  # padded by more than it reaches
+    if x.shape[-1] <= dy.shape[-1] or beyond:
         return dx, _kernel_gradient(plan, x, dy, taps)
     # of the two, that with fewer channels is the one to shift
     return dx, _kernel_gradient(turned, dy, x, taps)[::-1, ::-1].swapaxes(-1, -2)
