@@ -32,6 +32,7 @@ CASES = {
     "dilated, to fewer": ((2, 2, 9, 4), (3, 4, 3), {"padding": (1, 3), "dilation": 2}),
     "dilated rows, to fewer": ((2, 9, 2, 4), (3, 4, 3), {"padding": 2, "dilation": 2, "axis": -3}),
     "two axes, to fewer": ((2, 5, 7, 4), (3, 3, 4, 2), {"padding": (1, 0)}),
+    "to 19 of 5": ((1, 1, 9, 5), (3, 5, 19), {"padding": 1}),
     "padded by more, to fewer": ((1, 1, 5, 3), (3, 3, 2), {"padding": (4, 3)}),
 }
 

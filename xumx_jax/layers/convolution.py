@@ -28,6 +28,7 @@ class Step(NamedTuple):
 
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+LANES = 16  # numbers of 32 bits that AVX-512 takes at once
 
 
 class Conv(nn.Module):
@@ -126,7 +127,13 @@ def convolve(
 
 def _raw(plan: tuple[Step, Step], x: Array, kernel: Array) -> Array:
     """Convolve [batch, row, column, in] with [row, column, in, out]; `plan` is of rows, columns."""
-    return lax.conv_general_dilated(
+    inputs, outputs = kernel.shape[2:]
+    if LANES < outputs < 2 * LANES and outputs % 8:
+        # On a CPU, 25 outputs of 55 inputs take one and a half times as long as 32 of 56.
+        odd = inputs % 2
+        x = jnp.pad(x, [(0, 0)] * 3 + [(0, odd)])
+        kernel = jnp.pad(kernel, [(0, 0), (0, 0), (0, odd), (0, 2 * LANES - outputs)])
+    y = lax.conv_general_dilated(
         x,
         kernel,
         [step.stride for step in plan],
@@ -134,6 +141,7 @@ def _raw(plan: tuple[Step, Step], x: Array, kernel: Array) -> Array:
         rhs_dilation=[step.dilation for step in plan],
         dimension_numbers=LAYOUT,
     )
+    return y[..., :outputs]
 
 
 # The same with gradients in two to three times the speed of XLA's own, on a CPU: that of the kernel
