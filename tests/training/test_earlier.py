@@ -55,7 +55,8 @@ def go_on(name: str, folder: Path, defaults=None) -> None:
     assert len(leaves) == sum(key.startswith(f"{name}[") for key in AFTER)
     for path, leaf in leaves:
         wanted = AFTER[f"{name}{jax.tree_util.keystr(path)}"]
-        np.testing.assert_allclose(leaf, wanted, rtol=0, atol=1e-5, err_msg=str(path))
+        # a tenth of what Adam moves a weight by in a step: processors round differently
+        np.testing.assert_allclose(leaf, wanted, rtol=0, atol=1e-4, err_msg=str(path))
 
 
 @pytest.mark.slow
