@@ -19,6 +19,7 @@ from pipelines.engines import ENGINES
 from pipelines.mixing import effects
 from pipelines.mixing.plan import Draw, draw
 from pipelines.mixing.recipe import Recipe
+from pipelines.tracks.scene import level_of
 from xumx_jax.errors import UserError
 from xumx_jax.training.batches import Examples
 
@@ -108,7 +109,8 @@ def make_examples(
 ) -> Examples:  # fmt: skip
     """Make those of the examples `indices` that are in `own`; incomplete once `stop` is set.
 
-    `empty(shape, dtype)` supplies the memory.
+    `empty(shape, dtype)` supplies the memory. Where the tracks have a scene, it has the say over
+    where excerpts begin.
     """
     plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
     if samples <= 0:  # on all hosts alike
@@ -116,22 +118,33 @@ def make_examples(
     plans = plans[own]
     shape = (len(plans), len(tracks.sources), samples, tracks.channels)
     stems = empty(shape, sample_type(tracks, recipe))
-    for plan, out in zip(plans, stems, strict=True):
+    for index, plan, out in zip(indices[own], plans, stems, strict=True):
+        staged = None
+        if tracks.scene is not None and not stop.is_set():
+            staged = _staged(tracks, plan, level_of(seed, index), samples)
         for source in range(len(tracks.sources)):
             if stop.is_set():
                 break
-            _read(tracks, plan, source, out[source])
+            _read(tracks, plan, source, out[source], staged and staged[source])
     gain = np.stack([plan.gain for plan in plans]).astype(np.float32)
     return Examples(stems, gain, np.stack([plan.swap for plan in plans]))
 
 
-def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
-    """Fill [time, channel] with one source's excerpt, and apply the host's effects to it."""
+def _read(
+    tracks, plan: Draw, source: int, out: np.ndarray, staged: np.ndarray | None = None
+) -> None:
+    """Fill [time, channel] with one source's excerpt, and apply the host's effects to it.
+
+    `staged` is the excerpt if it has been read already: see `_staged`.
+    """
     if plan.gain[source] == 0:
         out[...] = 0
         return
     track, chain = int(plan.track[source]), effects.chain_of(plan.effects, source)
     lengths = effects.lengths_of(chain, len(out))
+    if staged is not None:
+        out[...] = effects.apply(chain, staged.T, tracks.rate, lengths).T
+        return
     starts = max(0, tracks.length(source, track) - lengths[0]) + 1
     start = int(plan.start[source] * starts)
     if not chain:
@@ -140,6 +153,23 @@ def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
     frames = np.empty((lengths[0], tracks.channels), np.float32)
     tracks.read_into(source, track, start, frames)
     out[...] = effects.apply(chain, frames.T, tracks.rate, lengths).T
+
+
+def _staged(tracks, plan: Draw, level: float, samples: int) -> list[np.ndarray]:
+    """The excerpts of all sources, [time, channel] each, placed and scaled by the scene.
+
+    They are as long as the effects want them, which come afterwards.
+    """
+    scene, sources = tracks.scene, tracks.sources
+    rows, chosen = range(len(sources)), [int(track) for track in plan.track]
+    counts = [effects.lengths_of(effects.chain_of(plan.effects, row), samples)[0] for row in rows]
+    lengths = [tracks.length(row, chosen[row]) for row in rows]
+    starts = scene.starts(sources, lengths, counts, plan.start)
+    waves = [np.empty((count, tracks.channels), np.float32) for count in counts]
+    for row, wave in enumerate(waves):
+        tracks.read_into(row, chosen[row], starts[row], wave)
+    gains = scene.gains(sources, waves, level)
+    return [wave * np.float32(gain) for wave, gain in zip(waves, gains, strict=True)]
 
 
 def _bucket(tracks, plans: Sequence[Draw]) -> int:

@@ -21,7 +21,7 @@ ROWS = (
     "song", "mix_gain", "track", "start", "gain", "swap", "drop", "resample", "ratio",
     "shelf", "low_db", "high_db", "low_hz", "high_hz", "polarity",
 )  # fmt: skip
-# Streams of one seed differ in the last word of the counter.
+# Streams of one seed differ in the last word of the counter; 3 is that of scenes.
 TURNS, EFFECT = 1, 2
 
 
