@@ -57,6 +57,8 @@ def run(options) -> int:
     for name, least in (("mixtures", 1), ("processes", 1), ("seed", 0)):
         if getattr(options, name) < least:
             raise UserError(f"--{name} is {getattr(options, name)}; wanted {least} or more")
+    if options.seed >= 2**63:
+        raise UserError(f"--seed is {options.seed}; wanted less than 2^63")
     if not LEAST_SECONDS <= options.seconds < float("inf"):
         raise UserError(f"--seconds is {options.seconds:g}; wanted {LEAST_SECONDS:g} or more")
     if not low <= options.rate <= high:

@@ -30,7 +30,7 @@ def count_of(kind: str, uniform: float) -> int:
     mean, count = COUNTS[kind], 0
     share = below = math.exp(-mean)
     wanted = share + (1 - share) * uniform
-    while below < wanted and share > 0:
+    while below < wanted and below + share > below:  # else it is 1 but for rounding
         count += 1
         share *= mean / count
         below += share
