@@ -111,7 +111,7 @@ def open_speech_noise(
     drawn = request.training and request.split == "train"
     if not (drawn or valid_examples):
         return None
-    root = files.expanded(root) if root else Path()
+    root = request.root(root) if root or not (speech and noise) else Path()
     places = {SPEECH: _place(root, speech, SPEECH), NOISE: _place(root, noise, NOISE)}
     rate = request.rate or RATE
     clips: dict[str, tuple[Clip, ...]] = {}
@@ -137,8 +137,8 @@ def open_speech_noise(
 def _place(root: Path, given: str, name: str) -> Path:
     place = files.expanded(given) if given else root / name
     if not place.is_dir():
-        found = folders.described(root) if root != Path() else "no root is given"
-        raise UserError(f"{place}: no such folder; wanted {LAYOUT}; {found}")
+        found = "" if given else f"; {folders.described(root)}"
+        raise UserError(f"{place}: no such folder; wanted {LAYOUT}{found}")
     return place
 
 
