@@ -19,7 +19,6 @@ from pipelines.engines import ENGINES
 from pipelines.mixing import effects
 from pipelines.mixing.plan import Draw, draw
 from pipelines.mixing.recipe import Recipe
-from pipelines.tracks.scene import level_of
 from xumx_jax.errors import UserError
 from xumx_jax.training.batches import Examples
 
@@ -60,9 +59,12 @@ class Loader:
             tracks.length(s, t) for s, count in enumerate(tracks.counts) for t in range(count)
         ):
             raise UserError(f"{tracks.root}: all tracks are empty")
-        self.batch, self.first = batch, first
+        used = (name for name, _ in (*recipe.own_effects, *recipe.effects))
+        effects.check_channels(used, tracks.channels)
+        self.tracks, self.batch, self.first = tracks, batch, first
         self.count = None if last is None else max(0, last - first) // batch
         self.own = own_slice(batch, process_index, process_count)
+        self.draw = functools.partial(_drawn, tracks, recipe, seed, samples)
         self.make = functools.partial(
             make_examples, tracks, recipe, seed, samples, Recycler().empty
         )
@@ -97,6 +99,25 @@ class Loader:
         """Make the examples with these indices in this thread."""
         return self.make(indices, slice(None), threading.Event())
 
+    def excerpts(self, indices) -> tuple[list[Draw], np.ndarray]:
+        """What is drawn for these examples; their excerpts as they are in the files.
+
+        These are float32 [example, source, time, channel], without gains, swaps and effects, but
+        with the levels of a scene.
+        """
+        plans, samples = self.draw(indices)
+        tracks = self.tracks
+        sources = range(len(tracks.sources))
+        waves = np.zeros((len(plans), len(sources), samples, tracks.channels), np.float32)
+        for plan, out in zip(plans, waves, strict=True):
+            own, _ = effects.split(plan.effects)
+            for source in sources:
+                lengths = effects.lengths_of(effects.chain_of(own, source), samples)
+                track, start = start_of(tracks, plan, source, lengths[0])
+                tracks.read_into(source, track, start, out[source])
+            _scale(tracks, plan, out)
+        return plans, waves
+
 
 def sample_type(tracks, recipe: Recipe) -> type:
     """int16 if samples can stay as they are in their files, else float32."""
@@ -109,44 +130,57 @@ def make_examples(
 ) -> Examples:  # fmt: skip
     """Make those of the examples `indices` that are in `own`; incomplete once `stop` is set.
 
-    `empty(shape, dtype)` supplies the memory. Where the tracks have a scene, it has the say over
-    where excerpts begin.
+    `empty(shape, dtype)` supplies the memory.
     """
-    plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
-    if samples <= 0:  # on all hosts alike
-        samples = _bucket(tracks, plans)
+    plans, samples = _drawn(tracks, recipe, seed, samples, indices)  # on all hosts alike
     plans = plans[own]
     shape = (len(plans), len(tracks.sources), samples, tracks.channels)
     stems = empty(shape, sample_type(tracks, recipe))
-    for index, plan, out in zip(indices[own], plans, stems, strict=True):
-        staged = None
-        if tracks.scene is not None and not stop.is_set():
-            staged = _staged(tracks, plan, level_of(seed, index), samples)
-        for source in range(len(tracks.sources)):
-            if stop.is_set():
-                break
-            _read(tracks, plan, source, out[source], staged and staged[source])
+    for plan, out in zip(plans, stems, strict=True):
+        _fill(tracks, plan, out, stop)
     gain = np.stack([plan.gain for plan in plans]).astype(np.float32)
     return Examples(stems, gain, np.stack([plan.swap for plan in plans]))
 
 
-def _read(
-    tracks, plan: Draw, source: int, out: np.ndarray, staged: np.ndarray | None = None
-) -> None:
-    """Fill [time, channel] with one source's excerpt, and apply the host's effects to it.
+def _drawn(tracks, recipe, seed, samples, indices) -> tuple[list[Draw], int]:
+    """What is drawn for these examples, and their length."""
+    plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
+    return plans, samples if samples > 0 else _bucket(tracks, plans)
 
-    `staged` is the excerpt if it has been read already: see `_staged`.
-    """
+
+def start_of(tracks, plan: Draw, source: int, samples: int) -> tuple[int, int]:
+    """The track of a source and where in it its excerpt begins, of which `samples` are read."""
+    track = int(plan.track[source])
+    length = tracks.length(source, track)
+    if tracks.scene is not None:
+        return track, tracks.scene.start(
+            tracks.sources[source], length, samples, plan.start[source]
+        )
+    return track, int(plan.start[source] * (max(0, length - samples) + 1))
+
+
+def _fill(tracks, plan: Draw, out: np.ndarray, stop: threading.Event) -> None:
+    """Fill [source, time, channel] with one example, and apply the host's effects to it."""
+    own, of_all = effects.split(plan.effects)
+    chains = [effects.chain_of(own, source) for source in range(len(out))]
+    if tracks.scene is not None:
+        _fill_scene(tracks, plan, chains, out, stop)
+    else:
+        for source, chain in enumerate(chains):
+            if stop.is_set():
+                return
+            _read(tracks, plan, chain, source, out[source])
+    if of_all and not stop.is_set():
+        out[...] = effects.apply_to_all(of_all, out.swapaxes(1, 2), tracks.rate).swapaxes(1, 2)
+
+
+def _read(tracks, plan: Draw, chain, source: int, out: np.ndarray) -> None:
+    """Fill [time, channel] with one source's excerpt, and apply its effects to it."""
     if plan.gain[source] == 0:
         out[...] = 0
         return
-    track, chain = int(plan.track[source]), effects.chain_of(plan.effects, source)
     lengths = effects.lengths_of(chain, len(out))
-    if staged is not None:
-        out[...] = effects.apply(chain, staged.T, tracks.rate, lengths).T
-        return
-    starts = max(0, tracks.length(source, track) - lengths[0]) + 1
-    start = int(plan.start[source] * starts)
+    track, start = start_of(tracks, plan, source, lengths[0])
     if not chain:
         tracks.read_into(source, track, start, out)
         return
@@ -155,21 +189,29 @@ def _read(
     out[...] = effects.apply(chain, frames.T, tracks.rate, lengths).T
 
 
-def _staged(tracks, plan: Draw, level: float, samples: int) -> list[np.ndarray]:
-    """The excerpts of all sources, [time, channel] each, placed and scaled by the scene.
+def _fill_scene(tracks, plan: Draw, chains, out: np.ndarray, stop: threading.Event) -> None:
+    """Fill [source, time, channel] where levels depend on what is read, and apply own effects."""
+    lengths = [effects.lengths_of(chain, out.shape[1]) for chain in chains]
+    waves = [np.empty((own[0], tracks.channels), np.float32) for own in lengths]
+    for source, wave in enumerate(waves):
+        if stop.is_set():
+            return
+        track, start = start_of(tracks, plan, source, len(wave))
+        tracks.read_into(source, track, start, wave)
+    _scale(tracks, plan, waves)
+    for source, (chain, wave) in enumerate(zip(chains, waves, strict=True)):
+        if plan.gain[source] == 0:
+            out[source] = 0
+        else:
+            out[source] = effects.apply(chain, wave.T, tracks.rate, lengths[source]).T
 
-    They are as long as the effects want them, which come afterwards.
-    """
-    scene, sources = tracks.scene, tracks.sources
-    rows, chosen = range(len(sources)), [int(track) for track in plan.track]
-    counts = [effects.lengths_of(effects.chain_of(plan.effects, row), samples)[0] for row in rows]
-    lengths = [tracks.length(row, chosen[row]) for row in rows]
-    starts = scene.starts(sources, lengths, counts, plan.start)
-    waves = [np.empty((count, tracks.channels), np.float32) for count in counts]
-    for row, wave in enumerate(waves):
-        tracks.read_into(row, chosen[row], starts[row], wave)
-    gains = scene.gains(sources, waves, level)
-    return [wave * np.float32(gain) for wave, gain in zip(waves, gains, strict=True)]
+
+def _scale(tracks, plan: Draw, waves: Sequence[np.ndarray]) -> None:
+    """Give the excerpts [time, channel] of all sources the levels that the scene wants."""
+    if tracks.scene is not None:
+        gains = tracks.scene.gains(tracks.sources, waves, plan.level)
+        for wave, gain in zip(waves, gains, strict=True):
+            wave *= np.float32(gain)
 
 
 def _bucket(tracks, plans: Sequence[Draw]) -> int:

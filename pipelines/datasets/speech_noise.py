@@ -39,23 +39,16 @@ class SpeechInNoise:
     least_overlap: float
     snr_db: tuple[float, float]
 
-    def starts(
-        self, sources: Sequence[str], lengths: Sequence[int], samples: Sequence[int],
-        place: Sequence[float],
-    ) -> list[int]:  # fmt: skip
+    def start(self, source: str, length: int, samples: int, place: float) -> int:
         """See `pipelines.tracks.scene.Scene`."""
-        rows = zip(sources, lengths, samples, place, strict=True)
-        return [
-            self._start(own, size, number) if source == SPEECH else _excerpt(own, size, number)
-            for source, own, size, number in rows
-        ]
-
-    def _start(self, length: int, samples: int, number: float) -> int:
+        if source == NOISE:
+            return _nth(place, max(0, length - samples))
         covered = math.ceil(self.least_overlap * samples)
         if length < covered:
-            return -_nth(number, samples - length)
-        # its first sample at the earliest where `covered` are left, at the latest where they fit
-        return length - covered - _nth(number, length - covered + samples - covered)
+            return -_nth(place, samples - length)
+        # from where the last `covered` samples of speech are at the beginning of the example to
+        # where its first ones are at the end
+        return length - covered - _nth(place, length - covered + samples - covered)
 
     def gains(
         self, sources: Sequence[str], waves: Sequence[np.ndarray], level: float
@@ -78,10 +71,6 @@ class SpeechInNoise:
 def _nth(number: float, last: int) -> int:
     """A whole number from 0 to `last` by one from 0 to 1."""
     return int(number * (last + 1))
-
-
-def _excerpt(length: int, samples: int, number: float) -> int:
-    return _nth(number, max(0, length - samples))
 
 
 def open_speech_noise(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.tracks.random_access import fill
-from pipelines.tracks.scene import Scene, level_of
+from pipelines.tracks.scene import Scene
 from pipelines.tracks.track import Clip, Part, Track, length
 from xumx_jax.files import digest_of
 
@@ -29,7 +29,8 @@ def fixed_mixes(
             draw = np.random.Generator(np.random.Philox(key=[row, number])).random(2)
             chosen.append(own[int(draw[0] * len(own))])
             places.append(float(draw[1]))
-        mix = Mix(scene, tuple(clips), tuple(chosen), samples, tuple(places), level_of(0, number))
+        level = np.random.Generator(np.random.Philox(key=[len(clips), number])).random()
+        mix = Mix(scene, tuple(clips), tuple(chosen), samples, tuple(places), float(level))
         stems = {
             source: (Part(Placed(mix, row), 1, 0, samples),) for row, source in enumerate(clips)
         }
@@ -53,8 +54,8 @@ class Mix:
     @cached_property
     def starts(self) -> list[int]:
         """The sample of each clip with which the mix begins."""
-        lengths, samples = [length(clip) for clip in self.clips], [self.samples] * len(self.clips)
-        return self.scene.starts(self.sources, lengths, samples, self.place)
+        rows = zip(self.sources, self.clips, self.place, strict=True)
+        return [self.scene.start(name, length(clip), self.samples, at) for name, clip, at in rows]
 
     @cached_property
     def gains(self) -> list[float]:
