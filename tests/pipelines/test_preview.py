@@ -50,11 +50,12 @@ def read(path):
 def made(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "new"
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert preview_of(root, out, *CHANGES, "--examples", "3") == 0
+        assert preview_of(root, out, *CHANGES, "--examples", "2") == 0
     (out.parent / "printed").write_text(printed.getvalue())
     return out
 
 
+@pytest.mark.slow
 def test_after_is_what_the_step_gets(root, made):
     config, _, _ = train.parse(words(root, *CHANGES))
     chosen = augment.build(config.augment)
@@ -62,8 +63,8 @@ def test_after_is_what_the_step_gets(root, made):
         stems = augment.apply(chosen, render(next(iter(batches))), config.train.seed, jnp.arange(4))
     sources = batches.tracks.sources
     stems = np.asarray(stems)
-    assert stems.shape == (4, 4, 2, SAMPLES) and len(list(made.glob("example*"))) == 3
-    for index in range(3):
+    assert stems.shape == (4, 4, 2, SAMPLES) and len(list(made.glob("example*"))) == 2
+    for index in range(2):
         folder = made / f"example{index}" / "after"
         for source, name in enumerate(sources):
             found = read(folder / f"{name}.wav")
@@ -73,11 +74,12 @@ def test_after_is_what_the_step_gets(root, made):
         assert len(list(folder.iterdir())) == 5
 
 
+@pytest.mark.slow
 def test_before_is_what_is_in_the_files_where_the_excerpt_begins(root, made):
     config, _, _ = train.parse(words(root, *CHANGES))
     loader = train.open_data(config).train(0)
     tracks = loader.tracks
-    for index in range(3):
+    for index in range(2):
         plan = draw(train.mixing_of(config, "folder"), config.train.seed, index, tracks.counts)
         (_, ratios), *_ = plan.effects
         for source, name in enumerate(tracks.sources):
@@ -89,11 +91,12 @@ def test_before_is_what_is_in_the_files_where_the_excerpt_begins(root, made):
             np.testing.assert_array_equal(found, wave[:, start : start + SAMPLES])
 
 
+@pytest.mark.slow
 def test_lines_say_what_was_drawn(root, made):
     *lines, last = (made.parent / "printed").read_text().splitlines()
-    assert len(lines) == 12 and last.endswith("3 examples, preview.png")
+    assert len(lines) == 8 and last.endswith("2 examples, preview.png")
     config, _, _ = train.parse(words(root, *CHANGES))
-    plans, _ = train.open_data(config).train(0).excerpts(range(3))
+    plans, *_ = train.open_data(config).train(0).excerpts(range(2))
     for number, line in enumerate(lines):
         plan, source = plans[number // 4], number % 4
         assert f": track{plan.track[source]} at 0." in line
@@ -104,22 +107,27 @@ def test_lines_say_what_was_drawn(root, made):
     assert "; mono" in "".join(lines)
 
 
+@pytest.mark.slow
 def test_sheet_has_a_row_for_each_wave(made):
     image = made / "preview.png"
     assert image.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = np.frombuffer(image.read_bytes()[16:24], ">u4")
-    assert (width, height) == (preview.WIDTH, 80 + preview.ROW * 15)
+    assert (width, height) == (preview.WIDTH, 80 + preview.ROW * 10)
 
 
+@pytest.mark.slow
 def test_an_earlier_preview_is_replaced_and_nothing_else(root, made, tmp_path, capsys):
     assert preview_of(root, made, "--examples", "1") == 0
     assert sorted(path.name for path in made.iterdir()) == ["example0", "preview.png"]
     plain = capsys.readouterr().out
     assert " dB" in plain and "mono" not in plain
-    (tmp_path / "kept.txt").write_text("mine")
-    assert preview_of(root, tmp_path) == 2
-    assert "exists and is no preview" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+    names = {"kept.txt", "preview.png"}
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    for place in (tmp_path, tmp_path / "kept.txt"):
+        assert preview_of(root, place) == 2
+        assert "exists and is no preview" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 @pytest.mark.parametrize(
