@@ -16,12 +16,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from xumx_jax.augment.mono import mono
+from xumx_jax.augment.pitch import pitch
+from xumx_jax.augment.speed import speed
 from xumx_jax.errors import UserError
 
-AUGMENTATIONS: dict[str, Callable] = {"mono": mono}
+AUGMENTATIONS: dict[str, Callable] = {"mono": mono, "pitch": pitch, "speed": speed}
 Chosen = tuple[tuple[str, Callable], ...]
 
 
@@ -81,5 +83,5 @@ def apply(augmentations: Chosen, stems: Array, seed: int, indices: Array) -> Arr
     for name, function in augmentations:
         own = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
         keys = jax.vmap(partial(jax.random.fold_in, own))(indices)
-        stems = jax.vmap(function)(stems, keys)
+        stems = lax.map(lambda example, function=function: function(*example), (stems, keys))
     return stems
