@@ -5,7 +5,7 @@ from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from xumx_jax.augment import selection
 from xumx_jax.layers.sinc_resample import torchaudio_resample
@@ -25,24 +25,25 @@ def pitch(
     n_fft: int = 2048,
     hop: int = 512,
 ) -> Array:
-    """Shift each chosen stem by one of so many semitones, rounded to 2 % of its frequency.
+    """Shift each chosen stem by one of several intervals, in semitones; the tempo stays.
 
-    AIMLESS's `RandomPitch`. Values that are there twice are twice as probable. Raises ValueError
-    for transforms that `Stft` refuses and for shifts of more than two octaves.
+    AIMLESS's `RandomPitch`, which rounds the ratio of frequencies to an even percentage. A value
+    that is there twice is twice as probable. Raises ValueError for a transform that `Stft` refuses
+    and for more than two octaves.
     """
     if any(not abs(one) <= 24 for one in semitones):
         raise ValueError(f"semitones is {tuple(semitones)}, wanted -24 to 24")
     stft = Stft(n_fft, hop)
     drawn = selection.draw(key, stems.shape[0], probability, len(semitones))
-    different = sorted({per_cent(one) for one in semitones})
-    place = jnp.array([different.index(per_cent(one)) for one in semitones])
+    different = sorted({frequency_percent(one) for one in semitones})
+    place = jnp.array([different.index(frequency_percent(one)) for one in semitones])
     ways = jnp.where(drawn < 0, drawn, place[drawn])
     change = selection.one_of([partial(shifted, stft=stft, percent=one) for one in different])
     return selection.changed(stems, ways, change)
 
 
-def per_cent(semitones: float) -> int:
-    """The frequency after a shift, in per cent of that before, rounded as AIMLESS does: even."""
+def frequency_percent(semitones: float) -> int:
+    """The frequency after a shift in per cent of that before: rounded down, and up if odd."""
     percent = int(np.float32(100) / np.float32(2) ** np.float32(-semitones / 12))
     return percent + percent % 2
 
@@ -50,7 +51,7 @@ def per_cent(semitones: float) -> int:
 def shifted(wave: Array, stft: Stft, percent: int) -> Array:
     """Multiply the frequencies of [channel, time] by a percentage: [channel, about time].
 
-    The length is that of whole hops, resampled.
+    Stretched by a phase vocoder, in which a part of a hop at the end is lost, and resampled.
     """
     if percent == 100:
         return wave[..., : (stft.frames(wave.shape[-1]) - 1) * stft.hop]

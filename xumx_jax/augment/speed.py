@@ -1,4 +1,4 @@
-"""Play stems faster or slower, and with that higher or lower, as a record player does."""
+"""Play stems faster or slower, and with that higher or lower, as a turntable does."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,13 +12,14 @@ from xumx_jax.layers.sinc_resample import torchaudio_resample
 def speed(
     stems: Array, key, *, probability: float = 0.2, length_percent: Sequence[int] = (90, 100, 110)
 ) -> Array:
-    """Resample each chosen stem to one of so many per cent of its samples: 90 is faster, 110 slower.
+    """Resample each chosen stem to a percentage of its length: with 90 it is faster and higher.
 
-    AIMLESS's `SpeedPerturb`: 44,100 Hz there and back at s % of it, for any rate a ratio of s : 100.
-    Raises ValueError unless all are whole numbers from 1 on.
+    AIMLESS's `SpeedPerturb`, in which a length is called a speed; the same at every rate that is a
+    multiple of 100 Hz. Raises ValueError unless all are whole numbers from 1 on.
     """
     if any(one < 1 or one != int(one) for one in length_percent):
-        raise ValueError(f"length_percent is {tuple(length_percent)}, wanted whole numbers from 1 on")
+        wanted = "wanted whole numbers, 1 or more"
+        raise ValueError(f"length_percent is {tuple(length_percent)}, {wanted}")
     ways = selection.draw(key, stems.shape[0], probability, len(length_percent))
     resamplers = [partial(torchaudio_resample, old=100, new=int(one)) for one in length_percent]
     return selection.changed(stems, ways, selection.one_of(resamplers))

@@ -38,7 +38,7 @@ def stretch(frames: Array, rate: float) -> Array:
         return frames
     grid = time_grid(frames.shape[-2], rate)
     before = np.floor(grid).astype(np.int32)
-    share = (grid - before)[:, None]  # of the frame after
+    share = np.float32(grid - before)[:, None]  # of the frame after
     edges = [(0, 0)] * (frames.ndim - 2) + [(0, 1), (0, 0)]
     frames = jnp.pad(frames, edges)
     magnitude = jnp.sqrt(frames.real**2 + frames.imag**2)
@@ -56,6 +56,6 @@ def stretch(frames: Array, rate: float) -> Array:
     none = jnp.ones(turns.shape[1:], frames.dtype)
     _, turned = lax.scan(turn, none, turns)
     turned = jnp.moveaxis(jnp.concatenate([none[None], turned]), 0, -2)
-    made = (1 - share) * magnitude[..., before, :] + share * magnitude[..., before + 1, :]
+    made = magnitude[..., before, :] * (1 - share) + magnitude[..., before + 1, :] * share
     after = np.searchsorted(jumps, np.arange(before.size), side="right")
     return made * unit[..., before, :] * turned[..., after, :]
