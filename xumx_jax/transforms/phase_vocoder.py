@@ -38,7 +38,7 @@ def stretch(frames: Array, rate: float) -> Array:
         return frames
     grid = time_grid(frames.shape[-2], rate)
     before = np.floor(grid).astype(np.int32)
-    share = np.float32(grid - before)[:, None]  # of the frame after
+    share = (grid - before).astype(np.float32)[:, None]  # of the frame after
     edges = [(0, 0)] * (frames.ndim - 2) + [(0, 1), (0, 0)]
     frames = jnp.pad(frames, edges)
     magnitude = jnp.sqrt(frames.real**2 + frames.imag**2)
