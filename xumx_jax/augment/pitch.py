@@ -48,6 +48,11 @@ def frequency_percent(semitones: float) -> int:
     return percent + percent % 2
 
 
+def tempo(percent: int) -> float:
+    """100 / percent, as PyTorch rounds it: the phase vocoder's time grid depends on it."""
+    return float(np.float32(1) / np.float32(percent) * np.float32(100))
+
+
 def shifted(wave: Array, stft: Stft, percent: int) -> Array:
     """Multiply the frequencies of [channel, time] by a percentage: [channel, about time].
 
@@ -55,5 +60,5 @@ def shifted(wave: Array, stft: Stft, percent: int) -> Array:
     """
     if percent == 100:
         return wave[..., : (stft.frames(wave.shape[-1]) - 1) * stft.hop]
-    slow = stft.inverse_frames(stretch(stft.forward_frames(wave), 100 / percent))
+    slow = stft.inverse_frames(stretch(stft.forward_frames(wave), tempo(percent)))
     return torchaudio_resample(slow, percent, 100)
