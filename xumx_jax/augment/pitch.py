@@ -28,12 +28,14 @@ def pitch(
     """Shift each chosen stem by one of several intervals, in semitones; the tempo stays.
 
     AIMLESS's `RandomPitch`, which rounds the ratio of frequencies to an even percentage. A value
-    that is there twice is twice as probable. Raises ValueError for a transform that `Stft` refuses
-    and for more than two octaves.
+    that is there twice is twice as probable. Raises ValueError for a transform that `Stft` refuses,
+    for stems shorter than its frames and for more than two octaves.
     """
     if any(not abs(one) <= 24 for one in semitones):
         raise ValueError(f"semitones is {tuple(semitones)}, wanted -24 to 24")
     stft = Stft(n_fft, hop)
+    if stems.shape[-1] < n_fft:
+        raise ValueError(f"n_fft is {n_fft}, wanted at most {stems.shape[-1]}, an example's length")
     drawn = selection.draw(key, stems.shape[0], probability, len(semitones))
     different = sorted({frequency_percent(one) for one in semitones})
     place = jnp.array([different.index(frequency_percent(one)) for one in semitones])
