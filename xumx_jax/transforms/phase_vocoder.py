@@ -48,14 +48,13 @@ def stretch(frames: Array, rate: float) -> Array:
     # times turn all later ones by the phase between the frame that would follow and their own.
     jumps = 1 + np.flatnonzero(np.diff(before) != 1)
     turns = unit[..., before[jumps - 1] + 1, :] * unit[..., before[jumps], :].conj()
-    turns = jnp.moveaxis(turns, -2, 0)
+    turns = jnp.pad(jnp.moveaxis(turns, -2, 0), [(1, 0), *edges[:-2], (0, 0)], constant_values=1)
 
     def turn(sofar, one):
         return sofar * one, sofar * one
 
-    none = jnp.ones(turns.shape[1:], frames.dtype)
-    _, turned = lax.scan(turn, none, turns)
-    turned = jnp.moveaxis(jnp.concatenate([none[None], turned]), 0, -2)
+    _, turned = lax.scan(turn, turns[0], turns)
+    turned = jnp.moveaxis(turned, 0, -2)
     made = magnitude[..., before, :] * (1 - share) + magnitude[..., before + 1, :] * share
     after = np.searchsorted(jumps, np.arange(before.size), side="right")
     return made * unit[..., before, :] * turned[..., after, :]
