@@ -18,6 +18,7 @@ OPTIONS = [
     f"--config.train.save_steps={EVERY}", "--config.train.average=0.9",
     "--config.train.batch_size=2", "--config.log.pictures_every=0",
     "--config.optimizer.plateau.patience=1", "--config.optimizer.plateau.cooldown=0",
+    "--config.augment=(('speed', {}), ('pitch', {'n_fft': 256, 'hop': 64}))",
 ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from xumx_jax.models import model_class
 from xumx_jax.models.interface import TRAINING_FIELDS, example_mix, fields
 from xumx_jax.training import checkpointing, distributed, optimizer, state, step
 from xumx_jax.training.batches import Data, Examples, filled, to_channels, with_silence
-from xumx_jax.training.config_checks import build, check, check_loss, options_of
+from xumx_jax.training.config_checks import augmentations, build, check, check_loss, options_of
 from xumx_jax.training.identity import Defaults
 from xumx_jax.training.initialization import begin
 from xumx_jax.training.monitor.monitor import Monitor
@@ -84,13 +84,12 @@ class Run:
             options.warmup_steps,
         )
         model, known = build(config), fields(model_class(config.model.name))
+        loss = config.loss.name
         check_loss(config, model)
         wanted = zip(TRAINING_FIELDS, (step.AXIS, train.compute), strict=True)
         self.step = step.Step(
             model=build(config, **{name: value for name, value in wanted if name in known}),
-            loss=losses.build(
-                config.loss.name, model.transform, **options_of(config.loss, config.loss.name)
-            ),
+            loss=losses.build(loss, model.transform, **options_of(config.loss, loss)),
             optimizer=optimizer.build(
                 options.name, options.weight_decay * scale, options.clip, options.accumulate
             ),
@@ -99,14 +98,15 @@ class Run:
             decay=train.average,
             seed=train.seed,
             mixing=data.mixing,
-            augmentations=augment.build(config.augment),
+            augmentations=augmentations(config, model),
         )
+        read = augment.digest(self.step.augmentations)
+        distributed.agree(read or "00", "files of augmentations")
         self.over = step.mesh()
         self.train_step = step.train_step(self.step, self.over)
         self.eval_step = step.eval_step(self.step, self.over)
-        self.separate = jax.jit(model.apply)
-        self.plateau = Plateau(**options.plateau)
-        self.about = checkpointing.about(config, data.fingerprint)
+        self.separate, self.plateau = jax.jit(model.apply), Plateau(**options.plateau)
+        self.about = checkpointing.about(config, data.fingerprint + read)
 
     def run(self) -> Outcome:
         """Restore or begin, train, and return how the run ended."""
@@ -143,7 +143,7 @@ class Run:
                 now, info = found
                 self.progress = checkpointing.TrainingProgress(**info["progress"])
                 self.log(f"resuming after step {info['step']} of {self.workdir}")
-                if info["data"] != self.data.fingerprint:
+                if info["data"] != self.about["info"]["data"]:
                     self.log("the data are not those of the last start: this run can't be repeated")
         known = distributed.share_json(None if now is None else dataclasses.asdict(self.progress))
         if known is None:
