@@ -43,6 +43,9 @@ def base(model: str = "xumx") -> ConfigDict:
     for name, loss in LOSSES.items():  # explained there
         config.loss[name] = typed(loss.options, loss.function)
 
+    # changes on schedule: ((epochs completed, {"option": value, ...}), ...)
+    config.phases = ()
+
     config.augment = ()  # inside the step: ((name in AUGMENTATIONS, {option: value}), ...)
 
     config.optimizer = ConfigDict(

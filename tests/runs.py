@@ -46,7 +46,7 @@ def data(batch: int = 4, spoil=lambda batches: batches, valid=True, **changes) -
     """
 
     @contextmanager
-    def train(first):
+    def train(first, _):
         yield spoil(examples(batch, seed=index) for index in range(first // batch, 10**6))
 
     def pieces():

@@ -113,7 +113,7 @@ def batches(root, words) -> list[np.ndarray]:
     config = configured(base, ["data.engine=threads", *words])
     config.data.root = str(root)
     data = train.open_data(config)
-    with data.train(0) as loader:
+    with data.train(0, config) as loader:
         found = [part for _, batch in zip(range(2), loader, strict=False) for part in batch]
     return found + [part for pieces in data.valid() for part in pieces]
 

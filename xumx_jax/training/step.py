@@ -84,17 +84,17 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     grads, value, parts = lax.pmean((grads, value, parts), AXIS)
 
     counters = state.counters
-    rate = learning_rate(state.step, counters["skipped"], state.plateau, this)
+    rate = learning_rate(state.step, counters, state.plateau, this)
     norm = optax.tree.norm(grads)
     good = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(rate)
     tried = updated(state, grads, collections, rate, this)
     now = jax.tree.map(partial(jnp.where, good), tried, state)
-    counters = {
+    bad = {
         "skipped": counters["skipped"] + ~good,
         "in_row": jnp.where(good, 0, counters["in_row"] + 1),
     }
-    now = now.replace(step=state.step + 1, counters=counters)
-    return now, {"loss": value} | parts | {"lr": rate, "gradient_norm": norm} | counters
+    now = now.replace(step=state.step + 1, counters=counters | bad)
+    return now, {"loss": value} | parts | {"lr": rate, "gradient_norm": norm} | bad
 
 
 def augmented(stems: Array, steps: Array, this: Step) -> Array:
@@ -106,9 +106,15 @@ def augmented(stems: Array, steps: Array, this: Step) -> Array:
     return augment.apply(this.augmentations, stems, this.seed, first + jnp.arange(rows))
 
 
-def learning_rate(steps: Array, skipped: Array, plateau, this: Step) -> Array:
+def learning_rate(steps: Array, counters: dict, plateau, this: Step) -> Array:
     """The learning rate after `steps` steps, some of which were skipped."""
-    return this.schedule((steps - skipped) // this.accumulate) * plateau.scale
+    return this.schedule(updates(steps, counters, this.accumulate)) * plateau.scale
+
+
+def updates(steps: Array, counters: dict, accumulate: int) -> Array:
+    """How many updates the schedule has seen after `steps` steps."""
+    good = steps - counters["skipped"] - counters.get("earlier_steps", 0)
+    return counters.get("earlier_updates", 0) + good // accumulate
 
 
 def updated(state: State, grads, collections: dict, rate: Array, this: Step) -> State:
@@ -160,6 +166,15 @@ def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]
 
     sums = jax.tree.map(lambda values: values.sum(0), lax.map(one, pieces))
     return lax.psum(sums, AXIS)
+
+
+def means(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weighted means that sums of `evaluate` come to; NaN dB for a source that is silent."""
+    total, sounding = sums["weight"], sums["sounding"]
+    with np.errstate(invalid="ignore"):
+        sdr = sums["sdr_db"] / sounding
+    rest = {key: value for key, value in sums.items() if key not in ("weight", "sounding")}
+    return {key: value / total for key, value in rest.items()} | {"sdr_db": sdr}
 
 
 def mesh(devices=None) -> Mesh:
