@@ -95,10 +95,10 @@ class Run:
         """Restore or begin, train, and return how the run ended."""
         config, epochs = self.config, self.config.train.epochs
         self.restore_or_begin()
-        self.row = {}
+        self.row, steps = {}, self.steps_per_epoch * epochs
         options = {"quiet": config.quiet, "active": distributed.first(), "log": self.log}
-        options |= {"total_steps": self.steps_per_epoch * epochs}
-        options |= {"batch": config.train.batch_size, "scalars_every": config.log.scalars_every}
+        options |= {"total_steps": steps, "batch": config.train.batch_size}
+        options |= {"scalars_every": config.log.scalars_every}
         with (
             Monitor(self.workdir, self.step.model.sources, **options) as self.watch,
             distributed.Preemption() as self.stop,
@@ -159,12 +159,10 @@ class Run:
     def fresh(self, epochs: int = 0) -> state.State:
         """A state with weights drawn from the seed, for the phase after so many epochs."""
         model, mix = self.step.model, example_mix(self.step.model)
-        key = jax.random.key(self.config.train.seed)
+        key, average = jax.random.key(self.config.train.seed), self.config.train.average > 0
         adam = build_optimizer(phases.during(self.config, epochs))
-        return state.init(
-            model, adam, key, mix, self.plateau.init(), self.config.train.average > 0,
-            bool(phases.phases_of(self.config)),
-        )  # fmt: skip
+        more = bool(phases.phases_of(self.config))
+        return state.init(model, adam, key, mix, self.plateau.init(), average, more)
 
     def train_epoch(self, batches: Iterator[Examples]) -> None:
         """Train to the last step of the epoch."""
@@ -235,8 +233,7 @@ class Run:
         plateau = self.plateau.update(jax.device_get(self.now.plateau), value)
         self.now = dataclasses.replace(self.now, plateau=step.replicate(plateau, self.over))
         done, counters = jax.device_get((self.now.step, self.now.counters))
-        rate = step.learning_rate(done, counters, plateau, self.step)
-        row |= {"lr": float(rate)}
+        row |= {"lr": float(step.learning_rate(done, counters, plateau, self.step))}
         self.watch.epoch(row)
         self.progress = checkpointing.TrainingProgress(
             epoch, float(self.early.best_metric), self.early.patience_count

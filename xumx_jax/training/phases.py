@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from xumx_jax.errors import UserError
-from xumx_jax.training import config_checks
+from xumx_jax.training import config_checks, optimizer, schedule
 from xumx_jax.training.config_checks import flatten
 
 RATE = ("optimizer.learning_rate", "optimizer.schedule", "optimizer.warmup_steps")
@@ -117,6 +117,8 @@ def check(config: ConfigDict) -> None:
             changed = during(config, phase.epochs)
             config_checks.check(changed)
             config_checks.check_loss(changed, config_checks.build(changed))
+            optimizer.build_schedule(changed.optimizer.schedule, 1.0, 1, 0)
+            schedule.Plateau(**changed.optimizer.plateau)
         except (TypeError, ValueError) as error:  # also a UserError
             raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
 

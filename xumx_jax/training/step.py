@@ -173,7 +173,9 @@ def means(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     total, sounding = sums["weight"], sums["sounding"]
     with np.errstate(invalid="ignore"):
         sdr = sums["sdr_db"] / sounding
-    rest = {key: value for key, value in sums.items() if key not in ("weight", "sounding")}
+    rest = {
+        key: value for key, value in sums.items() if key not in ("weight", "sounding", "sdr_db")
+    }
     return {key: value / total for key, value in rest.items()} | {"sdr_db": sdr}
 
 
