@@ -1,8 +1,9 @@
 """Tables of the documentation that are read from the code: options, config keys, published models.
 
 `make(name)` gives Markdown. Names: the commands of `xumx`, `evaluate` and `train` (scripts),
-`slicq_search`, `config.PREFIX` (config keys below a prefix), `data` (data sets), `zoo` (published
-models), `public` (what `xumx_jax` offers, for mkdocstrings).
+`slicq_search`, `preview`, `config.PREFIX` (config keys below a prefix), `data` (data sets),
+`augment` (augmentations), `effects`, `zoo` (published models), `public` (what `xumx_jax` offers,
+for mkdocstrings).
 """
 
 import argparse
@@ -26,6 +27,8 @@ def make(name: str) -> str:
         return public_names()
     if head == "augment":
         return augmentation_table()
+    if head == "effects":
+        return effects_table()
     return data_table() if head == "data" else options_table(parser_of(head))
 
 
@@ -37,6 +40,10 @@ def parser_of(name: str):
         return parser()
     if name == "slicq_search":
         from pipelines.slicq_search.command import parser
+
+        return parser()
+    if name == "preview":
+        from pipelines.preview import parser
 
         return parser()
     if name == "train":
@@ -200,6 +207,21 @@ def augmentation_table() -> str:
     for name, function in AUGMENTATIONS.items():
         shown = ", ".join(f"`{key}` ({code(value)})" for key, value in options_of(name).items())
         rows.append((f"`{name}`", shown or "none", (function.__doc__ or "").partition("\n")[0]))
+    return table(rows)
+
+
+def effects_table() -> str:
+    """Every effect of the input pipeline with its options and their defaults."""
+    from pipelines.mixing.effects import EFFECTS
+
+    rows = [("effect", "options (default)", "")]
+    for name, effect in EFFECTS.items():
+        options = list(inspect.signature(effect.draw).parameters.values())[1:]
+        shown = ", ".join(f"`{one.name}` ({code(one.default)})" for one in options)
+        words = (effect.__doc__ or "").partition("\n")[0]
+        package, extra = getattr(effect, "NEEDS", (None, None))
+        words += f" Needs {package}: `pip install '.[{extra}]'`" if package else ""
+        rows.append((f"`{name}`", shown, words))
     return table(rows)
 
 

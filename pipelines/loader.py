@@ -59,9 +59,12 @@ class Loader:
             tracks.length(s, t) for s, count in enumerate(tracks.counts) for t in range(count)
         ):
             raise UserError(f"{tracks.root}: all tracks are empty")
-        self.batch, self.first = batch, first
+        used = (name for name, _ in (*recipe.own_effects, *recipe.effects))
+        effects.check_channels(used, tracks.channels)
+        self.tracks, self.batch, self.first = tracks, batch, first
         self.count = None if last is None else max(0, last - first) // batch
         self.own = own_slice(batch, process_index, process_count)
+        self.draw = functools.partial(_drawn, tracks, recipe, seed, samples)
         self.make = functools.partial(
             make_examples, tracks, recipe, seed, samples, Recycler().empty
         )
@@ -96,6 +99,23 @@ class Loader:
         """Make the examples with these indices in this thread."""
         return self.make(indices, slice(None), threading.Event())
 
+    def excerpts(self, indices) -> tuple[list[Draw], np.ndarray]:
+        """What is drawn for these examples; their excerpts as they are in the files.
+
+        These are float32 [example, source, time, channel], without gains, swaps and effects.
+        """
+        plans, samples = self.draw(indices)
+        tracks = self.tracks
+        sources = range(len(tracks.sources))
+        waves = np.zeros((len(plans), len(sources), samples, tracks.channels), np.float32)
+        for plan, out in zip(plans, waves, strict=True):
+            own, _ = effects.split(plan.effects)
+            for source in sources:
+                lengths = effects.lengths_of(effects.chain_of(own, source), samples)
+                track, start = start_of(tracks, plan, source, lengths[0])
+                tracks.read_into(source, track, start, out[source])
+        return plans, waves
+
 
 def sample_type(tracks, recipe: Recipe) -> type:
     """int16 if samples can stay as they are in their files, else float32."""
@@ -110,30 +130,47 @@ def make_examples(
 
     `empty(shape, dtype)` supplies the memory.
     """
-    plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
-    if samples <= 0:  # on all hosts alike
-        samples = _bucket(tracks, plans)
+    plans, samples = _drawn(tracks, recipe, seed, samples, indices)  # on all hosts alike
     plans = plans[own]
     shape = (len(plans), len(tracks.sources), samples, tracks.channels)
     stems = empty(shape, sample_type(tracks, recipe))
     for plan, out in zip(plans, stems, strict=True):
-        for source in range(len(tracks.sources)):
-            if stop.is_set():
-                break
-            _read(tracks, plan, source, out[source])
+        _fill(tracks, plan, out, stop)
     gain = np.stack([plan.gain for plan in plans]).astype(np.float32)
     return Examples(stems, gain, np.stack([plan.swap for plan in plans]))
 
 
-def _read(tracks, plan: Draw, source: int, out: np.ndarray) -> None:
-    """Fill [time, channel] with one source's excerpt, and apply the host's effects to it."""
+def _drawn(tracks, recipe, seed, samples, indices) -> tuple[list[Draw], int]:
+    """What is drawn for these examples, and their length."""
+    plans = [draw(recipe, seed, index, tracks.counts) for index in indices]
+    return plans, samples if samples > 0 else _bucket(tracks, plans)
+
+
+def start_of(tracks, plan: Draw, source: int, samples: int) -> tuple[int, int]:
+    """The track of a source and where in it its excerpt begins, of which `samples` are read."""
+    track = int(plan.track[source])
+    starts = max(0, tracks.length(source, track) - samples) + 1
+    return track, int(plan.start[source] * starts)
+
+
+def _fill(tracks, plan: Draw, out: np.ndarray, stop: threading.Event) -> None:
+    """Fill [source, time, channel] with one example, and apply the host's effects to it."""
+    own, of_all = effects.split(plan.effects)
+    for source in range(len(out)):
+        if stop.is_set():
+            return
+        _read(tracks, plan, effects.chain_of(own, source), source, out[source])
+    if of_all:
+        out[...] = effects.apply_to_all(of_all, out.swapaxes(1, 2), tracks.rate).swapaxes(1, 2)
+
+
+def _read(tracks, plan: Draw, chain, source: int, out: np.ndarray) -> None:
+    """Fill [time, channel] with one source's excerpt, and apply its effects to it."""
     if plan.gain[source] == 0:
         out[...] = 0
         return
-    track, chain = int(plan.track[source]), effects.chain_of(plan.effects, source)
     lengths = effects.lengths_of(chain, len(out))
-    starts = max(0, tracks.length(source, track) - lengths[0]) + 1
-    start = int(plan.start[source] * starts)
+    track, start = start_of(tracks, plan, source, lengths[0])
     if not chain:
         tracks.read_into(source, track, start, out)
         return

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.mixing.effects import EFFECTS
+from pipelines.mixing.effects import EFFECTS, is_of_mixture
 from pipelines.mixing.ranges import between
 from pipelines.mixing.recipe import Recipe
 
@@ -103,7 +103,8 @@ def effect_numbers(seed: int, index: int, name: str, sources: int) -> dict[str, 
 
 def _values(name, options, numbers, together) -> np.ndarray:
     effect = EFFECTS[name]
-    return effect.draw(_of_sources(numbers, together and effect.TOGETHER), **options)
+    alike = is_of_mixture(name) or (together and effect.TOGETHER)
+    return effect.draw(_of_sources(numbers, alike), **options)
 
 
 def _of_sources(numbers, together: bool) -> dict[str, np.ndarray]:

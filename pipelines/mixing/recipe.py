@@ -55,6 +55,7 @@ class Recipe:
         self._want("effects", lambda pairs: len(dict(pairs)) == len(pairs), wanted)
         for name, options in self.effects:
             effects.check(name, options)
+        effects.check_order(name for name, _ in (*self.own_effects, *self.effects))
 
     def _want(self, name, holds, wanted):
         value = getattr(self, name)

@@ -80,6 +80,10 @@ def test_every_effect_has_what_the_docstring_asks_for(name):
         values = effect.draw(rows, probability=probability)
         assert len(values) == 2 and [effect.changes(one) for one in values] == changed
     plan = ((name, effect.draw(rows, probability=1.0)),)
+    if effects.is_of_mixture(name):
+        waves = effects.apply_to_all(plan, np.stack([tone(440, 500), tone(300, 500)]), RATE)
+        assert waves.shape == (2, 2, 500) and waves.dtype == np.float32
+        return
     chain = effects.chain_of(plan, 0)
     lengths = effects.lengths_of(chain, 500)
     wave = effects.apply(chain, tone(440, lengths[0]), RATE, lengths)
