@@ -9,6 +9,9 @@ evaluation/    the program behind `evaluate.py`
 slicq_search/  searches the parameters of a transform
 records/       writes a data set as sharded records
 songs/         generates songs to train on
+films/         mixes music, effects and speech as the sound of films
+loudness, biquads               how loud something is, and filters
+processes      others that share the work
 
 What happens on a device (unpacking, gain and channel swap, augmentations, losses, scores) is in
 `xumx_jax`, which never imports this package.

@@ -102,7 +102,8 @@ class Loader:
     def excerpts(self, indices) -> tuple[list[Draw], np.ndarray]:
         """What is drawn for these examples; their excerpts as they are in the files.
 
-        These are float32 [example, source, time, channel], without gains, swaps and effects.
+        These are float32 [example, source, time, channel], without gains, swaps and effects, but
+        with the levels of a scene.
         """
         plans, samples = self.draw(indices)
         tracks = self.tracks
@@ -114,6 +115,7 @@ class Loader:
                 lengths = effects.lengths_of(effects.chain_of(own, source), samples)
                 track, start = start_of(tracks, plan, source, lengths[0])
                 tracks.read_into(source, track, start, out[source])
+            _scale(tracks, plan, out)
         return plans, waves
 
 
@@ -149,18 +151,26 @@ def _drawn(tracks, recipe, seed, samples, indices) -> tuple[list[Draw], int]:
 def start_of(tracks, plan: Draw, source: int, samples: int) -> tuple[int, int]:
     """The track of a source and where in it its excerpt begins, of which `samples` are read."""
     track = int(plan.track[source])
-    starts = max(0, tracks.length(source, track) - samples) + 1
-    return track, int(plan.start[source] * starts)
+    length = tracks.length(source, track)
+    if tracks.scene is not None:
+        return track, tracks.scene.start(
+            tracks.sources[source], length, samples, plan.start[source]
+        )
+    return track, int(plan.start[source] * (max(0, length - samples) + 1))
 
 
 def _fill(tracks, plan: Draw, out: np.ndarray, stop: threading.Event) -> None:
     """Fill [source, time, channel] with one example, and apply the host's effects to it."""
     own, of_all = effects.split(plan.effects)
-    for source in range(len(out)):
-        if stop.is_set():
-            return
-        _read(tracks, plan, effects.chain_of(own, source), source, out[source])
-    if of_all:
+    chains = [effects.chain_of(own, source) for source in range(len(out))]
+    if tracks.scene is not None:
+        _fill_scene(tracks, plan, chains, out, stop)
+    else:
+        for source, chain in enumerate(chains):
+            if stop.is_set():
+                return
+            _read(tracks, plan, chain, source, out[source])
+    if of_all and not stop.is_set():
         out[...] = effects.apply_to_all(of_all, out.swapaxes(1, 2), tracks.rate).swapaxes(1, 2)
 
 
@@ -177,6 +187,31 @@ def _read(tracks, plan: Draw, chain, source: int, out: np.ndarray) -> None:
     frames = np.empty((lengths[0], tracks.channels), np.float32)
     tracks.read_into(source, track, start, frames)
     out[...] = effects.apply(chain, frames.T, tracks.rate, lengths).T
+
+
+def _fill_scene(tracks, plan: Draw, chains, out: np.ndarray, stop: threading.Event) -> None:
+    """Fill [source, time, channel] where levels depend on what is read, and apply own effects."""
+    lengths = [effects.lengths_of(chain, out.shape[1]) for chain in chains]
+    waves = [np.empty((own[0], tracks.channels), np.float32) for own in lengths]
+    for source, wave in enumerate(waves):
+        if stop.is_set():
+            return
+        track, start = start_of(tracks, plan, source, len(wave))
+        tracks.read_into(source, track, start, wave)
+    _scale(tracks, plan, waves)
+    for source, (chain, wave) in enumerate(zip(chains, waves, strict=True)):
+        if plan.gain[source] == 0:
+            out[source] = 0
+        else:
+            out[source] = effects.apply(chain, wave.T, tracks.rate, lengths[source]).T
+
+
+def _scale(tracks, plan: Draw, waves: Sequence[np.ndarray]) -> None:
+    """Give the excerpts [time, channel] of all sources the levels that the scene wants."""
+    if tracks.scene is not None:
+        gains = tracks.scene.gains(tracks.sources, waves, plan.level)
+        for wave, gain in zip(waves, gains, strict=True):
+            wave *= np.float32(gain)
 
 
 def _bucket(tracks, plans: Sequence[Draw]) -> int:

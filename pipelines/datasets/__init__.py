@@ -29,11 +29,15 @@ from types import NoneType, UnionType
 from typing import Union, get_args, get_origin
 
 from pipelines.datasets import decoded
+from pipelines.datasets.dnr import open_dnr
 from pipelines.datasets.generated import open_generated
+from pipelines.datasets.label_noise import open_bleed, open_label_noise
 from pipelines.datasets.musdb import is_musdb, open_musdb
+from pipelines.datasets.musdb_voiceless import open_musdb_voiceless
 from pipelines.datasets.openunmix import open_aligned, open_trackfolder_fix, open_trackfolder_var
 from pipelines.datasets.records import open_records
 from pipelines.datasets.sourcefolder import open_sourcefolder
+from pipelines.datasets.speech_noise import open_speech_noise
 from pipelines.datasets.stems_folder import open_folder
 from pipelines.tracks import opening
 from pipelines.tracks.random_access import Tracks
@@ -50,20 +54,31 @@ DATASETS = {
     "trackfolder_var": open_trackfolder_var,
     "generated": open_generated,
     "records": open_records,
+    "dnr": open_dnr,
+    "label_noise": open_label_noise,
+    "bleed": open_bleed,
+    "musdb_voiceless": open_musdb_voiceless,
+    "speech_noise": open_speech_noise,
 }
 
 # Options that may change from one start of a run to the next: the same data are read.
-FREE_OPTIONS = {"musdb": ("cache",), "generated": ("cache", "processes", "test_songs")}
+FREE_OPTIONS = {
+    "musdb": ("cache",),
+    "generated": ("cache", "processes", "test_songs"),
+    "speech_noise": ("speech", "noise"),
+}
 
 # How examples are mixed where a recipe leaves it open: as the data set intends.
 RECIPES = {
     "aligned": {"same_song": 1.0, "gain": (1.0, 1.0), "swap": 0.0},
     "trackfolder_fix": {"same_song": 1.0},
     "trackfolder_var": {"same_song": 1.0},
+    "dnr": {"same_song": 1.0, "gain": (1.0, 1.0), "swap": 0.0},
+    "speech_noise": {"gain": (1.0, 1.0), "swap": 0.0},  # levels are those of its scene
 }
 
 # Examples in an epoch, unless its steps are given, for data whose files are not tracks.
-EXAMPLES = {"sourcefolder": 1000}
+EXAMPLES = {"sourcefolder": 1000, "speech_noise": 1000}
 
 
 def options_of(name: str) -> dict:

@@ -1,17 +1,14 @@
 """MUSDB18's STEMS and other compressed files as 16-bit WAV, decoded once into the cache."""
 
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from pipelines.datasets.cache import cache_folder, check_space, only_writer, unusable
+from pipelines.processes import follow_parent, pool
 from pipelines.tracks import coded
 from pipelines.tracks.folders import is_coded, track_of
 from pipelines.tracks.musdb_stems import decoded_bytes, write_stems
@@ -145,11 +142,9 @@ def _decode_each(places: dict[Path, Path], processes: int) -> Iterator:
     if processes < 2:
         yield from ((path, _decode(path, place)) for path, place in places.items())
         return
-    # Two threads take longer than one, since they compete for the interpreter's lock. A fork would
-    # be unsafe once JAX runs.
-    spawn = multiprocessing.get_context("spawn")
-    with _cancelled_at_exit(ProcessPoolExecutor(processes, spawn, _follow_parent)) as pool:
-        tasks = {pool.submit(_decode, *pair): pair[0] for pair in places.items()}
+    # Two threads take longer than one, since they compete for the interpreter's lock.
+    with pool(processes, follow_parent) as workers:
+        tasks = {workers.submit(_decode, *pair): pair[0] for pair in places.items()}
         for task in as_completed(tasks):
             try:
                 yield tasks[task], task.result()
@@ -157,25 +152,6 @@ def _decode_each(places: dict[Path, Path], processes: int) -> Iterator:
                 raise UserError(
                     "a process that was decoding files was killed; start again"
                 ) from error
-
-
-@contextmanager
-def _cancelled_at_exit(pool):
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _follow_parent() -> None:
-    """Ignore interrupts, which the parent handles, and end with it even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def wait():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _decode(path: Path, place: Path) -> tuple[UserError | OSError | None, list[str]]:

@@ -28,6 +28,16 @@ def open_musdb(
     `valid_tracks` are the names of the tracks held out of train/: "musdb" for the 14 of the musdb
     package, "" for none. Without a root the preview of 7 s per track is downloaded into the cache.
     """
+    return open_as(
+        "musdb", root, request, is_wav=is_wav, valid_tracks=valid_tracks, cache=cache,
+        max_skipped=max_skipped,
+    )  # fmt: skip
+
+
+def open_as(
+    name: str, root, request: Request, *, is_wav, valid_tracks, max_skipped: float, cache: str = ""
+) -> Split | None:
+    """Open MUSDB18 for the data set of this name, in which messages have its options."""
     if request.split not in folders.SUBSETS:
         return None
     cache = cache_folder(cache)
@@ -42,7 +52,7 @@ def open_musdb(
     if request.split == "train" and not tracks:
         raise UserError(f"{root}: no tracks; wanted {HINT}")
     if request.split != "test":
-        tracks = _share(root, request, details, tracks, valid_tracks)
+        tracks = _share(name, root, request, details, tracks, valid_tracks)
     if not tracks:
         return None
     return Split(
@@ -67,7 +77,7 @@ def list_tracks(folder: Path, is_wav: bool | None) -> tuple[str, tuple[Track, ..
     )
 
 
-def _share(root, request: Request, details: dict, tracks, valid_tracks) -> list[Track]:
+def _share(name, root, request: Request, details: dict, tracks, valid_tracks) -> list[Track]:
     """The tracks in train/ that belong to the requested split."""
     names = {track.name for track in tracks}
     official = valid_tracks == OFFICIAL
@@ -79,7 +89,7 @@ def _share(root, request: Request, details: dict, tracks, valid_tracks) -> list[
     if request.split == "train" and request.training and not train:
         raise UserError(
             f"{root}: all {len(names)} tracks belong to the validation split; "
-            f"{request.option('musdb', 'valid_tracks')}= (none) trains on them"
+            f"{request.option(name, 'valid_tracks')}= (none) trains on them"
         )
     if request.split == "valid" and request.training and held_out and not valid:
         say(

@@ -19,7 +19,7 @@ from pipelines.mixing.recipe import Recipe
 # Effects that a recipe lists in `effects` have their own streams.
 ROWS = (
     "song", "mix_gain", "track", "start", "gain", "swap", "drop", "resample", "ratio",
-    "shelf", "low_db", "high_db", "low_hz", "high_hz", "polarity",
+    "shelf", "low_db", "high_db", "low_hz", "high_hz", "polarity", "level",
 )  # fmt: skip
 # Streams of one seed differ in the last word of the counter.
 TURNS, EFFECT = 1, 2
@@ -33,6 +33,7 @@ class Draw:
     start    of the excerpt, as a fraction of the possible starts
     gain     a factor; negative values invert the polarity, 0 leaves the source out
     swap     whether left and right are swapped
+    level    a number from 0 to 1, for the scene if the tracks have one
     effects  (name in EFFECTS, values [source, ...]) in the order in which they are applied
     """
 
@@ -41,6 +42,7 @@ class Draw:
     gain: np.ndarray
     swap: np.ndarray
     effects: tuple[tuple[str, np.ndarray], ...] = ()
+    level: float = 0.0
 
 
 def draw(recipe: Recipe, seed: int, index: int, tracks: Sequence[int]) -> Draw:
@@ -64,7 +66,7 @@ def draw(recipe: Recipe, seed: int, index: int, tracks: Sequence[int]) -> Draw:
     start = place["start"] if recipe.random_start else np.full(sources, 0.5)
     swap = own["swap"] < recipe.swap
     if opening and not recipe.coherent_effects:
-        return Draw(track, start, np.ones(sources), swap)
+        return Draw(track, start, np.ones(sources), swap, level=common["level"])
 
     if recipe.gain_db is None:
         gain = between(recipe.gain, own["gain"])
@@ -80,7 +82,8 @@ def draw(recipe: Recipe, seed: int, index: int, tracks: Sequence[int]) -> Draw:
     for name, options in recipe.effects:
         rows = effect_numbers(seed, index, name, sources)
         effects.append((name, _values(name, options, rows, together)))
-    return Draw(track, start, np.where(dropped, 0.0, gain), swap, tuple(effects))
+    gain = np.where(dropped, 0.0, gain)
+    return Draw(track, start, gain, swap, tuple(effects), common["level"])
 
 
 def turn(seed: int, index: int, tracks: int) -> int:

@@ -26,6 +26,7 @@ import tensorflow_datasets as tfds
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from pipelines import datasets  # noqa: E402
+from xumx_jax.errors import UserError  # noqa: E402
 
 LOG = logging.getLogger(__name__)
 
@@ -77,6 +78,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             config.channels, config.options,
         )  # fmt: skip
         found = {name: tracks for name, tracks in zip(names, opened, strict=True) if tracks}
+        if any(tracks.scene is not None for tracks in found.values()):
+            raise UserError(
+                f"data set {config.dataset!r}: its examples are composed as they are read, which "
+                "records cannot hold; train on its files"
+            )
         described = {name: describe(tracks) for name, tracks in found.items()}
         if "test" in found and described["test"] == described.get("valid"):
             # where nothing else validates: written once

@@ -12,6 +12,7 @@ from xumx_jax.files import hidden
 
 SUBSETS = ("train", "valid", "test")
 WANTED = f"<track>{SUFFIX}, or <track>/ with vocals.wav, drums.wav, bass.wav and other.wav in it"
+SHOWN = 4  # names in one message
 # Formats that are decoded before they are read at many places.
 CODED = (".aif", ".aiff", ".aifc", ".w64", ".caf", ".au", ".wv", ".ape", ".tta", ".mp3", ".ogg")
 CODED += (".oga", ".opus", ".m4a", ".aac", ".wma", ".mp2", ".mka")
@@ -45,6 +46,34 @@ def audio_files(folder: Path) -> list[Path]:
     known = (*SUFFIXES, *CODED)
     found = (path for path in entries(folder) if path.suffix.lower() in known)
     return [path for path in found if not path.is_dir()]
+
+
+def audio_below(folder: Path, suffixes=SUFFIXES) -> list[Path]:
+    """The files with these suffixes in a folder at any depth, sorted, without hidden ones.
+
+    Links to folders are followed, each folder once. Raises UserError if one cannot be listed.
+    """
+    seen, waiting, found = set(), [folder], []
+    while waiting:
+        here = waiting.pop()
+        if (true := here.resolve()) in seen:  # a link back to a folder above
+            continue
+        seen.add(true)
+        for path in entries(here):
+            if path.is_dir():
+                waiting.append(path)
+            elif path.suffix.lower() in suffixes:
+                found.append(path)
+    return sorted(found)
+
+
+def described(folder: Path) -> str:
+    """What is in a folder, for messages: "found a, b, c and 4 more", or that it is missing."""
+    if not folder.is_dir():
+        return f"found no folder {folder}"
+    names = [path.name for path in entries(folder)]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"found {', '.join(names[:SHOWN]) or 'nothing'}{more}"
 
 
 def has_audio(folder: Path) -> bool:

@@ -72,7 +72,7 @@ def open_tracks(
         clips = tuple(split.clips[source] for source in sources)
         return Tracks(
             folder, split.names, sources, mixing, rate, channels, clips,
-            aligned=False, skipped=split.skipped, identity=split.identity,
+            aligned=False, skipped=split.skipped, identity=split.identity, scene=split.scene,
         )  # fmt: skip
     if not split.tracks:
         raise UserError(f"{folder}: no tracks; wanted {split.hint}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.tracks.scene import Scene
 from pipelines.tracks.track import Clip, Part, length
 from xumx_jax import files
 from xumx_jax.errors import UserError
@@ -23,6 +24,7 @@ class Tracks:
     aligned   track t of every source is the same piece of music
     skipped   (name, reason) of what could not be used
     identity  what identifies the data, if it is not names, sizes and times of files
+    scene     how the excerpts of an example lie and how loud they are, if that is drawn together
     """
 
     root: Path
@@ -36,6 +38,7 @@ class Tracks:
     aligned: bool = True
     skipped: tuple[tuple[str, str], ...] = ()
     identity: str = ""
+    scene: Scene | None = None
 
     @cached_property
     def counts(self) -> list[int]:
@@ -45,7 +48,9 @@ class Tracks:
     @cached_property
     def integer(self) -> bool:
         """Whether every source can be read as int16, as stored in the files."""
-        return all(_is_integer(clip) for clips in self.clips for clip in clips)
+        return self.scene is None and all(
+            _is_integer(clip) for clips in self.clips for clip in clips
+        )
 
     @cached_property
     def track_lengths(self) -> list[int]:
@@ -61,7 +66,7 @@ class Tracks:
         return self.track_lengths[track] if self.aligned else length(self.clips[source][track])
 
     def read_into(self, source: int, track: int, start: int, out: np.ndarray) -> None:
-        """Fill `out` [time, channel] from sample `start` on, with silence beyond the end.
+        """Fill `out` [time, channel] from sample `start` on, with silence around the clip.
 
         `out` is C-contiguous: float32 at full scale 1, or int16 if the set is `integer`. Raises
         UserError naming a file that has changed since it was indexed.
@@ -104,7 +109,7 @@ def _is_integer(clip: Clip) -> bool:
 
 
 def fill(clip: Clip, start: int, out: np.ndarray) -> None:
-    """Fill `out` [time, channel] with a clip from sample `start` on, with silence beyond its end.
+    """Fill `out` [time, channel] with a clip from sample `start` on, with silence around the clip.
 
     Raises UserError naming a file that cannot be read, or that holds NaN or infinite samples.
     """
@@ -121,6 +126,10 @@ def fill(clip: Clip, start: int, out: np.ndarray) -> None:
 
 
 def _fill_part(part: Part, start: int, out: np.ndarray) -> None:
+    if start < 0:
+        before = min(-start, len(out))
+        out[:before] = 0
+        start, out = 0, out[before:]
     count = max(0, min(len(out), part.samples - start))
     part.file.read_into(part.start + start, out[:count])
     out[count:] = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.tracks import folders
 from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
+from pipelines.tracks.scene import Scene
 from pipelines.tracks.track import Clip, Track, in_order
 from xumx_jax import files
 from xumx_jax.errors import UserError
@@ -71,6 +72,7 @@ class Split:
     cache          the folder for decoded STEMS
     hint           what the folder should hold
     identity       what identifies the data, if it is not names, sizes and times of files
+    scene          how the excerpts of an example of `clips` lie, if that is drawn together
     """
 
     root: Path
@@ -87,6 +89,7 @@ class Split:
     cache: Path | None = None
     hint: str = "folders of stems"
     identity: str = ""
+    scene: Scene | None = None
 
     @cached_property
     def counts(self) -> Counter:

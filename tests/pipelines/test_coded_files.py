@@ -62,7 +62,7 @@ def test_what_16_bits_cannot_hold_is_said_once(tmp_path, monkeypatch, share):
 @pytest.mark.slow
 def test_a_killed_process_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.datasets.decoded.SHARE_BYTES", 1)
-    monkeypatch.setattr("pipelines.datasets.decoded._follow_parent", sys.exit)
+    monkeypatch.setattr("pipelines.datasets.decoded.follow_parent", sys.exit)
     for name in ("drums", "bass"):
         write(tmp_path / f"set/song/{name}.aiff", noise())
     with pytest.raises(UserError, match="a process that was decoding files was killed; start"):

@@ -44,6 +44,27 @@ def musdb(root):
     return folders(root, (*FOUR, "mixture"), ("test",))
 
 
+def dnr(root):
+    return folders(root, ("mix", "music", "sfx", "speech"), ("tr", "cv", "tt"))
+
+
+def challenge(root):
+    """ROOT/<track>/<source>.wav: no folders of splits."""
+    folders(root, splits=("in",), names=[f"{number}" for number in range(9)])
+    return root / "in"
+
+
+def talk(root):
+    """Files of other rates and channels, at several depths."""
+    for source, rate, channels in (("speech", 16_000, 1), ("noise", 22_050, 2)):
+        for number in range(6):
+            path = root / source / f"{number % 2}" / f"{number}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rng = np.random.default_rng(number)
+            soundfile.write(path, rng.uniform(-0.2, 0.2, (12 * rate, channels)), rate)
+    return root
+
+
 def records(root):
     command = [sys.executable, "-m", "pipelines.records", "--config=folder"]
     command += [f"--manual_dir={folders(root / 'in')}", f"--data_dir={root / 'out'}"]
@@ -71,6 +92,13 @@ CASES = {
         ("songs=1", "valid_songs=1", "test_songs=1", "seconds=1", "processes=1"),
     ),
     "records": (records, FOUR, ()),
+    "dnr": (dnr, ("music", "sfx", "speech"), ()),
+    "label_noise": (challenge, FOUR, ()),
+    "bleed": (challenge, FOUR, ()),
+    "musdb_voiceless": (musdb, ("bass", "drums", "other"), ()),
+    "speech_noise": (
+        talk, ("speech", "noise"), ("valid_examples=3", "least_overlap_ratio=1.0"),
+    ),
 }  # fmt: skip
 
 
@@ -136,7 +164,7 @@ def test_evaluate_scores_every_data_set(roots, name, tmp_path, capsys):
     error = np.square(truth - mix).sum((1, 2))
     usdr = 10 * np.log10(np.square(truth).sum((1, 2)) / error)
     assert [one["uSDR"] for one in found.whole.values()] == pytest.approx(usdr, abs=1e-4)
-    if name in ("records", "sourcefolder"):  # whose tracks are known by their parts
+    if name in ("records", "sourcefolder", "speech_noise"):  # whose tracks are known by their parts
         assert (
             command.main(["--model", "mixture", "--limit", "1", "--metrics", "usdr", *where]) == 0
         )

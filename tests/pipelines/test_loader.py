@@ -290,7 +290,8 @@ from pipelines.loader import Loader
 from pipelines.mixing.recipe import Recipe
 
 class Slow:
-    root, sources, aligned, integer, rate, channels = "slow", ("one",) * 4, True, True, 8000, 2
+    root, sources, aligned, integer, scene = "slow", ("one",) * 4, True, True, None
+    rate, channels = 8000, 2
     counts, track_lengths = [3] * 4, [1000] * 3
     def length(self, source, track):
         return 1000
