@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from augmenting import all_of_them
 
 from xumx_jax import augment
 from xumx_jax.augment import AUGMENTATIONS
@@ -25,10 +27,23 @@ def apply(names, options, stems, indices, seed=3):
     return np.asarray(augment.apply(chosen, jnp.asarray(stems), seed, jnp.asarray(indices)))
 
 
-def test_every_augmentation_keeps_the_shape_with_its_defaults():
-    for name, function in AUGMENTATIONS.items():
-        found = function(noise(4, 2, 64), jax.random.key(0), **augment.options_of(name))
-        assert found.shape == (4, 2, 64) and found.dtype == np.float32
+@pytest.mark.slow
+@pytest.mark.parametrize("probability, share", [(0.0, 0.0), (None, 0.2), (1.0, 1.0)])
+def test_every_augmentation_keeps_the_shape_and_most_stems(
+    tmp_path, quick_compile, probability, share
+):
+    """`None`: with its defaults, apart from what has none."""
+    stems = noise(9, 4, 2, 2100)
+    options = {} if probability is None else {"probability": probability}
+    for name, given in all_of_them(tmp_path, 44_100, **options):
+        chosen = augment.build([(name, given)])
+        augment.check(chosen, stems.shape[1:])
+        found = jax.jit(partial(augment.apply, chosen, seed=5))(stems, indices=np.arange(9))
+        assert found.shape == stems.shape and found.dtype == np.float32
+        assert np.isfinite(found).all()
+        changed = np.any(np.asarray(found) != stems, axis=(2, 3)).mean()
+        same = 1 / 3 if name == "speed" else 0  # one of its three lengths is 100 %
+        assert abs(changed - share * (1 - same)) <= (0.2 if 0 < share else 0), name
 
 
 @pytest.mark.slow
@@ -64,7 +79,7 @@ def test_numbers_depend_on_seed_index_and_name_alone(monkeypatch):
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ([("reverb", {})], "unknown augmentation 'reverb'; known: mono"),
+        ([("reverb", {})], "unknown augmentation 'reverb'; known: mono, speed, "),
         ([("mono", {}), ("mono", {})], "augment names mono, mono; wanted each once"),
         ([("mono", {"share": 1})], "augmentation 'mono' has no option share"),
         (["mono"], r"augment is \['mono'\], wanted \(\(name, {option: value}\), ...\)"),
@@ -108,13 +123,14 @@ def test_what_does_not_fit_is_one_line(monkeypatch, wanted, shape, message):
 
 
 @pytest.mark.slow
-def test_checking_a_config_starts_no_device():
+def test_checking_a_config_starts_no_device(tmp_path):
     """Processes of one run join each other after the config is checked, before JAX starts."""
+    wanted = all_of_them(tmp_path, 44_100)
     program = (
         "from configs.xumx import get_config\n"
         "from xumx_jax.training.config_checks import check\n"
         "config = get_config('tiny')\n"
-        "config.augment = (('mono', {}),)\n"
+        f"config.augment = {wanted!r}\n"
         "check(config)\n"
         "from jax._src import xla_bridge\n"
         "assert not xla_bridge.backends_are_initialized()\n"

@@ -66,9 +66,14 @@ class Data(NamedTuple):
 
 def to_channels(wave, model):
     """Average the channels of [..., channel, time] for a model that takes mono alone."""
-    if wave.shape[-2] > model.channels and not optional(model, "any_channels"):
+    if channels_of(model, wave.shape[-2]) < wave.shape[-2]:
         return wave.mean(-2, keepdims=True)
     return wave
+
+
+def channels_of(model, read: int = 2) -> int:
+    """How many channels of so many that were read `to_channels` leaves."""
+    return 1 if read > model.channels and not optional(model, "any_channels") else read
 
 
 def filled(batch, segment: Segment):

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from xumx_jax import augment, losses, models
 from xumx_jax.errors import UserError
 from xumx_jax.models import interface
+from xumx_jax.training.batches import channels_of
 
 LOWEST = {
     "train.epochs": 1, "train.patience": 1, "train.batch_size": 1, "train.seconds": 0,
@@ -37,12 +38,17 @@ def check(config: ConfigDict) -> None:
         raise wrong(config, "train.seed", "0 to below 2**63")
     if config.train.compute not in COMPUTE:
         raise wrong(config, "train.compute", " or ".join(COMPUTE))
-    augmentations = augment.build(config.augment)
     check_arguments(config)
     model = build(config)
     check_lengths(config, model)
     samples = samples_of(model, config.train.seconds) or model.segment.usual
-    augment.check(augmentations, (len(model.sources), 2, samples))
+    shape = len(model.sources), channels_of(model), samples
+    augment.check(augmentations(config, model), shape)
+
+
+def augmentations(config: ConfigDict, model) -> augment.Chosen:
+    """The augmentations that a config names, for stems as the model takes them."""
+    return augment.build(config.augment, model.sample_rate, channels_of(model))
 
 
 def check_arguments(config: ConfigDict) -> None:

@@ -16,17 +16,18 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import example_mix
 from xumx_jax.training import checkpointing, distributed, phases, state, step
 from xumx_jax.training.batches import Data, Examples, filled
-from xumx_jax.training.config_checks import check
+from xumx_jax.training.config_checks import build, check
 from xumx_jax.training.example import separated
 from xumx_jax.training.identity import Defaults
 from xumx_jax.training.initialization import begin
 from xumx_jax.training.monitor.monitor import Monitor
 from xumx_jax.training.schedule import Plateau, early_stopping, out_of_patience
-from xumx_jax.training.step_of_config import build_optimizer, build_step, entered
+from xumx_jax.training.step_of_config import build_optimizer, build_step, entered, files_read
 
 LOG, NONE = logging.getLogger(__name__), Defaults()
 
@@ -78,8 +79,9 @@ class Run:
                 f"{data.tracks} tracks x {train.examples_per_track} examples_per_track are less "
                 f"than one batch of {train.batch_size}"
             )
-        self.over = step.mesh()
-        self.about = checkpointing.about(config, data.fingerprint)
+        distributed.agree(files.digest_of([read := files_read(config)]), "files of augmentations")
+        self.about, self.over = checkpointing.about(config, data.fingerprint + read), step.mesh()
+        self.separate = jax.jit(build(config).apply)
         self.set_up(0)
 
     def set_up(self, epochs: int) -> None:
@@ -88,7 +90,6 @@ class Run:
         self.step = build_step(self.config, epochs, self.steps_per_epoch, self.data.mixing)
         self.train_step = step.train_step(self.step, self.over)
         self.eval_step = step.eval_step(self.step, self.over)
-        self.separate = jax.jit(self.step.model.apply)
         self.plateau = Plateau(**self.phase.optimizer.plateau)
 
     def run(self) -> Outcome:
@@ -136,7 +137,7 @@ class Run:
                 now, info = found
                 self.progress = checkpointing.TrainingProgress(**info["progress"])
                 self.log(f"resuming after step {info['step']} of {self.workdir}")
-                if info["data"] != self.data.fingerprint:
+                if info["data"] != self.about["info"]["data"]:
                     self.log("the data are not those of the last start: this run can't be repeated")
         known = distributed.share_json(None if now is None else dataclasses.asdict(self.progress))
         if known is None:

@@ -11,7 +11,7 @@ from xumx_jax import augment, losses
 from xumx_jax.models import model_class
 from xumx_jax.models.interface import TRAINING_FIELDS, fields
 from xumx_jax.training import optimizer, phases, step
-from xumx_jax.training.config_checks import build, check_loss, options_of
+from xumx_jax.training.config_checks import augmentations, build, check_loss, options_of
 from xumx_jax.training.schedule import Plateau
 from xumx_jax.training.state import State
 
@@ -42,7 +42,7 @@ def build_step(
         decay=now.train.average,
         seed=now.train.seed,
         mixing=mixing,
-        augmentations=augment.build(now.augment),
+        augmentations=augmentations(now, model),
     )
 
 
@@ -51,6 +51,13 @@ def build_optimizer(now: ConfigDict) -> optax.GradientTransformation:
     options = now.optimizer
     decay = options.weight_decay * batch_scale(now)
     return optimizer.build(options.name, decay, options.clip, options.accumulate)
+
+
+def files_read(config: ConfigDict) -> str:
+    """Digests of the files that augmentations of any phase have read; empty if there are none."""
+    model = build(config)
+    digests = (augment.digest(augmentations(phase, model)) for phase in phases.each(config))
+    return "".join(dict.fromkeys(digests))
 
 
 def batch_scale(config: ConfigDict) -> float:
