@@ -1,5 +1,7 @@
 """Optimizers and learning-rate schedules by name, as optax transformations."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -88,4 +90,5 @@ def carried_over(state: optax.OptState, fresh: optax.OptState) -> optax.OptState
 
 def without_waiting(state: optax.OptState) -> tuple:
     """The states that `build` chains, clipping and adapting, without accumulated gradients."""
-    return state.inner_opt_state if isinstance(state, optax.MultiStepsState) else state
+    chained: Any = state.inner_opt_state if isinstance(state, optax.MultiStepsState) else state
+    return chained

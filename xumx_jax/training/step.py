@@ -22,6 +22,7 @@ from jax.sharding import PartitionSpec as P
 from xumx_jax import augment
 from xumx_jax.metrics import energy_ratio
 from xumx_jax.models import interface
+from xumx_jax.separation.chunk_runner import filtered
 from xumx_jax.stems import Stems
 from xumx_jax.training.batches import Examples, Pieces, render, to_channels
 from xumx_jax.training.state import State
@@ -39,6 +40,7 @@ class Step(NamedTuple):
     mixing         [target, source]: which of the data's sources add up to which of the model's;
                    None: the same sources in the same order
     augmentations  of the true stems, from `augment.build`
+    valid_filter   key of POST_FILTERS: what comes between estimates and the SDRs of validation
     """
 
     model: nn.Module
@@ -50,6 +52,7 @@ class Step(NamedTuple):
     seed: int = 0
     mixing: np.ndarray | None = None
     augmentations: augment.Chosen = ()
+    valid_filter: str | None = None
 
 
 def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State, dict[str, Array]]:
@@ -148,6 +151,8 @@ def mixed(stems: Array | np.ndarray, mixing: np.ndarray | None) -> Array:
 def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]:
     """Sum losses and SDRs over this replica's pieces, each alone, weighted by `pieces.weight`.
 
+    Losses are those of the model's own estimates, SDRs of what `valid_filter` makes of them.
+
     Returns sums over all replicas: the losses and "weight", their divisor; "sdr_db" [source]
     and "sounding" [source], its divisor, since a silent source has no SDR.
     """
@@ -158,9 +163,13 @@ def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]
         est = cast(Stems, this.model.apply(variables, mix))
         ref = reference(this.model, stems)
         value, parts = this.loss(est, ref, mix)
-        true = stems[0, ..., : est.wave.shape[-1]]
+        wave = est.wave[0]
+        if this.valid_filter is not None:
+            own = jax.tree.map(lambda x: x[0], est)
+            wave = filtered(this.model, own, mix[0], this.valid_filter)
+        true = stems[0, ..., : wave.shape[-1]]
         sounding = weight * jnp.any(true != 0, axis=(1, 2))
-        sdr = energy_ratio(est.wave[0], true)
+        sdr = energy_ratio(wave, true)
         sums = {key: weight * part for key, part in ({"loss": value} | parts).items()}
         return sums | {"weight": weight, "sdr_db": sounding * sdr, "sounding": sounding}
 

@@ -43,6 +43,7 @@ def build_step(
         seed=now.train.seed,
         mixing=mixing,
         augmentations=augmentations(now, model),
+        valid_filter=now.train.valid_filter,
     )
 
 
