@@ -12,7 +12,9 @@ from xumx_jax.training.schedule import Plateau
 STEPS, RATE = 40, 1e-2
 
 
-def overfitted(config, model, batch: Examples, devices: int = 1) -> tuple[dict, list[float]]:
+def overfitted(
+    config, model, batch: Examples, devices: int = 1, steps: int = STEPS
+) -> tuple[dict, list[float]]:
     """The variables after some steps on one batch, and the losses before each of them.
 
     The batch is always the same, so nothing random is done to it: neither effects nor
@@ -38,7 +40,7 @@ def overfitted(config, model, batch: Examples, devices: int = 1) -> tuple[dict, 
     now = step.replicate(now, over)
     batch = step.shard(batch, over)
     advance, seen = step.train_step(this, over), []
-    for _ in range(STEPS):
+    for _ in range(steps):
         now, values = advance(now, batch)
         seen.append(float(values["loss"]))
     return jax.device_get(now.trained()), seen
