@@ -1,9 +1,9 @@
 """Tables of the documentation that are read from the code: options, config keys, published models.
 
 `make(name)` gives Markdown. Names: the commands of `xumx`, `evaluate` and `train` (scripts),
-`slicq_search`, `preview`, `config.PREFIX` (config keys below a prefix), `data` (data sets),
-`augment` (augmentations), `effects`, `zoo` (published models), `public` (what `xumx_jax` offers,
-for mkdocstrings).
+`slicq_search`, `preview`, `films`, `config.PREFIX` (config keys below a prefix), `data` (data
+sets), `augment` (augmentations), `effects`, `zoo` (published models), `public` (what `xumx_jax`
+offers, for mkdocstrings).
 """
 
 import argparse
@@ -40,6 +40,10 @@ def parser_of(name: str):
         return parser()
     if name == "slicq_search":
         from pipelines.slicq_search.command import parser
+
+        return parser()
+    if name == "films":
+        from pipelines.films.command import parser
 
         return parser()
     if name == "preview":

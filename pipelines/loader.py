@@ -99,24 +99,25 @@ class Loader:
         """Make the examples with these indices in this thread."""
         return self.make(indices, slice(None), threading.Event())
 
-    def excerpts(self, indices) -> tuple[list[Draw], np.ndarray]:
-        """What is drawn for these examples; their excerpts as they are in the files.
+    def excerpts(self, indices) -> tuple[list[Draw], np.ndarray, np.ndarray]:
+        """What is drawn for these examples, where they are from, and what is in the files there.
 
-        These are float32 [example, source, time, channel], without gains, swaps and effects, but
-        with the levels of a scene.
+        The places are [example, source, (track, sample)]; the waves [example, source, time,
+        channel] in float32, without gains, swaps and effects, but with the levels of a scene.
         """
         plans, samples = self.draw(indices)
         tracks = self.tracks
-        sources = range(len(tracks.sources))
-        waves = np.zeros((len(plans), len(sources), samples, tracks.channels), np.float32)
-        for plan, out in zip(plans, waves, strict=True):
+        shape = (len(plans), len(tracks.sources))
+        places = np.zeros((*shape, 2), int)
+        waves = np.zeros((*shape, samples, tracks.channels), np.float32)
+        for row, plan in enumerate(plans):
             own, _ = effects.split(plan.effects)
-            for source in sources:
+            for source in range(shape[1]):
                 lengths = effects.lengths_of(effects.chain_of(own, source), samples)
-                track, start = start_of(tracks, plan, source, lengths[0])
-                tracks.read_into(source, track, start, out[source])
-            _scale(tracks, plan, out)
-        return plans, waves
+                places[row, source] = start_of(tracks, plan, source, lengths[0])
+                tracks.read_into(source, *map(int, places[row, source]), waves[row, source])
+            _scale(tracks, plan, waves[row])
+        return plans, places, waves
 
 
 def sample_type(tracks, recipe: Recipe) -> type:

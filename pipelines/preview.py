@@ -5,6 +5,7 @@ source and their mixture, before and after everything that the recipe and the au
 float WAV, and one picture of their spectrograms.
 """
 
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -68,7 +69,7 @@ def run(options, rest: list[str]) -> int:
     if not 1 <= options.examples <= MOST:
         raise UserError(f"--examples {options.examples}: wanted 1 to {MOST}")
     out = files.expanded(options.out)
-    if out.exists() and not (out / SHEET).is_file() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not (out.is_dir() and all(map(_is_ours, out.iterdir()))):
         raise UserError(f"--out {out}: exists and is no preview; wanted a new folder")
     files.check_place(out)
     check_matplotlib()
@@ -86,17 +87,20 @@ def run(options, rest: list[str]) -> int:
     return 0
 
 
+def _is_ours(path: Path) -> bool:
+    return path.name == SHEET or bool(re.fullmatch(r"example\d+", path.name))
+
+
 def make(config, count: int) -> tuple[list[Example], int]:
     """The first examples of the run of a config, and their rate in Hz. Raises UserError."""
     import train
-    from pipelines.loader import start_of
     from xumx_jax.training import config_checks
     from xumx_jax.training.batches import Examples
 
     model = config_checks.build(config)
     loader = train.open_data(config).train(0)
     tracks, indices = loader.tracks, np.arange(count)
-    plans, excerpts = loader.excerpts(indices)
+    plans, places, excerpts = loader.excerpts(indices)
     shape = excerpts.shape[:2]
     untouched = Examples(excerpts, np.ones(shape, np.float32), np.zeros(shape, bool))
     (before,) = stages(model, untouched, (), config.train.seed, indices)
@@ -109,7 +113,7 @@ def make(config, count: int) -> tuple[list[Example], int]:
             for (kind, _), old, new in zip(config.augment, after, after[1:], strict=False):
                 if not np.array_equal(old[index, source], new[index, source]):
                     changes[name].append(kind)
-            track, start = start_of(tracks, plan, source, excerpts.shape[2])
+            track, start = places[index, source]
             origin[name] = f"{title_of(tracks, source, track)} at {start / tracks.rate:.1f} s"
         waves = (_with_mixture(names, wave[index]) for wave in (before, after[-1]))
         made.append(Example(*waves, origin, changes))

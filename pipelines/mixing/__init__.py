@@ -5,5 +5,6 @@ plan       from (seed, example index) to everything that is random about an exam
 ranges     options that are ranges, and numbers drawn from them
 effects/   what happens to an excerpt between its file and the batch
 
-The loader reads the excerpts; gain, channel swap and polarity are applied on the device.
+The loader reads the excerpts; a recipe's own gain, channel swap and polarity are applied on the
+device.
 """

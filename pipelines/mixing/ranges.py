@@ -11,8 +11,10 @@ ANY = (-math.inf, math.inf)
 
 def is_range(value) -> bool:
     """Return whether these are two finite numbers, the lower one first."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
     numbers = all(isinstance(one, int | float) and math.isfinite(one) for one in value)
-    return len(value) == 2 and numbers and value[0] <= value[1]
+    return numbers and value[0] <= value[1]
 
 
 def between(limits, uniform):

@@ -77,10 +77,16 @@ class Tracks:
         """Fill float32 `out` [time, channel] with the real mixture, else the sum of all sources.
 
         Sources that do not belong together are summed in their order, with shorter lists repeated:
-        mixtures for statistics.
+        mixtures for statistics. Of a scene they have its middle level.
         """
         if self.mixtures:
             fill(self.mixtures[track], start, out)
+        elif self.scene is not None:
+            waves = np.empty((len(self.sources), *out.shape), np.float32)
+            for clip, wave in zip(self._beside(track), waves, strict=True):
+                fill(clip, start, wave)
+            gains = np.asarray(self.scene.gains(self.sources, waves, 0.5), np.float32)
+            out[:] = np.tensordot(gains, waves, 1)
         else:
             fill(tuple(part for clip in self._beside(track) for part in clip), start, out)
 

@@ -23,5 +23,5 @@ class Scene(Protocol):
     def gains(
         self, sources: Sequence[str], waves: Sequence[np.ndarray], level: float
     ) -> list[float]:
-        """The factor of each source, by its excerpt [time, channel]."""
+        """The factor of each source, by their excerpts [time, channel]."""
         ...

@@ -50,7 +50,7 @@ def test_links_lead_somewhere(path):
 
 def known_options():
     made = {"--help", "--debug"} | OTHERS
-    for name in (*COMMANDS, "evaluate", "train", "slicq_search"):
+    for name in (*COMMANDS, "evaluate", "train", "slicq_search", "films"):
         made |= tables.options_of(tables.parser_of(name))
     return made
 

@@ -212,7 +212,7 @@ def test_loudness_to_limit_at_is_of_a_normal_distribution():
     "name, options, message",
     [
         ("gain", {"gain": (2, 1)}, r"gain is \(2, 1\), wanted two numbers, \(low, high\)"),
-        ("gain", {"gain": 1.0}, "gain: "),
+        ("gain", {"gain": 1.0}, "gain is 1.0, wanted two numbers"),
         ("gain", {"low": 1.0}, "no option 'low'; known: probability, gain"),
         ("polarity", {"probability": 1.5}, "probability is 1.5, wanted 0 to 1"),
         ("pan", {"pan": (-2, 0)}, "wanted two numbers from -1 to 1"),

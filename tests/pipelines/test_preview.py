@@ -96,7 +96,7 @@ def test_lines_say_what_was_drawn(root, made):
     *lines, last = (made.parent / "printed").read_text().splitlines()
     assert len(lines) == 8 and last.endswith("2 examples, preview.png")
     config, _, _ = train.parse(words(root, *CHANGES))
-    plans, _ = train.open_data(config).train(0).excerpts(range(2))
+    plans, *_ = train.open_data(config).train(0).excerpts(range(2))
     for number, line in enumerate(lines):
         plan, source = plans[number // 4], number % 4
         assert f": track{plan.track[source]} at 0." in line
@@ -121,10 +121,13 @@ def test_an_earlier_preview_is_replaced_and_nothing_else(root, made, tmp_path, c
     assert sorted(path.name for path in made.iterdir()) == ["example0", "preview.png"]
     plain = capsys.readouterr().out
     assert " dB" in plain and "mono" not in plain
-    (tmp_path / "kept.txt").write_text("mine")
-    assert preview_of(root, tmp_path) == 2
-    assert "exists and is no preview" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+    names = {"kept.txt", "preview.png"}
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    for place in (tmp_path, tmp_path / "kept.txt"):
+        assert preview_of(root, place) == 2
+        assert "exists and is no preview" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 @pytest.mark.parametrize(

@@ -234,3 +234,20 @@ def test_brackets_in_the_name_of_the_folder_are_no_pattern(roots, tmp_path):
         open_records(place, SOURCES, RATE, 2), open_records(roots[1], SOURCES, RATE, 2), strict=True
     ):
         assert_same(found, wanted, "read_into", (0, 0), 0, 50, np.int16)
+
+
+def test_examples_that_are_composed_anew_are_not_for_records(tmp_path):
+    from types import SimpleNamespace
+
+    from pipelines.records.records_dataset_builder import Builder, Config
+
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        for source in ("speech", "noise"):
+            (tmp_path / "in" / source).mkdir(parents=True, exist_ok=True)
+            wave = rng.uniform(-0.5, 0.5, 500)
+            soundfile.write(tmp_path / "in" / source / f"{number}.wav", wave, 400)
+    config = Config(name="talk", dataset="speech_noise", targets=("speech",), rate=400)
+    builder = Builder(data_dir=tmp_path / "out", config=config)
+    with pytest.raises(UserError, match="'speech_noise': its examples are composed as they are"):
+        builder._split_generators(SimpleNamespace(manual_dir=tmp_path / "in"))

@@ -99,6 +99,13 @@ def test_ratios_of_examples_are_uniform_between_their_ends(root):
         snr = 10 * np.log10(energy(stems["speech"]) / energy(stems["noise"]))
         assert -1e-3 <= snr.min() < 4 and 16 < snr.max() <= 20 + 1e-3
         assert abs(snr.mean() - 10) < 4 * 20 / math.sqrt(12 * 60)
+    train, _ = opened(root, lowest_snr_db=2.0, highest_snr_db=8.0)
+    waves = np.empty((3, 900, 2), np.float32)
+    train.mixture_into(1, 0, waves[2])
+    for row in range(2):
+        train.read_into(row, 1, 0, waves[row])
+    noise = waves[2] - waves[0]
+    assert 10 * np.log10(energy(waves[0]) / energy(noise)) == pytest.approx(5, abs=1e-3)
     train, _ = opened(root, lowest_snr_db=5.0, highest_snr_db=5.0)
     speech, noise = examples(train).swapaxes(0, 1)
     np.testing.assert_allclose(10 * np.log10(energy(speech) / energy(noise)), 5, atol=1e-4)
@@ -141,7 +148,7 @@ def test_effects_come_after_the_levels(root):
     ratio = energy(resampled[:, 0]) / energy(resampled[:, 1])
     assert (ratio > 10**-0.3).all()
     loader = Loader(train, AS_IT_IS, SEED, 4, SAMPLES, engine="threads")
-    np.testing.assert_array_equal(loader.excerpts(range(20))[1], wanted)
+    np.testing.assert_array_equal(loader.excerpts(range(20))[-1], wanted)
 
 
 def test_other_data_have_no_scene(root, tmp_path):
@@ -149,7 +156,7 @@ def test_other_data_have_no_scene(root, tmp_path):
     from pipelines.mixing.plan import ROWS
 
     assert ROWS[-1] == "level"
-    write(tmp_path / "song" / "a.wav", 0.1), write(tmp_path / "song" / "b.wav", 0.1)
+    write(tmp_path / "song" / "a.wav", 0.1)
     train, _ = open_data("folder", tmp_path, ("a",), RATE, 2, {})
     assert train.scene is None and train.integer
 
@@ -285,17 +292,9 @@ def test_folders_without_audio_are_one_line_at_every_door(root, tmp_path, capsys
     assert says in (line := capsys.readouterr().err) and line.count("\n") == 1
 
 
-def test_songs_cannot_be_made_of_speech_and_noise(root):
-    train, _ = opened(root)
-    with pytest.raises(UserError, match="its files do not make up songs; wanted recipe.same_song"):
-        Loader(train, Recipe(same_song=0.5), SEED, 4, SAMPLES)
-
-
 def test_an_epoch_has_a_thousand_examples_at_the_levels_of_the_scene(root):
     words = ["--config=xumx", "--config.data.name=speech_noise", f"--config.data.root={root}"]
     config, _, _ = train.parse(words)
     assert config.train.steps_per_epoch == 1000 // 16
-    recipe = train.mixing_of(config, "speech_noise")
-    assert recipe.gain == (1.0, 1.0) and recipe.swap == 0
-    assert config.data.speech_noise.least_overlap_ratio == 0.5
+    assert train.mixing_of(config, "speech_noise") == AS_IT_IS
     assert speech_noise.SHARES == {"train": 0.8, "valid": 0.1, "test": 0.1}
