@@ -32,7 +32,7 @@ fi
 endef
 
 .PHONY: help demo quick test coverage lint parity parity-full wheel release bench-accelerator bench-separate
-.PHONY: bench-train bench-aimless bench-slicq bench-loader bench-evaluate bench-live bench-long scores demo-model clean
+.PHONY: bench-train bench-aimless bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ bench-accelerator: $(VENV)/dev ## time every model on whatever device there is; 
 
 bench-loader: $(TORCH)/done ## time the training input against Open-Unmix's
 	@$(TORCH)/bin/python bench/loader.py $(ARGS)
+
+bench-augment: $(VENV)/dev ## time augmentations and effects beside a training step; ARGS=--quick tries it out
+	@$(PY) bench/augment.py $(ARGS)
 
 bench-evaluate: $(VENV)/dev ## time v4 scoring against museval
 	@$(PY) bench/evaluate.py $(ARGS)

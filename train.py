@@ -98,7 +98,7 @@ def open_data(config: ConfigDict):
         samples_of(model, seconds) for seconds in (train.seconds, train.valid_seconds)
     )
 
-    def train_batches(first: int, phase: ConfigDict):
+    def train_batches(first: int, phase: ConfigDict = config):
         return loader.Loader(
             tracks, mixing_of(phase, name), train.seed, train.batch_size, samples,
             first=first, workers=config.data.workers, engine=config.data.engine, **hosts,

@@ -30,13 +30,14 @@ from xumx_jax.weights.load import load_module  # noqa: E402
 RATE, DECAY = 1e-3, 1e-5
 
 
-def adapter(module, variables, stems, loss="multi_domain", **options):
+def adapter(module, variables, stems, loss="multi_domain", augmentations=(), **options):
     """Compile the training step for one device: (step(state) -> (state, values), state, seconds).
 
     The one place that knows the signatures of `xumx_jax.training`.
     """
     adam = optimizer.build("adam", DECAY)
     this = step.Step(module, losses.build(loss, **options), adam, optax.constant_schedule(RATE))
+    this = this._replace(augmentations=augmentations)
     over = step.mesh(jax.devices()[:1])
     # each its own: the state is donated, and no buffer can be given twice
     variables = jax.tree.map(jnp.asarray, dict(variables))

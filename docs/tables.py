@@ -209,7 +209,8 @@ def augmentation_table() -> str:
 
     rows = [("`augment`", "options (default)", "")]
     for name, function in AUGMENTATIONS.items():
-        shown = ", ".join(f"`{key}` ({code(value)})" for key, value in options_of(name).items())
+        options = options_of(name).items()
+        shown = ", ".join(f"`{key}` ({code(repr(value))})" for key, value in options)
         rows.append((f"`{name}`", shown or "none", (function.__doc__ or "").partition("\n")[0]))
     return table(rows)
 

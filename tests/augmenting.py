@@ -5,7 +5,8 @@ import soundfile
 
 from xumx_jax.augment import AUGMENTATIONS, options_of
 
-SMALL = {"n_fft": 64, "hop": 16}  # for examples of a fraction of a second
+# for examples of a fraction of a second, and little to compile
+SMALL = {"n_fft": 64, "hop": 16, "semitones": (-1, 2)}
 
 
 def all_of_them(folder, rate: int = 8000, **everywhere) -> tuple[tuple[str, dict], ...]:

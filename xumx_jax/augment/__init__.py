@@ -8,9 +8,12 @@ run and its name, so its numbers depend neither on the other augmentations nor o
 devices. One that needs files has another entry in FILES: what reads them, before the run. What
 decides which excerpts meet, and effects that run on the host, are in `pipelines.mixing`.
 
-speed, pitch, impulse, mono   the augmentations
-selection                     which stems are changed, and in which way
-impulse_responses             the files of `impulse`
+mono               both channels alike
+speed              resampled: faster and higher, or slower and lower
+pitch              by a phase vocoder: higher or lower
+impulse            in other rooms
+impulse_responses  what `impulse` reads, before the run
+selection          which stems are changed, and in which way
 """
 
 import inspect

@@ -8,10 +8,10 @@ from xumx_jax.augment import selection
 
 
 def impulse(stems: Array, key, responses: np.ndarray, *, probability: float = 0.2) -> Array:
-    """Convolve each chosen stem with one of the `responses` [response, channel, tap].
+    """Convolve each chosen stem with one of the impulse responses of a folder.
 
-    AIMLESS's `RandomConvolutions`: causal, channel by channel, and neither the delay nor the level
-    of a response is made good.
+    AIMLESS's `RandomConvolutions` with `responses` [response, channel, tap]: causal, channel by
+    channel, and neither the delay nor the level of a response is made good.
     """
     known = jnp.asarray(responses[..., : stems.shape[-1]])  # what comes later is never heard
     ways = selection.draw(key, stems.shape[0], probability, len(responses))

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from ml_collections import ConfigDict
 
 from xumx_jax.models.interface import Segment, optional
 
@@ -54,7 +53,7 @@ class Data(NamedTuple):
                   item; None without validation
     """
 
-    train: Callable[[int, ConfigDict], AbstractContextManager[Iterable[Examples]]]
+    train: Callable[..., AbstractContextManager[Iterable[Examples]]]
     valid: Callable[[], Iterator[Pieces]]
     mixes: Callable[[], Iterator[np.ndarray]]
     tracks: int
