@@ -47,11 +47,13 @@ def parse(arguments: list[str]) -> tuple[ConfigDict, Path, bool]:
     sense.
     """
     from pipelines.datasets import EXAMPLES
+    from xumx_jax.training import phases
     from xumx_jax.training.config_checks import check
 
     given, rest = parser().parse_known_args(arguments)
     config = override(read(given.config), rest)
     check(config)
+    phases.check(config)
     if config.data.name in EXAMPLES and config.train.steps_per_epoch is None:
         config.train.steps_per_epoch = max(1, EXAMPLES[config.data.name] // config.train.batch_size)
     name = Path(given.config.split(":")[0]).stem
@@ -77,6 +79,7 @@ def open_data(config: ConfigDict):
     from pipelines import datasets, loader, validation
     from xumx_jax import models
     from xumx_jax.errors import UserError
+    from xumx_jax.training import phases
     from xumx_jax.training.batches import Data
     from xumx_jax.training.config_checks import samples_of
 
@@ -84,7 +87,6 @@ def open_data(config: ConfigDict):
     name, train = config.data.name, config.train
     if name == "auto":
         name = datasets.guess(config.data.root)
-    mixing = mixing_of(config, name)
     channels = 2  # a model for mono may want both: see `batches.to_channels`
     tracks, held_out = datasets.open_data(
         name, config.data.root, model.sources, model.sample_rate, channels,
@@ -96,9 +98,9 @@ def open_data(config: ConfigDict):
         samples_of(model, seconds) for seconds in (train.seconds, train.valid_seconds)
     )
 
-    def train_batches(first: int):
+    def train_batches(first: int, phase: ConfigDict = config):
         return loader.Loader(
-            tracks, mixing, train.seed, train.batch_size, samples,
+            tracks, mixing_of(phase, name), train.seed, train.batch_size, samples,
             first=first, workers=config.data.workers, engine=config.data.engine, **hosts,
         )  # fmt: skip
 
@@ -130,6 +132,8 @@ def open_data(config: ConfigDict):
         held_out.mixture_into(0, start, mix)
         return stems.swapaxes(1, 2), mix.T
 
+    for phase in phases.each(config):
+        train_batches(0, phase)  # nothing is read: a recipe that fits no data is known now
     same = np.array_equal(tracks.mixing, np.eye(len(tracks.sources)))
     return Data(
         train_batches, valid_pieces, mixes, max(tracks.counts), tracks.fingerprint(),

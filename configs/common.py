@@ -24,7 +24,7 @@ from xumx_jax.training.identity import Defaults
 FREE = (
     "quiet", "log",
     "train.epochs", "train.patience", "train.keep", "train.save_steps", "train.save_minutes",
-    "train.max_bad_steps", "train.weights",
+    "train.max_bad_steps", "train.weights", "train.valid_filter",
     "data.root", "data.workers", "data.engine",
     *(f"data.{name}.{option}" for name, options in FREE_OPTIONS.items() for option in options),
 )  # fmt: skip
@@ -42,6 +42,9 @@ def base(model: str = "xumx") -> ConfigDict:
     config.loss = ConfigDict({"name": "multi_domain"})  # which loss; a key of `LOSSES`
     for name, loss in LOSSES.items():  # explained there
         config.loss[name] = typed(loss.options, loss.function)
+
+    # changes on schedule: ((epochs completed, {"option": value, ...}), ...)
+    config.phases = ()
 
     config.augment = ()  # inside the step: ((name in AUGMENTATIONS, {option: value}), ...)
 
@@ -75,6 +78,8 @@ def base(model: str = "xumx") -> ConfigDict:
             "examples_per_track": 64,  # in each epoch
             "steps_per_epoch": config_dict.placeholder(int),  # instead of `examples_per_track`
             "valid_seconds": 10.0,  # length of the pieces of tracks in validation; 0: whole tracks
+            "valid_filter": config_dict.placeholder(str),  # post filter of the estimates (a key of
+            # `POST_FILTERS`) before validation measures SDRs; losses are without it
             "seed": 42,  # of initial weights, examples, augmentations and dropout
             "weights": "",  # to start from: any name or path that `separate.py --model` takes
             "compute": "float32",  # of matrix products, or "bfloat16"; weights stay float32

@@ -12,8 +12,14 @@ from xumx_jax.training.schedule import Plateau
 STEPS, RATE = 40, 1e-2
 
 
-def overfitted(config, model, batch: Examples) -> tuple[dict, list[float]]:
-    """The variables after some steps on one batch, and the losses before each of them."""
+def overfitted(
+    config, model, batch: Examples, devices: int = 1, steps: int = STEPS
+) -> tuple[dict, list[float]]:
+    """The variables after some steps on one batch, and the losses before each of them.
+
+    The batch is always the same, so nothing random is done to it: neither effects nor
+    augmentations.
+    """
     options = config_checks.options_of(config.loss, config.loss.name)
     adam = optimizer.build(config.optimizer.name, config.optimizer.weight_decay)
     loss = losses.build(config.loss.name, model.transform, **options)
@@ -30,11 +36,11 @@ def overfitted(config, model, batch: Examples) -> tuple[dict, list[float]]:
         plateau=Plateau(None, 0.3, 10).init(),
         counters={"skipped": zero, "in_row": zero},
     )
-    over = step.mesh(jax.devices()[:1])
+    over = step.mesh(jax.devices()[:devices])
     now = step.replicate(now, over)
     batch = step.shard(batch, over)
     advance, seen = step.train_step(this, over), []
-    for _ in range(STEPS):
+    for _ in range(steps):
         now, values = advance(now, batch)
         seen.append(float(values["loss"]))
     return jax.device_get(now.trained()), seen
@@ -55,14 +61,14 @@ def drawn(model) -> dict:
     return jax.tree_util.tree_map_with_path(draw, variable_shapes(model))
 
 
-def tones(model, samples: int) -> Examples:
-    """Two examples of tones, two octaves apart between sources, with a little noise."""
+def tones(model, samples: int, rows: int = 2) -> Examples:
+    """Examples of tones, two octaves apart between sources, with a little noise."""
     rng = np.random.default_rng(0)
     sources, time = len(model.sources), np.arange(samples) / model.sample_rate
-    octaves = 2.0 * np.arange(sources)[:, None, None] + rng.uniform(0, 1, (2, sources, 1, 1))
+    octaves = 2.0 * np.arange(sources)[:, None, None] + rng.uniform(0, 1, (rows, sources, 1, 1))
     hertz = 100 * 2**octaves * np.arange(1, 3)[:, None]
     waves = np.sin(2 * np.pi * hertz * time).mean(2)  # [item, source, time]
-    noise = 0.01 * rng.standard_normal((2, sources, samples, 2))
+    noise = 0.01 * rng.standard_normal((rows, sources, samples, 2))
     stems = (0.3 * waves[..., None] + noise).astype(np.float32)
-    ones = np.ones((2, sources), np.float32)
+    ones = np.ones((rows, sources), np.float32)
     return Examples(stems, ones, ones < 0)

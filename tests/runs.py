@@ -2,7 +2,9 @@
 
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -10,6 +12,7 @@ from configs import xumx
 from configs.common import defaults
 from xumx_jax.training import loop
 from xumx_jax.training.batches import Data, Examples, Pieces
+from xumx_jax.weights import store
 
 RATE = 8000
 run = partial(loop.run, defaults=defaults("xumx"))
@@ -46,7 +49,7 @@ def data(batch: int = 4, spoil=lambda batches: batches, valid=True, **changes) -
     """
 
     @contextmanager
-    def train(first):
+    def train(first, _):
         yield spoil(examples(batch, seed=index) for index in range(first // batch, 10**6))
 
     def pieces():
@@ -70,3 +73,25 @@ def config(**train) -> ConfigDict:
     made.train.update({"batch_size": 4, "steps_per_epoch": 2, "epochs": 3} | train)
     made.log.pictures_every = 0
     return made
+
+
+def quiet(_):
+    pass
+
+
+def arrays(folder: Path) -> dict:
+    return {name: store.read(folder, name) for name in ("model", "optimizer")}
+
+
+def check_equal(one: Path, other: Path) -> None:
+    """Two workdirs end bit for bit alike, in arrays and in progress."""
+    ends = [store.newest(folder) for folder in (one, other)]
+    jax.tree.map(np.testing.assert_array_equal, *map(arrays, ends))
+    progress = [store.describe(end)["info"]["progress"] for end in ends]
+    assert progress[0] == progress[1] and ends[0].name == ends[1].name
+    best = [arrays_of_best(folder) for folder in (one, other)]
+    jax.tree.map(np.testing.assert_array_equal, *best)
+
+
+def arrays_of_best(workdir: Path) -> dict:
+    return store.read(workdir / "best", "model")

@@ -7,6 +7,7 @@ from configs import demo, umx, xumx
 from configs.common import base
 from xumx_jax import models
 from xumx_jax.errors import UserError
+from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.training.config_checks import check
 
 SENSELESS = [
@@ -37,6 +38,7 @@ SENSELESS = [
     ("train.average", 1.0, "0 to below 1"),
     ("train.compute", "float8", "float32 or bfloat16"),
     ("train.steps_per_epoch", 0, "1 or more"),
+    ("train.valid_filter", "median", f"one of {', '.join(POST_FILTERS)}"),
 ]
 
 
@@ -53,6 +55,24 @@ def test_senseless_values_are_named(key, value, wanted):
 @pytest.mark.parametrize("variant", ["", "tiny"])
 def test_every_config_makes_sense(config, variant):
     check(config.get_config(variant))
+
+
+@pytest.mark.parametrize(
+    "model, sources, wanted",
+    [
+        ("demucs", ("drums", "vocals"), "None: 'demucs' has no spectra"),
+        ("umx", ("vocals",), "'aimless' or None: there is only one source"),
+    ],
+)
+def test_validation_is_filtered_only_if_that_is_possible(model, sources, wanted):
+    config = base(model)
+    config.model.args.sources, config.train.valid_filter = sources, "norbert"
+    with pytest.raises(UserError) as error:
+        check(config)
+    assert str(error.value) == f"config.train.valid_filter is 'norbert', wanted {wanted}"
+    if model == "umx":
+        config.train.valid_filter = "aimless"
+        check(config)
 
 
 def test_a_model_refuses_its_own_arguments(monkeypatch):

@@ -53,7 +53,8 @@ CURVE = {
     "optimizer.per_batch": "16", "optimizer.accumulate": "2",
     "optimizer.schedule": "cosine", "optimizer.warmup_steps": "4",
     "train.epochs": "1", "train.steps_per_epoch": "1", "train.average": "0.9",
-    "train.compute": "bfloat16", "train.save_steps": "1",
+    "train.compute": "bfloat16", "train.save_steps": "1", "train.valid_filter": "norbert",
+    "phases": "((1,{'optimizer.learning_rate':0.1}),)",
     "augment": "(('mono',{'probability':1.0}),)",
     "train.save_minutes": "0.0", "train.keep": "1",
 }  # fmt: skip
@@ -113,7 +114,7 @@ def batches(root, words) -> list[np.ndarray]:
     config = configured(base, ["data.engine=threads", *words])
     config.data.root = str(root)
     data = train.open_data(config)
-    with data.train(0) as loader:
+    with data.train(0, config) as loader:
         found = [part for _, batch in zip(range(2), loader, strict=False) for part in batch]
     return found + [part for pieces in data.valid() for part in pieces]
 

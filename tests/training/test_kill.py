@@ -13,12 +13,19 @@ from xumx_jax.weights import store
 
 KILLS, DURING_SAVES = 20, 3
 EPOCHS, STEPS, EVERY = 14, 20, 4
+# an epoch is no multiple of what accumulates, so gradients wait at the border
+PHASE = {
+    "optimizer.accumulate": 6, "optimizer.learning_rate": 2e-3, "optimizer.clip": 1.0,
+    "augment": (("speed", {"probability": 0.5}),),
+    "recipe.effects": (("resample", {"probability": 0.5}),),
+}  # fmt: skip
 OPTIONS = [
     *songs.SMALL, f"--config.train.epochs={EPOCHS}", f"--config.train.steps_per_epoch={STEPS}",
     f"--config.train.save_steps={EVERY}", "--config.train.average=0.9",
     "--config.train.batch_size=2", "--config.log.pictures_every=0",
     "--config.optimizer.plateau.patience=1", "--config.optimizer.plateau.cooldown=0",
     "--config.augment=(('speed', {}), ('pitch', {'n_fft': 256, 'hop': 64}))",
+    "--config.optimizer.accumulate=3", f"--config.phases=(({EPOCHS // 2}, {PHASE}),)",
 ]  # fmt: skip
 
 

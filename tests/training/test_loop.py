@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 import runs
-from runs import run
+from runs import arrays, check_equal, quiet, run
 
 from xumx_jax import models
 from xumx_jax.errors import CheckpointError, UserError
@@ -25,31 +25,9 @@ from xumx_jax.weights.bag import load_model
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile", "own_cache")]
 
 
-def quiet(_):
-    pass
-
-
 def steps(workdir: Path) -> list[int]:
     folder = workdir / store.STEPS
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
-
-
-def arrays(folder: Path) -> dict:
-    return {name: store.read(folder, name) for name in ("model", "optimizer")}
-
-
-def check_equal(one: Path, other: Path) -> None:
-    """Two workdirs end bit for bit alike, in arrays and in progress."""
-    ends = [store.newest(folder) for folder in (one, other)]
-    jax.tree.map(np.testing.assert_array_equal, *map(arrays, ends))
-    progress = [store.describe(end)["info"]["progress"] for end in ends]
-    assert progress[0] == progress[1] and ends[0].name == ends[1].name
-    best = [arrays_of_best(folder) for folder in (one, other)]
-    jax.tree.map(np.testing.assert_array_equal, *best)
-
-
-def arrays_of_best(workdir: Path) -> dict:
-    return store.read(workdir / "best", "model")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ import runs
 from jax.sharding import PartitionSpec as P
 
 from xumx_jax import augment, losses, models
+from xumx_jax.metrics import energy_ratio
+from xumx_jax.separation.chunk_runner import separate_chunk
 from xumx_jax.training import optimizer, state, step
 from xumx_jax.training.batches import Examples, Pieces, render
 from xumx_jax.training.schedule import Plateau
@@ -266,3 +268,24 @@ def test_validation_hears_the_real_mixture():
         return evaluate(variables, pieces)["loss"]
 
     assert loss(stems.sum(1)) != loss(1.1 * stems.sum(1))
+
+
+@pytest.mark.slow
+def test_validation_measures_what_the_filter_makes_of_the_estimates():
+    """SDRs are those of stems as separation filters them, losses those of the network alone."""
+    model = models.build("xumx", **runs.TINY, axis_name=step.AXIS)
+    variables = jax.device_get(jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 2, 800))))
+    waves = runs.stems(2)
+    pieces, found = Pieces(waves, waves.sum(1), np.ones(2, np.float32)), {}
+    for name in (None, "aimless"):
+        this, over = prepare(model=model, valid_filter=name), step.mesh(jax.devices()[:1])
+        found[name] = jax.device_get(
+            step.eval_step(this, over)(variables, step.shard(pieces, over))
+        )
+    plain, filtered = found.values()
+    assert plain["loss"] == filtered["loss"]
+    separate = jax.jit(partial(separate_chunk, model, post_filter="aimless", niter=1))
+    stems = [separate(variables, mix) for mix in waves.sum(1)]
+    wanted = np.mean([energy_ratio(s, true) for s, true in zip(stems, waves, strict=True)], 0)
+    np.testing.assert_allclose(filtered["sdr_db"], wanted, rtol=1e-3, atol=1e-3)
+    assert (np.abs(plain["sdr_db"] - wanted) > 0.1).any()

@@ -49,23 +49,30 @@ def separate_chunk(
             estimate = jax.tree.map(lambda x: x[0], batched)
         length = mix.shape[-1]
         if post_filter is not None:
-            known = postfilters.POST_FILTERS[post_filter]
-            if "residual" in known.arguments:
+            if "residual" in postfilters.POST_FILTERS[post_filter].arguments:
                 options["residual"], residual = residual, False
-            transform, power = known.transform, optional(model, "power")
-            if transform is not None:
-                estimate, power = Stems(estimate.wave, transform.forward(estimate.wave)), 1
-            else:
-                transform = model.transform
-            spec = postfilters.apply(
-                post_filter, estimate, transform.forward(mix), power, wiener_frames, **options
-            )
-            wave = transform.inverse(spec, length)
+            wave = filtered(model, estimate, mix, post_filter, wiener_frames, **options)
         else:
             wave = estimate.wave
             if wave.shape[-1] < length:
                 wave = model.transform.inverse(estimate.spec, length)
         return jnp.concatenate([wave, (mix - wave.sum(0))[None]]) if residual else wave
+
+
+def filtered(
+    model, estimate: Stems, mix: Array, name: str, frames: int | None = None, **options
+) -> Array:
+    """Filter one item's estimate of `mix` [channel, time] -> [source, channel, time].
+
+    `name` is a key of POST_FILTERS, `frames` and `options` are those of `postfilters.apply`.
+    """
+    transform, power = postfilters.POST_FILTERS[name].transform, optional(model, "power")
+    if transform is not None:
+        estimate, power = Stems(estimate.wave, transform.forward(estimate.wave)), 1
+    else:
+        transform = model.transform
+    spec = postfilters.apply(name, estimate, transform.forward(mix), power, frames, **options)
+    return transform.inverse(spec, mix.shape[-1])
 
 
 def separate_mid_side(model, variables, mix: Array, statistics=None, **options) -> Array:

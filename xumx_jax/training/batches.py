@@ -40,8 +40,9 @@ class Pieces(NamedTuple):
 class Data(NamedTuple):
     """What a run reads. Sources are ordered as `mixing` says, or else as the model's.
 
-    train(first)  context of an endless iterator over Examples, from that index on; if there are
-                  several processes, each gets its slice of the batch
+    train(first, config)  context of an endless iterator over Examples, from that index on, mixed as
+                  a phase's config says; if there are several processes, each gets its slice of the
+                  batch
     valid()       iterator over Pieces, likewise sliced
     mixes()       iterator over whole training mixtures [channel, time], for the input statistics
     tracks        how many training tracks there are
@@ -52,7 +53,7 @@ class Data(NamedTuple):
                   item; None without validation
     """
 
-    train: Callable[[int], AbstractContextManager[Iterable[Examples]]]
+    train: Callable[..., AbstractContextManager[Iterable[Examples]]]
     valid: Callable[[], Iterator[Pieces]]
     mixes: Callable[[], Iterator[np.ndarray]]
     tracks: int

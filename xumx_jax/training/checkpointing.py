@@ -11,6 +11,7 @@ seed and step.
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -149,12 +150,13 @@ def about(config: ConfigDict, fingerprint: str) -> dict:
 
 
 def restore(
-    workdir: Path, fresh: Callable[[], State], config: ConfigDict, defaults: Defaults
+    workdir: Path, fresh: Callable[[int], State], config: ConfigDict, defaults: Defaults
 ) -> tuple[State, dict] | None:
     """Restore the newest good checkpoint -> (state, `info`); None if the workdir never had one.
 
-    `fresh()` is the state that this run would begin with. Raises CheckpointError if all of them are
-    damaged, and UserError if the checkpoint was made by another config.
+    `fresh(epochs)` makes a first state of the form that this run has after so many epochs. Raises
+    CheckpointError if all of them are damaged, and UserError if the checkpoint was made by another
+    config.
     """
     steps = workdir / store.STEPS
     if not any(path.name.isdigit() for path in steps.glob("[0-9]*")):
@@ -169,4 +171,4 @@ def restore(
             f"equal: {'; '.join(lines)}"
         )
     found = {name: store.read(folder, name, check=False) for name in ("model", "optimizer")}
-    return state_of(found, fresh, folder), info
+    return state_of(found, partial(fresh, info["progress"]["epoch"]), folder), info

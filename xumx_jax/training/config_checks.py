@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from xumx_jax import augment, losses, models
 from xumx_jax.errors import UserError
 from xumx_jax.models import interface
+from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.training.batches import channels_of
 
 LOWEST = {
@@ -41,6 +42,7 @@ def check(config: ConfigDict) -> None:
     check_arguments(config)
     model = build(config)
     check_lengths(config, model)
+    check_valid_filter(config, model)
     samples = samples_of(model, config.train.seconds) or model.segment.usual
     shape = len(model.sources), channels_of(model), samples
     augment.check(augmentations(config, model), shape)
@@ -111,6 +113,19 @@ def check_lengths(config: ConfigDict, model) -> None:
             f"config.train.compute is {config.train.compute!r}, but model {config.model.name!r} "
             f"computes only in float32"
         )
+
+
+def check_valid_filter(config: ConfigDict, model) -> None:
+    """Raise UserError unless `train.valid_filter` can filter what the model estimates."""
+    name = config.train.valid_filter
+    if name is None:
+        return
+    if name not in POST_FILTERS:
+        raise wrong(config, "train.valid_filter", f"one of {', '.join(POST_FILTERS)}")
+    if model.transform is None:
+        raise wrong(config, "train.valid_filter", f"None: {config.model.name!r} has no spectra")
+    if len(model.sources) == 1 and not POST_FILTERS[name].alone:
+        raise wrong(config, "train.valid_filter", "'aimless' or None: there is only one source")
 
 
 def samples_of(model, seconds: float) -> int:

@@ -44,7 +44,8 @@ def identity(config: dict, defaults: Defaults) -> dict[str, Any]:
     """{"a.b": value} for the options that a run uses and that are not free, as JSON values."""
     flat = flatten(json.loads(json.dumps(config)))  # tuples become lists
     free = set(defaults.free)
-    if flat.get("optimizer.schedule", "constant") != "constant":
+    phases = [changes for _, changes in flat.get("phases", ())]
+    if any(part.get("optimizer.schedule", "constant") != "constant" for part in (flat, *phases)):
         free.discard("train.epochs")  # the rate follows them
     return {
         key: value

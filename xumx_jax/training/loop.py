@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,17 +16,18 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from xumx_jax import augment, losses
+from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.models import model_class
-from xumx_jax.models.interface import TRAINING_FIELDS, example_mix, fields
-from xumx_jax.training import checkpointing, distributed, optimizer, state, step
-from xumx_jax.training.batches import Data, Examples, filled, to_channels, with_silence
-from xumx_jax.training.config_checks import augmentations, build, check, check_loss, options_of
+from xumx_jax.models.interface import example_mix
+from xumx_jax.training import checkpointing, distributed, phases, state, step
+from xumx_jax.training.batches import Data, Examples, filled
+from xumx_jax.training.config_checks import build, check
+from xumx_jax.training.example import separated
 from xumx_jax.training.identity import Defaults
 from xumx_jax.training.initialization import begin
 from xumx_jax.training.monitor.monitor import Monitor
 from xumx_jax.training.schedule import Plateau, early_stopping, out_of_patience
+from xumx_jax.training.step_of_config import build_optimizer, build_step, entered, files_read
 
 LOG, NONE = logging.getLogger(__name__), Defaults()
 
@@ -61,7 +63,8 @@ class Run:
 
     def __init__(self, config: ConfigDict, workdir: Path, data: Data, log: Callable, defaults):
         check(config)
-        train, options = config.train, config.optimizer
+        phases.check(config)
+        train = config.train
         self.config, self.workdir, self.data = config, workdir, data
         self.log, self.defaults = log, defaults
         if train.batch_size % jax.device_count():
@@ -76,64 +79,55 @@ class Run:
                 f"{data.tracks} tracks x {train.examples_per_track} examples_per_track are less "
                 f"than one batch of {train.batch_size}"
             )
-        scale = train.batch_size / options.per_batch if options.per_batch else 1.0
-        schedule = optimizer.build_schedule(
-            options.schedule,
-            options.learning_rate * scale,
-            self.steps_per_epoch * train.epochs // options.accumulate,
-            options.warmup_steps,
-        )
-        model, known = build(config), fields(model_class(config.model.name))
-        loss = config.loss.name
-        check_loss(config, model)
-        wanted = zip(TRAINING_FIELDS, (step.AXIS, train.compute), strict=True)
-        self.step = step.Step(
-            model=build(config, **{name: value for name, value in wanted if name in known}),
-            loss=losses.build(loss, model.transform, **options_of(config.loss, loss)),
-            optimizer=optimizer.build(
-                options.name, options.weight_decay * scale, options.clip, options.accumulate
-            ),
-            schedule=schedule,
-            accumulate=options.accumulate,
-            decay=train.average,
-            seed=train.seed,
-            mixing=data.mixing,
-            augmentations=augmentations(config, model),
-        )
-        read = augment.digest(self.step.augmentations)
-        distributed.agree(read or "00", "files of augmentations")
-        self.over = step.mesh()
+        distributed.agree(files.digest_of([read := files_read(config)]), "files of augmentations")
+        self.about, self.over = checkpointing.about(config, data.fingerprint + read), step.mesh()
+        self.separate = jax.jit(build(config).apply)
+        self.set_up(0)
+
+    def set_up(self, epochs: int) -> None:
+        """Build what the phase needs that the run is in after so many epochs."""
+        self.phase = phases.during(self.config, epochs)
+        self.step = build_step(self.config, epochs, self.steps_per_epoch, self.data.mixing)
         self.train_step = step.train_step(self.step, self.over)
         self.eval_step = step.eval_step(self.step, self.over)
-        self.separate, self.plateau = jax.jit(model.apply), Plateau(**options.plateau)
-        self.about = checkpointing.about(config, data.fingerprint + read)
+        self.plateau = Plateau(**self.phase.optimizer.plateau)
 
     def run(self) -> Outcome:
         """Restore or begin, train, and return how the run ended."""
         config, epochs = self.config, self.config.train.epochs
         self.restore_or_begin()
-        row: dict = {}
+        self.row, steps = {}, self.steps_per_epoch * epochs
         options = {"quiet": config.quiet, "active": distributed.first(), "log": self.log}
-        options |= {"total_steps": self.steps_per_epoch * epochs}
-        options |= {"batch": config.train.batch_size, "scalars_every": config.log.scalars_every}
+        options |= {"total_steps": steps, "batch": config.train.batch_size}
+        options |= {"scalars_every": config.log.scalars_every}
         with (
             Monitor(self.workdir, self.step.model.sources, **options) as self.watch,
             distributed.Preemption() as self.stop,
-            self.data.train(self.at * config.train.batch_size) as batches,
         ):
             self.watch.event("start", step=self.at, epoch=self.progress.epoch)
-            batches = iter(batches)
             try:
-                while self.progress.epoch < epochs and not out_of_patience(self.early):
-                    self.train_epoch(batches)
-                    row = self.end_epoch()
+                while self.goes_on():
+                    self.train_phase()
             except Stopped:
-                return Outcome(row, self.stop.signal)
-        if not row:
+                return Outcome(self.row, self.stop.signal)
+        if not self.row:
             self.log(f"nothing to do: the run has ended after epoch {self.progress.epoch}")
         elif self.progress.epoch < epochs:
             self.log(f"no better loss in {self.progress.stale} epochs: training ends")
-        return Outcome(row)
+        return Outcome(self.row)
+
+    def goes_on(self) -> bool:
+        """Whether there is another epoch to train."""
+        return self.progress.epoch < self.config.train.epochs and not out_of_patience(self.early)
+
+    def train_phase(self) -> None:
+        """Train to the end of the phase, or of the run."""
+        phase = self.phase
+        with self.data.train(self.at * phase.train.batch_size, phase) as batches:
+            batches = iter(batches)
+            while self.goes_on() and self.phase is phase:
+                self.train_epoch(batches)
+                self.row = self.end_epoch()
 
     def restore_or_begin(self) -> None:
         self.progress, now = checkpointing.TrainingProgress(), None
@@ -153,7 +147,9 @@ class Run:
             self.now = begin(self.fresh, self.step.model, self.data, weights, self.log)
         else:
             self.progress = checkpointing.TrainingProgress(**known)
-            shapes = jax.eval_shape(self.fresh)
+            if phases.phases_of(self.config):
+                self.set_up(self.progress.epoch)
+            shapes = jax.eval_shape(partial(self.fresh, self.progress.epoch))
             blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
             self.now = distributed.share(blank if now is None else now)
         patience = self.config.train.patience
@@ -161,12 +157,13 @@ class Run:
         self.at, self.saved = int(self.now.step), time.monotonic()
         self.now = step.replicate(self.now, self.over)
 
-    def fresh(self) -> state.State:
-        """A state with weights drawn from the seed."""
+    def fresh(self, epochs: int = 0) -> state.State:
+        """A state with weights drawn from the seed, for the phase after so many epochs."""
         model, mix = self.step.model, example_mix(self.step.model)
-        key = jax.random.key(self.config.train.seed)
-        average = self.config.train.average > 0
-        return state.init(model, self.step.optimizer, key, mix, self.plateau.init(), average)
+        key, average = jax.random.key(self.config.train.seed), self.config.train.average > 0
+        adam = build_optimizer(phases.during(self.config, epochs))
+        more = bool(phases.phases_of(self.config))
+        return state.init(model, adam, key, mix, self.plateau.init(), average, more)
 
     def train_epoch(self, batches: Iterator[Examples]) -> None:
         """Train to the last step of the epoch."""
@@ -237,19 +234,33 @@ class Run:
         plateau = self.plateau.update(jax.device_get(self.now.plateau), value)
         self.now = dataclasses.replace(self.now, plateau=step.replicate(plateau, self.over))
         done, counters = jax.device_get((self.now.step, self.now.counters))
-        rate = step.learning_rate(done, counters["skipped"], plateau, self.step)
-        row |= {"lr": float(rate)}
+        row |= {"lr": float(step.learning_rate(done, counters, plateau, self.step))}
         self.watch.epoch(row)
         self.progress = checkpointing.TrainingProgress(
             epoch, float(self.early.best_metric), self.early.patience_count
         )
+        improved = self.early.has_improved
+        if (phase := phases.beginning(self.config, epoch)) is not None:
+            self.enter(phase)
         now = jax.device_get(self.now) if distributed.first() else None
-        if self.early.has_improved and now is not None:
+        if improved and now is not None:
             # before the checkpoint: a kill between the two repeats the epoch and writes it again
             checkpointing.save_best(self.workdir, now, self.progress, self.about, value)
         self.save(now)
         self.draw(now)
         return row
+
+    def enter(self, phase: phases.Phase) -> None:
+        """Go on with what a phase changes."""
+        before = self.step
+        self.set_up(phase.epochs)
+        self.now = step.replicate(entered(self.now, phase, before, self.step), self.over)
+        if phase.changes_loss:
+            self.progress = checkpointing.TrainingProgress(phase.epochs)
+            self.early = early_stopping(self.config.train.patience)
+        self.watch.event("phase", step=self.at, epoch=phase.epochs)
+        changes = ", ".join(f"{key} {value!r}" for key, value in phase.changes.items())
+        self.log(f"after epoch {phase.epochs}: {changes}")
 
     def validate(self) -> dict:
         """The weighted means of losses and SDRs; empty without validation data."""
@@ -261,12 +272,7 @@ class Run:
             pieces = step.shard(filled(pieces, self.step.model.segment), self.over)
             values = jax.device_get(self.eval_step(variables, pieces))
             sums = {key: sums.get(key, 0.0) + np.float64(value) for key, value in values.items()}
-        if not sums:
-            return {}
-        total, sounding = sums.pop("weight"), sums.pop("sounding")
-        with np.errstate(invalid="ignore"):
-            sdr = sums.pop("sdr_db") / sounding
-        return {key: value / total for key, value in sums.items()} | {"sdr_db": sdr}
+        return step.means(sums) if sums else {}
 
     def save(self, now: state.State | None = None) -> None:
         """Write a checkpoint; `now` is the current state, if the host has it already."""
@@ -289,12 +295,6 @@ class Run:
         every = self.config.log.pictures_every
         if now is None or not every or self.progress.epoch % every:
             return
-        if (example := self.data.example()) is None:
-            return
-        stems, mix = (to_channels(wave, self.step.model) for wave in example)
-        truth = np.asarray(step.mixed(stems[None], self.data.mixing))[0]
-        segment, rate = self.step.model.segment, self.step.model.sample_rate
-        mix = mix[:, : segment.chunk(mix.shape[-1])]  # less only where that is too long
-        length = segment.fit(mix.shape[-1])
-        wave = self.separate(now.variables(), with_silence(mix, length)[None]).wave
-        self.watch.pictures(self.at, mix, truth, np.asarray(wave)[0], rate)
+        found = separated(self.data, self.step, self.separate, now.variables())
+        if found is not None:
+            self.watch.pictures(self.at, *found, self.step.model.sample_rate)

@@ -1,5 +1,7 @@
 """Optimizers and learning-rate schedules by name, as optax transformations."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -72,3 +74,21 @@ def build(
     if accumulate == 1:
         return adapt
     return optax.MultiSteps(adapt, accumulate).gradient_transformation()
+
+
+def carried_over(state: optax.OptState, fresh: optax.OptState) -> optax.OptState:
+    """`fresh`, of an optimizer of the same name from `build`, with what `state` knows of the past.
+
+    Gradients that wait for their update are dropped.
+    """
+    *clipping, _ = without_waiting(fresh)
+    adapted = (*clipping, without_waiting(state)[-1])
+    if isinstance(fresh, optax.MultiStepsState):
+        return fresh._replace(inner_opt_state=adapted)
+    return adapted
+
+
+def without_waiting(state: optax.OptState) -> tuple:
+    """The states that `build` chains, clipping and adapting, without accumulated gradients."""
+    chained: Any = state.inner_opt_state if isinstance(state, optax.MultiStepsState) else state
+    return chained

@@ -10,6 +10,9 @@ from flax import linen as nn
 from flax import struct
 from jax import Array
 
+COUNTERS = ("skipped", "in_row")
+PHASE_COUNTERS = ("earlier_steps", "earlier_updates")
+
 
 @struct.dataclass
 class State:
@@ -19,7 +22,9 @@ class State:
     collections  the model's collections other than "params": its running statistics, or nothing
     average      a running average of {"params", **collections}; None if none is kept
     plateau      changes between epochs; its `scale` is a factor on the learning rate
-    counters     "skipped": batches that changed nothing, "in_row": the latest of them in a row
+    counters     "skipped": batches that changed nothing, "in_row": the latest of them in a row; in
+                 a run with phases also "earlier_steps" and "earlier_updates": batches before the
+                 phase, less those skipped, and the updates before it that its schedule counts
     """
 
     step: Array
@@ -42,8 +47,9 @@ class State:
 
 
 def init(
-    model: nn.Module, optimizer: optax.GradientTransformation, key, mix, plateau, average=True
-) -> State:
+    model: nn.Module, optimizer: optax.GradientTransformation, key, mix, plateau, average=True,
+    phases=False,
+) -> State:  # fmt: skip
     """Initialise for mixtures like `mix` [batch, channel, time], which may be a mere shape."""
     # drawn as `init` does, but without computing what the network makes of a mixture
     collections: dict[str, Any] = dict(model.lazy_init(key, mix))
@@ -56,7 +62,7 @@ def init(
         opt_state=optimizer.init(params),
         average=None,
         plateau=plateau,
-        counters={"skipped": zero, "in_row": zero},
+        counters=dict.fromkeys(COUNTERS + PHASE_COUNTERS if phases else COUNTERS, zero),
     )
     return with_average(state) if average else state
 

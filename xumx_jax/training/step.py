@@ -22,6 +22,7 @@ from jax.sharding import PartitionSpec as P
 from xumx_jax import augment
 from xumx_jax.metrics import energy_ratio
 from xumx_jax.models import interface
+from xumx_jax.separation.chunk_runner import filtered
 from xumx_jax.stems import Stems
 from xumx_jax.training.batches import Examples, Pieces, render, to_channels
 from xumx_jax.training.state import State
@@ -39,6 +40,7 @@ class Step(NamedTuple):
     mixing         [target, source]: which of the data's sources add up to which of the model's;
                    None: the same sources in the same order
     augmentations  of the true stems, from `augment.build`
+    valid_filter   key of POST_FILTERS: what comes between estimates and the SDRs of validation
     """
 
     model: nn.Module
@@ -50,6 +52,7 @@ class Step(NamedTuple):
     seed: int = 0
     mixing: np.ndarray | None = None
     augmentations: augment.Chosen = ()
+    valid_filter: str | None = None
 
 
 def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State, dict[str, Array]]:
@@ -84,17 +87,17 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     grads, value, parts = lax.pmean((grads, value, parts), AXIS)
 
     counters = state.counters
-    rate = learning_rate(state.step, counters["skipped"], state.plateau, this)
+    rate = learning_rate(state.step, counters, state.plateau, this)
     norm = optax.tree.norm(grads)
     good = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(rate)
     tried = updated(state, grads, collections, rate, this)
     now = jax.tree.map(partial(jnp.where, good), tried, state)
-    counters = {
+    bad = {
         "skipped": counters["skipped"] + ~good,
         "in_row": jnp.where(good, 0, counters["in_row"] + 1),
     }
-    now = now.replace(step=state.step + 1, counters=counters)
-    return now, {"loss": value} | parts | {"lr": rate, "gradient_norm": norm} | counters
+    now = now.replace(step=state.step + 1, counters=counters | bad)
+    return now, {"loss": value} | parts | {"lr": rate, "gradient_norm": norm} | bad
 
 
 def augmented(stems: Array, steps: Array, this: Step) -> Array:
@@ -106,9 +109,15 @@ def augmented(stems: Array, steps: Array, this: Step) -> Array:
     return augment.apply(this.augmentations, stems, this.seed, first + jnp.arange(rows))
 
 
-def learning_rate(steps: Array, skipped: Array, plateau, this: Step) -> Array:
+def learning_rate(steps: Array, counters: dict, plateau, this: Step) -> Array:
     """The learning rate after `steps` steps, some of which were skipped."""
-    return this.schedule((steps - skipped) // this.accumulate) * plateau.scale
+    return this.schedule(updates(steps, counters, this.accumulate)) * plateau.scale
+
+
+def updates(steps: Array, counters: dict, accumulate: int) -> Array:
+    """How many updates the schedule has seen after `steps` steps."""
+    good = steps - counters["skipped"] - counters.get("earlier_steps", 0)
+    return counters.get("earlier_updates", 0) + good // accumulate
 
 
 def updated(state: State, grads, collections: dict, rate: Array, this: Step) -> State:
@@ -142,6 +151,8 @@ def mixed(stems: Array | np.ndarray, mixing: np.ndarray | None) -> Array:
 def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]:
     """Sum losses and SDRs over this replica's pieces, each alone, weighted by `pieces.weight`.
 
+    Losses are those of the model's own estimates, SDRs of what `valid_filter` makes of them.
+
     Returns sums over all replicas: the losses and "weight", their divisor; "sdr_db" [source]
     and "sounding" [source], its divisor, since a silent source has no SDR.
     """
@@ -152,14 +163,29 @@ def evaluate(variables: dict, pieces: Pieces, *, this: Step) -> dict[str, Array]
         est = cast(Stems, this.model.apply(variables, mix))
         ref = reference(this.model, stems)
         value, parts = this.loss(est, ref, mix)
-        true = stems[0, ..., : est.wave.shape[-1]]
+        wave = est.wave[0]
+        if this.valid_filter is not None:
+            own = jax.tree.map(lambda x: x[0], est)
+            wave = filtered(this.model, own, mix[0], this.valid_filter)
+        true = stems[0, ..., : wave.shape[-1]]
         sounding = weight * jnp.any(true != 0, axis=(1, 2))
-        sdr = energy_ratio(est.wave[0], true)
+        sdr = energy_ratio(wave, true)
         sums = {key: weight * part for key, part in ({"loss": value} | parts).items()}
         return sums | {"weight": weight, "sdr_db": sounding * sdr, "sounding": sounding}
 
     sums = jax.tree.map(lambda values: values.sum(0), lax.map(one, pieces))
     return lax.psum(sums, AXIS)
+
+
+def means(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weighted means that sums of `evaluate` come to; NaN dB for a source that is silent."""
+    total, sounding = sums["weight"], sums["sounding"]
+    with np.errstate(invalid="ignore"):
+        sdr = sums["sdr_db"] / sounding
+    rest = {
+        key: value for key, value in sums.items() if key not in ("weight", "sounding", "sdr_db")
+    }
+    return {key: value / total for key, value in rest.items()} | {"sdr_db": sdr}
 
 
 def mesh(devices=None) -> Mesh:
