@@ -79,6 +79,7 @@ CURVE_WITH = {
 ELSEWHERE = {
     "data.name", "data.root", "data.workers", "data.engine", "quiet", "train.weights",
     "train.max_bad_steps", "model.args.sample_rate",
+    "train.recompute",  # the same gradients, of less memory
     "model.args.filter",  # what separates with the weights applies it
 }  # fmt: skip
 
