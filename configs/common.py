@@ -83,6 +83,8 @@ def base(model: str = "xumx") -> ConfigDict:
             "seed": 42,  # of initial weights, examples, augmentations and dropout
             "weights": "",  # to start from: any name or path that `separate.py --model` takes
             "compute": "float32",  # of matrix products, or "bfloat16"; weights stay float32
+            "recompute": False,  # what layers compute on their way is computed again for their
+            # gradients, not kept: less memory, for more work
             "average": 0.0,  # decay of a running average of the weights; 0: none
             "max_bad_steps": 10,  # end the run after this many consecutive steps
             # without a finite loss

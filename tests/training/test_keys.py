@@ -54,7 +54,6 @@ CURVE = {
     "optimizer.schedule": "cosine", "optimizer.warmup_steps": "4",
     "train.epochs": "1", "train.steps_per_epoch": "1", "train.average": "0.9",
     "train.compute": "bfloat16", "train.save_steps": "1", "train.valid_filter": "norbert",
-    "phases": "((1,{'optimizer.learning_rate':0.1}),)",
     "augment": "(('mono',{'probability':1.0}),)",
     "train.save_minutes": "0.0", "train.keep": "1",
 }  # fmt: skip
@@ -79,6 +78,8 @@ CURVE_WITH = {
 ELSEWHERE = {
     "data.name", "data.root", "data.workers", "data.engine", "quiet", "train.weights",
     "train.max_bad_steps", "model.args.sample_rate",
+    "phases",
+    "train.recompute",  # the same gradients, of less memory
     "model.args.filter",  # what separates with the weights applies it
 }  # fmt: skip
 

@@ -8,18 +8,18 @@ import jax
 import numpy as np
 import pytest
 import runs
+import songs
 from runs import arrays, check_equal, quiet
 
 import train
 from configs import common
 from configs.command_line import override
 from xumx_jax.errors import UserError
-from xumx_jax.training import phases, step
+from xumx_jax.training import phases, state, step
 from xumx_jax.training.batches import filled
 from xumx_jax.training.identity import differences
 from xumx_jax.training.monitor.logs import read_metrics
 from xumx_jax.training.schedule import Plateau
-from xumx_jax.training.state import State
 from xumx_jax.training.step_of_config import build_step, entered
 from xumx_jax.weights import store
 
@@ -90,8 +90,8 @@ def test_changes_add_up():
 
 
 def test_they_are_given_on_the_command_line():
-    words = ['--config.phases=((1, {"recipe.effects": (("resample", {"probability": 0.3}),)}),)']
-    made = override(common.base(), words)
+    word = '--config.phases=((1, {"recipe.effects": (("resample", {"probability": 0.3}),)}),)'
+    made = override(common.base(), [word])
     phases.check(made)
     mixed = [train.mixing_of(phase, "musdb").effects for phase in phases.each(made)]
     assert mixed == [(), (("resample", {"probability": 0.3}),)]
@@ -178,7 +178,6 @@ def test_a_run_with_a_phase_equals_two_runs_by_hand(phased, tmp_path):
     assert any(line.startswith("after epoch 2: optimizer.learning_rate 0.003") for line in lines)
     events = [row for row in read_metrics(workdir / "metrics.jsonl") if row.get("event") == "phase"]
     assert [(row["step"], row["epoch"]) for row in events] == [(AT_BORDER, BORDER)]
-
     first = config(epochs=BORDER, average=0.9)
     first.optimizer.accumulate = 2
     runs.run(first, tmp_path, mixed_data()[0], quiet)
@@ -209,9 +208,8 @@ def test_a_run_with_a_phase_equals_two_runs_by_hand(phased, tmp_path):
     adam = ended["optimizer"]["opt_state"]
     assert (adam["mini_step"], adam["gradient_step"]) == (1, 3)
     counters = ended["optimizer"]["counters"]
-    # losses of before the border are far lower, and not compared
     best = store.describe(workdir / "best")["info"]
-    assert best["progress"]["epoch"] > BORDER and best["value"] > 10 * first_best
+    assert best["progress"]["epoch"] > BORDER and best["value"] > 10 * first_best  # of a lower loss
     assert counters == {"earlier_steps": 10, "earlier_updates": 0, "skipped": 0, "in_row": 0}
 
 
@@ -223,7 +221,7 @@ def state_like(config, found, inner):
     # clipping was not used before, so the states differ in number
     adam = jax.tree.unflatten(jax.tree.structure(fresh.inner_opt_state[-1]), jax.tree.leaves(inner))
     zero = np.zeros((), np.int32)
-    return State(
+    return state.State(
         step=np.int32(AT_BORDER),
         params=saved["params"],
         collections=saved["collections"],
@@ -277,7 +275,9 @@ def test_updates_are_counted_on(tmp_path):
         waiting = before.optimizer.init(tree)
         for _ in range(3):  # one update, and a gradient that waits
             _, waiting = before.optimizer.update(tree, waiting, tree)
-        now = state_of_counters(12, 2, tree, waiting)
+        counters = {"skipped": np.int32(2)} | dict.fromkeys(state.PHASE_COUNTERS, np.int32(0))
+        lowered = Plateau(None, 0.3, 10).init()._replace(scale=np.float32(0.3))
+        now = state.State(np.int32(12), tree, {}, waiting, None, lowered, counters)
         now = entered(now, phases.beginning(made, 1), before, after)
         assert now.counters["earlier_steps"] == 10 and now.counters["earlier_updates"] == wanted
         assert now.plateau.scale == (1.0 if wanted == 0 else 0.3)
@@ -288,23 +288,13 @@ def test_updates_are_counted_on(tmp_path):
         jax.tree.map(np.testing.assert_array_equal, *mu)
 
 
-def state_of_counters(steps, skipped, params, opt_state):
-    plateau = Plateau(None, 0.3, 10).init()
-    counters = dict.fromkeys(("in_row", "earlier_steps", "earlier_updates"), np.int32(0))
-    return State(
-        step=np.int32(steps), params=params, collections={}, opt_state=opt_state, average=None,
-        plateau=plateau._replace(scale=np.float32(0.3)),
-        counters=counters | {"skipped": np.int32(skipped)},
-    )  # fmt: skip
-
-
 def test_a_recipe_of_a_phase_that_fits_no_data_is_known_at_once(tmp_path):
-    import songs
-
-    made = override(
-        common.base(),
-        [f"--config.data.root={songs.make(tmp_path)}", *songs.SMALL, "--config.data.name=folder"],
-    )
+    words = [
+        f"--config.data.root={songs.make(tmp_path)}",
+        *songs.SMALL,
+        "--config.data.name=folder",
+    ]
+    made = override(common.base(), words)
     made.phases = ((1, {"recipe.swap": 2.0}),)
     with pytest.raises(UserError, match="recipe.swap is 2.0, wanted 0 to 1"):
         train.open_data(made)

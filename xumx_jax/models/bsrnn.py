@@ -81,6 +81,7 @@ class BandSplitRNN(nn.Module):
     compute: str = "float32"
     any_channels = True
     usual_speed = {"cpu": 1.2}
+    checkpointed_layers = (Layer,)
 
     def __post_init__(self):
         check(self)

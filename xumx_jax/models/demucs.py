@@ -77,6 +77,7 @@ class Demucs(nn.Module):
     transform = None
     normalization = "mean and deviation"
     usual_speed = {"cpu": 2.3}
+    checkpointed_layers = (Encoder, Decoder, BidirectionalLstm)
 
     def __post_init__(self):
         check(self)

@@ -96,6 +96,7 @@ class DemucsSplit(nn.Module):
     rescale: float | None = 0.1
     transform = None
     usual_speed = {"cpu": 0.8}
+    checkpointed_layers = (SplitDecoder, BidirectionalLstm)
 
     def __post_init__(self):
         check(self)

@@ -96,6 +96,7 @@ class HDemucs(nn.Module):
     dconv_lstm: int = 4
     rescale: float | None = 0.1
     normalization = "mean and deviation"
+    checkpointed_layers = (Encoder, Decoder, MultiEncoder, MultiDecoder)
     usual_speed = {"cpu": 2.5}
 
     def __post_init__(self):

@@ -160,6 +160,8 @@ OPTIONAL: dict[str, Any] = {
     "usual_speed": None,
     # (argument, what was wanted): the first argument that training refuses, since it makes no sense
     "refused": None,
+    # classes of its layers whose insides training may compute again instead of keeping them
+    "checkpointed_layers": (),
     # exponent of the magnitudes in `Stems.spec`, which losses compare
     "power": 1,
 }

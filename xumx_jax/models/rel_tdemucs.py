@@ -114,6 +114,7 @@ class RelTDemucs(nn.Module):
     axis_name: str | None = None
     transform = None
     usual_speed = {"cpu": 1.7}
+    checkpointed_layers = (TransformerLayer,)
 
     def __post_init__(self):
         check(self)

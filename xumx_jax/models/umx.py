@@ -132,6 +132,7 @@ class UMX(nn.Module):
     any_channels = True
     usual_speed = {"cpu": 20, "gpu": 150, "tpu": 150}
     source_axis = 0
+    checkpointed_layers = (Encoder, Recurrent, Decoder)
 
     def __post_init__(self):
         check(self)

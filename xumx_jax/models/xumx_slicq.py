@@ -67,6 +67,7 @@ class XumxSliCQ(nn.Module):
     bandwidth_hz: float = 16000.0
     axis_name: str | None = None
     usual_speed = {"cpu": 2.6}
+    checkpointed_layers = (BandAutoencoders,)
 
     engine = "slices"
     post_filter = "xumx_slicq_stft"

@@ -61,6 +61,7 @@ class XumxSliCQv2(nn.Module):
     dtype: str = "float32"
     compute: str = "float32"
     usual_speed = {"cpu": 20}
+    checkpointed_layers = (Autoencoders,)
     engine = "slices"
 
     def __post_init__(self):

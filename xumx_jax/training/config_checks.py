@@ -43,6 +43,7 @@ def check(config: ConfigDict) -> None:
     model = build(config)
     check_lengths(config, model)
     check_valid_filter(config, model)
+    check_recompute(config, model)
     samples = samples_of(model, config.train.seconds) or model.segment.usual
     shape = len(model.sources), channels_of(model), samples
     augment.check(augmentations(config, model), shape)
@@ -113,6 +114,13 @@ def check_lengths(config: ConfigDict, model) -> None:
             f"config.train.compute is {config.train.compute!r}, but model {config.model.name!r} "
             f"computes only in float32"
         )
+
+
+def check_recompute(config: ConfigDict, model) -> None:
+    """Raise UserError if `train.recompute` would do nothing."""
+    if config.train.recompute and not interface.optional(model, "checkpointed_layers"):
+        wanted = f"False: model {config.model.name!r} names no checkpointed_layers"
+        raise wrong(config, "train.recompute", wanted)
 
 
 def check_valid_filter(config: ConfigDict, model) -> None:

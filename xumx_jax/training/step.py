@@ -7,6 +7,7 @@ itself lowers to, less pmap's stacked device axis.
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -25,6 +26,7 @@ from xumx_jax.models import interface
 from xumx_jax.separation.chunk_runner import filtered
 from xumx_jax.stems import Stems
 from xumx_jax.training.batches import Examples, Pieces, render, to_channels
+from xumx_jax.training.recompute import recomputing
 from xumx_jax.training.state import State
 
 AXIS = "data"
@@ -40,6 +42,7 @@ class Step(NamedTuple):
     mixing         [target, source]: which of the data's sources add up to which of the model's;
                    None: the same sources in the same order
     augmentations  of the true stems, from `augment.build`
+    recompute      whether what layers compute on their way is computed again for their gradients
     valid_filter   key of POST_FILTERS: what comes between estimates and the SDRs of validation
     """
 
@@ -52,6 +55,7 @@ class Step(NamedTuple):
     seed: int = 0
     mixing: np.ndarray | None = None
     augmentations: augment.Chosen = ()
+    recompute: bool = False
     valid_filter: str | None = None
 
 
@@ -68,13 +72,14 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     key = jax.random.fold_in(jax.random.key(this.seed), state.step)
 
     def objective(params):
-        est, updates = this.model.apply(
-            {"params": params, **state.collections},
-            mix,
-            train=True,
-            mutable=list(state.collections),
-            rngs={"dropout": key},
-        )
+        with recomputing(this.model) if this.recompute else nullcontext():
+            est, updates = this.model.apply(
+                {"params": params, **state.collections},
+                mix,
+                train=True,
+                mutable=list(state.collections),
+                rngs={"dropout": key},
+            )
         value, parts = this.loss(est, ref, mix)
         return value, (parts, dict(updates))
 

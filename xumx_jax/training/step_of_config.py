@@ -43,6 +43,7 @@ def build_step(
         seed=now.train.seed,
         mixing=mixing,
         augmentations=augmentations(now, model),
+        recompute=now.train.recompute,
         valid_filter=now.train.valid_filter,
     )
 
