@@ -17,6 +17,7 @@ from augment import BOTH, STEP, STEP_WITH_BOTH
 
 from train import RATE, songs
 
+sys.path.append(str(Path(__file__).parents[1]))
 RESPONSES, TAIL = 20, 1.5  # how many impulse responses, seconds
 
 
