@@ -104,13 +104,14 @@ def make(config, count: int) -> tuple[list[Example], int]:
     shape = excerpts.shape[:2]
     untouched = Examples(excerpts, np.ones(shape, np.float32), np.zeros(shape, bool))
     (before,) = stages(model, untouched, (), config.train.seed, indices)
-    after = stages(model, loader.examples(indices), config.augment, config.train.seed, indices)
+    chosen = config_checks.augmentations(config, model)
+    after = stages(model, loader.examples(indices), chosen, config.train.seed, indices)
     names, made = _names(tracks.sources), []
     for index, plan in enumerate(plans):
         changes, origin = {}, {}
         for source, name in enumerate(names):
             changes[name] = described(plan, source)
-            for (kind, _), old, new in zip(config.augment, after, after[1:], strict=False):
+            for (kind, _), old, new in zip(chosen, after, after[1:], strict=False):
                 if not np.array_equal(old[index, source], new[index, source]):
                     changes[name].append(kind)
             track, start = places[index, source]
@@ -128,7 +129,7 @@ def stages(model, examples, augmentations, seed: int, indices) -> list[np.ndarra
     from xumx_jax.training.batches import render, to_channels
 
     found = [jax.jit(lambda batch: to_channels(render(batch), model))(examples)]
-    for one in augment.build(augmentations):
+    for one in augmentations:
         step = jax.jit(lambda stems, one=one: augment.apply((one,), stems, seed, indices))
         found.append(step(found[-1]))
     return [np.asarray(stems) for stems in found]

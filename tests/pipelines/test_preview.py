@@ -153,3 +153,15 @@ def test_without_matplotlib_one_line_says_what_to_install(root, tmp_path, monkey
     assert preview_of(root, tmp_path / "new") == 2
     assert "pip install 'xumx_jax[eval]'" in capsys.readouterr().err
     assert "matplotlib" not in sys.modules or not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_impulse_responses_are_read_at_the_rate_of_the_config(root, tmp_path):
+    soundfile.write(tmp_path / "room.wav", np.array([0.0, 0.5], np.float32), RATE, subtype="FLOAT")
+    options = f"(('impulse', {{'probability': 1.0, 'folder': {str(tmp_path)!r}}}),)"
+    (plain,), _ = preview.make(train.parse(words(root))[0], 1)
+    (found,), rate = preview.make(train.parse(words(root, f"--config.augment={options}"))[0], 1)
+    assert rate == RATE and all("impulse" in changes for changes in found.changes.values())
+    for name, wave in found.after.items():
+        assert np.any(wave)
+        np.testing.assert_allclose(wave[:, 1:], 0.5 * plain.after[name][:, :-1], atol=1e-5)
