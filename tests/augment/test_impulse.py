@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from xumx_jax import augment
-from xumx_jax.augment.impulse import convolved, fast_size, impulse
+from xumx_jax.augment.impulse import convolved, impulse
 from xumx_jax.augment.impulse_responses import impulse_responses
 from xumx_jax.errors import UserError
 
@@ -49,12 +49,6 @@ def test_a_response_longer_than_the_example_is_heard_as_far_as_it_goes():
     found = jax.jit(partial(impulse, probability=1.0))(stems, jax.random.key(0), long)
     for stem, wave in zip(found, stems, strict=True):
         np.testing.assert_allclose(stem[0], np.convolve(wave[0], long[0, 0])[:40], atol=1e-4)
-
-
-def test_sizes_have_small_factors_and_none_is_left_out():
-    smooth = sorted(2**a * 3**b * 5**c for a in range(1, 13) for b in range(8) for c in range(6))
-    for least in range(1, 3000):
-        assert fast_size(least) == next(size for size in smooth if size >= least)
 
 
 def test_folder(folder):

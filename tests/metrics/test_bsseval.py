@@ -1,5 +1,6 @@
 """BSSEval v4 against museval, the live oracle: generated waves, and the real clip where it is."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 from shared_files import needs, shared
 
 from xumx_jax.metrics import bss_eval, sdr_frames
+from xumx_jax.metrics.bsseval import fft_size
 
 RATE = 1000
 TAPS = 24  # in most tests: museval's dense matrices grow with its square
@@ -309,3 +311,10 @@ def test_real_clip():
     np.testing.assert_allclose(result.sdr, wanted[0], atol=1e-3)
     for name, other in zip(("ISR", "SIR", "SAR"), wanted[1:], strict=True):
         np.testing.assert_allclose(result.regularised[name], other, atol=0.2)
+
+
+def test_sizes_have_small_factors_and_none_is_left_out():
+    powers = itertools.product(range(1, 13), range(8), range(6), range(5))
+    smooth = sorted(2**a * 3**b * 5**c * 7**d for a, b, c, d in powers)
+    for least in range(1, 3000):
+        assert fft_size(least) == next(size for size in smooth if size >= least)

@@ -5,6 +5,7 @@ import numpy as np
 from jax import Array
 
 from xumx_jax.augment import selection
+from xumx_jax.metrics.bsseval import fft_size
 
 
 def impulse(stems: Array, key, responses: np.ndarray, *, probability: float = 0.2) -> Array:
@@ -23,20 +24,6 @@ def convolved(wave: Array, response: Array) -> Array:
 
     By FFT, long enough for what would come round to the beginning.
     """
-    size = fast_size(wave.shape[-1] + response.shape[-1] - 1)
+    size = fft_size(wave.shape[-1] + response.shape[-1] - 1)
     spectrum = jnp.fft.rfft(wave, size) * jnp.fft.rfft(response, size)
     return jnp.fft.irfft(spectrum, size)[..., : wave.shape[-1]]
-
-
-def fast_size(least: int) -> int:
-    """The smallest even number from `least` on without a prime factor above 5."""
-    best = 2 ** max(1, (least - 1).bit_length())
-    three = 1
-    while three < best:
-        odd = three
-        while odd < best:
-            # times the smallest power of two, at least 2, that reaches `least`
-            best = min(best, odd * 2 ** max(1, (-(-least // odd) - 1).bit_length()))
-            odd *= 5
-        three *= 3
-    return best
