@@ -123,12 +123,8 @@ def summary(records: list[dict]) -> dict:
         "first": float(np.mean(losses[:few])),
         "last": float(np.mean(losses[-few:])),
         "valid": [epoch["valid"] for epoch in epochs],
-        "sdr_db": [mean_of(epoch["sdr_db"]) for epoch in epochs],
+        "sdr_db": [float(np.mean([*epoch["sdr_db"].values()])) for epoch in epochs],
     }
-
-
-def mean_of(values) -> float:
-    return float(np.mean(list(values.values()) if isinstance(values, dict) else values))
 
 
 def draw(results: dict[str, dict], path: Path) -> None:

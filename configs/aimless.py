@@ -224,9 +224,4 @@ OTHER_NAMES = {"bsrnn": "cdx_bsrnn"}
 def get_config(variant: str = ""):
     name, comma, size = variant.partition(",")
     name = name.replace("-", "_")
-    config = published(RECIPES, f"{OTHER_NAMES.get(name, name)}{comma}{size}")
-    if size:  # of a run with phases, one epoch in each
-        config.phases = tuple(
-            (epochs, changes) for epochs, (_, changes) in enumerate(config.phases, 1)
-        )
-    return config
+    return published(RECIPES, f"{OTHER_NAMES.get(name, name)}{comma}{size}")

@@ -1,7 +1,6 @@
 """Name and change configs on the command line."""
 
 import ast
-import difflib
 import runpy
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from ml_collections import ConfigDict
 from configs.common import arguments, base
 from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.training.config_checks import flatten
+from xumx_jax.training.config_checks import flatten, nearest
 
 OURS = Path(__file__).parent
 MAY_BE_NONE = {"optimizer.plateau.patience"}  # in addition to those that are None by default
@@ -49,9 +48,7 @@ def override(config: ConfigDict, arguments: list[str]) -> ConfigDict:
     optional = {key for key, value in defaults.items() if value is None} | MAY_BE_NONE
     for key, text in given:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1, 0.5)
-            hint = f"; did you mean config.{near[0]}?" if near else ""
-            raise UserError(f"unknown key config.{key}{hint}")
+            raise UserError(f"unknown key config.{key}{nearest(key, known, 'config.')}")
         if text is None:
             raise UserError(f"config.{key}: no value given")
         *path, last = key.split(".")

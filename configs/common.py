@@ -142,7 +142,10 @@ def defaults(model: str) -> Defaults:
 def tiny(config: ConfigDict, args: dict) -> ConfigDict:
     """Shrink a recipe to seconds on a CPU: to check that everything works, not to learn much."""
     config.model.args.update(args)
-    config.train.update({"epochs": 2, "steps_per_epoch": 4, "batch_size": 4, "seconds": 1.0})
+    # of a run with phases, one epoch in each
+    config.phases = tuple((epochs, made) for epochs, (_, made) in enumerate(config.phases, 1))
+    epochs = max(2, 1 + len(config.phases))
+    config.train.update({"epochs": epochs, "steps_per_epoch": 4, "batch_size": 4, "seconds": 1.0})
     config.train.valid_seconds = 2.0
     config.optimizer.warmup_steps = 0
     config.log.pictures_every = 1

@@ -15,7 +15,7 @@ from pipelines.tracks.opening import check_skipped
 from pipelines.tracks.shares import divide
 from pipelines.tracks.split import Request, Split
 from pipelines.tracks.track import Clip, Part, Track, whole
-from pipelines.tracks.wav import SUFFIXES, probe
+from pipelines.tracks.wav import probe
 from xumx_jax import files
 from xumx_jax.errors import UserError
 
@@ -147,10 +147,7 @@ def _tracks(source: str, place: Path, request: Request) -> list[Track] | None:
         folder = place / request.split
         if not folder.is_dir():
             return None
-    named = {path.relative_to(folder).as_posix(): path for path in folders.audio_below(folder)}
-    if not named:
-        suffixes = " or *".join(SUFFIXES)
-        raise UserError(f"{folder}: no *{suffixes} at any depth; {folders.described(folder)}")
+    named = folders.named_below(folder)
     chosen = sorted(named) if folder != place else divide(named, SHARES)[request.split]
     return [Track(name, named[name], {source: (Part(named[name]),)}) for name in chosen] or None
 

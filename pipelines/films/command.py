@@ -8,7 +8,6 @@ from pipelines.films.mixture import Folder, Recipe
 from pipelines.films.work import SHARES, counts_of, make_all
 from pipelines.tracks import folders
 from pipelines.tracks.shares import divide
-from pipelines.tracks.wav import SUFFIXES
 from xumx_jax import files
 from xumx_jax.commands.console import Parser, one_line_warnings, run_program, terminable
 from xumx_jax.errors import UserError
@@ -98,10 +97,7 @@ def _listed(place: Path, option: str, out: Path) -> list[str]:
     inside, outside = out.resolve(), place.resolve()
     if inside == outside or outside in inside.parents:
         raise UserError(f"{out}: lies in the folder of --{option}; use another --out")
-    found = [path.relative_to(place).as_posix() for path in folders.audio_below(place)]
-    if not found:
-        suffixes = " or *".join(SUFFIXES)
-        raise UserError(f"{place}: no *{suffixes} at any depth; {folders.described(place)}")
+    found = list(folders.named_below(place))
     if len(found) < len(SHARES):
         raise UserError(
             f"{place}: {len(found)} files; wanted at least {len(SHARES)}, since training, "

@@ -67,6 +67,15 @@ def audio_below(folder: Path, suffixes=SUFFIXES) -> list[Path]:
     return sorted(found)
 
 
+def named_below(folder: Path) -> dict[str, Path]:
+    """`audio_below` by their names relative to the folder. Raises UserError if there are none."""
+    found = {path.relative_to(folder).as_posix(): path for path in audio_below(folder)}
+    if not found:
+        suffixes = " or *".join(SUFFIXES)
+        raise UserError(f"{folder}: no *{suffixes} at any depth; {described(folder)}")
+    return found
+
+
 def described(folder: Path) -> str:
     """What is in a folder, for messages: "found a, b, c and 4 more", or that it is missing."""
     if not folder.is_dir():

@@ -17,13 +17,18 @@ def draw(key, sources: int, probability: float, ways: int) -> Array:
 
     Raises ValueError unless `probability` is one and there is a way.
     """
-    if not 0 <= probability <= 1:
-        raise ValueError(f"probability is {probability}, wanted 0 to 1")
+    check_probability(probability)
     if ways < 1:
         raise ValueError("nothing to choose from, wanted at least one value")
     for_choice, for_way = jax.random.split(key)
     chosen = jax.random.uniform(for_choice, (sources,)) < probability
     return jnp.where(chosen, jax.random.randint(for_way, (sources,), 0, ways), -1)
+
+
+def check_probability(probability: float) -> None:
+    """Raise ValueError unless it is one."""
+    if not 0 <= probability <= 1:
+        raise ValueError(f"probability is {probability}, wanted 0 to 1")
 
 
 def changed(stems: Array, ways: Array, change: Callable[[Array, Array], Array]) -> Array:

@@ -174,7 +174,10 @@ def _backward(plan, saved, dy):
 
 
 def _kernel_gradient(plan, x: Array, dy: Array, taps: tuple[int, int]) -> Array:
-    """The gradient [row, column, in, out] of a kernel of stride 1, all taps of a row at once."""
+    """The gradient [row, column, in, out] of a kernel of stride 1, all taps of a row at once.
+
+    All taps of all rows, if each has but one.
+    """
     (_, row_pads, row_dilation), (_, pads, dilation) = plan
     x = jnp.pad(x, [(0, 0), row_pads, pads, (0, 0)])
     rows, columns = dy.shape[1:3]

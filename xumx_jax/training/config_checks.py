@@ -1,6 +1,8 @@
 """Check the values of a config beyond their types, and the names of its keys."""
 
+import difflib
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -52,6 +54,12 @@ def check(config: ConfigDict) -> None:
 def augmentations(config: ConfigDict, model) -> augment.Chosen:
     """The augmentations that a config names, for stems as the model takes them."""
     return augment.build(config.augment, model.sample_rate, channels_of(model))
+
+
+def nearest(key: str, known: Iterable[str], before: str = "") -> str:
+    """A hint at the option that was perhaps meant, for the end of a message; else nothing."""
+    near = difflib.get_close_matches(key, known, 1, 0.5)
+    return f"; did you mean {before}{near[0]}?" if near else ""
 
 
 def check_arguments(config: ConfigDict) -> None:

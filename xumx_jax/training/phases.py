@@ -12,7 +12,6 @@ A run is in the phase of the epochs that it has completed, so what a checkpoint 
 its config and its epochs.
 """
 
-import difflib
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -130,8 +129,7 @@ def below(key: str, parts: tuple[str, ...]) -> bool:
 
 def _check_change(where: str, key: str, value: Any, known: dict) -> None:
     if key not in known:
-        near = difflib.get_close_matches(key, known, 1, 0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = config_checks.nearest(key, known)
         raise UserError(f"{where}: unknown option {key}{hint}")
     if not below(key, CHANGEABLE):
         raise UserError(

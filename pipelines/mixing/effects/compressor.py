@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipelines.mixing.pedals import played
 from pipelines.mixing.ranges import drawn, is_used
 
 ROWS = ("use", "threshold_db", "ratio", "attack_ms", "release_ms")
@@ -38,7 +39,4 @@ def draw(
 
 def apply(wave: np.ndarray, values: np.ndarray, rate: int, samples: int) -> np.ndarray:
     """Compress [channel, time]."""
-    import pedalboard
-
-    settings = dict(zip(ROWS[1:], values[1:], strict=True))
-    return pedalboard.Compressor(**settings)(np.ascontiguousarray(wave), rate)
+    return played("Compressor", wave, rate, dict(zip(ROWS[1:], values[1:], strict=True)))

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from pipelines import loudness
-from pipelines.mixing.ranges import ANY, check_probability, check_range, is_used
+from pipelines.mixing.ranges import ANY, check_range, drawn, is_used
 from xumx_jax.errors import UserError
 
 ROWS = ("use", "loudness", "release_ms")
@@ -29,15 +29,13 @@ def draw(
     The first loudness is of a normal distribution, that of the songs of MUSDB18 as mastered. The
     defaults are those of AIMLESS. Raises UserError on options that make no sense.
     """
-    check_probability(probability)
-    check_range("release_ms", release_ms, (0.1, 10_000))
+    possible = {"release_ms": (0.1, 10_000)}
+    used, release = drawn(rows, probability, possible, release_ms=release_ms).T
     for name, value in (("mean_lufs", mean_lufs), ("target_lufs", target_lufs)):
         check_range(name, (value, value), ANY)
     if not 0 <= deviation_lu < np.inf:
         raise UserError(f"deviation_lu is {deviation_lu}, wanted 0 or more")
-    used = (rows["use"] < probability).astype(float)
     normal = ndtri(np.clip(rows["loudness"], 2.0**-53, 1 - 2.0**-53))
-    release = release_ms[0] + (release_ms[1] - release_ms[0]) * rows["release_ms"]
     loud = mean_lufs + deviation_lu * normal
     return np.stack([used, loud, release, np.full(len(used), target_lufs)], axis=1)
 

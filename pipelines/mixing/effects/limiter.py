@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipelines.mixing.pedals import played
 from pipelines.mixing.ranges import drawn, is_used
 
 ROWS = ("use", "threshold_db", "release_ms")
@@ -24,7 +25,4 @@ def draw(
 
 def apply(wave: np.ndarray, values: np.ndarray, rate: int, samples: int) -> np.ndarray:
     """Limit [channel, time]."""
-    import pedalboard
-
-    settings = dict(zip(ROWS[1:], values[1:], strict=True))
-    return pedalboard.Limiter(**settings)(np.ascontiguousarray(wave), rate)
+    return played("Limiter", wave, rate, dict(zip(ROWS[1:], values[1:], strict=True)))

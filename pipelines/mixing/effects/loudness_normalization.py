@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipelines import loudness
-from pipelines.mixing.ranges import check_probability, is_used
+from pipelines.mixing.ranges import drawn, is_used
 from xumx_jax.errors import UserError
 
 ROWS = ("use",)
@@ -18,11 +18,10 @@ def draw(
 
     `most_db` is the largest gain. Raises UserError on options that make no sense.
     """
-    check_probability(probability)
+    (used,) = drawn(rows, probability).T
     for name, value in (("target_lufs", target_lufs), ("most_db", most_db)):
         if not np.isfinite(value):
             raise UserError(f"{name} is {value}, wanted a number")
-    used = (rows["use"] < probability).astype(float)
     return np.stack([used, *(np.full(len(used), x) for x in (target_lufs, most_db))], axis=1)
 
 

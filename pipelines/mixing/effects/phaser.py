@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipelines.mixing.pedals import played
 from pipelines.mixing.ranges import drawn, is_used
 
 ROWS = ("use", "rate_hz", "depth", "centre_frequency_hz", "feedback", "mix")
@@ -40,7 +41,4 @@ def draw(
 
 def apply(wave: np.ndarray, values: np.ndarray, rate: int, samples: int) -> np.ndarray:
     """Add a phaser to [channel, time]."""
-    import pedalboard
-
-    settings = dict(zip(ROWS[1:], values[1:], strict=True))
-    return pedalboard.Phaser(**settings)(np.ascontiguousarray(wave), rate)
+    return played("Phaser", wave, rate, dict(zip(ROWS[1:], values[1:], strict=True)))

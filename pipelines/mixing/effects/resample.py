@@ -3,7 +3,7 @@
 import numpy as np
 import soxr
 
-from pipelines.mixing.ranges import between
+from pipelines.mixing.ranges import between, check_probability
 from xumx_jax.errors import UserError
 
 ROWS = ("resample", "ratio")
@@ -15,8 +15,7 @@ def draw(rows, probability: float = 0.5, limit: float = 0.12) -> np.ndarray:
 
     1 is unchanged, above 1 is higher and faster. Raises UserError on options that make no sense.
     """
-    if not 0 <= probability <= 1:
-        raise UserError(f"probability is {probability}, wanted 0 to 1")
+    check_probability(probability)
     if not 0 <= limit < 0.5:
         raise UserError(f"limit is {limit}, wanted 0 to 0.5")
     ratio = 1 + between((-limit, limit), rows["ratio"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipelines.mixing.pedals import played
 from pipelines.mixing.ranges import drawn, is_used
 
 ROWS = ("use", "room_size", "damping", "wet", "width")
@@ -27,8 +28,6 @@ def draw(
 
 def apply(wave: np.ndarray, values: np.ndarray, rate: int, samples: int) -> np.ndarray:
     """Put [channel, time] into the room; the rest of its length is cut off."""
-    import pedalboard
-
     _, room_size, damping, wet, width = values
-    room = pedalboard.Reverb(room_size, damping, wet, 1 - wet, width)
-    return room(np.ascontiguousarray(wave), rate)
+    room = {"room_size": room_size, "damping": damping, "width": width}
+    return played("Reverb", wave, rate, room | {"wet_level": wet, "dry_level": 1 - wet})

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.signal import sosfilt
 
-from pipelines.mixing.ranges import between, is_range, octaves
+from pipelines.mixing.ranges import between, check_probability, check_range, is_range, octaves
 from xumx_jax.errors import UserError
 
 ROWS = ("shelf", "low_db", "high_db", "low_hz", "high_hz")
@@ -22,10 +22,8 @@ def draw(
     Gains are drawn uniformly in dB, corners in octaves. 0 dB twice means no filter. Raises
     UserError on options that make no sense.
     """
-    if not 0 <= probability <= 1:
-        raise UserError(f"probability is {probability}, wanted 0 to 1")
-    if not is_range(gain_db):
-        raise UserError(f"gain_db is {gain_db}, wanted two numbers, (low, high)")
+    check_probability(probability)
+    check_range("gain_db", gain_db)
     for name, corners in (("low_hz", low_hz), ("high_hz", high_hz)):
         if not is_range(corners) or corners[0] <= 0:
             raise UserError(f"{name} is {corners}, wanted two numbers above 0, (low, high)")

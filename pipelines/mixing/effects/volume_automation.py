@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipelines.mixing.ranges import check_probability, check_range, is_used
+from pipelines.mixing.ranges import check_range, drawn, is_used
 from xumx_jax.errors import UserError
 
 ROWS = ("use", "seed")
@@ -16,11 +16,10 @@ def draw(rows, probability: float = 1.0, gain_db=(-6.0, 6.0), seconds: float = 3
     How many ramps there are depends on the excerpt's length: at most one for each `seconds`. The
     defaults are those of AIMLESS. Raises UserError on options that make no sense.
     """
-    check_probability(probability)
+    (used,) = drawn(rows, probability).T
     check_range("gain_db", gain_db)
     if not 0 < seconds < np.inf:
         raise UserError(f"seconds is {seconds}, wanted more than 0")
-    used = (rows["use"] < probability).astype(float)
     options = [np.full(len(used), value) for value in (*gain_db, seconds)]
     return np.stack([used, *options, rows["seed"]], axis=1)
 
