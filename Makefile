@@ -149,7 +149,7 @@ $(VENV)/core: $(LISTS) | $(VENV)/made
 
 $(VENV)/dev: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
-	@$(PY) $(PINNED) -e '.[train,eval,effects,dev$(also)]' | $(FETCHED)
+	@$(PY) $(PINNED) -e '.[train,eval,effects,web,dev$(also)]' | $(FETCHED)
 	@touch $(VENV)/core $@
 
 $(VENV)/docs: $(LISTS) | $(VENV)/made
