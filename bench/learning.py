@@ -45,7 +45,7 @@ FAMILIES = {
         {"hidden_size": 96, "n_fft": 2048, "hop": 512, "bandwidth_hz": 11025.0},
         {"hidden_size": 8},
     ),
-    "demucs": Family("aimless.py:demucs", WAVE, SMALL),
+    "demucs": Family("aimless.py:demucs", WAVE, SMALL, rate=3e-3),
     "demucs_split": Family("aimless.py:demucs_split", WAVE, SMALL),
     "rel_tdemucs": Family("aimless.py:rel_tdemucs", {**WAVE, "attention_layers": 2}, SMALL),
     "hdemucs": Family("aimless.py:mdx_hdemucs", {**WAVE, "n_fft": 2048}, SMALL),
@@ -61,7 +61,7 @@ def options(family: Family, epochs: int, steps: int, quick: bool) -> dict:
     """What is changed of a recipe: {option of the config: value}."""
     changed = {
         "data.name": "generated",
-        "data.generated.songs": 24,
+        "data.generated.songs": 4,
         "data.generated.valid_songs": 4,
         "data.generated.test_songs": 0,
         "data.generated.seconds": 20.0,

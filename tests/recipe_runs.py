@@ -61,14 +61,14 @@ def drawn(model) -> dict:
     return jax.tree_util.tree_map_with_path(draw, variable_shapes(model))
 
 
-def tones(model, samples: int, rows: int = 2) -> Examples:
-    """Examples of tones, two octaves apart between sources, with a little noise."""
+def tones(model, samples: int, rows: int = 2, noise: float = 0.01) -> Examples:
+    """Examples of tones, two octaves apart between sources, with noise of that deviation."""
     rng = np.random.default_rng(0)
     sources, time = len(model.sources), np.arange(samples) / model.sample_rate
     octaves = 2.0 * np.arange(sources)[:, None, None] + rng.uniform(0, 1, (rows, sources, 1, 1))
     hertz = 100 * 2**octaves * np.arange(1, 3)[:, None]
     waves = np.sin(2 * np.pi * hertz * time).mean(2)  # [item, source, time]
-    noise = 0.01 * rng.standard_normal((rows, sources, samples, 2))
-    stems = (0.3 * waves[..., None] + noise).astype(np.float32)
+    noises = noise * rng.standard_normal((rows, sources, samples, 2))
+    stems = (0.3 * waves[..., None] + noises).astype(np.float32)
     ones = np.ones((rows, sources), np.float32)
     return Examples(stems, ones, ones < 0)

@@ -192,14 +192,14 @@ def test_every_recipe_overfits_one_batch_and_separates_it(name, tmp_path):
     known = interface.fields(model_class(config.model.name))
     given = {"axis_name": step.AXIS, "dtype": "float32"}
     model = config_checks.build(config, **{key: given[key] for key in given if key in known})
-    batch = tones(model, model.segment.chunk(4096), rows=4)
+    # behind the Wiener filter, rounding decides what comes of a bin in which a source is alone
+    noise, same = (0.6, 2e-2) if name == "xumx" else (0.01, 1e-3)
+    batch = tones(model, model.segment.chunk(4096), rows=4, noise=noise)
     variables, seen = overfitted(config, model, batch, steps=20 if name == "xumx" else STEPS)
     assert np.isfinite(seen).all() and seen[-1] < seen[0] - 0.25 * abs(seen[0]), seen
-    # behind the Wiener filter, rounding decides what comes of a bin in which a source is alone
-    same = 1 if name == "xumx" else SAME
     _, on_four = overfitted(config, model, batch, devices=4, steps=SAME)
     assert np.isfinite(on_four).all() and on_four[-1] < on_four[0], on_four
-    np.testing.assert_allclose(on_four[:same], seen[:same], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(on_four, seen[:SAME], rtol=same, atol=1e-3)
     if name in LIKE_HDEMUCS[:2]:
         return  # separated like the other Hybrid Demucs
 
