@@ -12,9 +12,14 @@ NAMES = ("bass", "drums", "other", "vocals")
 _BLOCK = 10_007  # no divisor of anything
 
 
+def share(mix, at):
+    """What is the stem number `at` of a mixture."""
+    return np.float32(1 - at / 8) * np.roll(mix, 100 * at, 1)
+
+
 @dataclass
 class Shares:
-    """Give each stem a share of the mixture, turned by some samples, times a level."""
+    """Give each stem the mixture, turned by some samples, times a level and a share of its own."""
 
     level: float = 0.25
     sources: tuple[str, ...] = NAMES
@@ -22,7 +27,7 @@ class Shares:
 
     def stream(self, blocks, rate, expected, tick):
         mix = np.concatenate(list(blocks), axis=1)
-        parts = {name: np.roll(mix, 100 * at, 1) for at, name in enumerate(self.sources)}
+        parts = {name: share(mix, at) for at, name in enumerate(self.sources)}
         for at in range(0, mix.shape[1], _BLOCK):
             tick(at / mix.shape[1], None)
             yield {
@@ -49,7 +54,7 @@ def finished(folder, song, level=0.25):
     done = separate_file(Shares(level), song, paths)
     wave, _ = decode(song)
     for at, name in enumerate(NAMES):
-        stem = np.float32(level) * np.roll(wave, 100 * at, 1)
+        stem = np.float32(level) * share(wave, at)
         np.ascontiguousarray(stem.T).tofile(folder / f"{name}.f32")
     keep_tags(folder, read_tags(song))
     stems = tuple(Stem(name, 0, peak) for name, peak in done.peaks.items())

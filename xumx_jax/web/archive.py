@@ -59,6 +59,11 @@ def zipped(paths: Mapping[str, Path]) -> Download:
     return Download(at + len(end), _pieces(entries, end))
 
 
+def _large(size) -> bool:
+    """Whether the original format's fields cannot hold it."""
+    return size >= _MOST
+
+
 def _pieces(entries, end) -> Iterator[bytes]:
     for entry in entries:
         yield entry.header()
@@ -76,13 +81,13 @@ class _Entry:
             self.size, self.crc = self.size + len(piece), zlib.crc32(piece, self.crc)
 
     def header(self) -> bytes:
-        large = self.size >= _MOST
+        large = _large(self.size)
         extra = struct.pack("<HHQQ", 1, 16, self.size, self.size) if large else b""
         return struct.pack("<4s", b"PK\3\4") + self._shared(large, extra) + self.name + extra
 
     def listed(self) -> bytes:
         """Its entry in the directory at the end."""
-        large, far = self.size >= _MOST, self.at >= _MOST
+        large, far = _large(self.size), _large(self.at)
         values = [self.size] * 2 * large + [self.at] * far
         extra = struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values) if values else b""
         version = _ZIP64 if values else _STORED
@@ -115,12 +120,12 @@ def _end(entries, at) -> bytes:
     directory = b"".join(entry.listed() for entry in entries)
     count, size = len(entries), len(directory)
     more = b""
-    if count >= _MOST_FILES or size >= _MOST or at >= _MOST:
+    if count >= _MOST_FILES or _large(size) or _large(at):
         versions = (_MADE_BY | _ZIP64, _ZIP64)
         more = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, *versions, 0, 0, count, count, size, at)
         more += struct.pack("<4sIQI", b"PK\6\7", 0, at + size, 1)
     counts = [min(count, _MOST_FILES)] * 2
-    places = [min(size, _MOST), min(at, _MOST)]
+    places = [_MOST if _large(value) else value for value in (size, at)]
     return directory + more + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, *counts, *places, 0)
 
 

@@ -36,9 +36,9 @@ class Gone(UserError):
 
 @dataclass(frozen=True)
 class Download:
-    """A file that is sent once: its size in bytes, and its content in pieces."""
+    """A file that is sent once: `size` in bytes, and its content in pieces."""
 
-    bytes: int
+    size: int
     pieces: Iterator[bytes]
 
 
