@@ -117,10 +117,15 @@ class Store:
         return self.settings.folder / id
 
     def uploaded(self, id: str, bytes: int, seconds: float | None) -> Job:
-        """An upload is complete, and audio: it waits, behind all others."""
+        """An upload is complete, and audio: it waits, behind all others.
+
+        `seconds` is the track's length, None or 0 if nobody knows.
+        """
         with self._changing() as database:
             (last,) = database.execute("SELECT COALESCE(MAX(place), 0) FROM jobs").fetchone()
-            self._set(id, UPLOADING, state=QUEUED, place=last + 1, bytes=bytes, seconds=seconds)
+            self._set(
+                id, UPLOADING, state=QUEUED, place=last + 1, bytes=bytes, seconds=seconds or None
+            )
         return self._known(id)
 
     def discard(self, id: str) -> None:
@@ -196,16 +201,19 @@ class Store:
 
         Without `long_too`, none longer than `long_seconds`, or of a length that nobody knows.
         """
+        query = "SELECT id FROM jobs WHERE state = ? AND (? OR seconds <= ?) ORDER BY place LIMIT 1"
+        values = (QUEUED, long_too, self.settings.long_seconds)
+        if not self._database.read(query, *values):  # nothing changes, and nobody is woken
+            return None
         with self._changing() as database:
-            row = database.execute(
-                "SELECT id FROM jobs WHERE state = ? AND (? OR seconds <= ?) "
-                "ORDER BY place LIMIT 1",
-                *(QUEUED, long_too, self.settings.long_seconds),
-            ).fetchone()
+            row = database.execute(query, *values).fetchone()
             if row is None:
                 return None
             self._set(row["id"], QUEUED, state=RUNNING, started=self._clock())
-        return self._known(row["id"])
+        job = self.get(row["id"])
+        if job is None:  # removed before it could begin
+            self.left(row["id"])
+        return job
 
     def is_long(self, job: Job) -> bool:
         """Whether a job lets shorter ones pass: a long track, or of unknown length."""
@@ -226,14 +234,13 @@ class Store:
 
     def failed(self, id: str, code: str, message: str) -> None:
         """A job has failed: one line says why, and of its files none is kept."""
+        self._clear(id)  # first of all, since a full disk may be the reason
         self._end(id, state=FAILED, error=json.dumps([code, message]))
         files.remove_quietly(self.folder(id))
 
     def requeue(self, id: str) -> None:
         """A job that runs waits again, at its old place; of its files only the upload is kept."""
-        for path in self.folder(id).iterdir():
-            if path.name != INPUT:
-                files.remove_quietly(path)
+        self._clear(id)
         with self._changing():
             self._set(id, RUNNING, state=QUEUED, started=None)
             self._changes.note(id, progress=0.0, eta_seconds=None)
@@ -281,6 +288,12 @@ class Store:
         self.sweep()
         for job in self.jobs():
             files.remove_leftovers(self.folder(job.id))
+
+    def _clear(self, id):
+        """Remove the files of a job, except its upload."""
+        for path in self.folder(id).glob("*"):
+            if path.name != INPUT:
+                files.remove_quietly(path)
 
     def _end(self, id, **columns):
         now = self._clock()
