@@ -151,12 +151,12 @@ def run(options) -> int:
 
 def settings_of(options):
     """The options as `Settings`. Raises UserError on values that make no sense."""
-    from xumx_jax.web.settings import MEGABYTE, Settings
+    from xumx_jax.web.settings import MEGABYTE, Settings, is_loopback
 
     token = options.token if options.token is not None else os.environ.get(TOKEN) or None
     if token is not None and not re.fullmatch(r"[!-~]+", token):
         raise UserError("--token: wanted letters, digits and signs of ASCII, without spaces")
-    if token is None and not _is_loopback(options.host):
+    if token is None and not is_loopback(options.host):
         raise UserError(
             f"--host {options.host}: others could use this machine; use a --token as well, which "
             "clients must present"
@@ -196,17 +196,6 @@ def seconds_of(text: str) -> float:
     if not match or match[2] not in UNITS or not float(match[1]):
         raise UserError(f"--keep is {text!r}; wanted a time such as 90m, 12h or 7d")
     return float(match[1]) * UNITS[match[2]]
-
-
-def _is_loopback(host: str) -> bool:
-    import ipaddress
-
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _say_line(line: str) -> None:

@@ -7,8 +7,9 @@ can send requests to a server on this machine, and only these checks stop it.
 import hmac
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xumx_jax.web.answers import Problem
 from xumx_jax.web.settings import Settings
@@ -33,28 +34,16 @@ HEADERS = (
 _DRAINED = 16 << 20  # bytes of a refused upload that are read and dropped, so that its sender
 # reads the answer instead of an error of the connection
 
-ASGI = Callable[[dict, Callable[[], Awaitable], Callable[[dict], Awaitable]], Awaitable]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine reaches what listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
 
 class Guard:
     """The app behind its checks: Host, Origin, token, one range; and headers of every response."""
 
-    def __init__(self, app: ASGI, shared: Shared):
+    def __init__(self, app: ASGIApp, shared: Shared):
         self.app, self.shared = app, shared
         self._names = frozenset(_allowed(shared.settings))
         self._wildcard = shared.settings.host in ("", "0.0.0.0", "::")
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send):
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         if scope["type"] != "http":  # a WebSocket, which there is none of
@@ -172,7 +161,7 @@ class _Answer:
         self._scope, self._send, self._unread, self._shared = scope, send, unread, shared
         self._refused = False
 
-    async def send(self, message):
+    async def send(self, message: Message):
         if message["type"] == "http.response.start":
             self._shared.answered(message["status"])
             self._refused = message["status"] >= 400

@@ -145,13 +145,13 @@ class Ready(BaseModel):
 
 def job_out(job: jobs.Job) -> JobOut:
     """A job as clients see it."""
-    base, options, result = f"{ROOT}/jobs/{job.id}", job.options, job.result
-    done = job.state == jobs.DONE and result is not None
+    base, options = f"{ROOT}/jobs/{job.id}", job.options
+    result = job.result if job.state == jobs.DONE else None
     return JobOut(
         id=job.id,
         name=names.cleaned(job.name),
         state=job.state,  # pyright: ignore[reportArgumentType]
-        progress=1.0 if done else job.progress,
+        progress=1.0 if result else job.progress,
         eta_seconds=job.eta_seconds,
         ahead=job.ahead,
         error=job.error and ErrorText(code=job.error[0], message=job.error[1]),
@@ -163,12 +163,12 @@ def job_out(job: jobs.Job) -> JobOut:
                 offset=stem.offset,
                 peaks=f"{base}/stems/{stem.name}.peaks",
             )
-            for stem in (result.stems if done else ())
+            for stem in (result.stems if result else ())
         ],
-        rate=result.rate if done else None,
-        channels=result.channels if done else None,
-        frames=result.frames if done else None,
-        gain=result.gain if done else None,
+        rate=result.rate if result else None,
+        channels=result.channels if result else None,
+        frames=result.frames if result else None,
+        gain=result.gain if result else None,
         warnings=list(result.warnings) if result else [],
         options=OptionsOut(
             **{
@@ -179,5 +179,5 @@ def job_out(job: jobs.Job) -> JobOut:
         **{name: getattr(job, name) for name in ("seconds", "created", "started", "ended")},
         expires=job.expires,
         events=f"{base}/events",
-        all=f"{base}/all.zip" if done else None,
+        all=f"{base}/all.zip" if result else None,
     )

@@ -1,9 +1,20 @@
 """What whoever starts the server decides: places, models and limits."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MEGABYTE = 1 << 20
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches what listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
