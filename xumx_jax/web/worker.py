@@ -10,11 +10,12 @@ from pathlib import Path
 from xumx_jax import runtime
 from xumx_jax.audio.decode import open_blocks
 from xumx_jax.errors import Cancelled, UserError
+from xumx_jax.web.errors import Gone
 from xumx_jax.web.floats import Floats, write_tags
 from xumx_jax.web.jobs import Job, Options, Result, Stem
 from xumx_jax.web.models import Separators, offered
 from xumx_jax.web.settings import Settings
-from xumx_jax.web.store import INPUT, Gone, Store
+from xumx_jax.web.store import INPUT, Store
 from xumx_jax.web.turns import Turns
 
 LOG = logging.getLogger(__name__)
