@@ -1,5 +1,6 @@
 """Read, write and resample audio. Waveforms are float32 [channel, time], full scale is 1.
 
+opening           files that somebody has named, and what is wrong with them
 decode, ffmpeg    any format to blocks of samples
 riff              where headers say that the sound is
 ogg               Ogg files, and several of them one after another
@@ -19,14 +20,13 @@ knows about models or separation.
 from xumx_jax.audio.containers import Tags, open_container, quantise, read_tags
 from xumx_jax.audio.decode import (
     AudioStream,
-    check_file,
     check_range,
     decode,
-    open_binary,
     open_blocks,
 )
 from xumx_jax.audio.encode import StdoutWriter, StemWriter, encode, encode_all
 from xumx_jax.audio.formats import BITS, FORMATS, check_format
+from xumx_jax.audio.opening import check_file, open_binary
 from xumx_jax.audio.resample import StreamResampler, resample
 
 __all__ = [

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from xumx_jax.audio import covers
+from xumx_jax.audio.opening import open_binary
 from xumx_jax.errors import UserError
 
 # FFmpeg's names of tags that are still true for a stem; loudness and encoder delay are not
@@ -37,8 +38,25 @@ SOUNDFILE = {
 }
 
 
-# FFmpeg's formats that name other files or hosts, which a file must never make us read.
-_REFERRING = set("concat dash hls imf lavfi mlv rtp rtsp sap sdp smoothstreaming vobsub".split())
+# FFmpeg's containers that may hold sound, by its names: the only ones that are tried. None makes it
+# read another file, a device or a host, as playlists do; samples without any header are not among
+# them, since nobody could know their rate.
+_CONTAINERS = (
+    # music and speech
+    *"aac ac3 ac4 aea aiff amr amrnb amrwb apac ape ast au avr bonk caf daud dfpwm dsf dss".split(),
+    *"dts dtshd eac3 epaf flac g722 gsm hcom iamf iff ilbc ircam laf lc3 loas lvf mca mlp".split(),
+    *"mmf mp3 mpc mpc8 nistsphere nsp ogg oma osq paf pvf qcp qoa rka rso sbc sds sdx".split(),
+    *"shn sln sol sox spdif s337m tak truehd tta voc vqf w64 wav wavarc wsd wv wve xwma".split(),
+    # films
+    *"asf asf_o avi dv flv gxf ivr kux live_flv lxf matroska mov mpeg mpegts mtv mv mxf".split(),
+    *"nsv nut nuv pmp pva rm smjpeg swf ty wtv vividas vivo".split(),
+    # games
+    *"3dostr 4xm aa aax ace acm act adp ads adx afc aix alp apc apm argo_asf argo_brp".split(),
+    *"bfi bfstm bink binka bmv boa brstm dcstr derf dsicin dxa ea film_cpk fsb fwse genh".split(),
+    *"hca hnm idcin ipmovie iss jv kvag mm mods moflex msf mtaf musx mvi pp_bnk psxstr".split(),
+    *"redspark rl2 roq rpl rsd scd sdns siff smk smush svag svs thp usm vag vmd vpk".split(),
+    *"wady wc3movie wsaud wsvqa xa xmd xmv xvag yop".split(),
+)
 
 
 class _File:
@@ -67,10 +85,8 @@ def open_container(file):
     # PyAV 19 has no such argument, and accepts such tags
     known = int(av.__version__.split(".")[0]) < 19
     more: dict[str, Any] = {"metadata_errors": "replace"} if known else {}
-    formats = ",".join(sorted(av.formats_available - _REFERRING))
-    return av.open(
-        _File(file), options={"format_whitelist": formats, "protocol_whitelist": "none"}, **more
-    )
+    options = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"}
+    return av.open(_File(file), options=options, **more)
 
 
 @dataclass(frozen=True)
@@ -104,8 +120,6 @@ NO_TAGS = Tags()
 
 def read_tags(path) -> Tags:
     """Read the tags of a file; `Tags()` if it has none, or none in a known form."""
-    from xumx_jax.audio.decode import open_binary
-
     try:
         with open_binary(path) as file:
             return tags_of(file)

@@ -244,16 +244,22 @@ def _lasts(stream) -> bool:
     )
 
 
+class CutOff(UserError):
+    """A file ends before its header says so; `HINT` ends the message where an option helps."""
+
+    HINT = ", or --allow-truncated"
+
+
 def report_truncation(path, got, stated, allowed):
     """Raise UserError, or warn if files that are cut short are `allowed`."""
     if not got and allowed:
-        raise UserError(f"{path}: the file is cut off before its first samples; use the whole file")
+        raise CutOff(f"{path}: the file is cut off before its first samples; use the whole file")
     if not got:  # of the first samples of a FLAC, --allow-truncated may read some
         wanted = "its first samples" if stated is None else f"all of its {stated} samples"
         message = f"{path}: the file is cut off and does not hold {wanted}"
-        raise UserError(f"{message}; use the whole file, or --allow-truncated")
+        raise CutOff(f"{message}; use the whole file{CutOff.HINT}")
     ends = f"is cut off after {got}" if stated is None else f"ends after {got} of {stated}"
     message = f"{path}: the file {ends} samples"
     if not allowed:
-        raise UserError(f"{message}; use the whole file, or --allow-truncated")
+        raise CutOff(f"{message}; use the whole file{CutOff.HINT}")
     warn(f"{message}; only these were read")
