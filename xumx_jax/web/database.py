@@ -72,12 +72,12 @@ class Database:
         """Execute a statement, within a transaction."""
         return self._writer.execute(text, values)
 
-    def change(self, id: str, state: str, **columns) -> None:
-        """Change columns of a job, within a transaction. Raises Gone unless it is in `state`."""
+    def change(self, id: str, now: str, **columns) -> None:
+        """Change columns of a job in the state `now`, within a transaction. Raises Gone."""
         names = ", ".join(f"{name} = ?" for name in columns)
         text = f"UPDATE jobs SET {names} WHERE id = ? AND state = ?"
-        if not self.execute(text, *columns.values(), id, state).rowcount:
-            raise Gone(f"the job is not {state}, or not there any more")
+        if not self.execute(text, *columns.values(), id, now).rowcount:
+            raise Gone(f"the job is not {now}, or not there any more")
 
     def number(self, condition: str, *values) -> int:
         """The number of jobs for which a condition holds, within a transaction."""

@@ -1,4 +1,4 @@
-"""Why a job is refused or fails, apart from what is wrong with its track; `code` is for programs."""
+"""Why a job is refused or fails, if not because of its track; `code` is for programs."""
 
 from xumx_jax.errors import UserError
 

@@ -232,10 +232,7 @@ class Store:
             self._changes.note(id, progress=0.0, eta_seconds=None)
 
     def sweep(self) -> None:
-        """Remove what has expired, rows without folders and folders without rows.
-
-        Jobs that were done stay as EXPIRED for `keep_seconds` more, without their files.
-        """
+        """Remove what has expired, and rows without folders and vice versa: see `sweeping`."""
         folder, keep = self.settings.folder, self.settings.keep_seconds
         with self._changing() as database:
             changed = sweeping.expire(database, folder, self._clock(), keep)
