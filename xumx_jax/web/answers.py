@@ -97,7 +97,9 @@ async def _invalid(request: Request, error: Exception):
 
 async def _http(request: Request, error: Exception):
     assert isinstance(error, HTTPException)
-    code = _BY_STATUS.get(error.status_code, "bad_option" if error.status_code < 500 else "internal")
+    code = _BY_STATUS.get(
+        error.status_code, "bad_option" if error.status_code < 500 else "internal"
+    )
     lines = {
         "unknown": "there is nothing at this address; /docs lists what there is",
         "not_allowed": f"{request.method} is not possible here; /docs lists what is",

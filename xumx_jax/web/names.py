@@ -25,7 +25,9 @@ def cleaned(name: str) -> str:
 def _steers(character: str) -> bool:
     kind = unicodedata.category(character)
     # Cs: halves of characters, which no encoding takes; joiners belong to words of many scripts
-    return kind in ("Cc", "Cf", "Cs") and not character.isspace() and character not in "\u200c\u200d"
+    return (
+        kind in ("Cc", "Cf", "Cs") and not character.isspace() and character not in "\u200c\u200d"
+    )
 
 
 def title(name: str) -> str:
