@@ -55,3 +55,26 @@ def test_a_file_that_changes_meanwhile_is_an_error(tmp_path):
     (tmp_path / "a").write_bytes(b"after!")
     with pytest.raises(ValueError, match="^a: changed while it was sent$"):
         list(made.pieces)
+
+
+SONGS = {
+    "Song A.mp3": "Song A (vocals).wav",
+    "../../etc/passwd": "passwd (vocals).wav",
+    "C:\\music\\x.flac": "x (vocals).wav",
+    "a\r\nSet-Cookie: b.mp3": "a__Set-Cookie_ b (vocals).wav",
+    "": "track (vocals).wav",
+    "..": "track (vocals).wav",
+    ".mp3": "mp3 (vocals).wav",
+    "\u202egnp.mp3": "_gnp (vocals).wav",
+    "...Baby One More Time.wav": "Baby One More Time (vocals).wav",
+}
+
+
+@pytest.mark.parametrize("name", SONGS)
+def test_downloads_have_the_songs_name(name):
+    assert archive.file_name(name, "vocals", "wav") == SONGS[name]
+
+
+def test_long_names_are_cut_where_a_character_ends():
+    name = archive.file_name("ä" * 300 + ".mp3", "vocals", "wav")
+    assert len(name.encode()) <= 200 and name.endswith("ä (vocals).wav")

@@ -7,8 +7,10 @@ the size of the whole is known in advance. The same stems make the same bytes.
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
+from unicodedata import category
 
+from xumx_jax.files import shortened
 from xumx_jax.web.mixing import Download
 
 _PIECE = 1 << 18  # bytes
@@ -18,6 +20,28 @@ _ZIP64 = 45
 _MADE_BY = 3 << 8  # Unix, for the permissions
 _MODE = 0o100644 << 16
 _DATE = 0x21  # 1 January 1980, the first there is: the same stems make the same bytes
+_LONGEST = 200  # bytes of a name: most file systems take 255
+
+
+def song(name: str) -> str:
+    """What a song is called, from the name of a client's file: "a/Song.mp3" is "Song".
+
+    It can be the name of a file anywhere: characters that systems refuse become "_".
+    """
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    clean = "".join("_" if _refused(character) else character for character in last)
+    return PurePath(clean.strip(" .") or "track").stem.strip(" .") or "track"
+
+
+def _refused(character) -> bool:
+    # control characters, and those that turn the direction of text around
+    return character in '<>:"/\\|?*' or category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def file_name(name: str, part: str, format: str) -> str:
+    """The name of a download: ("Song.mp3", "vocals", "wav") -> "Song (vocals).wav"."""
+    end = f" ({part}).{format}"
+    return shortened(song(name), max(20, _LONGEST - len(end.encode()))) + end
 
 
 def zipped(paths: Mapping[str, Path]) -> Download:
