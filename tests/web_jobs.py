@@ -47,7 +47,7 @@ def sound(seconds=7.0, channels=2, peak=0.9):
 def finished(folder, song, level=0.25):
     """Separate the file `song` into a job's folder, as the server's worker does -> its Result."""
     from xumx_jax.audio import decode, read_tags
-    from xumx_jax.web.tags import keep_tags
+    from xumx_jax.web.floats import write_tags
 
     folder.mkdir()
     paths = {name: folder / f"{name}.wav" for name in NAMES}
@@ -56,6 +56,6 @@ def finished(folder, song, level=0.25):
     for at, name in enumerate(NAMES):
         stem = np.float32(level) * share(wave, at)
         np.ascontiguousarray(stem.T).tofile(folder / f"{name}.f32")
-    keep_tags(folder, read_tags(song))
+    write_tags(folder, read_tags(song))
     stems = tuple(Stem(name, 0, peak) for name, peak in done.peaks.items())
     return Result(done.stems_rate, len(wave), done.stems_samples, done.gain, stems)

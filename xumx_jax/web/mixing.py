@@ -22,8 +22,8 @@ from xumx_jax.audio.encode import StemWriter, gain_for
 from xumx_jax.audio.formats import BITRATES, BITS, check_format, check_signal, is_float, storable
 from xumx_jax.errors import UserError, collected
 from xumx_jax.web.balance import Balance
+from xumx_jax.web.floats import read_tags
 from xumx_jax.web.jobs import Result
-from xumx_jax.web.tags import kept_tags
 
 MOST_KEPT = 8  # formats of a job's stems that are kept beside the first: they take space
 _PIECE = 1 << 18  # bytes
@@ -142,7 +142,7 @@ def _write(path, balance, folder, result, gain, form, check) -> None:
         *(result.rate, balance.channels(result), *form),
         gain=gain,
         length=balance.length(result),
-        tags=kept_tags(folder),
+        tags=read_tags(folder),
     )
     with collected(lambda message: None), writer:  # the job's result has the warnings already
         for block in balance.blocks(folder, result):
@@ -155,7 +155,7 @@ def _wav(path, balance, folder, result, gain, bits, check) -> Download:
     channels, frames = balance.channels(result), balance.length(result)
     check_signal(path, result.rate, channels, "wav")
     with collected(lambda message: None):
-        tags = storable(kept_tags(folder).of_stem(path.stem), "wav")
+        tags = storable(read_tags(folder).of_stem(path.stem), "wav")
 
     def pieces():
         sink = _Sink()

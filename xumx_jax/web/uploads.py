@@ -17,7 +17,7 @@ from xumx_jax.web.answers import Problem
 from xumx_jax.web.jobs import Job, Options
 from xumx_jax.web.settings import MEGABYTE
 from xumx_jax.web.shared import Shared, client_of
-from xumx_jax.web.store import INPUT, TooMany
+from xumx_jax.web.store import INPUT
 
 _TYPES = re.compile(r"(application/octet-stream|audio/[\w.+-]+|video/[\w.+-]+)\s*(;.*)?", re.I)
 _PIECE = MEGABYTE  # bytes that are written to the disk at once
@@ -43,10 +43,7 @@ async def receive(request: Request, here: Shared, name: str, options: Options) -
     """Receive a file as a new job. Raises Problem; whatever goes wrong, nothing is left then."""
     check_head(request, here)
     name = names.cleaned(name)
-    try:
-        job = await to_thread.run_sync(here.store.create, name, options, client_of(request))
-    except TooMany as error:
-        raise Problem("queue_full", str(error)) from None
+    job = await to_thread.run_sync(here.store.create, name, options, client_of(request))
     try:
         size = await _written(request, here, job)
         seconds = await _seconds(here, job)
