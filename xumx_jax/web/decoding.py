@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xumx_jax.audio.containers import Tags
+from xumx_jax.audio.containers import KEPT, Tags
 from xumx_jax.audio.decode import AudioStream
 from xumx_jax.audio.opening import open_binary
 from xumx_jax.errors import UserError, warn
@@ -213,6 +213,6 @@ def _count(value) -> int:
 
 def _tags(text, cover, mime) -> Tags:
     strings = isinstance(text, dict) and all(isinstance(value, str) for value in text.values())
-    if not strings or mime not in ("", "image/jpeg", "image/png"):
+    if not strings or set(text) - set(KEPT) or mime not in ("", "image/jpeg", "image/png"):
         raise ValueError
     return Tags(text, cover, mime if cover else "")
