@@ -1,4 +1,4 @@
-"""A decoder that somebody has taken over may send anything: its parent says one line, and goes on."""
+"""A decoder that somebody has taken over may send anything: one line is told, and no more."""
 
 import time
 
