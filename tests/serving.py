@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +183,45 @@ def served(folder, *options, ready=True, variables=None, token=None):
             if process.poll() is None:
                 process.kill()
             process.stdout.close()
+
+
+class Idle:
+    """Workers that never take a job."""
+
+    def ready(self):
+        return {"ready": False, "devices": ["cpu"], "models": [], "error": None}
+
+    def stop(self, seconds):
+        return True
+
+
+@contextlib.contextmanager
+def listening(folder, workers=None, **settings):
+    """Run the server in a thread of this process, with workers that do nothing -> a Server.
+
+    It starts in no time, takes any settings, and its `store` can be changed from outside.
+    """
+    from xumx_jax.web import program
+    from xumx_jax.web.models import offered
+    from xumx_jax.web.settings import Settings
+    from xumx_jax.web.shared import Shared
+    from xumx_jax.web.store import Store
+
+    usual = {"models": ("demo",), "port": 0, "min_free_bytes": 0, "grace_seconds": 1.0}
+    made = Settings(Path(folder), **(usual | settings))
+    stop = threading.Event()
+    with program.bound(made) as bound, Store(made) as store:
+        shared = Shared(made, store, workers or Idle(), offered(made))
+        server = Server(None, program.address(bound), made.folder, None, made.token)
+        server.store, server.shared = store, shared
+        http_server = program.HttpServer(shared, stop.is_set)
+        thread = threading.Thread(target=http_server.run, args=([bound],))
+        thread.start()
+        try:
+            yield server
+        finally:
+            stop.set()
+            thread.join()
 
 
 def path_of(job, stem, format="wav") -> str:

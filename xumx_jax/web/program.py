@@ -42,36 +42,37 @@ def serve(settings: Settings, asked: Callable[[], bool], say_line: Callable[[str
         try:
             with _swept(store):
                 say_line(f"listening on {address(listening)}")
-                _Server(_config(settings, shared), shared, asked).run([listening])
+                HttpServer(shared, asked).run([listening])
         finally:
             shared.draining.set()
             ended = workers.stop(settings.grace_seconds)
     return bool(ended)
 
 
-def _config(settings, shared) -> uvicorn.Config:
-    return uvicorn.Config(
-        guarded(shared),
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.proxies),
-        forwarded_allow_ips=list(settings.proxies),
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
-    )
+class HttpServer(uvicorn.Server):
+    """uvicorn's server without its handlers of signals: it ends when `asked()` is true.
 
+    Streams, uploads and workers learn of it at once.
+    """
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its handlers of signals; all learn at once that it is to end."""
-
-    def __init__(self, config, shared: Shared, asked: Callable[[], bool]):
-        super().__init__(config)
+    def __init__(self, shared: Shared, asked: Callable[[], bool]):
         self._shared, self._asked = shared, asked
+        settings = shared.settings
+        config = uvicorn.Config(
+            guarded(shared),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=list(settings.proxies),
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
+        )
+        super().__init__(config)
 
     @contextmanager
     def capture_signals(self):
