@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from xumx_jax.errors import UserError
-from xumx_jax.web.jobs import DONE, Job, Options, Result, Stem
+from xumx_jax.web.errors import Gone, NoRoom
+from xumx_jax.web.jobs import DONE, QUEUED, RUNNING, UPLOADING, Job, Options, Result, Stem
 
 FILE = "jobs.sqlite"
 SCHEMA = 1  # raise it with every change of the table, and migrate in `_prepare`
@@ -20,11 +21,12 @@ CREATE TABLE jobs (
     started REAL, ended REAL, expires REAL
 )
 """
+# what is running, what waits, in order, what is not complete yet, and the newest of the others
+ORDER = f"""
+ORDER BY CASE state WHEN '{RUNNING}' THEN 0 WHEN '{QUEUED}' THEN 1 WHEN '{UPLOADING}' THEN 2
+    ELSE 3 END, CASE WHEN state IN ('{RUNNING}', '{QUEUED}') THEN place END, created DESC
+"""
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-
-
-class NoRoom(UserError):
-    """The disk is too full for another job."""
 
 
 class Database:
@@ -69,6 +71,13 @@ class Database:
     def execute(self, text: str, *values) -> sqlite3.Cursor:
         """Execute a statement, within a transaction."""
         return self._writer.execute(text, values)
+
+    def change(self, id: str, now: str, **columns) -> None:
+        """Change columns of a job in the state `now`, within a transaction. Raises Gone."""
+        names = ", ".join(f"{name} = ?" for name in columns)
+        text = f"UPDATE jobs SET {names} WHERE id = ? AND state = ?"
+        if not self.execute(text, *columns.values(), id, now).rowcount:
+            raise Gone(f"the job is not {now}, or not there any more")
 
     def number(self, condition: str, *values) -> int:
         """The number of jobs for which a condition holds, within a transaction."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from xumx_jax.audio.containers import Tags
-from xumx_jax.web.database import NoRoom
+from xumx_jax.web.errors import NoRoom
 from xumx_jax.web.peaks import Peaks
 
 TAGS = "tags.json"

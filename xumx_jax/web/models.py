@@ -10,18 +10,13 @@ from typing import Any
 
 from xumx_jax import assets
 from xumx_jax.errors import UserError
+from xumx_jax.web.errors import NoModel
 from xumx_jax.web.jobs import Options
 from xumx_jax.web.settings import Settings
 
 RETRY_SECONDS = 600.0  # after which a download that failed is tried again
 # fields of `Options` that a Separator takes
 _APPLIED = ("niter", "softmask", "alpha", "residual")
-
-
-class NoModel(UserError):
-    """A model cannot be loaded; the log says why."""
-
-    code = "no_model"
 
 
 def offered(settings: Settings) -> dict[str, str | None]:

@@ -1,11 +1,9 @@
 """The jobs of a server: a row of a database and a folder each; both survive a kill.
 
-A row is committed before anybody is told of it, so no accepted job is lost. Only progress is kept
-in memory alone.
+A row is committed before anybody is told of it, so no accepted job is lost.
 """
 
 import json
-import re
 import shutil
 import time
 from contextlib import ExitStack, closing, contextmanager
@@ -14,12 +12,13 @@ from secrets import token_hex
 
 from xumx_jax import files
 from xumx_jax.errors import UserError
+from xumx_jax.web import sweeping
 from xumx_jax.web.changes import Changes
-from xumx_jax.web.database import Database, NoRoom, job_of, text_of
+from xumx_jax.web.database import ORDER, Database, job_of, text_of
+from xumx_jax.web.errors import Gone, NoRoom, TooMany
 from xumx_jax.web.jobs import (
     ACTIVE,
     DONE,
-    EXPIRED,
     FAILED,
     QUEUED,
     RUNNING,
@@ -33,20 +32,6 @@ from xumx_jax.web.settings import Settings
 
 INPUT = "input"  # the upload, in its job's folder, until the job has ended
 LOCK = "lock"
-_ID = re.compile(r"[0-9a-f]{32}")
-# what is running, what waits, in order, what is not complete yet, and the newest of the others
-_ORDER = f"""
-ORDER BY CASE state WHEN '{RUNNING}' THEN 0 WHEN '{QUEUED}' THEN 1 WHEN '{UPLOADING}' THEN 2
-    ELSE 3 END, CASE WHEN state IN ('{RUNNING}', '{QUEUED}') THEN place END, created DESC
-"""
-
-
-class TooMany(UserError):
-    """A job more than the server, or one client, may have waiting."""
-
-
-class Gone(UserError):
-    """A job is not there any more, or not in the state that was meant."""
 
 
 class Store:
@@ -92,11 +77,13 @@ class Store:
         with self._changing() as database:
             if database.number("state IN (?, ?)", UPLOADING, QUEUED) >= most:
                 raise TooMany(f"{most} jobs wait already, as many as may; try again later")
-            places = ", ".join("?" * len(ACTIVE))
-            if database.number(f"client = ? AND state IN ({places})", client, *ACTIVE) >= most_each:
+            if database.number("client = ? AND state IN (?, ?, ?)", client, *ACTIVE) >= most_each:
                 raise TooMany(f"{most_each} of your jobs wait or run already; try again later")
             id = token_hex(16)
-            self.folder(id).mkdir(mode=0o700)
+            try:
+                self.folder(id).mkdir(mode=0o700)
+            except OSError as error:
+                raise NoRoom("the server cannot keep another job; try again later") from error
             database.execute(
                 "INSERT INTO jobs (id, state, place, name, client, options, created) "
                 "VALUES (?, ?, 0, ?, ?, ?, ?)",
@@ -112,7 +99,7 @@ class Store:
 
     def folder(self, id: str) -> Path:
         """The folder of a job. Raises Gone unless `id` looks like one."""
-        if not _ID.fullmatch(id):
+        if not sweeping.ID.fullmatch(id):
             raise Gone("no job has such an id; wanted 32 hexadecimal digits")
         return self.settings.folder / id
 
@@ -123,18 +110,17 @@ class Store:
         """
         with self._changing() as database:
             (last,) = database.execute("SELECT COALESCE(MAX(place), 0) FROM jobs").fetchone()
-            self._set(
-                id, UPLOADING, state=QUEUED, place=last + 1, bytes=bytes, seconds=seconds or None
-            )
+            known = {"bytes": bytes, "seconds": seconds or None}
+            self._set(id, UPLOADING, state=QUEUED, place=last + 1, **known)
         return self._known(id)
 
     def discard(self, id: str) -> None:
         """Remove an upload that was cut off or refused, if it is still there."""
         with self._changing() as database:
-            database.execute("DELETE FROM jobs WHERE id = ? AND state = ?", id, UPLOADING)
-            gone = not database.number("id = ?", id)
-        if gone:
-            self._forget([id])
+            text = "DELETE FROM jobs WHERE id = ? AND state = ?"
+            found = database.execute(text, id, UPLOADING).rowcount
+        if found:
+            self._forget(id)
 
     def get(self, id: str) -> Job | None:
         """A job as it is now; None if there is none of that id."""
@@ -149,7 +135,7 @@ class Store:
 
     def jobs(self) -> list[Job]:
         """All: what is running, the queue, what is being uploaded, then the newest first."""
-        found = self._database.read(f"SELECT * FROM jobs {_ORDER}")
+        found = self._database.read(f"SELECT * FROM jobs {ORDER}")
         return [
             self._job(row, ahead if row["state"] == QUEUED else 0)
             for ahead, row in enumerate(found)
@@ -184,7 +170,7 @@ class Store:
                 self._leaving.add(id)
             database.execute("DELETE FROM jobs WHERE id = ?", id)
         if not running:  # else its thread, which still writes there, calls `left`
-            self._forget([id])
+            self._forget(id)
         return True
 
     def cancelled(self, id: str) -> bool:
@@ -193,7 +179,7 @@ class Store:
 
     def left(self, id: str) -> None:
         """The thread of a job that was removed has stopped: its folder goes."""
-        self._forget([id])
+        self._forget(id)
         self._leaving.discard(id)
 
     def take(self, long_too: bool = True) -> Job | None:
@@ -228,12 +214,12 @@ class Store:
         self._changes.note(id, progress=fraction or 0.0, eta_seconds=eta)
 
     def done(self, id: str, result: Result) -> None:
-        """A job has ended well; its upload is removed."""
+        """A job that runs has ended well; its upload is removed."""
         self._end(id, state=DONE, result=text_of(result))
         files.remove_quietly(self.folder(id) / INPUT)
 
     def failed(self, id: str, code: str, message: str) -> None:
-        """A job has failed: one line says why, and of its files none is kept."""
+        """A job that runs has failed: one line says why, and of its files none is kept."""
         self._clear(id)  # first of all, since a full disk may be the reason
         self._end(id, state=FAILED, error=json.dumps([code, message]))
         files.remove_quietly(self.folder(id))
@@ -246,31 +232,18 @@ class Store:
             self._changes.note(id, progress=0.0, eta_seconds=None)
 
     def sweep(self) -> None:
-        """Remove what has expired, rows without folders and folders without rows.
-
-        Jobs that were done stay as EXPIRED for `keep_seconds` more, without their files.
-        """
-        now, gone = self._clock(), []
+        """Remove what has expired, and rows without folders and vice versa: see `sweeping`."""
+        folder, keep = self.settings.folder, self.settings.keep_seconds
         with self._changing() as database:
-            for row in database.execute("SELECT id, state, expires FROM jobs").fetchall():
-                id, state = row["id"], row["state"]
-                due = row["expires"] is not None and row["expires"] <= now
-                if due and state == DONE:
-                    again = now + self.settings.keep_seconds
-                    self._set(id, DONE, state=EXPIRED, result=None, expires=again)
-                elif due or (state not in (EXPIRED, FAILED) and not self.folder(id).is_dir()):
-                    database.execute("DELETE FROM jobs WHERE id = ?", id)
-                    gone.append(id)
-            kept = "SELECT id FROM jobs WHERE state NOT IN (?, ?)"
-            known = {row["id"] for row in database.execute(kept, EXPIRED, FAILED)} | self._leaving
-            orphans = [
-                path
-                for path in self.settings.folder.iterdir()
-                if _ID.fullmatch(path.name) and path.name not in known
-            ]
+            changed = sweeping.expire(database, folder, self._clock(), keep)
+            orphans = sweeping.orphans(database, folder, self._leaving)
         for path in orphans:
             files.remove_quietly(path)
-        self._forget(gone)
+        for id, gone in changed.items():
+            if gone:
+                self._forget(id)
+            else:
+                self._changes.note(id)
 
     def counts(self) -> dict[str, int]:
         """The number of jobs in each state."""
@@ -308,17 +281,12 @@ class Store:
         self._changes.queue()
 
     def _set(self, id, now, **columns):
-        """Change columns of a job that is in the state `now`."""
-        names = ", ".join(f"{name} = ?" for name in columns)
-        text = f"UPDATE jobs SET {names} WHERE id = ? AND state = ?"
-        if not self._database.execute(text, *columns.values(), id, now).rowcount:
-            raise Gone(f"the job is not {now}, or not there any more")
+        self._database.change(id, now, **columns)
         self._changes.note(id)
 
-    def _forget(self, ids):
-        for id in ids:
-            files.remove_quietly(self.folder(id))
-            self._changes.forget(id)
+    def _forget(self, id):
+        files.remove_quietly(self.folder(id))
+        self._changes.forget(id)
 
     def _job(self, row, ahead=0) -> Job:
         return job_of(row, ahead=ahead, **self._changes.of(row["id"], row["state"]))

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xumx_jax import runtime
-from xumx_jax.audio.decode import open_blocks
 from xumx_jax.errors import Cancelled, UserError
+from xumx_jax.web import decoding
+from xumx_jax.web.errors import Gone
 from xumx_jax.web.floats import Floats, write_tags
 from xumx_jax.web.jobs import Job, Options, Result, Stem
 from xumx_jax.web.models import Separators, offered
 from xumx_jax.web.settings import Settings
-from xumx_jax.web.store import INPUT, Gone, Store
+from xumx_jax.web.store import INPUT, Store
 from xumx_jax.web.turns import Turns
 
 LOG = logging.getLogger(__name__)
@@ -164,7 +165,8 @@ class Workers:
         long, options = self._store.is_long(job), job.options
         with device.separators.using(options) as kept, device.turns.turn(long) as turn:
             chosen = choose(kept.separator.sources, options.stems, options.two_stems)
-            with opened(folder / INPUT, job, self._settings) as stream:
+            limits = decoding.Limits(max_seconds=self._settings.max_seconds)
+            with decoding.open_in_child(folder / INPUT, job.name, limits) as stream:
                 write_tags(folder, stream.tags)
                 with Floats(folder, chosen) as floats:
                     found = separate_file(
@@ -208,11 +210,6 @@ class Workers:
             return "out_of_memory", "the server has too little memory for this track"
         LOG.error("a job failed", exc_info=error)
         return "internal", "the server made a mistake, which its log describes"
-
-
-def opened(path: Path, job: Job, settings: Settings):
-    """The `AudioStream` of an upload, in a `with`."""
-    return open_blocks(path, tags=True)
 
 
 def devices(kind: str) -> list[tuple[str, str]]:
