@@ -31,7 +31,10 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )  # fmt: skip
-_DRAINED = 16 << 20  # bytes of a refused upload that are read and dropped, so that its sender
+_DRAINED, _DRAINED_SECONDS = (
+    64 << 20,
+    5.0,
+)  # bytes of a refused upload that are read and dropped, so that its sender
 # reads the answer instead of an error of the connection
 
 
@@ -185,7 +188,7 @@ class _Answer:
         import anyio
 
         read = 0
-        with anyio.move_on_after(2):
+        with anyio.move_on_after(_DRAINED_SECONDS):
             while self._unread.left and read < _DRAINED:
                 message = await self._unread.receive()
                 read += len(message.get("body", b""))
