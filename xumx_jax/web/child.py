@@ -27,7 +27,7 @@ _MOST_BYTES = {
 }
 PROGRAM = ("-m", "xumx_jax.web.decoder")
 # What the loader of libraries needs on some systems, and Windows for anything.
-_PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT")
+PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT")
 _unlimited_told = False
 
 
@@ -123,7 +123,7 @@ def _environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "1",
     }
-    return environment | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return environment | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def _tell_if_unlimited():

@@ -32,9 +32,10 @@ _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 class Database:
     """The database in a folder, made if it is missing, for any number of threads.
 
-    Write-ahead logging, and every commit reaches the disk before it returns. There is one
-    connection to write and one to read, so that readers do not wait for the disk. Raises UserError
-    for a file that is damaged, or was made by a newer version.
+    With write-ahead logging: a killed process loses nothing that was committed; only the system's
+    own end may lose the last moments. There is one connection to write and one to read, so that
+    readers do not wait for the disk. Raises UserError for a file that is damaged, or was made by a
+    newer version.
     """
 
     def __init__(self, folder: Path):
@@ -95,7 +96,7 @@ def _connected(path) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA synchronous = NORMAL")
             _prepare(path, connection)
         except BaseException:
             connection.close()

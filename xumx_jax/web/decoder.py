@@ -62,8 +62,10 @@ def restrict(memory_bytes, cpu_seconds) -> bool:
     for kind, wanted in limits.items():
         _, most = resource.getrlimit(kind)
         value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        # at the soft limit of time comes SIGXCPU, which tells why; at the hard one SIGKILL
+        hard = value + 1 if kind == resource.RLIMIT_CPU and value != most else value
         try:
-            resource.setrlimit(kind, (value, value))
+            resource.setrlimit(kind, (value, hard))
         except (ValueError, OSError):  # macOS takes no limit of memory
             continue
     return True
