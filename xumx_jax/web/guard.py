@@ -75,7 +75,7 @@ class Guard:
         if token is None:
             return name in LOOPBACK
         known = _equal(headers.only("authorization"), token)
-        if not known and not self._open(scope):
+        if not known and not is_open(scope["method"], scope["path"]):
             raise Problem(
                 "no_token",
                 "wanted the server's token: a header Authorization: Bearer TOKEN",
@@ -102,10 +102,10 @@ class Guard:
         if not ours or site not in (None, "same-origin", "none"):
             raise Problem("foreign_origin", "pages of other sites may not change anything here")
 
-    def _open(self, scope) -> bool:
-        reading = scope["method"] in ("GET", "HEAD")
-        path = scope["path"]
-        return reading and (path in OPEN or _OF_A_JOB.fullmatch(path) is not None)
+
+def is_open(method: str, path: str) -> bool:
+    """Whether a request needs no token, where the server has one."""
+    return method in ("GET", "HEAD") and (path in OPEN or _OF_A_JOB.fullmatch(path) is not None)
 
 
 def _allowed(settings: Settings):
