@@ -4,6 +4,7 @@ Pure ASGI, around everything, since a response may be a stream: any web site tha
 can send requests to a server on this machine, and only these checks stop it.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import re
@@ -57,7 +58,11 @@ class Guard:
             scope["xumx.local"] = self._check(scope, headers)
         except Problem as problem:
             return await problem.answer()(scope, unread.receive, answer.send)
-        await self.app(scope, unread.receive, answer.send)
+        try:
+            await self.app(scope, unread.receive, answer.send)
+        except asyncio.CancelledError:
+            if not self.shared.draining.is_set():
+                raise  # else the time that open responses have is over
 
     def _check(self, scope, headers) -> bool:
         """Whether the client is one of this machine or has the token. Raises Problem."""
