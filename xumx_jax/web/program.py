@@ -31,8 +31,8 @@ def serve(settings: Settings, asked: Callable[[], bool], say_line: Callable[[str
     """Serve until `asked()` is true; say where it listens.
 
     Returns whether all threads have ended: else one computes on for a while, and the process should
-    end without waiting for it; its job is queued again at the next start. Raises UserError if the place,
-    the port or the device cannot be had.
+    end without waiting for it; its job is queued again at the next start. Raises UserError if the
+    place, the port or the device cannot be had.
     """
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     with bound(settings) as listening, Store(settings) as store:
