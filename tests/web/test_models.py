@@ -1,7 +1,9 @@
 """The models that jobs may ask for, and which of them are kept in memory."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import jax
 import pytest
 
 from xumx_jax import assets
@@ -124,3 +126,25 @@ def test_of_several_accelerators_each_gets_its_threads_and_processors_are_one(mo
     assert worker.devices("auto") == [("Big GPU 0", "gpu:0"), ("Big GPU 1", "gpu:1")]
     monkeypatch.setattr("xumx_jax.runtime.devices", lambda kind: (Device,))
     assert worker.devices("auto") == [("Big GPU", "auto")]
+
+
+def test_a_separator_computes_on_the_device_that_it_is_for(settings, tiny_model):
+    settings = replace(settings, models=(str(tiny_model),))
+    with Separators(settings, "cpu:2").using(Options("tiny")) as kept:
+        assert kept.separator.engine.device == jax.devices("cpu")[2]
+
+
+@pytest.mark.parametrize(
+    ("folder", "message", "shown"),
+    [
+        ("/srv/jobs/ab", "/srv/jobs/ab/a.wav: is full", "a.wav: is full"),
+        (
+            "/srv/jobs/ab",
+            "/srv/jobs/ab: is a file, and /srv/jobs too",
+            "ab: is a file, and jobs too",
+        ),
+        ("ab", "song.mp3: ends at 1.5 s; see ab/a.wav.", "song.mp3: ends at 1.5 s; see a.wav."),
+    ],
+)
+def test_places_of_the_server_are_not_shown(folder, message, shown):
+    assert worker.shown(message, Path(folder)) == shown

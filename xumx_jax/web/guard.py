@@ -7,7 +7,6 @@ can send requests to a server on this machine, and only these checks stop it.
 import hmac
 import ipaddress
 import re
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,7 +30,10 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )  # fmt: skip
-_DRAINED = 16 << 20  # bytes of a refused upload that are read and dropped, so that its sender
+_DRAINED, _DRAINED_SECONDS = (
+    64 << 20,
+    5.0,
+)  # bytes of a refused upload that are read and dropped, so that its sender
 # reads the answer instead of an error of the connection
 
 
@@ -73,7 +75,7 @@ class Guard:
         if token is None:
             return name in LOOPBACK
         known = _equal(headers.only("authorization"), token)
-        if not known and not self._open(scope):
+        if not known and not is_open(scope["method"], scope["path"]):
             raise Problem(
                 "no_token",
                 "wanted the server's token: a header Authorization: Bearer TOKEN",
@@ -94,16 +96,16 @@ class Guard:
 
     def _origin(self, headers, host) -> None:
         origin, site = headers.only("origin"), headers.only("sec-fetch-site")
-        place = urlsplit(origin.lower()) if origin else None
-        ours = place is None or place.netloc == (host or "").lower()
-        ours = ours or (place is not None and place.netloc in self.shared.settings.hosts)
+        # "null" is that of a sandboxed page, and has no place
+        place = None if origin is None else origin.lower().partition("://")[2]
+        ours = place is None or place in ((host or "").lower(), *self.shared.settings.hosts)
         if not ours or site not in (None, "same-origin", "none"):
             raise Problem("foreign_origin", "pages of other sites may not change anything here")
 
-    def _open(self, scope) -> bool:
-        reading = scope["method"] in ("GET", "HEAD")
-        path = scope["path"]
-        return reading and (path in OPEN or _OF_A_JOB.fullmatch(path) is not None)
+
+def is_open(method: str, path: str) -> bool:
+    """Whether a request needs no token, where the server has one."""
+    return method in ("GET", "HEAD") and (path in OPEN or _OF_A_JOB.fullmatch(path) is not None)
 
 
 def _allowed(settings: Settings):
@@ -185,7 +187,7 @@ class _Answer:
         import anyio
 
         read = 0
-        with anyio.move_on_after(2):
+        with anyio.move_on_after(_DRAINED_SECONDS):
             while self._unread.left and read < _DRAINED:
                 message = await self._unread.receive()
                 read += len(message.get("body", b""))

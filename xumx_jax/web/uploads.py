@@ -11,9 +11,10 @@ from starlette.requests import ClientDisconnect, Request
 from xumx_jax.audio.formats import check_format
 from xumx_jax.errors import UserError
 from xumx_jax.separation.engine import check_options
-from xumx_jax.separation.selection import check_choice
+from xumx_jax.separation.selection import check_choice, choose
 from xumx_jax.web import decoding, names
 from xumx_jax.web.answers import Problem
+from xumx_jax.web.catalogue import stems_of
 from xumx_jax.web.jobs import Job, Options
 from xumx_jax.web.settings import MEGABYTE
 from xumx_jax.web.shared import Shared, client_of
@@ -32,6 +33,9 @@ def options_of(here: Shared, *, model: str | None, **given) -> Options:
     try:
         check_options(**{name: given[name] for name in ("niter", "softmask", "alpha")})
         check_choice(given["stems"], given["two_stems"], None)
+        if stems := stems_of(here.offered[model]):
+            sources = (*stems, "residual") if given["residual"] else stems
+            choose(sources, given["stems"], given["two_stems"])
         check_format(given["format"], given["bits"], given["bitrate"])
     except UserError as error:
         text = re.sub(r"--([a-z-]+)", lambda option: option[1].replace("-", "_"), str(error))

@@ -241,5 +241,6 @@ def offset_of(path: Path) -> int:
 def shown(message: str, folder: Path) -> str:
     """A message without the places of files on this machine."""
     for place in (folder, folder.parent):
-        message = message.replace(f"{place}{os.sep}", "").replace(str(place), place.name)
+        if place.name:  # neither "." nor "/"
+            message = message.replace(f"{place}{os.sep}", "").replace(str(place), place.name)
     return message
