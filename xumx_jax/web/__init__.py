@@ -2,6 +2,7 @@
 
 settings, jobs       what its owner decides, and what a job is
 program              the process: listens, and ends when it is asked to
+connections          those on which nothing comes
 app, guard, shared   the application, who may talk to it, and what all requests share
 routes/              the interface
 schema, answers      its JSON, and its errors
