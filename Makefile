@@ -32,7 +32,7 @@ fi
 endef
 
 .PHONY: help demo quick test coverage lint parity parity-full wheel release bench-accelerator bench-separate
-.PHONY: learning bench-train bench-aimless bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long scores demo-model clean
+.PHONY: learning fuzz bench-train bench-aimless bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ bench-evaluate: $(VENV)/dev ## time v4 scoring against museval
 
 bench-long: $(VENV)/core ## measure memory for 3 min, 30 min and 3 h, and for 100 files
 	@$(PY) bench/long.py $(ARGS)
+
+fuzz: $(VENV)/dev ## decode files with damaged headers as the server does; ARGS="--files 100000"
+	@$(PY) tests/fuzzing.py $(ARGS)
 
 learning: $(VENV)/dev ## train each family for minutes on generated songs and draw its curves
 	@$(PY) bench/learning.py $(ARGS)

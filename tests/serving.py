@@ -6,8 +6,10 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,6 +186,60 @@ def served(folder, *options, ready=True, variables=None, token=None):
             process.stdout.close()
 
 
+class Idle:
+    """Workers that never take a job."""
+
+    def ready(self):
+        return {"ready": False, "devices": ["cpu"], "models": [], "error": None}
+
+    def stop(self, seconds):
+        return True
+
+
+@contextlib.contextmanager
+def listening(folder, workers=None, **settings):
+    """Run the server in a thread of this process, with workers that do nothing -> a Server.
+
+    It starts in no time, takes any settings, and its `store` can be changed from outside.
+    """
+    from xumx_jax.web import program
+    from xumx_jax.web.models import offered
+    from xumx_jax.web.settings import Settings
+    from xumx_jax.web.shared import Shared
+    from xumx_jax.web.store import Store
+
+    usual = {"models": ("demo",), "port": 0, "min_free_bytes": 0, "grace_seconds": 1.0}
+    made = Settings(Path(folder), **(usual | settings))
+    stop = threading.Event()
+    with program.bound(made) as bound, Store(made) as store:
+        shared = Shared(made, store, workers or Idle(), offered(made))
+        server = Server(None, program.address(bound), made.folder, None, made.token)
+        server.store, server.shared = store, shared
+        http_server = program.HttpServer(shared, stop.is_set)
+        thread = threading.Thread(target=http_server.run, args=([bound],))
+        thread.start()
+        try:
+            yield server
+        finally:
+            stop.set()
+            thread.join()
+
+
 def path_of(job, stem, format="wav") -> str:
     """The address of a stem."""
     return f"{JOBS}/{job['id']}/stems/{quote(stem)}.{format}"
+
+
+def wait_for(condition, seconds=20):
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def begun(server, head: str, body=b"") -> socket.socket:
+    """A connection on which a request was begun; HOST in its head is the server."""
+    connection = socket.create_connection((server.host, server.port), timeout=30)
+    connection.sendall(head.replace("HOST", f"{server.host}:{server.port}").encode() + body)
+    return connection

@@ -16,7 +16,7 @@ from xumx_jax.audio.opening import open_binary
 from xumx_jax.errors import UserError
 
 # FFmpeg's names of tags that are still true for a stem; loudness and encoder delay are not
-_KEPT = (
+KEPT = (
     *("title", "artist", "album", "album_artist", "composer", "performer", "date", "genre"),
     *("track", "disc", "publisher", "copyright", "comment"),
 )
@@ -137,7 +137,7 @@ def tags_of(file) -> Tags:
             for stream in container.streams.audio[:1]:  # where Ogg keeps them
                 text = {**stream.metadata, **text}
             text = {name.lower(): value for name, value in text.items()}
-            text = {name: text[name] for name in _KEPT if text.get(name)}
+            text = {name: text[name] for name in KEPT if text.get(name)}
             cover = covers.first(container) if container.streams.video else None
             return Tags(text, cover, covers.mime(cover) if cover else "")
     except (FFmpegError, ValueError):

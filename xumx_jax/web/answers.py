@@ -20,6 +20,7 @@ STATUS = {
     "foreign_origin": 403,
     "not_local": 403,
     "unknown": 404,
+    "gone": 404,
     "not_allowed": 405,
     "too_slow": 408,
     "not_done": 409,
@@ -35,7 +36,6 @@ STATUS = {
     "too_long": 422,
     "cut_off": 422,
     "took_too_long": 422,
-    "queue_full": 429,
     "too_many": 429,
     "too_many_streams": 429,
     "internal": 500,
@@ -43,6 +43,7 @@ STATUS = {
     "not_ready": 503,
     "no_room": 507,
 }
+OF_JOBS = ("no_model", "out_of_memory")  # codes that only the error of a job has
 RETRY_SECONDS = {429: 30, 503: 10}
 _BY_STATUS = {404: "unknown", 405: "not_allowed", 411: "length_wanted", 413: "too_large"}
 

@@ -18,15 +18,16 @@ from xumx_jax.web.decoder import BLOCK, BLOCK_SAMPLES, COVER, END, ERROR, HEADER
 LOG = logging.getLogger(__name__)
 MOST_CHANNELS = 64
 _MOST_BYTES = {
-    HEADER: 1 << 20,
+    HEADER: 1 << 23,
     COVER: 1 << 24,
     BLOCK: BLOCK_SAMPLES * MOST_CHANNELS * 4,
     WARNING: 1 << 12,
     END: 0,
     ERROR: 1 << 12,
 }
+PROGRAM = ("-m", "xumx_jax.web.decoder")
 # What the loader of libraries needs on some systems, and Windows for anything.
-_PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT")
+PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT")
 _unlimited_told = False
 
 
@@ -52,7 +53,7 @@ class Child:
         self._left, self._silent = wait_seconds, silent_seconds
         self._late = False
         self._ending = threading.Lock()
-        words = [sys.executable, "-B", "-P", "-m", "xumx_jax.web.decoder", json.dumps(settings)]
+        words = [sys.executable, "-B", "-P", *PROGRAM, json.dumps(settings)]
         self._process = subprocess.Popen(
             words,
             stdin=file,
@@ -122,7 +123,7 @@ def _environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "1",
     }
-    return environment | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return environment | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def _tell_if_unlimited():

@@ -18,7 +18,8 @@ CREATE TABLE jobs (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, place INTEGER NOT NULL,
     name TEXT NOT NULL, client TEXT NOT NULL, options TEXT NOT NULL, created REAL NOT NULL,
     bytes INTEGER NOT NULL DEFAULT 0, seconds REAL, error TEXT, result TEXT,
-    started REAL, ended REAL, expires REAL
+    started REAL, ended REAL, expires REAL,
+    kills INTEGER NOT NULL DEFAULT 0  -- of the server, while it did this job
 )
 """
 # what is running, what waits, in order, what is not complete yet, and the newest of the others
@@ -32,9 +33,10 @@ _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 class Database:
     """The database in a folder, made if it is missing, for any number of threads.
 
-    Write-ahead logging, and every commit reaches the disk before it returns. There is one
-    connection to write and one to read, so that readers do not wait for the disk. Raises UserError
-    for a file that is damaged, or was made by a newer version.
+    With write-ahead logging: a killed process loses nothing that was committed; only the system's
+    own end may lose the last moments. There is one connection to write and one to read, so that
+    readers do not wait for the disk. Raises UserError for a file that is damaged, or was made by a
+    newer version.
     """
 
     def __init__(self, folder: Path):
@@ -95,7 +97,7 @@ def _connected(path) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA synchronous = NORMAL")
             _prepare(path, connection)
         except BaseException:
             connection.close()
@@ -126,7 +128,7 @@ def _prepare(path, connection) -> None:
 def job_of(row: sqlite3.Row, **more) -> Job:
     """A row as a `Job`; `more` are the fields that are not in the table."""
     known = dict(row)
-    del known["place"]
+    del known["place"], known["kills"]
     known["options"] = Options(**json.loads(known["options"]))
     known["error"] = tuple(json.loads(known["error"])) if known["error"] else None
     known["result"] = _result(json.loads(known["result"])) if known["result"] else None

@@ -26,6 +26,7 @@ HEADER, COVER, BLOCK, WARNING, END, ERROR = b"hcbweE"
 KINDS = {HEADER, COVER, BLOCK, WARNING, END, ERROR}
 BLOCK_SAMPLES = 1 << 16
 NAME = "track"  # of the file in messages, before its suffix
+_MOST_TEXT = 1 << 17  # characters of a tag; longer ones than half of it reach no stem
 _FILES = 64  # that may be open, libraries among them while they are imported
 
 
@@ -36,8 +37,10 @@ def main() -> int:
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
+    file = open(0, "rb", buffering=0, closefd=False)
+    file.name = NAME + settings["suffix"]
     try:
-        send_file(out, NAME + settings["suffix"], settings["tags"])
+        send_file(out, file, settings["tags"])
     except BrokenPipeError:  # nobody reads on
         return 1
     return 0
@@ -59,21 +62,21 @@ def restrict(memory_bytes, cpu_seconds) -> bool:
     for kind, wanted in limits.items():
         _, most = resource.getrlimit(kind)
         value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        # at the soft limit of time comes SIGXCPU, which tells why; at the hard one SIGKILL
+        hard = value + 1 if kind == resource.RLIMIT_CPU and value != most else value
         try:
-            resource.setrlimit(kind, (value, value))
+            resource.setrlimit(kind, (value, hard))
         except (ValueError, OSError):  # macOS takes no limit of memory
             continue
     return True
 
 
-def send_file(out, name, tags) -> None:
-    """Decode stdin, called `name`, and send what there is; whatever goes wrong becomes a frame."""
+def send_file(out, file, tags) -> None:
+    """Decode an open file and send what there is; whatever goes wrong becomes a frame."""
     from xumx_jax.audio.decode import open_blocks
     from xumx_jax.audio.ffmpeg import CutOff
     from xumx_jax.errors import UserError, collected
 
-    file = open(0, "rb", buffering=0, closefd=False)
-    file.name = name
     try:
         with collected(lambda line: send(out, WARNING, line.encode(errors="replace"))):
             with open_blocks(file, tags=tags) as stream:
@@ -85,7 +88,7 @@ def send_file(out, name, tags) -> None:
     except BrokenPipeError:
         raise
     except BaseException as error:  # what no file should cause, yet it must not end in silence
-        _send_error(out, "not_audio", f"{name}: cannot be decoded ({type(error).__name__})")
+        _send_error(out, "not_audio", f"{file.name}: cannot be decoded ({type(error).__name__})")
 
 
 def send_stream(out, stream) -> None:
@@ -97,12 +100,12 @@ def send_stream(out, stream) -> None:
         "channels": stream.channels,
         "length": stream.length,
         "estimate": stream.estimate,
-        "tags": stream.tags.text,
+        "tags": {name: value[:_MOST_TEXT] for name, value in stream.tags.text.items()},
         "mime": stream.tags.mime,
     }
     if stream.tags.cover:
         send(out, COVER, stream.tags.cover)
-    send(out, HEADER, json.dumps(header).encode())
+    send(out, HEADER, json.dumps(header, ensure_ascii=False).encode())
     full, filled = np.empty((stream.channels, BLOCK_SAMPLES), "<f4"), 0
     for block in stream:
         at = 0

@@ -9,12 +9,12 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from xumx_jax.audio.containers import Tags
+from xumx_jax.audio.containers import KEPT, Tags
 from xumx_jax.audio.decode import AudioStream
 from xumx_jax.audio.opening import open_binary
 from xumx_jax.errors import UserError, warn
@@ -26,6 +26,7 @@ CODES = ("not_audio", "too_long", "cut_off", "took_too_long")
 MOST_RATE = 1 << 20  # hertz; as many as a FLAC's header can hold
 _MOST_WARNINGS, _MOST_LINE = 100, 300
 _DOUBTFUL = 2  # lengths that are estimated from the first packets may be this much too large
+_PROBE_SECONDS = 30
 _BROKEN = "not an audio file that can be decoded (the decoder failed)"
 
 
@@ -69,9 +70,13 @@ class Refused(UserError):
 def probe(path, label: str, limits: Limits) -> Probe:
     """Open a file in a child and decode its first block. Raises Refused with one line.
 
-    `label` names the file in messages; of it, the child gets the suffix.
+    `label` names the file in messages; of it, the child gets the suffix. It takes half a minute at
+    most, since its sender waits, and others for their turn.
     """
-    with open_in_child(path, label, limits, tags=False) as stream:
+    cpu = min(limits.cpu_seconds or _PROBE_SECONDS, _PROBE_SECONDS)
+    wait = min(limits.wait_seconds or _PROBE_SECONDS, _PROBE_SECONDS)
+    quick = replace(limits, cpu_seconds=cpu, wait_seconds=wait)
+    with open_in_child(path, label, quick, tags=False) as stream:
         next(iter(stream), None)
         samples = stream.estimate if stream.length is None else stream.length
         exact = stream.length is not None
@@ -213,6 +218,6 @@ def _count(value) -> int:
 
 def _tags(text, cover, mime) -> Tags:
     strings = isinstance(text, dict) and all(isinstance(value, str) for value in text.values())
-    if not strings or mime not in ("", "image/jpeg", "image/png"):
+    if not strings or set(text) - set(KEPT) or mime not in ("", "image/jpeg", "image/png"):
         raise ValueError
     return Tags(text, cover, mime if cover else "")

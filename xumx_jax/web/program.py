@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -30,48 +31,61 @@ def serve(settings: Settings, asked: Callable[[], bool], say_line: Callable[[str
     """Serve until `asked()` is true; say where it listens.
 
     Returns whether all threads have ended: else one computes on for a while, and the process should
-    end without waiting for it, since its job is back in the queue. Raises UserError if the place,
-    the port or the device cannot be had.
+    end without waiting for it; its job is queued again at the next start. Raises UserError if the
+    place, the port or the device cannot be had.
     """
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers send is no news
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     with bound(settings) as listening, Store(settings) as store:
         workers = Workers(store, settings)
         shared = Shared(settings, store, workers, offered(settings))
         workers.start()
-        ended = False
+        server = HttpServer(shared, asked)
         try:
             with _swept(store):
                 say_line(f"listening on {address(listening)}")
-                _Server(_config(settings, shared), shared, asked).run([listening])
+                server.run([listening])
         finally:
             shared.draining.set()
-            ended = workers.stop(settings.grace_seconds)
-    return bool(ended)
+            ended = workers.stop(server.seconds_left())
+    return ended
 
 
-def _config(settings, shared) -> uvicorn.Config:
-    return uvicorn.Config(
-        guarded(shared),
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.proxies),
-        forwarded_allow_ips=list(settings.proxies),
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
-    )
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn's is for its user: a fault, not what strangers send or cut off."""
+    ordinary = ("Cancel ", "ASGI callable returned without")
+    return record.levelno >= logging.ERROR and not record.msg.startswith(ordinary)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its handlers of signals; all learn at once that it is to end."""
+class HttpServer(uvicorn.Server):
+    """uvicorn's server without its handlers of signals: it ends when `asked()` is true.
 
-    def __init__(self, config, shared: Shared, asked: Callable[[], bool]):
-        super().__init__(config)
+    Streams, uploads and workers learn of it at once.
+    """
+
+    def __init__(self, shared: Shared, asked: Callable[[], bool]):
         self._shared, self._asked = shared, asked
+        settings = shared.settings
+        config = uvicorn.Config(
+            guarded(shared),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=list(settings.proxies),
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
+        )
+        super().__init__(config)
+        self._end: float | None = None  # of the time that responses and workers have
+
+    def seconds_left(self) -> float:
+        """What is left of `grace_seconds`, which begin when the server is asked to end."""
+        grace = self._shared.settings.grace_seconds
+        return grace if self._end is None else max(0.0, self._end - time.monotonic())
 
     @contextmanager
     def capture_signals(self):
@@ -79,6 +93,7 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if self._asked():
+            self._end = time.monotonic() + self.seconds_left()
             self._shared.draining.set()
             self._shared.workers.stop(0)
             return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from functools import partial
 
 import anyio
@@ -11,15 +12,17 @@ from starlette.requests import ClientDisconnect, Request
 from xumx_jax.audio.formats import check_format
 from xumx_jax.errors import UserError
 from xumx_jax.separation.engine import check_options
-from xumx_jax.separation.selection import check_choice
+from xumx_jax.separation.selection import check_choice, choose
 from xumx_jax.web import decoding, names
 from xumx_jax.web.answers import Problem
+from xumx_jax.web.catalogue import stems_of
 from xumx_jax.web.jobs import Job, Options
 from xumx_jax.web.settings import MEGABYTE
 from xumx_jax.web.shared import Shared, client_of
-from xumx_jax.web.store import INPUT, TooMany
+from xumx_jax.web.store import INPUT
 
 _TYPES = re.compile(r"(application/octet-stream|audio/[\w.+-]+|video/[\w.+-]+)\s*(;.*)?", re.I)
+_LOOK_SECONDS = 0.2  # between two looks at whether the server is being stopped
 _PIECE = MEGABYTE  # bytes that are written to the disk at once
 
 
@@ -32,6 +35,9 @@ def options_of(here: Shared, *, model: str | None, **given) -> Options:
     try:
         check_options(**{name: given[name] for name in ("niter", "softmask", "alpha")})
         check_choice(given["stems"], given["two_stems"], None)
+        if stems := stems_of(here.offered[model]):
+            sources = (*stems, "residual") if given["residual"] else stems
+            choose(sources, given["stems"], given["two_stems"])
         check_format(given["format"], given["bits"], given["bitrate"])
     except UserError as error:
         text = re.sub(r"--([a-z-]+)", lambda option: option[1].replace("-", "_"), str(error))
@@ -43,10 +49,7 @@ async def receive(request: Request, here: Shared, name: str, options: Options) -
     """Receive a file as a new job. Raises Problem; whatever goes wrong, nothing is left then."""
     check_head(request, here)
     name = names.cleaned(name)
-    try:
-        job = await to_thread.run_sync(here.store.create, name, options, client_of(request))
-    except TooMany as error:
-        raise Problem("queue_full", str(error)) from None
+    job = await to_thread.run_sync(here.store.create, name, options, client_of(request))
     try:
         size = await _written(request, here, job)
         seconds = await _seconds(here, job)
@@ -113,14 +116,20 @@ async def _pieces(request, here: Shared):
     pieces = aiter(request.stream())
     idle = here.settings.idle_seconds
     while True:
-        if here.draining.is_set():
-            raise Problem("draining", "the server is being stopped; send the file again later")
+        next_one = asyncio.ensure_future(anext(pieces))
+        end = time.monotonic() + idle
         try:
-            piece = await asyncio.wait_for(anext(pieces), idle)
+            while not next_one.done():
+                await asyncio.wait({next_one}, timeout=min(_LOOK_SECONDS, idle))
+                if here.draining.is_set():
+                    raise Problem("draining", "the server is being stopped; send it again later")
+                if not next_one.done() and time.monotonic() >= end:
+                    raise Problem("too_slow", f"nothing of the file came for {idle:g} s")
+            piece = next_one.result()
         except StopAsyncIteration:
             return
-        except TimeoutError:
-            raise Problem("too_slow", f"nothing of the file came for {idle:g} s") from None
+        finally:
+            next_one.cancel()
         yield piece
 
 

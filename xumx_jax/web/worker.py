@@ -1,5 +1,6 @@
 """The threads that separate: two a device, so that one writes while the other computes."""
 
+import errno
 import logging
 import os
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 from xumx_jax import runtime
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.web import decoding
-from xumx_jax.web.errors import Gone
+from xumx_jax.web.errors import Gone, NoModel, NoRoom
 from xumx_jax.web.floats import Floats, write_tags
 from xumx_jax.web.jobs import Job, Options, Result, Stem
 from xumx_jax.web.models import Separators, offered
@@ -100,6 +101,8 @@ class Workers:
                     if job is not None:
                         self._run(job, device)
             except Exception:  # such as a full disk: the thread goes on
+                if self._stopping.is_set():  # the store may be closed by now
+                    return
                 LOG.exception("jobs cannot be taken or ended")
                 self._stopping.wait(_IDLE_SECONDS)
 
@@ -200,9 +203,12 @@ class Workers:
     def _reason(self, error, folder) -> tuple[str, str]:
         """The code and the line that clients get for an error; the log gets the rest."""
         if isinstance(error, UserError):
-            if error.__cause__ is not None:
-                LOG.error("a job failed: %s: %s", error, error.__cause__)
-            return getattr(error, "code", "bad_input"), shown(str(error), folder)
+            if isinstance(error, NoModel | NoRoom):  # not others, which name their tracks
+                LOG.error("a job failed: %s", error, exc_info=error.__cause__)
+            cause = error.__context__
+            full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+            code = NoRoom.code if full else getattr(error, "code", "bad_input")
+            return code, shown(str(error), folder)
         from xumx_jax.separation.out_of_memory import is_out_of_memory
 
         if isinstance(error, MemoryError) or is_out_of_memory(error):
@@ -235,5 +241,6 @@ def offset_of(path: Path) -> int:
 def shown(message: str, folder: Path) -> str:
     """A message without the places of files on this machine."""
     for place in (folder, folder.parent):
-        message = message.replace(f"{place}{os.sep}", "").replace(str(place), place.name)
+        if place.name:  # neither "." nor "/"
+            message = message.replace(f"{place}{os.sep}", "").replace(str(place), place.name)
     return message

@@ -4,11 +4,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from xumx_jax.audio.formats import BITRATES, BITS, FORMATS
-from xumx_jax.web import metrics, pages
+from xumx_jax.web import catalogue, metrics, pages
 from xumx_jax.web.answers import Problem
 from xumx_jax.web.routes import check_query, errors, get
 from xumx_jax.web.routes.jobs import Here, local
-from xumx_jax.web.schema import Health, Limits, ModelOut, Models, Ready, Task
+from xumx_jax.web.schema import Health, Limits, Models, Ready
 
 router = APIRouter(dependencies=[Depends(check_query)])
 interface = APIRouter(tags=["server"], dependencies=[Depends(check_query)])
@@ -17,45 +17,7 @@ interface = APIRouter(tags=["server"], dependencies=[Depends(check_query)])
 @get(interface, "/models", responses=errors("no_token"))
 def list_models(here: Here) -> Models:
     """List the models by what they separate."""
-    from xumx_jax import assets
-    from xumx_jax.weights import published, zoo
-
-    tasks: dict[tuple[str, ...] | None, list[ModelOut]] = {}
-    for name, source in here.offered.items():
-        key = source or zoo.DEFAULT
-        if key == assets.DEMO:
-            what, licence, stems = "the small bundled model", assets.DEMO_LICENCE, zoo.DEFAULT
-            made = ModelOut(
-                name=name, what=what, licence=licence, score=None, mean_sdr_db=None, here=True
-            )
-            sources = tuple(sorted(published.PUBLISHED[stems].sources))
-        elif row := published.PUBLISHED.get(key):
-            made = ModelOut(
-                name=name,
-                what=row.what,
-                licence=row.licence,
-                score=row.score,
-                mean_sdr_db=row.mean,
-                here=zoo.cached(key).exists(),
-            )
-            sources = tuple(sorted(row.sources))
-        else:
-            made = ModelOut(
-                name=name,
-                what="a model of this server's",
-                licence=None,
-                score=None,
-                mean_sdr_db=None,
-                here=True,
-            )
-            sources = None
-        tasks.setdefault(sources, []).append(made)
-    return Models(
-        default=next(iter(here.offered)),
-        tasks=[
-            Task(stems=list(key) if key else None, models=found) for key, found in tasks.items()
-        ],
-    )
+    return catalogue.listed(here.offered)
 
 
 @get(interface, "/limits", responses=errors("no_token"))

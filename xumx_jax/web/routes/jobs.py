@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from xumx_jax.web import uploads
 from xumx_jax.web.answers import Problem
+from xumx_jax.web.errors import Gone
 from xumx_jax.web.jobs import ACTIVE, Job
 from xumx_jax.web.routes import check_query, errors, get
 from xumx_jax.web.schema import JobList, JobOut, job_out
 from xumx_jax.web.shared import Shared, shared
-from xumx_jax.web.store import Gone
 
 router = APIRouter(tags=["jobs"], dependencies=[Depends(check_query)])
 Id = Annotated[str, Path(description="of the job")]
@@ -46,7 +46,7 @@ def local(request: Request) -> None:
     responses=errors(
         *("bad_option", "no_token", "foreign_host", "foreign_origin", "too_slow", "length_wanted"),
         *("too_large", "not_audio", "bad_type", "too_long", "cut_off", "took_too_long"),
-        *("queue_full", "draining", "no_room"),
+        *("too_many", "draining", "no_room"),
     ),
     openapi_extra=_BODY,
 )

@@ -1,27 +1,21 @@
 """What a job has made: stems in any format, their peaks, mixes of any balance, a zip of all."""
 
-import asyncio
-import threading
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path as FilePath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from xumx_jax.errors import UserError
-from xumx_jax.web import archive, jobs, mixing
+from xumx_jax.web import archive, jobs, mixing, sending
 from xumx_jax.web.answers import Problem
 from xumx_jax.web.balance import Balance
 from xumx_jax.web.jobs import Job, Result
-from xumx_jax.web.names import disposition
 from xumx_jax.web.routes import check_query, errors, get
 from xumx_jax.web.routes.jobs import Here, Id, get_in_thread
 from xumx_jax.web.shared import Shared
 
 router = APIRouter(tags=["stems"])
+Stem = Annotated[str, Path(description="name of one of the job's stems")]
 Format = Literal["wav", "flac", "mp3", "ogg", "m4a", "opus"]
 Form = Annotated[Format, Path(description="of the file")]
 Bits = Annotated[
@@ -45,10 +39,7 @@ TYPES = {
     "opus": "audio/ogg",
     "zip": "application/zip",
 }
-# Stems never change, but may be removed; nobody between us and their owner keeps them.
-KEPT = "private, max-age=3600"
 _NOT_DONE = ("unknown", "not_done", "failed", "expired")
-_Made = TypeVar("_Made")
 
 
 _SOUND = {
@@ -73,11 +64,11 @@ _RANGE = {206: {"description": "the part of the file that `Range` asked for"}}
         **errors(*_NOT_DONE),
     },
 )
-async def get_peaks(here: Here, id: Id, stem: str) -> Response:
+async def get_peaks(here: Here, id: Id, stem: Stem) -> Response:
     """Get a stem's peaks, to draw it: for every 512 frames two int8, least and greatest sample."""
     job, _ = await _done(here, id, stem)
     path = here.store.folder(job.id) / f"{stem}.peaks"
-    return _file(path, None, "application/octet-stream")
+    return sending.file(path, None, "application/octet-stream")
 
 
 @get(
@@ -91,7 +82,7 @@ async def get_stem(
     request: Request,
     here: Here,
     id: Id,
-    stem: str,
+    stem: Stem,
     format: Form,
     bits: Bits = None,
     bitrate: Bitrate = None,
@@ -108,9 +99,9 @@ async def get_stem(
     folder = here.store.folder(job.id)
     if start or frames is not None:
         work = partial(mixing.region, folder, result, stem, start, frames, *form)
-        return await _sent(request, here, work, name, TYPES[format])
-    path = await _made(request, here, partial(mixing.encoded, folder, result, stem, *form))
-    return _file(path, name, TYPES[format])
+        return await sending.streamed(request, here, work, name, TYPES[format])
+    path = await sending.made(request, here, partial(mixing.encoded, folder, result, stem, *form))
+    return sending.file(path, name, TYPES[format])
 
 
 @get(
@@ -152,7 +143,7 @@ async def get_mix(
     form = _form(job, format, bits, bitrate)
     work = partial(mixing.mix, here.store.folder(job.id), result, balance, *form)
     name = archive.file_name(job.name, "+".join(balance.parts), format)
-    return await _sent(request, here, work, name, TYPES[format])
+    return await sending.streamed(request, here, work, name, TYPES[format])
 
 
 @get(
@@ -187,7 +178,7 @@ async def get_zip(
         return archive.zipped(paths)
 
     name = f"{archive.song(job.name)}.zip"
-    return await _sent(request, here, work, name, TYPES["zip"])
+    return await sending.streamed(request, here, work, name, TYPES["zip"])
 
 
 async def _done(here: Shared, id: str, stem: str | None = None) -> tuple[Job, Result]:
@@ -231,75 +222,3 @@ def _parts(request: Request) -> dict[str, tuple[float, float]]:
                 "bad_option", f"{name[:40]}: got {text[:40]!r}; wanted GAIN or GAIN,PAN"
             ) from None
     return parts
-
-
-def _file(path: FilePath, name: str | None, kind: str) -> Response:
-    headers = {"Cache-Control": KEPT}
-    if name is not None:
-        headers["Content-Disposition"] = disposition(name)
-    try:
-        status = path.stat()  # now, so that a file which is gone is a 404
-    except FileNotFoundError:
-        raise Problem("unknown", "the job was removed") from None
-    return _File(path, headers=headers, media_type=kind, stat_result=status)
-
-
-class _File(FileResponse):
-    """A file whose errors have the form of all others; a cut-off download is not one."""
-
-    chunk_size = 1 << 18
-
-    async def __call__(self, scope, receive, send):
-        headers = dict(scope["headers"])
-        if self.headers["etag"].encode() in headers.get(b"if-none-match", b"").split(b", "):
-            kept = {key: self.headers[key] for key in ("etag", "cache-control", "last-modified")}
-            return await Response(status_code=304, headers=kept)(scope, receive, send)
-
-        async def told(message):
-            if message["type"] == "http.response.start" and message["status"] in (400, 416):
-                size = self.headers["content-length"]
-                more = {"Content-Range": f"bytes */{size}"}
-                raise Problem("bad_range", f"Range: wanted bytes=FIRST-LAST of {size} bytes", more)
-            await send(message)
-
-        await super().__call__(scope, receive, told)
-
-
-async def _sent(request: Request, here: Shared, work: Callable, name: str, kind: str) -> Response:
-    """Send a `mixing.Download` that `work(check=...)` gives."""
-    download = await _made(request, here, work)
-    headers = {
-        "Content-Length": str(download.size),
-        "Content-Disposition": disposition(name),
-        "Cache-Control": KEPT,
-        "Accept-Ranges": "none",
-    }
-    if request.method == "HEAD":
-        return Response(headers=headers, media_type=kind)
-    return StreamingResponse(download.pieces, headers=headers, media_type=kind)
-
-
-async def _made(request: Request, here: Shared, work: Callable[..., _Made]) -> _Made:
-    """Run `work(check=...)` in a thread, few at a time; it stops if its client leaves."""
-    left = threading.Event()
-
-    def check():
-        if here.draining.is_set():
-            raise Problem("draining", "the server is being stopped; try again when it is back")
-        if left.is_set():
-            raise Problem("cut_off", "the client has left")
-
-    async def watch():
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        left.set()
-
-    watching = asyncio.create_task(watch())
-    try:
-        return await to_thread.run_sync(partial(work, check=check), limiter=here.making)
-    except mixing.Gone:
-        raise Problem("unknown", "the job was removed") from None
-    except UserError as error:
-        raise Problem("bad_option", str(error).replace("--", "")) from None
-    finally:
-        watching.cancel()
