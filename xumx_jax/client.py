@@ -16,14 +16,13 @@ import socket
 import tempfile
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 _JOBS, _PIECE = "/api/v1/jobs", 1 << 16  # bytes
 _LOOK_SECONDS, _PAUSE_SECONDS = 0.2, 2.0  # between looks at whether to cancel; the longest pause
-_QUIET_SECONDS = 45.0  # of an event stream, which sends a line every 15
-_AWAY = ("unreachable", "cannot be reached")
+_QUIET_SECONDS, _AWAY = 45.0, ("unreachable", "cannot be reached")  # events come every 15
 _BUSY = (429, 502, 503, 504)  # the same request may succeed later
 _BROKEN = (OSError, http.client.HTTPException, json.JSONDecodeError)
 
@@ -50,9 +49,9 @@ class Client:
     """
 
     def __init__(self, url: str, token: str | None = None, timeout=60.0, patience=120.0):
-        parts = urlsplit(url if "://" in url else f"http://{url}")
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
         try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
             if parts.scheme not in kinds or not parts.hostname or parts.username:
                 raise ValueError
             self._place = parts.hostname, parts.port  # ValueError for one that is none
@@ -92,8 +91,8 @@ class Client:
 
     def send(self, path, cancelled=None, **options) -> dict:
         """Send a file as a new job -> what the server says of it, with its "id"."""
-        given = {key: value for key, value in options.items() if value is not None}
-        query = urlencode({"name": Path(path).name, **given}, errors="replace")
+        given = [(key, value) for key, value in options.items() if value is not None]
+        query = urlencode([("name", Path(path).name), *given], errors="replace")
         with open(path, "rb") as file:
             return self._json("POST", f"{_JOBS}?{query}", body=file, cancelled=cancelled)
 
@@ -109,22 +108,22 @@ class Client:
     def wait(self, id: str, on_progress=None, cancelled=None) -> dict:
         """Follow a job until it is done -> what the server says of it then.
 
-        A connection that breaks is made anew, and a server that restarts is waited for. The
-        callbacks are those of `separate`. Raises ServerError, and leaves the job on the server.
+        A connection that breaks is made anew, and a server that restarts is waited for.
         """
         patience = _Patience(self.patience, cancelled)
         while True:
             try:
-                for job in self._changes(id, cancelled):
-                    patience.renew()
-                    if _is_done(job, on_progress):
-                        return job
+                with closing(self._changes(id, cancelled)) as changes:
+                    for job in changes:
+                        patience.renew()
+                        if _is_done(job, on_progress):
+                            return job
             except ServerError as error:
                 patience.check(error)
             patience.pause()
 
     def _changes(self, id, cancelled):
-        """Yield what is said of a job, and what of each change, until the stream of events ends."""
+        """Yield what is said of a job, and of each change, until the stream of events ends."""
         yield self.job(id)  # a proxy may keep events back
         lines, events = queue.Queue(), f"{_JOBS}/{quote(id, '')}/events"
         with self._asked("GET", events, timeout=_QUIET_SECONDS) as answer:
@@ -141,8 +140,8 @@ class Client:
     def fetch(self, job, out, mix=None, cancelled=None) -> dict[str, Path]:
         """Download the stems of a job that is done into a folder -> {stem: the file written}.
 
-        `mix` are names of stems whose sum is written instead, as one file "a+b". The files appear
-        together, once all are here. A download that breaks goes on where it was.
+        `mix` are names of stems whose sum is written instead, as one file "a+b". Files appear once
+        all are here. A download that breaks goes on where it was.
         """
         base, format = f"{_JOBS}/{quote(job['id'], '')}", job["options"]["format"]
         form = [(key, job["options"][key]) for key in ("bits", "bitrate") if job["options"][key]]
@@ -171,7 +170,7 @@ class Client:
                 ask = {"Range": f"bytes={at}-", "If-Range": tag} if at and tag else {}
                 try:
                     with self._asked("GET", place, ask) as answer:
-                        if answer.status != 206:  # from the beginning
+                        if at and answer.status != 206:  # from the beginning
                             at = file.truncate(file.seek(0))
                         tag = answer.getheader("ETag")
                         while piece := answer.read(_PIECE):
@@ -198,17 +197,15 @@ class Client:
     @contextmanager
     def _asked(self, method, place, headers=None, body=None, timeout=None, cancelled=None):
         """Send a request and yield its answer. Raises ServerError, also for what is read of it."""
-        link, connected = self._connection(*self._place, timeout=timeout or self.timeout), None
+        connected = answer = None
+        link = self._connection(*self._place, timeout=timeout or self.timeout)
         try:
             link.connect()
             connected = link.sock
             link.putrequest(method, self._root + place)
             for key, value in {**self._headers, **(headers or {})}.items():
                 link.putheader(key, value)
-            if body is None:
-                link.endheaders()
-            else:
-                _send(link, body, cancelled)
+            _send(link, body, cancelled)
             answer = link.getresponse()
             if answer.status >= 300:
                 raise _error(self.url, answer)
@@ -223,6 +220,8 @@ class Client:
             if connected is not None:  # wakes the thread that reads, which holds the answer
                 with suppress(OSError):
                     connected.shutdown(socket.SHUT_RDWR)
+                if answer is not None:
+                    answer.close()
             link.close()
 
 
@@ -258,7 +257,7 @@ def _is_done(job, on_progress) -> bool:
     if state == "failed":
         raise ServerError(job["error"]["code"], job["error"]["message"])
     if state in ("cancelled", "expired"):
-        raise ServerError(state, f"{job['name']}: the job was {state} on the server")
+        raise ServerError(state, f"{job['name']}: {state} on the server")
     if state != "done" and on_progress is not None:
         now = (job["progress"], job["eta_seconds"]) if state == "running" else (0.0, None)
         _check(lambda: on_progress(*now) is False)
@@ -274,10 +273,11 @@ def _read_lines(answer, lines):
 
 
 def _send(link, file, cancelled):
-    """Send a file as the body of a request."""
-    left = os.fstat(file.fileno()).st_size
-    link.putheader("Content-Type", "application/octet-stream")
-    link.putheader("Content-Length", str(left))
+    """End the headers of a request, and send a file as its body if there is one."""
+    left = os.fstat(file.fileno()).st_size if file else 0
+    if file:
+        link.putheader("Content-Type", "application/octet-stream")
+        link.putheader("Content-Length", str(left))
     link.endheaders()
     while left:
         _check(cancelled)

@@ -90,5 +90,6 @@ def _downloaded(url, path) -> Path:
             shutil.copyfileobj(answer, file)
         return path
     except (OSError, http.client.HTTPException) as error:
+        getattr(error, "close", bool)()  # an HTTPError is an open answer
         shown = url._replace(query="", fragment="").geturl()  # the query of a signed URL is secret
         raise ServerError("broken", f"{shown}: cannot be downloaded: {error}") from None

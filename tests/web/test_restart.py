@@ -86,6 +86,23 @@ def test_a_restart_in_each_state(settings, clock):
         assert files_of(store, second) == files_of(store, third) == [INPUT]
 
 
+def test_a_job_that_kills_the_server_again_and_again_is_given_up(settings, clock):
+    with Store(settings, clock) as store:
+        job = ran(store)
+    for _ in range(2):
+        with Store(settings, clock) as store:
+            assert store.take().id == job.id
+            store.requeue(job.id)  # stopped in good order, which does not count
+        with Store(settings, clock) as store:
+            assert store.take().id == job.id
+    with Store(settings, clock) as store:
+        found = store.get(job.id)
+        assert (found.state, found.error) == (
+            *(FAILED, ("internal", "the server was killed 3 times while it did this job")),
+        )
+        assert not store.folder(job.id).exists() and store.take() is None
+
+
 def test_rows_without_folders_and_folders_without_rows_go(settings, clock):
     with Store(settings, clock) as store:
         jobs = [ran(store), queued(store), queued(store)]

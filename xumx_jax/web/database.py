@@ -18,7 +18,8 @@ CREATE TABLE jobs (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, place INTEGER NOT NULL,
     name TEXT NOT NULL, client TEXT NOT NULL, options TEXT NOT NULL, created REAL NOT NULL,
     bytes INTEGER NOT NULL DEFAULT 0, seconds REAL, error TEXT, result TEXT,
-    started REAL, ended REAL, expires REAL
+    started REAL, ended REAL, expires REAL,
+    kills INTEGER NOT NULL DEFAULT 0  -- of the server, while it did this job
 )
 """
 # what is running, what waits, in order, what is not complete yet, and the newest of the others
@@ -127,7 +128,7 @@ def _prepare(path, connection) -> None:
 def job_of(row: sqlite3.Row, **more) -> Job:
     """A row as a `Job`; `more` are the fields that are not in the table."""
     known = dict(row)
-    del known["place"]
+    del known["place"], known["kills"]
     known["options"] = Options(**json.loads(known["options"]))
     known["error"] = tuple(json.loads(known["error"])) if known["error"] else None
     known["result"] = _result(json.loads(known["result"])) if known["result"] else None

@@ -32,6 +32,7 @@ from xumx_jax.web.settings import Settings
 
 INPUT = "input"  # the upload, in its job's folder, until the job has ended
 LOCK = "lock"
+MOST_KILLS = 3  # of the server while it does a job, which is then given up
 
 
 class Store:
@@ -240,10 +241,7 @@ class Store:
         for path in orphans:
             files.remove_quietly(path)
         for id, gone in changed.items():
-            if gone:
-                self._forget(id)
-            else:
-                self._changes.note(id)
+            (self._forget if gone else self._changes.note)(id)
 
     def counts(self) -> dict[str, int]:
         """The number of jobs in each state."""
@@ -254,10 +252,14 @@ class Store:
         """Put right what a killed server left."""
         with self._changing() as database:
             database.execute("DELETE FROM jobs WHERE state = ?", UPLOADING)
-            ran = database.execute("SELECT id FROM jobs WHERE state = ?", RUNNING).fetchall()
+            database.execute("UPDATE jobs SET kills = kills + 1 WHERE state = ?", RUNNING)
+            ran = database.execute("SELECT * FROM jobs WHERE state = ?", RUNNING).fetchall()
         for row in ran:
-            if self.folder(row["id"]).is_dir():
+            if row["kills"] < MOST_KILLS:
                 self.requeue(row["id"])
+            else:  # it may be the reason, as a track that takes all memory would be
+                message = f"the server was killed {MOST_KILLS} times while it did this job"
+                self.failed(row["id"], "internal", message)
         self.sweep()
         for job in self.jobs():
             files.remove_leftovers(self.folder(job.id))
