@@ -32,6 +32,7 @@ def command_line(tmp_path_factory):
     return folder / "separated" / "Song A"
 
 
+@pytest.mark.slow
 def test_a_stem_is_what_the_command_line_writes(server, done, command_line):
     for stem in done["stems"]:
         assert server.get(stem["url"]).body == (command_line / f"{stem['name']}.wav").read_bytes()
