@@ -205,17 +205,17 @@ def fuzz(files: int, seed: int, folder: Path, seconds: float | None = None) -> O
     return total
 
 
-def descriptors() -> list[str]:
-    """What this process has open, as far as it is known here."""
-    folder = Path("/proc/self/fd")
+def descriptors(process="self") -> list[str]:
+    """What a process has open, as far as it is known here."""
+    folder = Path("/proc", str(process), "fd")
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-def children() -> list[str]:
-    """The children of this process, those among them that have ended and were not waited for."""
+def children(process="self") -> list[str]:
+    """The children of a process, those among them that have ended and were not waited for."""
     return sorted(
         child
-        for path in Path("/proc/self/task").glob("*/children")
+        for path in Path("/proc", str(process), "task").glob("*/children")
         for child in path.read_text().split()
     )
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -227,3 +228,18 @@ def listening(folder, workers=None, **settings):
 def path_of(job, stem, format="wav") -> str:
     """The address of a stem."""
     return f"{JOBS}/{job['id']}/stems/{quote(stem)}.{format}"
+
+
+def wait_for(condition, seconds=20):
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def begun(server, head: str, body=b"") -> socket.socket:
+    """A connection on which a request was begun; HOST in its head is the server."""
+    connection = socket.create_connection((server.host, server.port), timeout=30)
+    connection.sendall(head.replace("HOST", f"{server.host}:{server.port}").encode() + body)
+    return connection

@@ -61,8 +61,8 @@ def add(commands) -> None:
         action="append",
         default=[],
         metavar="ADDRESS",
-        help="a proxy's address, whose X-Forwarded-For says who a client is; * is any; may be "
-        "given several times",
+        help="a proxy's address or network, whose X-Forwarded-For says who a client is; * is any; "
+        "may be given several times",
     )
     option(
         "--data",
@@ -169,6 +169,12 @@ def settings_of(options):
             raise UserError(f"{shown} is {value:g}; wanted a positive number")
     if not 0 <= options.min_free_mb < 1e9:
         raise UserError(f"--min-free-mb is {options.min_free_mb:g}; wanted 0 or more")
+    for name in options.allow_host:
+        if not re.fullmatch(r"(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?", name, re.I):
+            raise UserError(f"--allow-host {name}: wanted a name such as music.example")
+    for address in options.proxy:
+        if address != "*" and not _is_network(address):
+            raise UserError(f"--proxy {address}: wanted an address such as 10.0.0.1, or *")
     folder = files.expanded(options.data) if options.data else runtime.cache_folder() / "jobs"
     files.check_place(folder)
     return Settings(
@@ -196,6 +202,15 @@ def seconds_of(text: str) -> float:
     if not match or match[2] not in UNITS or not float(match[1]):
         raise UserError(f"--keep is {text!r}; wanted a time such as 90m, 12h or 7d")
     return float(match[1]) * UNITS[match[2]]
+
+
+def _is_network(text: str) -> bool:
+    import ipaddress
+
+    try:
+        return bool(ipaddress.ip_network(text))
+    except ValueError:
+        return False
 
 
 def _say_line(line: str) -> None:

@@ -43,6 +43,7 @@ STATUS = {
     "not_ready": 503,
     "no_room": 507,
 }
+OF_JOBS = ("no_model", "out_of_memory")  # codes that only the error of a job has
 RETRY_SECONDS = {429: 30, 503: 10}
 _BY_STATUS = {404: "unknown", 405: "not_allowed", 411: "length_wanted", 413: "too_large"}
 

@@ -21,7 +21,10 @@ def listed(offered: dict[str, str | None]) -> Models:
         tasks.setdefault(stems and tuple(sorted(stems)), []).append(_described(name, source))
     return Models(
         default=next(iter(offered)),
-        tasks=[Task(stems=stems and list(stems), models=found) for stems, found in tasks.items()],
+        tasks=[
+            Task(stems=list(stems) if stems else None, models=found)
+            for stems, found in tasks.items()
+        ],
     )
 
 

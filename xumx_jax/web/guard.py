@@ -4,10 +4,10 @@ Pure ASGI, around everything, since a response may be a stream: any web site tha
 can send requests to a server on this machine, and only these checks stop it.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import re
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,7 +58,11 @@ class Guard:
             scope["xumx.local"] = self._check(scope, headers)
         except Problem as problem:
             return await problem.answer()(scope, unread.receive, answer.send)
-        await self.app(scope, unread.receive, answer.send)
+        try:
+            await self.app(scope, unread.receive, answer.send)
+        except asyncio.CancelledError:
+            if not self.shared.draining.is_set():
+                raise  # else the time that open responses have is over
 
     def _check(self, scope, headers) -> bool:
         """Whether the client is one of this machine or has the token. Raises Problem."""
@@ -76,7 +80,7 @@ class Guard:
         if token is None:
             return name in LOOPBACK
         known = _equal(headers.only("authorization"), token)
-        if not known and not self._open(scope):
+        if not known and not is_open(scope["method"], scope["path"]):
             raise Problem(
                 "no_token",
                 "wanted the server's token: a header Authorization: Bearer TOKEN",
@@ -97,16 +101,16 @@ class Guard:
 
     def _origin(self, headers, host) -> None:
         origin, site = headers.only("origin"), headers.only("sec-fetch-site")
-        place = urlsplit(origin.lower()) if origin else None
-        ours = place is None or place.netloc == (host or "").lower()
-        ours = ours or (place is not None and place.netloc in self.shared.settings.hosts)
+        # "null" is that of a sandboxed page, and has no place
+        place = None if origin is None else origin.lower().partition("://")[2]
+        ours = place is None or place in ((host or "").lower(), *self.shared.settings.hosts)
         if not ours or site not in (None, "same-origin", "none"):
             raise Problem("foreign_origin", "pages of other sites may not change anything here")
 
-    def _open(self, scope) -> bool:
-        reading = scope["method"] in ("GET", "HEAD")
-        path = scope["path"]
-        return reading and (path in OPEN or _OF_A_JOB.fullmatch(path) is not None)
+
+def is_open(method: str, path: str) -> bool:
+    """Whether a request needs no token, where the server has one."""
+    return method in ("GET", "HEAD") and (path in OPEN or _OF_A_JOB.fullmatch(path) is not None)
 
 
 def _allowed(settings: Settings):

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -30,23 +31,29 @@ def serve(settings: Settings, asked: Callable[[], bool], say_line: Callable[[str
     """Serve until `asked()` is true; say where it listens.
 
     Returns whether all threads have ended: else one computes on for a while, and the process should
-    end without waiting for it, since its job is back in the queue. Raises UserError if the place,
-    the port or the device cannot be had.
+    end without waiting for it; its job is queued again at the next start. Raises UserError if the
+    place, the port or the device cannot be had.
     """
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers send is no news
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     with bound(settings) as listening, Store(settings) as store:
         workers = Workers(store, settings)
         shared = Shared(settings, store, workers, offered(settings))
         workers.start()
-        ended = False
+        server = HttpServer(shared, asked)
         try:
             with _swept(store):
                 say_line(f"listening on {address(listening)}")
-                HttpServer(shared, asked).run([listening])
+                server.run([listening])
         finally:
             shared.draining.set()
-            ended = workers.stop(settings.grace_seconds)
-    return bool(ended)
+            ended = workers.stop(server.seconds_left())
+    return ended
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn's is for its user: a fault, not what strangers send or cut off."""
+    ordinary = ("Cancel ", "ASGI callable returned without")
+    return record.levelno >= logging.ERROR and not record.msg.startswith(ordinary)
 
 
 class HttpServer(uvicorn.Server):
@@ -73,6 +80,12 @@ class HttpServer(uvicorn.Server):
             timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
         )
         super().__init__(config)
+        self._end: float | None = None  # of the time that responses and workers have
+
+    def seconds_left(self) -> float:
+        """What is left of `grace_seconds`, which begin when the server is asked to end."""
+        grace = self._shared.settings.grace_seconds
+        return grace if self._end is None else max(0.0, self._end - time.monotonic())
 
     @contextmanager
     def capture_signals(self):
@@ -80,6 +93,7 @@ class HttpServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if self._asked():
+            self._end = time.monotonic() + self.seconds_left()
             self._shared.draining.set()
             self._shared.workers.stop(0)
             return True

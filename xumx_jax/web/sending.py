@@ -105,7 +105,7 @@ async def made(request: Request, here: Shared, work: Callable[..., _Made]) -> _M
     watching = asyncio.create_task(watch())
     try:
         return await to_thread.run_sync(partial(work, check=check), limiter=here.making)
-    except mixing.Gone:
+    except (mixing.Gone, FileNotFoundError):
         raise Problem("unknown", "the job was removed") from None
     except UserError as error:
         raise Problem("bad_option", str(error).replace("--", "")) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from functools import partial
 
 import anyio
@@ -21,6 +22,7 @@ from xumx_jax.web.shared import Shared, client_of
 from xumx_jax.web.store import INPUT
 
 _TYPES = re.compile(r"(application/octet-stream|audio/[\w.+-]+|video/[\w.+-]+)\s*(;.*)?", re.I)
+_LOOK_SECONDS = 0.2  # between two looks at whether the server is being stopped
 _PIECE = MEGABYTE  # bytes that are written to the disk at once
 
 
@@ -114,14 +116,20 @@ async def _pieces(request, here: Shared):
     pieces = aiter(request.stream())
     idle = here.settings.idle_seconds
     while True:
-        if here.draining.is_set():
-            raise Problem("draining", "the server is being stopped; send the file again later")
+        next_one = asyncio.ensure_future(anext(pieces))
+        end = time.monotonic() + idle
         try:
-            piece = await asyncio.wait_for(anext(pieces), idle)
+            while not next_one.done():
+                await asyncio.wait({next_one}, timeout=min(_LOOK_SECONDS, idle))
+                if here.draining.is_set():
+                    raise Problem("draining", "the server is being stopped; send it again later")
+                if not next_one.done() and time.monotonic() >= end:
+                    raise Problem("too_slow", f"nothing of the file came for {idle:g} s")
+            piece = next_one.result()
         except StopAsyncIteration:
             return
-        except TimeoutError:
-            raise Problem("too_slow", f"nothing of the file came for {idle:g} s") from None
+        finally:
+            next_one.cancel()
         yield piece
 
 

@@ -15,6 +15,7 @@ from xumx_jax.web.routes.jobs import Here, Id, get_in_thread
 from xumx_jax.web.shared import Shared
 
 router = APIRouter(tags=["stems"])
+Stem = Annotated[str, Path(description="name of one of the job's stems")]
 Format = Literal["wav", "flac", "mp3", "ogg", "m4a", "opus"]
 Form = Annotated[Format, Path(description="of the file")]
 Bits = Annotated[
@@ -63,7 +64,7 @@ _RANGE = {206: {"description": "the part of the file that `Range` asked for"}}
         **errors(*_NOT_DONE),
     },
 )
-async def get_peaks(here: Here, id: Id, stem: str) -> Response:
+async def get_peaks(here: Here, id: Id, stem: Stem) -> Response:
     """Get a stem's peaks, to draw it: for every 512 frames two int8, least and greatest sample."""
     job, _ = await _done(here, id, stem)
     path = here.store.folder(job.id) / f"{stem}.peaks"
@@ -81,7 +82,7 @@ async def get_stem(
     request: Request,
     here: Here,
     id: Id,
-    stem: str,
+    stem: Stem,
     format: Form,
     bits: Bits = None,
     bitrate: Bitrate = None,
