@@ -105,6 +105,10 @@ class Client:
         with self._asked("DELETE", f"{_JOBS}/{quote(id, '')}"):
             pass
 
+    def models(self) -> dict:
+        """The server's models, by the stems that they separate."""
+        return self._json("GET", "/api/v1/models")
+
     def wait(self, id: str, on_progress=None, cancelled=None) -> dict:
         """Follow a job until it is done -> what the server says of it then.
 
@@ -123,8 +127,7 @@ class Client:
             patience.pause()
 
     def _changes(self, id, cancelled):
-        """Yield what is said of a job, and of each change, until the stream of events ends."""
-        yield self.job(id)  # a proxy may keep events back
+        yield self.job(id)  # before the events, which a proxy may keep back
         lines, events = queue.Queue(), f"{_JOBS}/{quote(id, '')}/events"
         with self._asked("GET", events, timeout=_QUIET_SECONDS) as answer:
             threading.Thread(target=_read_lines, args=(answer, lines), daemon=True).start()
@@ -252,7 +255,6 @@ def _check(cancelled):
 
 
 def _is_done(job, on_progress) -> bool:
-    """Whether a job is done. Raises ServerError if it never will be, or should not be."""
     state = job["state"]
     if state == "failed":
         raise ServerError(job["error"]["code"], job["error"]["message"])
@@ -273,7 +275,6 @@ def _read_lines(answer, lines):
 
 
 def _send(link, file, cancelled):
-    """End the headers of a request, and send a file as its body if there is one."""
     left = os.fstat(file.fileno()).st_size if file else 0
     if file:
         link.putheader("Content-Type", "application/octet-stream")
@@ -291,7 +292,6 @@ def _send(link, file, cancelled):
 
 
 def _error(url, answer) -> ServerError:
-    """What the server says that it did not do."""
     try:
         error = json.loads(answer.read(_PIECE))["error"]
         return ServerError(error["code"], error["message"], answer.status)

@@ -61,7 +61,6 @@ def test_a_mix_is_one_file(server, song, tmp_path):
 REFUSED = {
     "bad_option": dict(model="no such model"),
     "not_audio": dict(),
-    "bad_input": dict(stems="flute"),
 }
 
 

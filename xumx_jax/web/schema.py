@@ -36,6 +36,7 @@ class StemOut(BaseModel):
     peaks: str = Field(
         description="its peaks: for every 512 frames two int8, least and greatest sample"
     )
+    peak: float = Field(description="its largest absolute sample, before `gain`")
 
 
 class OptionsOut(BaseModel):
@@ -69,6 +70,10 @@ class JobOut(BaseModel):
     frames: int | None = Field(description="samples per channel")
     gain: float | None = Field(
         description="what all stems were multiplied by so that none exceeds full scale"
+    )
+    null_error_db: float | None = Field(
+        description="how far the sum of the model's stems is from the track, in dB below it; null "
+        "for silence, and until it is done"
     )
     warnings: list[str] = Field(description="what was odd about the track, one line each")
     options: OptionsOut
@@ -162,6 +167,7 @@ def job_out(job: jobs.Job) -> JobOut:
                 wav=f"{base}/stems/{stem.name}.wav?bits=16",
                 offset=stem.offset,
                 peaks=f"{base}/stems/{stem.name}.peaks",
+                peak=stem.peak,
             )
             for stem in (result.stems if result else ())
         ],
@@ -169,6 +175,7 @@ def job_out(job: jobs.Job) -> JobOut:
         channels=result.channels if result else None,
         frames=result.frames if result else None,
         gain=result.gain if result else None,
+        null_error_db=result.null_error_db if result else None,
         warnings=list(result.warnings) if result else [],
         options=OptionsOut(
             **{

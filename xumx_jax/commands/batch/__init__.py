@@ -2,7 +2,9 @@
 
 input_files   from the command line to tracks and the folders for their stems
 planning      expected time and disk space
-run           several tracks at once through one Separator
+threads       several tracks at once
+run           what is done with each: through one Separator
+remote        the same on a server
 report        progress bars, and the JSON report
 
 How one file is separated is not here but in `xumx_jax.separation.file`.
