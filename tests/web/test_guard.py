@@ -170,6 +170,8 @@ def test_jobs_are_listed_to_this_machine_alone(home):
     for path in (JOBS, "/metrics"):
         answer = home.get(path, {"Host": "music.example.org"})
         assert (answer.status, answer.code) == (403, "not_local")
+    for header in ("X-Forwarded-For", "Forwarded"):  # and one that hides the name
+        assert home.get(JOBS, {header: "for=10.0.0.1"}).code == "not_local"
     answer = home.ask("POST", f"{JOBS}/{ID}/move", None, {"Host": "music.example.org"})
     assert answer.code == "not_local"
 
