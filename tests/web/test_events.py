@@ -19,6 +19,7 @@ def queued(server):
     return server.send(clip(0.05)).json()["id"]
 
 
+@pytest.mark.slow
 def test_a_stream_follows_a_job_to_its_end(server):
     id = server.send(clip(2.0)).json()["id"]
     seen = [data for _, data in server.events(id)]

@@ -1,6 +1,9 @@
 """Who may talk to the server: names, origins, the token; and what every response says."""
 
+import contextlib
 import http.client
+import socket
+import time
 
 import pytest
 from serving import JOBS, clip, listening
@@ -30,8 +33,6 @@ def guarded(tmp_path_factory):
 
 def raw(server, *lines):
     """Send the lines of a request as they are -> the status and the body."""
-    import socket
-
     with socket.create_connection((server.host, server.port)) as connection:
         connection.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
         answer = http.client.HTTPResponse(connection)
@@ -169,6 +170,8 @@ def test_jobs_are_listed_to_this_machine_alone(home):
     for path in (JOBS, "/metrics"):
         answer = home.get(path, {"Host": "music.example.org"})
         assert (answer.status, answer.code) == (403, "not_local")
+    for header in ("X-Forwarded-For", "Forwarded"):  # and one that hides the name
+        assert home.get(JOBS, {header: "for=10.0.0.1"}).code == "not_local"
     answer = home.ask("POST", f"{JOBS}/{ID}/move", None, {"Host": "music.example.org"})
     assert answer.code == "not_local"
 
@@ -197,6 +200,33 @@ def test_who_is_no_proxy_cannot_pretend(tmp_path):
     with listening(tmp_path / "data", max_per_client=1) as server:
         assert server.send(clip(0.05), headers={"X-Forwarded-For": "10.0.0.1"}).status == 202
         assert server.send(clip(0.05), headers={"X-Forwarded-For": "10.0.0.2"}).code == "too_many"
+
+
+WHOLE, PART = (
+    b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: l",
+)
+
+
+@pytest.mark.parametrize("first, begun", [(b"", b""), (b"", PART), (WHOLE, PART)])
+def test_requests_that_never_come(tmp_path, first, begun):
+    with listening(tmp_path / "data", idle_seconds=0.3) as server:
+        with socket.create_connection((server.host, server.port), timeout=20) as connection:
+            connection.sendall(first)
+            told = connection.recv(65536) if first else b""
+            assert (b"HTTP/1.1 200" in told) == bool(first)
+            begin = time.monotonic()
+            connection.sendall(begun)
+            while connection.recv(65536):
+                pass
+            assert 0.2 <= time.monotonic() - begin < 4  # uvicorn itself takes 5 between requests
+
+
+def test_a_connection_serves_many_requests(home):
+    with contextlib.closing(home.connect()) as connection:
+        for _ in range(3):
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read() == b'{"status":"ok"}'
 
 
 @pytest.mark.parametrize("host, ours", [

@@ -9,10 +9,10 @@ import hmac
 import ipaddress
 import re
 
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xumx_jax.web.answers import Problem
-from xumx_jax.web.settings import Settings
 from xumx_jax.web.shared import Shared
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -31,11 +31,9 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )  # fmt: skip
-_DRAINED, _DRAINED_SECONDS = (
-    64 << 20,
-    5.0,
-)  # bytes of a refused upload that are read and dropped, so that its sender
-# reads the answer instead of an error of the connection
+# Of a refused upload, what is read and dropped so that its sender reads the answer instead of an
+# error of the connection.
+_DRAINED_BYTES, _DRAINED_SECONDS = 64 << 20, 5.0
 
 
 class Guard:
@@ -43,7 +41,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, shared: Shared):
         self.app, self.shared = app, shared
-        self._names = frozenset(_allowed(shared.settings))
+        self._own = (*LOOPBACK, shared.settings.host.lower())
+        self._names = frozenset((*self._own, *_names(shared.settings.hosts)))
         self._wildcard = shared.settings.host in ("", "0.0.0.0", "::")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send):
@@ -77,8 +76,8 @@ class Guard:
                 "bad_range", "Range: got several ranges; wanted one", {"Accept-Ranges": "bytes"}
             )
         token = self.shared.settings.token
-        if token is None:
-            return name in LOOPBACK
+        if token is None:  # then we listen to this machine alone, but a proxy may bring others
+            return name in self._own and not headers.forwarded()
         known = _equal(headers.only("authorization"), token)
         if not known and not is_open(scope["method"], scope["path"]):
             raise Problem(
@@ -113,11 +112,10 @@ def is_open(method: str, path: str) -> bool:
     return method in ("GET", "HEAD") and (path in OPEN or _OF_A_JOB.fullmatch(path) is not None)
 
 
-def _allowed(settings: Settings):
-    yield from (*LOOPBACK, settings.host.lower().strip("[]"))
-    for name in settings.hosts:
-        match = _HOST.fullmatch(name.lower())
-        yield match[1].strip("[]") if match else name.lower()
+def _names(hosts):
+    for host in hosts:
+        match = _HOST.fullmatch(host.lower())
+        yield match[1].strip("[]") if match else host.lower()
 
 
 def _is_address(name) -> bool:
@@ -144,6 +142,10 @@ class _Headers:
         if len(found) > 1:
             raise Problem("bad_option", f"{name}: got the header {len(found)} times; wanted once")
         return found[0].decode("latin-1") if found else None
+
+    def forwarded(self) -> bool:
+        """Whether the request came through a proxy that says so."""
+        return any(key in (b"x-forwarded-for", b"forwarded") for key, _ in self._pairs)
 
 
 class _Unread:
@@ -189,10 +191,8 @@ class _Answer:
         await self._send(message)
 
     async def _drain(self):
-        import anyio
-
         read = 0
         with anyio.move_on_after(_DRAINED_SECONDS):
-            while self._unread.left and read < _DRAINED:
+            while self._unread.left and read < _DRAINED_BYTES:
                 message = await self._unread.receive()
                 read += len(message.get("body", b""))

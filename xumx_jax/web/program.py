@@ -17,13 +17,14 @@ import uvicorn
 
 from xumx_jax.errors import UserError
 from xumx_jax.web.app import guarded
+from xumx_jax.web.connections import patient
 from xumx_jax.web.models import offered
 from xumx_jax.web.settings import Settings
 from xumx_jax.web.shared import Shared
 from xumx_jax.web.store import Store
 from xumx_jax.web.worker import Workers
 
-MOST_CONNECTIONS = 1000
+MOST_CONNECTIONS = 500  # open files have a limit too, often 1024
 SWEEP_SECONDS = 3600.0
 
 
@@ -68,7 +69,7 @@ class HttpServer(uvicorn.Server):
         config = uvicorn.Config(
             guarded(shared),
             loop="asyncio",
-            http="h11",
+            http=patient(settings.idle_seconds),
             ws="none",
             lifespan="off",
             log_config=None,

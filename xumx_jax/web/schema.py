@@ -34,7 +34,8 @@ class StemOut(BaseModel):
     wav: str = Field(description="its file as WAV with 16 bits, for players: Range is cheap there")
     offset: int = Field(description="of the samples in `wav`, in bytes")
     peaks: str = Field(
-        description="its peaks: for every 512 frames two int8, least and greatest sample"
+        description="its peaks: for every 512 frames two int8, the lowest and the highest sample; "
+        "127 is full scale, before the gain"
     )
     peak: float = Field(description="its largest absolute sample, before `gain`")
 

@@ -116,21 +116,25 @@ async def _pieces(request, here: Shared):
     pieces = aiter(request.stream())
     idle = here.settings.idle_seconds
     while True:
-        next_one = asyncio.ensure_future(anext(pieces))
+        _check_draining(here)
+        coming = asyncio.ensure_future(anext(pieces))
         end = time.monotonic() + idle
         try:
-            while not next_one.done():
-                await asyncio.wait({next_one}, timeout=min(_LOOK_SECONDS, idle))
-                if here.draining.is_set():
-                    raise Problem("draining", "the server is being stopped; send it again later")
-                if not next_one.done() and time.monotonic() >= end:
+            while not (await asyncio.wait({coming}, timeout=min(_LOOK_SECONDS, idle)))[0]:
+                _check_draining(here)
+                if time.monotonic() >= end:
                     raise Problem("too_slow", f"nothing of the file came for {idle:g} s")
-            piece = next_one.result()
+            piece = coming.result()
         except StopAsyncIteration:
             return
         finally:
-            next_one.cancel()
+            coming.cancel()
         yield piece
+
+
+def _check_draining(here):
+    if here.draining.is_set():
+        raise Problem("draining", "the server is being stopped; send the file again later")
 
 
 async def _seconds(here: Shared, job) -> float | None:

@@ -43,6 +43,7 @@ def local(request: Request) -> None:
 @router.post(
     "/jobs",
     status_code=202,
+    response_description="the job, which waits now",
     responses=errors(
         *("bad_option", "no_token", "foreign_host", "foreign_origin", "too_slow", "length_wanted"),
         *("too_large", "not_audio", "bad_type", "too_long", "cut_off", "took_too_long"),
@@ -112,6 +113,7 @@ def get_job(here: Here, id: Id) -> JobOut:
 @router.delete(
     "/jobs/{id}",
     status_code=204,
+    response_description="it had ended, and is removed",
     responses={202: {"description": "it was waiting or running, and is cancelled"}}
     | errors("no_token", "foreign_origin", "unknown"),
 )

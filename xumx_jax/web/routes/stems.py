@@ -65,7 +65,10 @@ _RANGE = {206: {"description": "the part of the file that `Range` asked for"}}
     },
 )
 async def get_peaks(here: Here, id: Id, stem: Stem) -> Response:
-    """Get a stem's peaks, to draw it: for every 512 frames two int8, least and greatest sample."""
+    """Get a stem's peaks, to draw it: for every 512 frames two int8, lowest and highest sample.
+
+    They are those of all channels together; 127 is full scale, before the gain.
+    """
     job, _ = await _done(here, id, stem)
     path = here.store.folder(job.id) / f"{stem}.peaks"
     return sending.file(path, None, "application/octet-stream")
