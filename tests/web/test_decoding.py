@@ -2,6 +2,8 @@
 
 import io
 import os
+import struct
+from importlib.util import find_spec
 from pathlib import Path
 
 import av
@@ -21,6 +23,7 @@ from xumx_jax.web.decoding import Limits, Probe, Refused, open_in_child, probe
 RATE = 44100
 WAVE = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 3 * 65536 + 77)).astype(np.float32)
 LIMITS = Limits()
+SPEC = find_spec("xumx_jax")
 PROC = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="wanted Linux's /proc")
 
 
@@ -73,6 +76,43 @@ def test_the_same_samples_and_tags_as_without_a_child(tmp_path, format):
     seconds = WAVE.shape[1] / RATE
     found = probe(path, "x", LIMITS)
     assert (found.rate, found.channels) == (RATE, 2) and abs(found.seconds - seconds) < 0.1
+
+
+def test_tags_and_covers_that_no_stem_can_hold_cost_no_track(tmp_path):
+    """An MP3 with a picture of 20 MB and a tag of 300,000 characters; only they are lost."""
+    picture = png().ljust(20_000_000, b"\0")
+    frame = b"APIC" + struct.pack(">IH", len(picture) + 13, 0) + b"\0image/png\0\3\0" + picture
+    text = b"\3" + "\u00e4".encode() * 300_000
+    frame += b"TCOP" + struct.pack(">IH", len(text), 0) + text
+    size = bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0))
+    audio.encode(tmp_path / "x.mp3", WAVE, RATE, "mp3")
+    whole = b"ID3\3\0\0" + size + frame + (tmp_path / "x.mp3").read_bytes()
+    (tmp_path / "x.mp3").write_bytes(whole)
+    wave, stream, _ = received(tmp_path / "x.mp3")
+    np.testing.assert_array_equal(wave, audio.decode(tmp_path / "x.mp3")[0])
+    lines = []
+    with collected(lines.append):
+        audio.encode(tmp_path / "stem.mp3", wave, RATE, "mp3", tags=stream.tags)
+    assert len(lines) == 2 and "copyright" in lines[0] and "MB, more than" in lines[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels, rate", [(1, 8000), (64, 96000)])
+def test_any_usual_number_of_channels(tmp_path, channels, rate):
+    """A second more than libsndfile reads at once; 64 channels of it are 100 MB in the child."""
+    wave = np.random.default_rng(1).uniform(-0.5, 0.5, (300_000, channels)).astype(np.float32)
+    soundfile.write(tmp_path / "input", wave, rate, "FLOAT", format="WAV")
+    received_wave, stream, _ = received(tmp_path / "input")
+    assert (stream.channels, stream.rate, stream.length) == (channels, rate, 300_000)
+    np.testing.assert_array_equal(received_wave, wave.T)
+
+
+def test_systems_without_limits_say_so_once(song, monkeypatch, caplog):
+    monkeypatch.setattr(child, "find_spec", lambda name: None if name == "resource" else SPEC)
+    monkeypatch.setattr(child, "_unlimited_told", False)
+    for _ in range(2):
+        assert probe(song, "x", LIMITS).exact
+    assert caplog.text.count("sets no limits") == 1
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import fuzzing
@@ -18,6 +19,10 @@ import xumx_jax
 from xumx_jax import spleeter_web
 from xumx_jax.errors import UserError
 from xumx_jax.web import child
+from xumx_jax.web.jobs import Options
+from xumx_jax.web.settings import Settings
+from xumx_jax.web.store import Store
+from xumx_jax.web.worker import Workers
 
 UNKNOWN = "0" * 32
 PROC = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="wanted Linux's /proc")
@@ -167,6 +172,36 @@ def test_full_disks_queues_and_greedy_clients(tmp_path):
             answer = server.send(clip(0.05))
             assert (answer.status, answer.code) == (status, code)
             assert ("retry-after" in answer.headers) == (status == 429)
+
+
+class Unchanged:
+    """A separator whose only stem is the mixture."""
+
+    sources, rate = ("all",), 44100
+
+    def stream(self, blocks, rate, length, callback):
+        for block in blocks:
+            callback(0.5, None)
+            yield {"all": block}
+
+
+def test_a_small_file_that_becomes_a_full_disk(monkeypatch, tmp_path):
+    """Uploaded while there was room, it may make a thousand times its size."""
+    monkeypatch.setattr("xumx_jax.separation.separator.separator_of", lambda *_, **__: Unchanged())
+    settings = Settings(tmp_path / "data", models=("demo",), min_free_bytes=0)
+    with Store(settings) as store:
+        job = store.create("song.wav", Options("demo"), "me")
+        (store.folder(job.id) / "input").write_bytes(clip(1))
+        store.uploaded(job.id, 1, 1.0)
+        store.settings = replace(settings, min_free_bytes=1 << 60)
+        workers = Workers(store, settings)
+        workers.start()
+        try:
+            wait_for(lambda: store.get(job.id).state == "failed")
+        finally:
+            workers.stop(10)
+        assert store.get(job.id).error == ("no_room", "the server's disk is full; try again later")
+        assert not list(store.folder(job.id).glob("*.f32"))
 
 
 @pytest.mark.slow

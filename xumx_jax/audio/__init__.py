@@ -1,6 +1,5 @@
 """Read, write and resample audio. Waveforms are float32 [channel, time], full scale is 1.
 
-opening           files that somebody has named, and what is wrong with them
 decode, ffmpeg    any format to blocks of samples
 riff              where headers say that the sound is
 ogg               Ogg files, and several of them one after another
@@ -8,7 +7,7 @@ uniform           sound whose rate or channels change on the way
 window            a part of a file as a file
 encode            stems to files, all of a track's or none
 formats           output formats: what they can hold, and one open file of each
-containers        opening them safely, tags, and WAV files of any length
+containers        opening files safely, tags, and WAV files of any length
 covers            pictures among the tags, and which of them stems get
 resample          other sample rates
 
@@ -17,7 +16,14 @@ that is read and written again with the same number of bits is unchanged, bit fo
 knows about models or separation.
 """
 
-from xumx_jax.audio.containers import Tags, open_container, quantise, read_tags
+from xumx_jax.audio.containers import (
+    Tags,
+    check_file,
+    open_binary,
+    open_container,
+    quantise,
+    read_tags,
+)
 from xumx_jax.audio.decode import (
     AudioStream,
     check_range,
@@ -26,7 +32,6 @@ from xumx_jax.audio.decode import (
 )
 from xumx_jax.audio.encode import StdoutWriter, StemWriter, encode, encode_all
 from xumx_jax.audio.formats import BITS, FORMATS, check_format
-from xumx_jax.audio.opening import check_file, open_binary
 from xumx_jax.audio.resample import StreamResampler, resample
 
 __all__ = [

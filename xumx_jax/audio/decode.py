@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xumx_jax.audio import ffmpeg
-from xumx_jax.audio.containers import NO_TAGS, Tags, tags_of
-from xumx_jax.audio.opening import open_binary, told
+from xumx_jax.audio.containers import NO_TAGS, Tags, open_binary, tags_of, told
 from xumx_jax.errors import UserError, warn
 
 # What libsndfile reads exactly; in other formats it takes headers of blocks for samples, and does

@@ -13,13 +13,22 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from xumx_jax.web.decoder import BLOCK, BLOCK_SAMPLES, COVER, END, ERROR, HEADER, WARNING
+from xumx_jax.web.decoder import (
+    BLOCK,
+    BLOCK_SAMPLES,
+    COVER,
+    END,
+    ERROR,
+    HEADER,
+    MOST_COVER,
+    WARNING,
+)
 
 LOG = logging.getLogger(__name__)
 MOST_CHANNELS = 64
 _MOST_BYTES = {
     HEADER: 1 << 23,
-    COVER: 1 << 24,
+    COVER: MOST_COVER,
     BLOCK: BLOCK_SAMPLES * MOST_CHANNELS * 4,
     WARNING: 1 << 12,
     END: 0,

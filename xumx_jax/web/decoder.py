@@ -27,6 +27,7 @@ KINDS = {HEADER, COVER, BLOCK, WARNING, END, ERROR}
 BLOCK_SAMPLES = 1 << 16
 NAME = "track"  # of the file in messages, before its suffix
 _MOST_TEXT = 1 << 17  # characters of a tag; longer ones than half of it reach no stem
+MOST_COVER = 1 << 24  # bytes; no format of the stems holds as many
 _FILES = 64  # that may be open, libraries among them while they are imported
 
 
@@ -46,12 +47,12 @@ def main() -> int:
     return 0
 
 
-def restrict(memory_bytes, cpu_seconds) -> bool:
-    """Limit what this process may use from now on; False where that cannot be done (Windows)."""
+def restrict(memory_bytes, cpu_seconds) -> None:
+    """Limit what this process may use from now on; not on Windows, which has no such limits."""
     try:
         import resource
     except ImportError:
-        return False
+        return
     limits = {
         resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_CPU: cpu_seconds,
@@ -68,7 +69,6 @@ def restrict(memory_bytes, cpu_seconds) -> bool:
             resource.setrlimit(kind, (value, hard))
         except (ValueError, OSError):  # macOS takes no limit of memory
             continue
-    return True
 
 
 def send_file(out, file, tags) -> None:
@@ -104,7 +104,7 @@ def send_stream(out, stream) -> None:
         "mime": stream.tags.mime,
     }
     if stream.tags.cover:
-        send(out, COVER, stream.tags.cover)
+        send(out, COVER, stream.tags.cover[:MOST_COVER])
     send(out, HEADER, json.dumps(header, ensure_ascii=False).encode())
     full, filled = np.empty((stream.channels, BLOCK_SAMPLES), "<f4"), 0
     for block in stream:

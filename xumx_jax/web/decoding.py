@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xumx_jax.audio.containers import KEPT, Tags
+from xumx_jax.audio.containers import KEPT, Tags, open_binary
 from xumx_jax.audio.decode import AudioStream
-from xumx_jax.audio.opening import open_binary
 from xumx_jax.errors import UserError, warn
 from xumx_jax.web.child import MOST_CHANNELS, Broken, Child, Late
 from xumx_jax.web.decoder import BLOCK, BLOCK_SAMPLES, COVER, END, ERROR, HEADER, NAME, WARNING

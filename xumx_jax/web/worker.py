@@ -163,6 +163,7 @@ class Workers:
 
         def progress(fraction, eta):
             self._store.progress(job.id, fraction, eta)
+            self._store.check_room()  # a small file may become gigabytes of stems
             turn.let_pass(check)
 
         long, options = self._store.is_long(job), job.options
