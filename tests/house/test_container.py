@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -75,3 +77,39 @@ def test_what_is_copied_is_all_that_the_builder_gets():
     assert all((ROOT / name).exists() for name in let_in)
     secrets = (".env", ".git", ".venv", ".pypirc", "pip.conf", "runs", "songs")
     assert not any(fnmatch(name, pattern) for name in secrets for pattern in let_in)
+
+
+def builder(folder, name, text):
+    """Put a program into a folder of programs."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def make_container(tmp_path, **variables):
+    for name in ("bash", "env", "dirname"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    return subprocess.run(
+        [str(ROOT / ".ci" / "container"), "--pull"],
+        env={"PATH": str(tmp_path), **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_without_a_builder_that_works_it_is_one_line(tmp_path):
+    builder(tmp_path, "docker", "exit 1")  # a client without its daemon
+    done = make_container(tmp_path)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("wanted docker ") and done.stderr.count("\n") == 1
+
+
+def test_the_first_builder_that_works_builds(tmp_path):
+    builder(tmp_path, "docker", "exit 1")
+    builder(tmp_path, "podman", 'echo "$@"')
+    done = make_container(tmp_path, BASE="some/python", EXTRAS="web,cuda12")
+    assert done.stdout.splitlines() == [
+        "building with podman ...",
+        "build --tag xumx_jax --pull --build-arg BASE=some/python --build-arg EXTRAS=web,cuda12 "
+        "--format docker .",
+    ]
