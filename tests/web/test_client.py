@@ -32,11 +32,18 @@ def song(tmp_path_factory):
     return path
 
 
+@pytest.fixture
 def left(server):
-    return server.get(JOBS).json()["jobs"]
+    """`left()`: the jobs of this test that are still on the server, which other tests share."""
+
+    def jobs():
+        return {job["id"] for job in server.get(JOBS).json()["jobs"]}
+
+    before = jobs()
+    return lambda: jobs() - before
 
 
-def test_stems_are_those_of_the_server_and_nothing_is_left_there(server, song, tmp_path):
+def test_stems_are_those_of_the_server_and_nothing_is_left_there(left, server, song, tmp_path):
     shown = []
     made = Client(server.url).separate(
         song, tmp_path / "a/b", format="flac", on_progress=lambda *now: shown.append(now)
@@ -47,7 +54,7 @@ def test_stems_are_those_of_the_server_and_nothing_is_left_there(server, song, t
         assert made[stem["name"]].read_bytes() == server.get(stem["url"]).body
     server.ask("DELETE", f"{JOBS}/{job['id']}")
     assert shown and all(0 <= part <= 1 for part, _ in shown)
-    assert left(server) == []
+    assert not left()
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["b"]
 
 
@@ -65,7 +72,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("code", REFUSED)
-def test_what_the_server_says_is_the_error(server, song, tmp_path, code):
+def test_what_the_server_says_is_the_error(left, server, song, tmp_path, code):
     path = tmp_path / "x.pdf"
     path.write_bytes(b"%PDF-1.7\n" * 100)
     with pytest.raises(ServerError) as told:
@@ -73,11 +80,11 @@ def test_what_the_server_says_is_the_error(server, song, tmp_path, code):
             path if code == "not_audio" else song, tmp_path / "out", **REFUSED[code]
         )
     assert told.value.code == code and "\n" not in str(told.value)
-    assert left(server) == [] and not (tmp_path / "out").exists()
+    assert not left() and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("how", ["on_progress", "cancelled", "an error of the caller's"])
-def test_a_job_is_cancelled(server, tmp_path, how):
+def test_a_job_is_cancelled(left, server, tmp_path, how):
     path = tmp_path / "long.wav"
     path.write_bytes(clip(20.0))
     seen = []
@@ -97,10 +104,10 @@ def test_a_job_is_cancelled(server, tmp_path, how):
             cancelled=lambda: how == "cancelled" and bool(seen),
         )
     assert error is KeyError or told.value.code == "cancelled"
-    assert left(server) == [] and not (tmp_path / "out").exists()
+    assert not left() and not (tmp_path / "out").exists()
 
 
-def test_a_cancelled_upload_leaves_nothing(server, tmp_path):
+def test_a_cancelled_upload_leaves_nothing(left, server, tmp_path):
     path = tmp_path / "long.wav"
     path.write_bytes(clip(5.0))
     asked = iter([False, False, True])
@@ -108,7 +115,7 @@ def test_a_cancelled_upload_leaves_nothing(server, tmp_path):
         Client(server.url).separate(path, tmp_path / "out", cancelled=lambda: next(asked, True))
     assert told.value.code == "cancelled"
     end = time.monotonic() + 10
-    while left(server):
+    while left():
         assert time.monotonic() < end
         time.sleep(0.05)
 
