@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from xumx_jax.audio import containers, covers
-from xumx_jax.errors import UserError, warn
+from xumx_jax.errors import CutOff, UserError, warn
 
 # Containers whose header states the length, so that a file cut short can be told from a whole one.
 _STATES_LENGTH = set("mov matroska flac aiff caf wv tta tak ape mpc mpc8 dsf".split())
@@ -242,12 +242,6 @@ def _lasts(stream) -> bool:
     return stream.type in ("audio", "video", "subtitle", "data") and not (
         stream.disposition.value & covers.ATTACHED
     )
-
-
-class CutOff(UserError):
-    """A file ends before its header says so; `HINT` ends the message where an option helps."""
-
-    HINT = ", or --allow-truncated"
 
 
 def report_truncation(path, got, stated, allowed):

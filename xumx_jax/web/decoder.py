@@ -74,8 +74,7 @@ def restrict(memory_bytes, cpu_seconds) -> None:
 def send_file(out, file, tags) -> None:
     """Decode an open file and send what there is; whatever goes wrong becomes a frame."""
     from xumx_jax.audio.decode import open_blocks
-    from xumx_jax.audio.ffmpeg import CutOff
-    from xumx_jax.errors import UserError, collected
+    from xumx_jax.errors import CutOff, UserError, collected
 
     try:
         with collected(lambda line: send(out, WARNING, line.encode(errors="replace"))):
