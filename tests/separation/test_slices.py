@@ -48,6 +48,25 @@ def test_blocks_are_as_the_whole(network):
         np.testing.assert_allclose(found, apply(variables, mix[None]).wave[0], atol=1e-5)
 
 
+def test_code_is_compiled_once_and_before_any_block(network, monkeypatch):
+    """So that what the compiler takes of memory is back before blocks take theirs."""
+    model, variables, _ = network
+    events = []
+
+    def listen(event, seconds, **_):
+        if event.endswith("backend_compile_duration"):
+            events.append("compiled")
+
+    monkeypatch.setattr(slices, "give_memory_back", lambda: events.append("given back"))
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        # a length of blocks that no other test has
+        separated(Separator(model, variables, chunk_seconds=0.7 * SECONDS, niter=0), mixture())
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert events == ["compiled", "given back"]
+
+
 def test_a_filter_takes_windows_of_slices(network):
     """As it would in the whole track."""
     model, variables, apply = network

@@ -292,6 +292,7 @@ def test_the_copied_files_need_nothing_else(server, song, tmp_path):
     assert (tmp_path / "mix.wav").stat().st_size > 44100
 
 
+@pytest.mark.slow
 def test_spleeter_web_gets_parts_and_mixes(server, song, tmp_path):
     separator = ServerSeparator(False, 192, False, 1.7, 0, url=server.url, model="demo")
     separator.separate_into_parts(str(song), str(tmp_path / "parts"))

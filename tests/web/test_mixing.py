@@ -77,7 +77,9 @@ def jobs(song, tmp_path_factory):
 def test_a_stem_is_the_file_of_the_command_line(jobs, song, tmp_path, level, format, bits, bitrate):
     folder, result = jobs[level]
     form = dict(format=format, bits=bits, bitrate=bitrate)
-    separate_file(Shares(level), song, tmp_path, **form, on_warning=lambda message: None)
+    # the gain of loud ones is that of all stems; else one is enough to compare
+    stems = None if level == LOUD else "vocals"
+    separate_file(Shares(level), song, tmp_path, stems=stems, **form, on_warning=lambda line: None)
     path = mixing.encoded(folder, result, "vocals", **form)
     assert same(path.read_bytes()) == same((tmp_path / f"vocals.{format}").read_bytes())
     assert (result.gain < 1) == (level == LOUD)

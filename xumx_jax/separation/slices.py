@@ -10,7 +10,7 @@ of its own. All blocks have one shape. On a CPU they run in several host threads
 """
 
 from functools import partial
-from itertools import count, islice
+from itertools import chain, count
 
 import jax
 import jax.numpy as jnp
@@ -101,7 +101,8 @@ class Slices:
             del given["post_filter"]
             self._filter = partial(filtered, name=name, **given)
             given = {}
-        self._run = partial(_separate, self.model, precision=precision, **given)
+        self._given = {"precision": precision, **given}
+        self._run = partial(_separate, self.model, **self._given)
         seconds = options.chunk_seconds or SECONDS
         self.window = given.get("wiener_frames") or 1
         self._fit(seconds * model.sample_rate / model.transform.hop)
@@ -155,10 +156,11 @@ class Slices:
         """(first slice, samples of the mixture and of stems) of each block from slice `at` on."""
         inputs = self._inputs(buffer, at)
         if self._compiled != self.slices:
-            # alone: several threads would compile it several times
-            yield from map(self._separated, islice(inputs, 1))
-            give_memory_back()
-            self._compiled = self.slices
+            # before threads run it, which would compile it several times
+            if (first := next(inputs, None)) is None:
+                return
+            self._compile(first[2])
+            self._compiled, inputs = self.slices, chain([first], inputs)
         with threads(self.threads) as pool:
             yield from ahead(pool, self._separated, inputs, self.threads)
 
@@ -185,6 +187,13 @@ class Slices:
         variables = self._placed[number % len(self._placed)]
         stems = np.array(self._run(variables, rows, span))
         return first, rows[:, before * hop :][:, : stems.shape[-1]], stems
+
+    def _compile(self, rows: np.ndarray) -> None:
+        """Compile the code, and return what the compiler took before blocks take theirs."""
+        for variables in self._placed:
+            span = np.int32(0), np.int32(0)
+            _separate.lower(self.model, variables, rows, span, **self._given).compile()
+        give_memory_back()
 
     def _shrink(self) -> None:
         """Memory is short: run fewer blocks at once, then shorter ones, then on the CPU."""
