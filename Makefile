@@ -31,8 +31,8 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo quick test coverage lint parity parity-full wheel release bench-accelerator bench-separate
-.PHONY: learning bench-train bench-aimless bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long scores demo-model clean
+.PHONY: help demo quick test coverage lint parity parity-full wheel release bench-accelerator bench-separate container
+.PHONY: learning fuzz bench-train bench-aimless bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,7 @@ lint: $(VENV)/dev ## check format, style, import rules and types
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/basedpyright --pythonpath $(PY)
+	@test ! -x $(VENV)/bin/hadolint || $(VENV)/bin/hadolint Dockerfile # it is there on Linux
 
 wheel: $(VENV)/dev ## build the wheel; separate, train and evaluate with it, away from the repository
 	@rm -rf build dist
@@ -69,6 +70,9 @@ wheel: $(VENV)/dev ## build the wheel; separate, train and evaluate with it, awa
 
 release: ## build and check what is uploaded by hand; see RELEASING.md
 	@$(find_python); PYTHON=$$python .ci/release
+
+container: ## build the image of xumx serve with docker, podman or buildah; BASE=IMAGE EXTRAS=web,cuda12
+	@BASE='$(BASE)' EXTRAS='$(EXTRAS)' .ci/container $(ARGS)
 
 parity: $(TORCH)/done ## compare with PyTorch, random weights through both, Demucs at reduced depth
 	@$(TORCH)/bin/python bench/parity.py $(ARGS)
@@ -102,6 +106,12 @@ bench-evaluate: $(VENV)/dev ## time v4 scoring against museval
 
 bench-long: $(VENV)/core ## measure memory for 3 min, 30 min and 3 h, and for 100 files
 	@$(PY) bench/long.py $(ARGS)
+
+fuzz: $(VENV)/dev ## decode files with damaged headers as the server does; ARGS="--files 100000"
+	@$(PY) tests/fuzzing.py $(ARGS)
+
+bench-serve: $(VENV)/dev ## measure xumx serve: memory, clients at once, fair turns; ARGS=--quick tries it out
+	@$(PY) bench/serve.py $(ARGS)
 
 learning: $(VENV)/dev ## train each family for minutes on generated songs and draw its curves
 	@$(PY) bench/learning.py $(ARGS)

@@ -14,6 +14,7 @@ ROOMS_END, WORDS_START = 376, 392
 WORDS = {
     "cli": "xumx: one entry for all commands",
     "commands": "what people and other programs call",
+    "web": "xumx serve: jobs over HTTP",
     "evaluation": "scores and reports; the step, the loop, checkpoints",
     "separation": "from a mixture of any length, rate and channels to stems",
     "augment": "changes of examples; what training minimises; weights in and out",
@@ -25,7 +26,7 @@ WORDS = {
 }
 COLOURS = (
     "#b7c9e8", "#c6d4ec", "#cfe3d6", "#dcebd2", "#eaf0cd", "#f6efc8", "#f8e4c6", "#f6d8c8",
-    "#eccfd2", "#e0cbdc",
+    "#eccfd2", "#e0cbdc", "#d6cfe6",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import jax
 import pytest
 
 from xumx_jax import runtime
+from xumx_jax.errors import UserError
 
 
 def test_a_jaxlib_whose_ffts_may_lock_the_process(monkeypatch):
@@ -66,3 +67,18 @@ def test_nobody_knows_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert runtime.cache_folder() == tmp_path / "xumx_jax"
+
+
+def test_one_device_of_several():
+    several = runtime.devices("cpu")
+    assert len(several) == 4  # see conftest.py
+    assert runtime.devices("cpu:2") == (several[2],)
+    for wrong, says in [
+        ("cpu:4", "wanted cpu:0 to cpu:3"),
+        ("cpu:", "wanted cpu:0 to cpu:3"),
+        ("cpu:-1", "wanted cpu:0 to cpu:3"),
+        ("auto:0", "unknown device 'auto:0'"),
+        ("gpu:0", "JAX finds none here"),
+    ]:
+        with pytest.raises(UserError, match=says):
+            runtime.devices(wrong)

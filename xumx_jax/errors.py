@@ -14,6 +14,12 @@ class CheckpointError(UserError):
     """A checkpoint is missing, incomplete or damaged; the message names the file."""
 
 
+class CutOff(UserError):
+    """A file ends before its header says so; `HINT` ends the message where an option helps."""
+
+    HINT = ", or --allow-truncated"
+
+
 class Cancelled(UserError):
     """A caller's callback asked to stop; unfinished work was discarded."""
 

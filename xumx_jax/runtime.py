@@ -151,10 +151,16 @@ def choose_device(device: str) -> None:
 def devices(device: str = "auto") -> tuple:
     """JAX's devices of one kind (of DEVICES) in this process; "auto" is JAX's own choice.
 
-    Raises UserError if there are none.
+    "gpu:1" is one of them alone, counted from 0. Raises UserError if there are none.
     """
     import jax
 
+    kind, colon, number = device.partition(":")
+    if colon and kind in PLATFORMS:
+        found = devices(kind)
+        if not (number.isdecimal() and int(number) < len(found)):
+            raise UserError(f"device {device!r}: wanted {kind}:0 to {kind}:{len(found) - 1}")
+        return (found[int(number)],)
     if device not in DEVICES:
         raise UserError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
     if device == "auto":

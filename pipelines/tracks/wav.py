@@ -13,7 +13,8 @@ import numpy as np
 
 from xumx_jax import files
 from xumx_jax.audio import riff
-from xumx_jax.audio.decode import open_binary, open_exactly, told
+from xumx_jax.audio.containers import open_binary, told
+from xumx_jax.audio.decode import open_exactly
 from xumx_jax.errors import UserError, warn
 
 SUFFIXES = (".wav", ".flac")

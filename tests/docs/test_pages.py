@@ -14,7 +14,7 @@ from xumx_jax.models import build
 from xumx_jax.models.interface import optional, variable_shapes
 
 tables = docs_module("tables")
-COMMANDS = ("separate", "convert", "models", "export", "doctor", "plot")
+COMMANDS = ("separate", "serve", "convert", "models", "export", "doctor", "plot")
 TEXTS = ["README.md", "MODEL_CARD.md", *(f"docs/{page}" for page in pages())]
 # of programs whose parsers are not ours, or are made where they run
 OTHERS = {
@@ -23,6 +23,8 @@ OTHERS = {
     *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
     *("--out", "--model", "--table"),  # docs/make_picture.py, docs/make_slicq.py
     *("--device", "--batch", "--precision", "--rounds", "--also"),  # bench/
+    *("--build-arg", "--detach", "--env", "--gpus", "--publish", "--read-only", "--rm"),  # docker
+    *("--tag", "--tmpfs", "--volume"),
     "--xla_cpu_multi_thread_eigen",
 }
 

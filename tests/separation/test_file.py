@@ -214,6 +214,29 @@ def test_progress_may_wait(tmp_path):
     assert names(tmp_path / "one") == ["a.wav", "b.wav", "c.wav"]
 
 
+def test_every_block_of_what_is_written_is_handed_on_before_the_gain(tmp_path):
+    mix, blocks = noise(), []
+    done = separate_file(
+        Halves(8), stream(mix), tmp_path, two_stems="b", bits="16", on_block=blocks.append
+    )
+    assert done.gain < 1 and [block["b"].shape for block in blocks] == [(2, 1000)] * 3
+    for name, factor in (("b", 6), ("rest", -5)):
+        wave = np.concatenate([block[name] for block in blocks], axis=1)
+        np.testing.assert_allclose(wave, factor * mix, atol=1e-6)
+        written = np.rint(wave * np.float32(done.gain) * 2.0**15).clip(-(2**15), 2**15 - 1)
+        np.testing.assert_array_equal(audio.decode(done.paths[name])[0] * 2**15, written)
+
+
+def test_what_a_block_is_handed_to_may_end_the_work(tmp_path):
+    def full(block):
+        raise OSError("no room")
+
+    separator = Halves()
+    with pytest.raises(OSError, match="no room"):
+        separate_file(separator, stream(noise()), tmp_path / "out", on_block=full)
+    assert separator.closed and not names(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

@@ -7,7 +7,7 @@ uniform           sound whose rate or channels change on the way
 window            a part of a file as a file
 encode            stems to files, all of a track's or none
 formats           output formats: what they can hold, and one open file of each
-containers        opening them safely, tags, and WAV files of any length
+containers        opening files safely, tags, and WAV files of any length
 covers            pictures among the tags, and which of them stems get
 resample          other sample rates
 
@@ -16,13 +16,18 @@ that is read and written again with the same number of bits is unchanged, bit fo
 knows about models or separation.
 """
 
-from xumx_jax.audio.containers import Tags, open_container, quantise, read_tags
+from xumx_jax.audio.containers import (
+    Tags,
+    check_file,
+    open_binary,
+    open_container,
+    quantise,
+    read_tags,
+)
 from xumx_jax.audio.decode import (
     AudioStream,
-    check_file,
     check_range,
     decode,
-    open_binary,
     open_blocks,
 )
 from xumx_jax.audio.encode import StdoutWriter, StemWriter, encode, encode_all

@@ -1,11 +1,15 @@
-"""Containers: opening them safely, tags of any, and writing WAV and RF64 of any length.
+"""Files and containers: opening them safely, tags of any, and writing WAV and RF64 of any length.
 
 libsndfile cannot turn a WAV into RF64 once it has outgrown 4 GB, and reports a full disk as an
 assertion.
 """
 
 import errno
+import io
+import os
+import stat
 import struct
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +19,7 @@ from xumx_jax.audio import covers
 from xumx_jax.errors import UserError
 
 # FFmpeg's names of tags that are still true for a stem; loudness and encoder delay are not
-_KEPT = (
+KEPT = (
     *("title", "artist", "album", "album_artist", "composer", "performer", "date", "genre"),
     *("track", "disc", "publisher", "copyright", "comment"),
 )
@@ -37,8 +41,75 @@ SOUNDFILE = {
 }
 
 
-# FFmpeg's formats that name other files or hosts, which a file must never make us read.
-_REFERRING = set("concat dash hls imf lavfi mlv rtp rtsp sap sdp smoothstreaming vobsub".split())
+# FFmpeg's containers that may hold sound, by its names: the only ones that are tried. None makes it
+# read another file, a device or a host, as playlists do; samples without any header are not among
+# them, since nobody could know their rate.
+_CONTAINERS = (
+    # music and speech
+    *"aac ac3 ac4 aea aiff amr amrnb amrwb apac ape ast au avr bonk caf daud dfpwm dsf dss".split(),
+    *"dts dtshd eac3 epaf flac g722 gsm hcom iamf iff ilbc ircam laf lc3 loas lvf mca mlp".split(),
+    *"mmf mp3 mpc mpc8 nistsphere nsp ogg oma osq paf pvf qcp qoa rka rso sbc sds sdx".split(),
+    *"shn sln sol sox spdif s337m tak truehd tta voc vqf w64 wav wavarc wsd wv wve xwma".split(),
+    # films
+    *"asf asf_o avi dv flv gxf ivr kux live_flv lxf matroska mov mpeg mpegts mtv mv mxf".split(),
+    *"nsv nut nuv pmp pva rm smjpeg swf ty wtv vividas vivo".split(),
+    # games
+    *"3dostr 4xm aa aax ace acm act adp ads adx afc aix alp apc apm argo_asf argo_brp".split(),
+    *"bfi bfstm bink binka bmv boa brstm dcstr derf dsicin dxa ea film_cpk fsb fwse genh".split(),
+    *"hca hnm idcin ipmovie iss jv kvag mm mods moflex msf mtaf musx mvi pp_bnk psxstr".split(),
+    *"redspark rl2 roq rpl rsd scd sdns siff smk smush svag svs thp usm vag vmd vpk".split(),
+    *"wady wc3movie wsaud wsvqa xa xmd xmv xvag yop".split(),
+)
+_SPECIAL = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+_SPECIAL |= {stat.S_IFSOCK: "socket"}
+
+
+def check_file(path) -> None:
+    """Raise UserError unless `path` is a regular file that is not empty; it is not opened."""
+    with told(path):
+        found = os.stat(path)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if special := _SPECIAL.get(stat.S_IFMT(found.st_mode)):
+            # opening it might wait for ever
+            raise UserError(f"{path}: is a {special}; use a file (or - in `xumx separate`)")
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if not found.st_size:
+            raise UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
+
+
+@contextmanager
+def told(path):
+    """Turn whatever a file can cause into a UserError that names it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except MemoryError:
+        reason = "it needs more memory than there is"
+    except struct.error:
+        reason = "its header is cut off"
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())
+    else:
+        return
+    raise UserError(f"{path}: cannot be read: {reason}; wanted an audio file") from None
+
+
+def open_binary(path) -> io.FileIO:
+    """Open a regular file, unbuffered for libsndfile's sake. Raises UserError as `check_file`."""
+    check_file(path)
+    with told(path):
+        # should it have become a pipe meanwhile, this does not wait for somebody to write to it
+        file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb", buffering=0)
+        file.name = str(path)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise UserError(f"{path}: is no regular file any more; wanted an audio file")
+        return file
 
 
 class _File:
@@ -67,10 +138,8 @@ def open_container(file):
     # PyAV 19 has no such argument, and accepts such tags
     known = int(av.__version__.split(".")[0]) < 19
     more: dict[str, Any] = {"metadata_errors": "replace"} if known else {}
-    formats = ",".join(sorted(av.formats_available - _REFERRING))
-    return av.open(
-        _File(file), options={"format_whitelist": formats, "protocol_whitelist": "none"}, **more
-    )
+    options = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"}
+    return av.open(_File(file), options=options, **more)
 
 
 @dataclass(frozen=True)
@@ -104,8 +173,6 @@ NO_TAGS = Tags()
 
 def read_tags(path) -> Tags:
     """Read the tags of a file; `Tags()` if it has none, or none in a known form."""
-    from xumx_jax.audio.decode import open_binary
-
     try:
         with open_binary(path) as file:
             return tags_of(file)
@@ -123,7 +190,7 @@ def tags_of(file) -> Tags:
             for stream in container.streams.audio[:1]:  # where Ogg keeps them
                 text = {**stream.metadata, **text}
             text = {name.lower(): value for name, value in text.items()}
-            text = {name: text[name] for name in _KEPT if text.get(name)}
+            text = {name: text[name] for name in KEPT if text.get(name)}
             cover = covers.first(container) if container.streams.video else None
             return Tags(text, cover, covers.mime(cover) if cover else "")
     except (FFmpegError, ValueError):

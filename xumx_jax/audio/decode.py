@@ -1,10 +1,7 @@
 """Read audio files of any format, block by block or whole; cut or damaged files are errors."""
 
-import errno
 import io
 import os
-import stat
-import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xumx_jax.audio import ffmpeg
-from xumx_jax.audio.containers import NO_TAGS, Tags, tags_of
+from xumx_jax.audio.containers import NO_TAGS, Tags, open_binary, tags_of, told
 from xumx_jax.errors import UserError, warn
 
 # What libsndfile reads exactly; in other formats it takes headers of blocks for samples, and does
@@ -27,56 +24,6 @@ _BYTES = dict(PCM_S8=1, PCM_U8=1, ULAW=1, ALAW=1, PCM_16=2, PCM_24=3, PCM_32=4, 
 _LITTLE = ("WAV", "WAVEX", "RF64", "W64")  # formats whose samples usually begin with the low byte
 _BLOCK = 1 << 18
 _AT_ONCE = 1 << 26  # values to reserve memory for because a header says so
-_SPECIAL = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
-_SPECIAL |= {stat.S_IFSOCK: "socket"}
-
-
-def check_file(path) -> None:
-    """Raise UserError unless `path` is a regular file that is not empty; it is not opened."""
-    with told(path):
-        found = os.stat(path)
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if special := _SPECIAL.get(stat.S_IFMT(found.st_mode)):
-            # opening it might wait for ever
-            raise UserError(f"{path}: is a {special}; use a file (or - in `xumx separate`)")
-        if not os.access(path, os.R_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        if not found.st_size:
-            raise UserError(f"{path}: the file is empty (0 bytes); wanted an audio file")
-
-
-@contextmanager
-def told(path):
-    """Turn whatever a file can cause into a UserError that names it."""
-    try:
-        yield
-    except UserError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except MemoryError:
-        reason = "it needs more memory than there is"
-    except struct.error:
-        reason = "its header is cut off"
-    except (ValueError, RuntimeError, ArithmeticError) as error:
-        reason = " ".join(str(error).split())
-    else:
-        return
-    raise UserError(f"{path}: cannot be read: {reason}; wanted an audio file") from None
-
-
-def open_binary(path) -> io.FileIO:
-    """Open a regular file, unbuffered for libsndfile's sake. Raises UserError as `check_file`."""
-    check_file(path)
-    with told(path):
-        # should it have become a pipe meanwhile, this does not wait for somebody to write to it
-        file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb", buffering=0)
-        file.name = str(path)
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            raise UserError(f"{path}: is no regular file any more; wanted an audio file")
-        return file
 
 
 def decode(path, start=0.0, duration=None, allow_truncated=False) -> tuple[np.ndarray, int]:
@@ -126,15 +73,19 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
     on, for `duration` seconds or to the end if that comes sooner; `tags` also reads the tags. The
     file is opened once, for both libraries. Raises UserError, here or while blocks are read, for a
     file that is missing, is not audio, ends before `start`, or ends before the length that its own
-    header states, unless `allow_truncated` makes that a warning.
+    header states, unless `allow_truncated` makes that a warning. A file that is open already, with
+    a `name`, is taken in place of a path, and left open.
     """
     check_range(start, duration)
+    given = None
+    if isinstance(path, io.FileIO):
+        given, path = path, str(path.name)
     if not isinstance(path, str | os.PathLike):
         raise UserError(f"got {type(path).__name__}; wanted the path of an audio file")
     path = Path(path)
     with ExitStack() as stack:
         with told(path):
-            file = stack.enter_context(open_binary(path))
+            file = stack.enter_context(open_binary(path)) if given is None else given
             kept = tags_of(file) if tags else NO_TAGS
             opened = _open(path, file, stack, allow_truncated)
             rate, channels, whole, read, seconds = opened

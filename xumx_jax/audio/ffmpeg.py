@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from xumx_jax.audio import containers, covers
-from xumx_jax.errors import UserError, warn
+from xumx_jax.errors import CutOff, UserError, warn
 
 # Containers whose header states the length, so that a file cut short can be told from a whole one.
 _STATES_LENGTH = set("mov matroska flac aiff caf wv tta tak ape mpc mpc8 dsf".split())
@@ -247,13 +247,13 @@ def _lasts(stream) -> bool:
 def report_truncation(path, got, stated, allowed):
     """Raise UserError, or warn if files that are cut short are `allowed`."""
     if not got and allowed:
-        raise UserError(f"{path}: the file is cut off before its first samples; use the whole file")
+        raise CutOff(f"{path}: the file is cut off before its first samples; use the whole file")
     if not got:  # of the first samples of a FLAC, --allow-truncated may read some
         wanted = "its first samples" if stated is None else f"all of its {stated} samples"
         message = f"{path}: the file is cut off and does not hold {wanted}"
-        raise UserError(f"{message}; use the whole file, or --allow-truncated")
+        raise CutOff(f"{message}; use the whole file{CutOff.HINT}")
     ends = f"is cut off after {got}" if stated is None else f"ends after {got} of {stated}"
     message = f"{path}: the file {ends} samples"
     if not allowed:
-        raise UserError(f"{message}; use the whole file, or --allow-truncated")
+        raise CutOff(f"{message}; use the whole file{CutOff.HINT}")
     warn(f"{message}; only these were read")

@@ -85,6 +85,12 @@ def add(commands):
         help="sample rate of the stems; default: %(default)s",
     )
     common.add_separation(command)
+    option("--server", metavar="URL", help="let a server separate that runs `xumx serve`")
+    option(
+        "--token",
+        metavar="TEXT",
+        help="that it wants; the variable XUMX_TOKEN, which others cannot see, holds one as well",
+    )
     option("--json", metavar="FILE", help="write a report on every track; - is stdout")
     command.set_defaults(run=run)
 
@@ -120,7 +126,14 @@ def _check(options):
     for name in ("out", "json"):  # shells leave ~ as it is in --out=~/stems
         if value := getattr(options, name):
             setattr(options, name, str(files.expanded(value)))
-    models, applied = common.parse_models(options.model), common.separator_options(options)
+    models = common.parse_models(options.model)
+    if options.server is not None:
+        from xumx_jax.commands.batch import remote
+
+        remote.check(options, models)
+    elif options.token is not None:
+        raise UserError("--token is for --server URL; leave it out, or give both")
+    applied = common.separator_options(options)
     audio.check_format(options.format, options.bits, options.bitrate)
     audio.check_range(options.start, options.duration)
     check_choice(options.stems, options.two_stems, options.mix, options.aggregate)
@@ -146,7 +159,11 @@ def _separate_all(options, models, applied, found, report) -> int:
             readable.append(track)
         except UserError as error:
             failed(report, {"input": track.label}, relabelled(error, track), options.debug)
-    if readable:
+    if readable and options.server is not None:
+        from xumx_jax.commands.batch import remote
+
+        remote.separate(models, readable, options, report)
+    elif readable:
         runtime.use_one_heap()
         runtime.cache_compiled_code()
         runtime.choose_device(options.device)
@@ -157,8 +174,9 @@ def _separate_all(options, models, applied, found, report) -> int:
 
 
 def _given(options) -> dict:
-    """All options, for the report."""
-    return {name: value for name, value in vars(options).items() if name != "run"}
+    """All options, for the report; a token is a secret."""
+    left_out = {"run", "token"} if options.server is not None else {"run", "token", "server"}
+    return {name: value for name, value in vars(options).items() if name not in left_out}
 
 
 def _check_stdout(options):

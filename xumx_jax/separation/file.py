@@ -84,6 +84,7 @@ def separate_file(
     on_warning: Callable[[str], Any] | None = None,
     cancelled: Callable[[], bool] | None = None,
     device_lock=None,
+    on_block: Callable[[dict[str, np.ndarray]], Any] | None = None,
     record: Record | None = None,
 ) -> SeparatedFile:
     """Separate one track block by block and write its stems; memory does not grow with its length.
@@ -119,6 +120,8 @@ def separate_file(
     cancelled    called between blocks, and while waiting; True cancels
     device_lock  a lock that is held while the model computes, for callers that separate several
                  files at once: decoding and encoding continue in parallel
+    on_block     called with each block of what is written, {stem: float32 [channel, time]}, before
+                 the gain, in the caller's thread; what it raises ends the work
     record       what to write about the stems beside them (`separation.record`)
 
     Files appear together, once all are complete, and replace existing ones. Raises UserError with
@@ -178,7 +181,7 @@ def separate_file(
                 renaming=lambda: renaming(paths.values(), record),
             )
         separated = _separated(separator, mixture, tick, device_lock, check)
-        done = _write(separated, mixture, chosen, writer, check)
+        done = _write(separated, mixture, chosen, writer, on_block, check)
         if mixture.bad:
             warn(replaced(mixture.bad))
         if not mixture.read:
@@ -231,7 +234,7 @@ def _paths(out, chosen, name, format) -> dict[str, Path] | None:
     return paths
 
 
-def _write(separated, mixture, chosen, writer, check) -> dict:
+def _write(separated, mixture, chosen, writer, on_block, check) -> dict:
     """Write the stems block by block -> fields of the result."""
     timings = {"separate": 0.0, "encode": 0.0}
     written, null, peaks = 0, NullError(), dict.fromkeys(chosen, 0.0)
@@ -247,6 +250,8 @@ def _write(separated, mixture, chosen, writer, check) -> dict:
             for name, stem in made.items():
                 peaks[name] = max(peaks[name], float(np.abs(stem).max(initial=0)))
             writer.write(made)
+            if on_block is not None:
+                on_block(made)
             written += samples
             check()
             begin = time.perf_counter()

@@ -53,7 +53,8 @@ class Separator:
                     a single run, without a shift
     seed            of the shifts
     device          "auto", "cpu", "gpu" or "tpu". Of several of a kind, all are used by models that
-                    run in chunks and with `batch`; UMX models without it use one
+                    run in chunks and with `batch`; UMX models without it use one. "gpu:1" is that
+                    one alone
     compute         precision of matrix products: "float32", "bfloat16", or "tf32", the device's
                     fastest with float32 operands; sums are float32
     protocol        a key of `separation.protocols.PROTOCOLS`: cut and blend chunks exactly as that

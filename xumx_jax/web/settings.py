@@ -1,9 +1,20 @@
 """What whoever starts the server decides: places, models and limits."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MEGABYTE = 1 << 20
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches what listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -15,10 +26,12 @@ class Settings:
     device          one of `runtime.DEVICES`
     host, port      where it listens; port 0 takes a free one
     hosts           further names under which clients reach it, as behind a proxy ("Host" headers)
+    proxies         addresses of proxies whose X-Forwarded-For is believed; "*": any
     token           what clients must present, None where anybody may use it (loopback alone)
     keep_seconds    for which results are kept after a job has ended
     max_bytes       of an upload
     max_seconds     of a track
+    length_wanted   refuse uploads that do not say their length
     max_queue       jobs that wait, of all clients
     max_per_client  jobs that wait or run, of one client
     max_streams     open event streams of one client
@@ -34,10 +47,12 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
     token: str | None = field(default=None, repr=False)
     keep_seconds: float = 7 * 86400.0
     max_bytes: int = 1024 * MEGABYTE
     max_seconds: float = 180 * 60.0
+    length_wanted: bool = False
     max_queue: int = 100
     max_per_client: int = 20
     max_streams: int = 20

@@ -16,7 +16,6 @@ from xumx_jax.commands.batch.input_files import key_of
 from xumx_jax.commands.batch.report import entry_of, failed
 from xumx_jax.commands.console import say
 from xumx_jax.errors import UserError
-from xumx_jax.models.interface import optional
 from xumx_jax.separation import record
 
 # {format: smallest plausible size of a file of music, as a share of its estimate}. wav is exact;
@@ -138,6 +137,8 @@ def usual_speed(models, backend: str, runs: int = 1) -> float | None:
 
     None if one of them does not say.
     """
+    from xumx_jax.models.interface import optional
+
     usual = [optional(model, "usual_speed") for model in models]
     if not all(usual):
         return None

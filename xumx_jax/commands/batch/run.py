@@ -1,25 +1,21 @@
-"""Separate many tracks with one Separator, some at once; the main thread reports the results."""
+"""Separate many tracks with one Separator."""
 
 import inspect
-import os
-import queue
 import sys
 import threading
-import time
-from contextlib import contextmanager, nullcontext
-from functools import cache, partial
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import jax
 
-from xumx_jax import files
-from xumx_jax.audio.formats import BITRATES, BITS
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
-from xumx_jax.commands.batch.planning import Plan, in_time, placed, usual_speed
-from xumx_jax.commands.batch.report import Bars, entry_of, failed, relabelled, weights_digest
-from xumx_jax.commands.console import say
-from xumx_jax.errors import Cancelled, UserError
+from xumx_jax.commands.batch.planning import usual_speed
+from xumx_jax.commands.batch.report import weights_digest
+from xumx_jax.commands.batch.threads import closing_pipe, run_all
+from xumx_jax.commands.batch.track_job import TrackJob, digest_of
+from xumx_jax.errors import UserError
 from xumx_jax.separation import record
 from xumx_jax.separation.file import separate_file
 from xumx_jax.separation.selection import choose
@@ -48,34 +44,22 @@ def separate(models, applied, tracks, options, report) -> None:
     say_line(line)
     with console.stoppable() as stop:
         job = Job(separator, options, chosen, stop, infos, applied)
-        left = tracks if options.out == "-" else placed(tracks, job, report, say_line)
         backend = jax.default_backend()
         models = separator.model if isinstance(separator.model, tuple) else (separator.model,)
-        plan = Plan(left, job, usual_speed(models, backend, max(1, applied.get("shifts", 0))))
-        for warning in plan.warnings():
-            say("warning", warning)
-        if len(left) > 1:
-            say_line(plan.line(backend))
-        begin = time.perf_counter()
-        with Bars(plan.seconds) as progress:
-            Batch(job, report, say_line).run(left, plan, progress)
-        if len(tracks) > 1 and stop.number is None:
-            more = f", by {infos[0]['name']} instead of {fallback['wanted']}" if fallback else ""
-            say_line(report.summary(in_time(time.perf_counter() - begin)) + more)
+        speed = usual_speed(models, backend, max(1, applied.get("shifts", 0)))
+        by = f", by {infos[0]['name']} instead of {fallback['wanted']}" if fallback else ""
+        run_all(job, tracks, report, say_line, speed, backend, by)
 
 
-class Job:
-    """What is done with every track, in any number of threads.
+class Job(TrackJob):
+    """Separate tracks here, in any number of threads.
 
-    chosen   what to write, from `selection.choose`
-    stop     a `console.Stop`, checked between blocks
     infos    what is known about the models, and `applied`, the options of the separator
     """
 
     def __init__(self, separator, options, chosen, stop, infos, applied):
-        self.separator, self.options, self.chosen = separator, options, chosen
-        self.stop, self._infos = stop, infos
-        self.fallback = infos[0].get("fallback", {}).get("wanted", "")
+        super().__init__(options, chosen, stop, infos[0].get("fallback", {}).get("wanted", ""))
+        self.separator, self._infos = separator, infos
         # how many chunks are computed at once makes no difference, only that there are some
         applied = {**applied, "batch": True if applied.get("batch") else None}
         self._applied = _unusual(applied, Separator) | _unusual(
@@ -84,24 +68,11 @@ class Job:
         )
         if options.combine is not None:
             self._applied["combine"] = options.combine
-        self.made = {self._file(stem): self._made(stem) for stem in chosen}
         self._device = threading.Lock()  # held by one track at a time
-
-    def _made(self, stem) -> dict:
-        """How a stem is made, for the record; what is not given is the format's own default."""
-        options, form = self.options, self.options.format
-        parts = {source or "mixture": factor for source, factor in self.chosen[stem].items()}
-        bits = (options.bits or BITS[form][0]) if form in BITS else None
-        bitrate = (options.bitrate or BITRATES[form][0]) if form in BITRATES else None
-        return {"of": parts, "bits": bits, "bitrate": bitrate}
 
     def record_of(self, track) -> record.Record:
         """The record of a track's stems. Raises UserError if the file cannot be read."""
-        try:
-            status = track.path.stat()
-            digest = _digest(track.path, status.st_size, status.st_mtime_ns)
-        except OSError as error:
-            raise UserError(f"{track.label}: cannot be read: {error.strerror}") from None
+        digest = digest_of(track)
         models = tuple(
             {
                 "name": Path(info["name"]).name,
@@ -110,8 +81,7 @@ class Job:
             }
             for info in self._infos
         )
-        name = track.path.name
-        return record.Record(digest, models, self._applied, name, self.fallback, self.made)
+        return self.recorded(track, digest, models, self._applied)
 
     def run(self, track, entry: dict, on_warning, on_progress) -> str:
         """Separate one track, fill its entry of the report and return its summary."""
@@ -145,120 +115,10 @@ class Job:
         entry |= {"null_error_db": found.null_error_db, "seconds": found.seconds}
         entry |= {"samples": found.samples, "stems_rate": found.stems_rate}
         entry["timings"] = {name: round(took, 3) for name, took in sorted(found.timings.items())}
-        null = "silent" if found.null_error_db is None else f"{found.null_error_db:.1f} dB"
-        took = found.timings["total"]
-        by = f" by demo instead of {self.fallback}" if self.fallback else ""
-        return (
-            f"{track.label}: {found.seconds:.1f} s separated{by} in {took:.2f} s "
-            f"({found.seconds / took:.1f} x real time), stems against mix {null}\n"
-            + "\n".join(f"  {path}" for path in entry["outputs"].values())
-        )
-
-    def paths(self, track) -> dict[str, Path]:
-        """{stem: file} for a track."""
-        return {stem: track.folder / self._file(stem) for stem in self.chosen}
-
-    def _file(self, stem) -> str:
-        return f"{stem}.{self.options.format}"
-
-
-class Batch:
-    """Threads that each separate one track at a time; `say_line` prints a track's summary."""
-
-    def __init__(self, job, report, say_line):
-        self.job, self.report, self.stop, self.say_line = job, report, job.stop, say_line
-        self._todo, self._results = queue.SimpleQueue(), queue.SimpleQueue()
-
-    def run(self, tracks, plan, progress) -> None:
-        """Separate tracks in order, `--jobs` at once; raises errors of more than one track."""
-        for number, track in enumerate(tracks):
-            self._todo.put((number, track))
-        workers = [
-            threading.Thread(target=self._work, args=(plan.sizes, progress), daemon=True)
-            for _ in range(min(self.job.options.jobs, len(tracks)))
-        ]
-        try:
-            for worker in workers:
-                worker.start()
-            left, begin = len(tracks), time.perf_counter()
-            while left and not self.stop.asked():
-                if (result := self._result()) is not None:
-                    left -= 1
-                    self._report(*result)
-                    track, entry, line, _ = result
-                    took = time.perf_counter() - begin
-                    if estimate := plan.measured(entry, line is not None, left, took):
-                        self.say_line(estimate)
-        finally:
-            self.stop.ask()
-            for worker in workers:
-                if worker.ident is not None:  # started
-                    worker.join()
-            while not self._results.empty():  # tracks that were stopped, or finished meanwhile
-                self._report(*self._results.get())
-
-    def _result(self):
-        try:
-            return self._results.get(timeout=0.2)
-        except queue.Empty:
-            return None
-
-    def _work(self, sizes, progress):
-        while not self.stop.asked():
-            try:
-                number, track = self._todo.get_nowait()
-            except queue.Empty:
-                return
-            entry, line, error = entry_of(track, self.job), None, None
-            entry |= {"warnings": [track.note] * bool(track.note), **sizes[number].facts()}
-            if self.job.fallback:
-                entry["warnings"].append(f"separated by demo, not by {self.job.fallback}")
-            try:
-                with progress.track(number, track.label) as bar:
-                    line = self.job.run(track, entry, partial(_note, track, entry), bar)
-            except BaseException as caught:  # the main thread decides what to do about it
-                error = caught
-            self._results.put((track, entry, line, error))
-            if error is not None and not isinstance(error, Exception):
-                return
-
-    def _report(self, track, entry, line, error):
-        if error is None:
-            self.report.add({**entry, "status": "done"})
-            self.say_line(line)
-        elif isinstance(error, Exception) and not isinstance(error, Cancelled):
-            failed(self.report, entry, relabelled(error, track), self.job.options.debug)
-        else:
-            self.report.add({**entry, "status": "interrupted"})
-            if not isinstance(error, Cancelled):
-                raise error
-
-
-@cache
-def _digest(path: Path, size: int, changed: int) -> str:
-    """The digest of a file; the other arguments show whether it is still the same."""
-    return files.digest(path)
+        return self.summary(track, entry)
 
 
 def _unusual(given: dict, called) -> dict:
     """The arguments that differ from what the called would use by itself."""
     usual = inspect.signature(called).parameters
     return {name: value for name, value in given.items() if value != usual[name].default}
-
-
-def _note(track, entry, message):
-    """Print a warning about a track, and add it to the report."""
-    message = message.replace(str(track.path), track.label)
-    entry["warnings"].append(message)
-    say("warning", message if track.label in message else f"{track.label}: {message}")
-
-
-@contextmanager
-def closing_pipe():
-    """If stdout cannot be written to within this context, keep Python from trying again at exit."""
-    try:
-        yield
-    except UserError as error:
-        if str(error).startswith("stdout: "):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
