@@ -12,8 +12,7 @@ from xumx_jax import files
 from xumx_jax.audio.formats import is_float
 from xumx_jax.client import Client, ServerError
 from xumx_jax.commands import console
-from xumx_jax.commands.batch.threads import closing_pipe, run_all
-from xumx_jax.commands.batch.track_job import TrackJob, digest_of
+from xumx_jax.commands.batch.run import TrackJob, closing_pipe, run_all
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.separation import record
 from xumx_jax.separation.selection import choose
@@ -98,8 +97,8 @@ class RemoteJob(TrackJob):
         self._models = ({"name": model, "sha256": sha256, "weight": 1.0},)
 
     def record_of(self, track) -> record.Record:
-        """The record of a track's stems. Raises UserError if the file cannot be read."""
-        return self.recorded(track, digest_of(track), self._models, self._applied)
+        """See `recorded`."""
+        return self.recorded(track, self._models, self._applied)
 
     def run(self, track, entry: dict, on_warning, on_progress) -> str:
         """Separate one track, fill its entry of the report and return its summary."""
