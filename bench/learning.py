@@ -45,7 +45,7 @@ FAMILIES = {
         {"hidden_size": 96, "n_fft": 2048, "hop": 512, "bandwidth_hz": 11025.0},
         {"hidden_size": 8},
     ),
-    "demucs": Family("aimless.py:demucs", WAVE, SMALL, rate=3e-3),
+    "demucs": Family("aimless.py:demucs", WAVE, SMALL, rate=2e-3),
     "demucs_split": Family("aimless.py:demucs_split", WAVE, SMALL),
     "rel_tdemucs": Family("aimless.py:rel_tdemucs", {**WAVE, "attention_layers": 2}, SMALL),
     "hdemucs": Family("aimless.py:mdx_hdemucs", {**WAVE, "n_fft": 2048}, SMALL),
@@ -61,10 +61,11 @@ def options(family: Family, epochs: int, steps: int, quick: bool) -> dict:
     """What is changed of a recipe: {option of the config: value}."""
     changed = {
         "data.name": "generated",
-        "data.generated.songs": 4,
+        "data.generated.songs": 2,
         "data.generated.valid_songs": 4,
         "data.generated.test_songs": 0,
-        "data.generated.seconds": 20.0,
+        "data.generated.seconds": 10.0,
+        "recipe.same_song": 1.0,
         "model.args.sample_rate": RATE,
         "model.args.channels": 2,
         "model.args.sources": ("vocals", "drums", "bass", "other"),
@@ -73,15 +74,15 @@ def options(family: Family, epochs: int, steps: int, quick: bool) -> dict:
         "phases": (),
         "train.epochs": epochs,
         "train.steps_per_epoch": steps,
-        "train.batch_size": 4,
-        "train.seconds": 3.0,
+        "train.batch_size": 2,
+        "train.seconds": 2.0,
         "train.valid_seconds": 10.0,
         "log.pictures_every": 0,
         "log.scalars_every": 1000,
     }
     changed |= {f"model.args.{key}": value for key, value in family.model.items()}
     if quick:
-        changed |= QUICK | {"data.generated.songs": 4, "data.generated.valid_songs": 1}
+        changed |= QUICK | {"data.generated.songs": 2, "data.generated.valid_songs": 1}
         changed |= {"data.generated.seconds": 4.0, "train.valid_seconds": 2.0}
         changed |= {f"model.args.{key}": value for key, value in family.quick.items()}
     return changed

@@ -24,6 +24,7 @@ RATE = 44100
 WAVE = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 3 * 65536 + 77)).astype(np.float32)
 LIMITS = Limits()
 SPEC = find_spec("xumx_jax")
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 PROC = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="wanted Linux's /proc")
 
 
@@ -32,13 +33,6 @@ def song(tmp_path):
     path = tmp_path / "input"
     soundfile.write(path, WAVE.T, RATE, "PCM_16", format="WAV")
     return path
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    before = fuzzing.descriptors(), fuzzing.children()
-    yield
-    assert (fuzzing.descriptors(), fuzzing.children()) == before
 
 
 def received(path, label="song.mp3", limits=LIMITS):

@@ -10,19 +10,14 @@ import soundfile
 from xumx_jax.web import child
 from xumx_jax.web.decoding import Limits, Refused, open_in_child
 
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
+
 
 @pytest.fixture
 def song(tmp_path):
     path = tmp_path / "input"
     soundfile.write(path, np.zeros((9000, 2)), 44100, format="WAV")
     return path
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    before = fuzzing.descriptors(), fuzzing.children()
-    yield
-    assert (fuzzing.descriptors(), fuzzing.children()) == before
 
 
 def received(path, label, limits=Limits()):  # noqa: B008

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stored_jobs import KEEP, OPTIONS, RESULT, Clock, files_of, queued, ran
+from stored_jobs import KEEP, OPTIONS, RESULT, files_of, queued, ran
 
 from xumx_jax.errors import UserError
 from xumx_jax.web.database import FILE, Database
@@ -16,22 +16,6 @@ from xumx_jax.web.errors import NoRoom
 from xumx_jax.web.jobs import DONE, EXPIRED, FAILED, QUEUED
 from xumx_jax.web.settings import Settings
 from xumx_jax.web.store import INPUT, Store
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(tmp_path / "jobs", keep_seconds=KEEP, long_seconds=600.0, min_free_bytes=0)
-
-
-@pytest.fixture
-def store(settings, clock):
-    with Store(settings, clock) as store:
-        yield store
 
 
 def test_results_are_kept_for_a_time_and_then_said_to_have_been_there(store, clock):

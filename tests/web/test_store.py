@@ -1,28 +1,12 @@
 """The store of jobs: every change of state, the limits, the order."""
 
 import pytest
-from stored_jobs import KEEP, OPTIONS, RESULT, Clock, files_of, names, queued, ran
+from stored_jobs import KEEP, OPTIONS, RESULT, files_of, names, queued, ran
 
 from xumx_jax.web.errors import Gone, NoRoom, TooMany
 from xumx_jax.web.jobs import DONE, FAILED, QUEUED, RUNNING, STATES, UPLOADING
 from xumx_jax.web.settings import Settings
 from xumx_jax.web.store import INPUT, Store
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(tmp_path / "jobs", keep_seconds=KEEP, long_seconds=600.0, min_free_bytes=0)
-
-
-@pytest.fixture
-def store(settings, clock):
-    with Store(settings, clock) as store:
-        yield store
 
 
 def test_a_job_from_its_upload_to_its_end(store, clock):
