@@ -46,6 +46,12 @@ def overfitted(
     return jax.device_get(now.trained()), seen
 
 
+def variables(model) -> dict:
+    """The same as fields of a `state.State`."""
+    collections = drawn(model)
+    return {"params": collections.pop("params"), "collections": collections}
+
+
 def drawn(model) -> dict:
     """Random variables: to compile what draws the usual ones takes longer than the test."""
     rng = np.random.default_rng(0)
