@@ -1,6 +1,7 @@
 """Separate files on a server that runs `xumx serve`.
 
-This file needs nothing but Python 3.9 or newer, so it can be copied into any program:
+This file needs nothing but Python 3.9 or newer, and is one file, long as it is, so that it can be
+copied into any program:
 
     client = Client("http://127.0.0.1:8000")
     client.separate("song.mp3", "stems")       # {"vocals": Path("stems/vocals.wav"), ...}
@@ -12,6 +13,7 @@ import http.client
 import json
 import os
 import queue
+import shutil
 import socket
 import tempfile
 import threading
@@ -19,11 +21,13 @@ import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import urlopen
 
 _JOBS, _PIECE = "/api/v1/jobs", 1 << 16  # bytes
 _LOOK_SECONDS, _PAUSE_SECONDS = 0.2, 2.0  # between looks at whether to cancel; the longest pause
 _QUIET_SECONDS, _AWAY = 45.0, ("unreachable", "cannot be reached")  # events come every 15
 _BUSY = (429, 502, 503, 504)  # the same request may succeed later
+_LOSSLESS = {0: "wav", 1: "flac"}  # Spleeter Web's formats without a bitrate
 _BROKEN = (OSError, http.client.HTTPException, json.JSONDecodeError)
 
 
@@ -228,6 +232,74 @@ class Client:
             link.close()
 
 
+class ServerSeparator:
+    """Let a server separate for Spleeter Web (github.com/JeffreyCA/spleeter-web).
+
+    It has the constructor and the two methods that the application calls; docs/spleeter-web.md has
+    the edits that it needs.
+
+    cpu_separation  is the server's affair
+    output_format   0 wav, 1 flac, else the bitrate of an mp3 in kbit/s
+    softmask, alpha, iterations  softmask, alpha and niter of a job
+    url, token      of the server; by default the environment's XUMX_SERVER and XUMX_TOKEN
+    model           one of the server's
+
+    Raises ServerError with one line, which the application shows. A task that is aborted cancels
+    its job.
+    """
+
+    def __init__(
+        self,
+        cpu_separation: bool,
+        output_format: int = 256,
+        softmask: bool = False,
+        alpha: float = 1.0,
+        iterations: int = 1,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        model: str = "x-umx",
+    ):
+        url = url or os.environ.get("XUMX_SERVER", "http://127.0.0.1:8000")
+        self.client = Client(url, token or os.environ.get("XUMX_TOKEN"))
+        lossless = _LOSSLESS.get(output_format)
+        self.options = {
+            "model": model,
+            "niter": iterations,
+            "softmask": softmask,
+            # the application stores an alpha with every mix, even without a softmask
+            "alpha": alpha if softmask else 1.0,
+            "format": lossless or "mp3",
+            "bitrate": None if lossless else output_format,
+        }
+
+    def create_static_mix(self, parts, input_path, output_path) -> None:
+        """Write the sum of the wanted parts, {name: whether it is} or names, to one file.
+
+        `input_path` is a file or, where the application keeps its files elsewhere, a URL.
+        """
+        wanted = [name for name in parts if not hasattr(parts, "keys") or parts[name]]
+        if not wanted:
+            raise ServerError("bad_option", "no part was chosen; choose at least one")
+        place = Path(output_path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".xumx-", dir=place.parent) as folder:
+            (made,) = self._separate(input_path, folder, mix=wanted).values()
+            made.replace(place)
+
+    def separate_into_parts(self, input_path, output_path) -> None:
+        """Write every part of a track as `<part>.<wav|flac|mp3>` into a folder."""
+        self._separate(input_path, output_path)
+
+    def _separate(self, place, out, mix=None) -> dict[str, Path]:
+        url = urlsplit(str(place))
+        with tempfile.TemporaryDirectory(prefix="xumx-") as folder:
+            if url.scheme in ("http", "https"):
+                name = Path(url.path).name[-60:].strip(".")
+                place = _downloaded(url, Path(folder, name or "track"))
+            return self.client.separate(place, out, mix=mix, **self.options)
+
+
 class _Patience:
     """How long a server may be away, with pauses that grow; an error that stays is raised."""
 
@@ -298,3 +370,14 @@ def _error(url, answer) -> ServerError:
     except (ValueError, KeyError, TypeError):
         line = f"{url}: answered {answer.status} {answer.reason}; is it `xumx serve`?"
         return ServerError("bad_answer", line, answer.status)
+
+
+def _downloaded(url, path) -> Path:
+    try:
+        with urlopen(url.geturl(), timeout=60) as answer, path.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+        return path
+    except (OSError, http.client.HTTPException) as error:
+        getattr(error, "close", bool)()  # an HTTPError is an open answer
+        shown = url._replace(query="", fragment="").geturl()  # the query of a signed URL is secret
+        raise ServerError("broken", f"{shown}: cannot be downloaded: {error}") from None

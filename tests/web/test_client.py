@@ -13,8 +13,7 @@ from misbehaving import answering
 from serving import JOBS, clip
 
 from xumx_jax import client as module
-from xumx_jax.client import Client, ServerError
-from xumx_jax.spleeter_web_client import ServerSeparator
+from xumx_jax.client import Client, ServerError, ServerSeparator
 
 NAMES = ("bass", "drums", "other", "vocals")
 DONE = {
@@ -225,22 +224,20 @@ def test_a_full_disk_is_no_fault_of_the_servers(tmp_path, monkeypatch):
     assert len(fake.asked) == 1 and list(tmp_path.iterdir()) == []
 
 
-def test_python_3_9_can_read_the_copied_files():
-    for name in ("client.py", "spleeter_web_client.py"):
-        text = Path(module.__file__).with_name(name).read_text()
-        ast.parse(text, feature_version=(3, 9))
-        imported = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import)]
-        names = {alias.name.split(".")[0] for node in imported for alias in node.names}
-        assert names <= sys.stdlib_module_names
+def test_python_3_9_can_read_the_copied_file():
+    text = Path(module.__file__).read_text()
+    ast.parse(text, feature_version=(3, 9))
+    imported = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import)]
+    names = {alias.name.split(".")[0] for node in imported for alias in node.names}
+    assert names <= sys.stdlib_module_names
 
 
-def test_the_copied_files_need_nothing_else(server, song, tmp_path):
+def test_the_copied_file_needs_nothing_else(server, song, tmp_path):
     copied = tmp_path / "separators"
     copied.mkdir()
-    for name in ("client.py", "spleeter_web_client.py"):
-        shutil.copy(Path(module.__file__).with_name(name), copied)
+    shutil.copy(module.__file__, copied)
     program = (
-        "import sys; from separators.spleeter_web_client import ServerSeparator as S\n"
+        "import sys; from separators.client import ServerSeparator as S\n"
         f"S(True, 0, model='demo').create_static_mix(['bass'], {str(song)!r}, 'mix.wav')\n"
         "assert not {'xumx_jax', 'numpy', 'jax'} & set(sys.modules)"
     )
