@@ -23,7 +23,8 @@ from worker import environment, machine
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "docs" / "images" / "learning.svg"
 RATE = 22050
-SMOOTHED = 25  # steps, at the beginning and at the end
+UNTRAINED, SMOOTHED = 5, 25  # steps at the beginning, and at the end
+QUICK_ENVIRONMENT = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 QUICK = {"train.epochs": 2, "train.steps_per_epoch": 4, "train.seconds": 0.5}
 
 
@@ -34,7 +35,8 @@ class Family:
     recipe: str
     model: dict
     quick: dict = field(default_factory=dict)
-    rate: float = 1e-3
+    epochs: int = 6
+    rate: float = 2e-3
 
 
 WAVE = {"width": 16, "depth": 4}
@@ -44,8 +46,9 @@ FAMILIES = {
         "aimless.py:xumx",
         {"hidden_size": 96, "n_fft": 2048, "hop": 512, "bandwidth_hz": 11025.0},
         {"hidden_size": 8},
+        epochs=2,
     ),
-    "demucs": Family("aimless.py:demucs", WAVE, SMALL, rate=2e-3),
+    "demucs": Family("aimless.py:demucs", WAVE, SMALL),
     "demucs_split": Family("aimless.py:demucs_split", WAVE, SMALL),
     "rel_tdemucs": Family("aimless.py:rel_tdemucs", {**WAVE, "attention_layers": 2}, SMALL),
     "hdemucs": Family("aimless.py:mdx_hdemucs", {**WAVE, "n_fft": 2048}, SMALL),
@@ -53,26 +56,29 @@ FAMILIES = {
         "aimless.py:cdx_bsrnn",
         {"hidden_size": 32, "layers": 2, "n_fft": 1024, "hop": 256},
         {"hidden_size": 8, "layers": 1},
+        epochs=2,
     ),
 }
 
 
-def options(family: Family, epochs: int, steps: int, quick: bool) -> dict:
+def options(family: Family, epochs: int | None, steps: int, quick: bool) -> dict:
     """What is changed of a recipe: {option of the config: value}."""
     changed = {
         "data.name": "generated",
         "data.generated.songs": 2,
         "data.generated.valid_songs": 4,
         "data.generated.test_songs": 0,
-        "data.generated.seconds": 10.0,
+        "data.generated.seconds": 6.0,
         "recipe.same_song": 1.0,
         "model.args.sample_rate": RATE,
         "model.args.channels": 2,
         "model.args.sources": ("vocals", "drums", "bass", "other"),
         "optimizer.learning_rate": family.rate,
+        "optimizer.schedule": "cosine",
         "optimizer.accumulate": 1,
+        "optimizer.plateau.patience": None,
         "phases": (),
-        "train.epochs": epochs,
+        "train.epochs": epochs or family.epochs,
         "train.steps_per_epoch": steps,
         "train.batch_size": 2,
         "train.seconds": 2.0,
@@ -88,12 +94,14 @@ def options(family: Family, epochs: int, steps: int, quick: bool) -> dict:
     return changed
 
 
-def train(name: str, changed: dict, workdir: Path) -> list[dict]:
-    """Run `train.py` and return the records of its metrics."""
+def train(name: str, changed: dict, workdir: Path, quick: bool) -> list[dict]:
+    """Run `train.py` and return the records of its metrics; `quick` compiles to slower code."""
     words = [f"--config.{key}={value}" for key, value in changed.items()]
     recipe = f"configs/{FAMILIES[name].recipe}"
     command = [sys.executable, "train.py", "--config", recipe, "--workdir", str(workdir), *words]
-    subprocess.run(command, check=True, cwd=ROOT, env=environment())
+    subprocess.run(
+        command, check=True, cwd=ROOT, env=environment() | (QUICK_ENVIRONMENT if quick else {})
+    )
     with (workdir / "metrics.jsonl").open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
@@ -118,11 +126,10 @@ def summary(records: list[dict]) -> dict:
     """The losses of all steps, and the mean SDR of each epoch."""
     losses = [record["loss"] for record in records if "loss" in record and "epoch" not in record]
     epochs = [record for record in records if "epoch" in record and "valid" in record]
-    few = max(1, min(SMOOTHED, len(losses) // 4))
     return {
         "losses": losses,
-        "first": float(np.mean(losses[:few])),
-        "last": float(np.mean(losses[-few:])),
+        "first": float(np.mean(losses[:UNTRAINED])),
+        "last": float(np.mean(losses[-SMOOTHED:])),
         "valid": [epoch["valid"] for epoch in epochs],
         "sdr_db": [float(np.mean([*epoch["sdr_db"].values()])) for epoch in epochs],
     }
@@ -161,8 +168,8 @@ def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
-    add("--epochs", type=int, default=6)
-    add("--steps", type=int, default=60, help="in an epoch; default: %(default)s")
+    add("--epochs", type=int, help="default: 6, or 2 where those suffice")
+    add("--steps", type=int, default=150, help="in an epoch; default: %(default)s")
     add("--workdir", type=Path, default=ROOT / "runs" / "learning")
     add("--out", type=Path, default=OUT, help="of the picture, an SVG file")
     add("--quick", action="store_true", help="tiny networks: only whether it runs")
@@ -170,7 +177,7 @@ def main(arguments=None) -> int:
     results = {}
     for name in given.families:
         changed = options(FAMILIES[name], given.epochs, given.steps, given.quick)
-        records = train(name, changed, given.workdir / name)
+        records = train(name, changed, given.workdir / name, given.quick)
         results[name] = summary(records) | {"mixture_db": of_mixtures(name, changed)}
     print(f"{machine()}, Python {platform.python_version()}")
     print("| family | recipe | steps | loss, first | last | SDR, dB | of the mixture |")
