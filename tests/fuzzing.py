@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -213,11 +214,11 @@ def descriptors(process="self") -> list[str]:
 
 def children(process="self") -> list[str]:
     """The children of a process, those among them that have ended and were not waited for."""
-    return sorted(
-        child
-        for path in Path("/proc", str(process), "task").glob("*/children")
-        for child in path.read_text().split()
-    )
+    found = []
+    for path in Path("/proc", str(process), "task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            found += path.read_text().split()
+    return sorted(found)
 
 
 def resident() -> float:
