@@ -235,6 +235,7 @@ def main() -> int:
         "--out", type=Path, default=Path("build/fuzz"), help="for what ends a child"
     )
     options = parser.parse_args()
+    options.out = options.out.absolute()  # children are in another folder
     options.out.mkdir(parents=True, exist_ok=True)
     print(f"seed {options.seed}", flush=True)
     fuzz(500, options.seed + 1, options.out)  # memory that is needed once
@@ -246,7 +247,9 @@ def main() -> int:
     print(f"{dict(outcome.counts)}; {grown:.0f} MB more memory")
     if lost:
         print(f"descriptors or children were lost: {held} became {(descriptors(), children())}")
-    return int(grown > 100 or lost)
+    if not outcome.counts["decoded"]:
+        print("not one file was decoded: the children are broken, not the files")
+    return int(grown > 100 or lost or not outcome.counts["decoded"])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import gc
 import signal
+import sys
 
 import fuzzing
 import pytest
@@ -43,6 +44,14 @@ def test_a_file_that_ends_the_decoder_is_known(tmp_path, monkeypatch):
     outcome = fuzzing.decode_many(paths, limits)
     assert outcome.ended == [paths[1], paths[3]]
     assert outcome.counts == {"decoded": 3, "ended the decoder": 2}
+
+
+@pytest.mark.slow
+def test_the_program_behind_make_fuzz_decodes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["fuzzing", "--files", "60", "--seed", "7"])
+    assert fuzzing.main() == 0
+    assert "'decoded': " in capsys.readouterr().out and (tmp_path / "build" / "fuzz").is_dir()
 
 
 def test_a_damaged_file_is_known_by_seed_and_number(tmp_path):
