@@ -1,5 +1,7 @@
 """The engine of networks on a sliCQ: blocks of slices are as the whole track at once."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -77,9 +79,8 @@ def test_a_filter_takes_windows_of_slices(network):
     plan = model.transform
     known = postfilters.POST_FILTERS["xumx_slicq"]
     estimate = Stems(whole.wave, whole.spec)
-    blocks = postfilters.apply(
-        "xumx_slicq", estimate, plan.forward(mix), frames=5, niter=1, **known.options
-    )
+    filtered = partial(postfilters.apply, "xumx_slicq", frames=5, niter=1, **known.options)
+    blocks = jax.jit(filtered)(estimate, plan.forward(mix))
     np.testing.assert_allclose(found, plan.inverse(blocks, TIME), atol=1e-4)
     assert BandFrames(plan.shapes, 12, 5)  # windows that end within a track
 
@@ -92,13 +93,12 @@ def test_a_filter_of_another_transform_is_a_second_stage(network):
     options = {"post_filter": "xumx_slicq_stft", "wiener_frames": 6}
     separator = Separator(model, variables, chunk_seconds=SECONDS, niter=1, **options)
     unfiltered = Separator(model, variables, chunk_seconds=SECONDS, niter=0)
+    given = {"frames": 6, "niter": 1, **known.options}
+    whole = jax.jit(partial(postfilters.apply, "xumx_slicq_stft", **given))
     for time in (TIME, 1, 6 * stft.hop - 1):
         mix = mixture(time)
         wave = separated(unfiltered, mix)
-        stems = Stems(wave, stft.forward(wave))
-        blocks = postfilters.apply(
-            "xumx_slicq_stft", stems, stft.forward(mix), frames=6, niter=1, **known.options
-        )
+        blocks = whole(Stems(wave, stft.forward(wave)), stft.forward(mix))
         found = separated(separator, mix)
         np.testing.assert_allclose(found, stft.inverse(blocks, time), atol=2e-5)
         assert time == 1 or np.abs(found - wave).max() > 1e-3
