@@ -9,6 +9,7 @@ from xumx_jax.errors import UserError
 from xumx_jax.runtime import DEVICES
 from xumx_jax.separation.engine import COMPUTE
 
+TOKEN = "XUMX_TOKEN"  # the variable with the token of a server
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
 
 

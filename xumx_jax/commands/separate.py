@@ -89,7 +89,8 @@ def add(commands):
     option(
         "--token",
         metavar="TEXT",
-        help="that it wants; the variable XUMX_TOKEN, which others cannot see, holds one as well",
+        help=f"that it wants; the variable {common.TOKEN}, which others cannot see, "
+        "holds one as well",
     )
     option("--json", metavar="FILE", help="write a report on every track; - is stdout")
     command.set_defaults(run=run)

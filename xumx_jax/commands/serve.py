@@ -11,9 +11,9 @@ from pathlib import Path
 from xumx_jax import files, runtime
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
+from xumx_jax.commands.options import TOKEN
 from xumx_jax.errors import UserError
 
-TOKEN = "XUMX_TOKEN"
 EXTRA = "pip install 'xumx_jax[web]'"
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 

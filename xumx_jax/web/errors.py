@@ -1,4 +1,10 @@
-"""Why a job is refused or fails, if not because of its track; `code` is for programs."""
+"""Why a job is refused or fails, if not because of its track; `code` is for programs.
+
+And how a message is shown to clients.
+"""
+
+import os
+from pathlib import Path
 
 from xumx_jax.errors import UserError
 
@@ -25,3 +31,11 @@ class NoModel(UserError):
     """A model cannot be loaded; the log says why."""
 
     code = "no_model"
+
+
+def shown(message: str, folder: Path) -> str:
+    """A message without the places of files on this machine."""
+    for place in (folder, folder.parent):
+        if place.name:  # neither "." nor "/"
+            message = message.replace(f"{place}{os.sep}", "").replace(str(place), place.name)
+    return message

@@ -22,16 +22,13 @@ from xumx_jax.audio.encode import StemWriter, gain_for
 from xumx_jax.audio.formats import BITRATES, BITS, check_format, check_signal, is_float, storable
 from xumx_jax.errors import UserError, collected
 from xumx_jax.web.balance import Balance
+from xumx_jax.web.errors import Gone, shown
 from xumx_jax.web.floats import read_tags
 from xumx_jax.web.jobs import Result
 
 MOST_KEPT = 8  # formats of a job's stems that are kept beside the first: they take space
 _PIECE = 1 << 18  # bytes
 _ENCODED = "as-"  # what the names of folders of encoded stems begin with
-
-
-class Gone(UserError):
-    """The job was removed meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -217,5 +214,4 @@ def _told(folder, result, path):
             raise Gone(f"{path.name}: the job was removed") from None
         if isinstance(error, OSError):
             raise UserError(f"{path.name}: cannot be made: {error.strerror}") from None
-        text = str(error).replace(f"{path.parent}{os.sep}", "").replace(f"{folder}{os.sep}", "")
-        raise type(error)(text) from None
+        raise type(error)(shown(str(error), path.parent)) from None

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from xumx_jax.errors import UserError
-from xumx_jax.web import mixing
 from xumx_jax.web.answers import Problem
+from xumx_jax.web.errors import Gone
 from xumx_jax.web.names import disposition
 from xumx_jax.web.shared import Shared
 
@@ -105,7 +105,7 @@ async def made(request: Request, here: Shared, work: Callable[..., _Made]) -> _M
     watching = asyncio.create_task(watch())
     try:
         return await to_thread.run_sync(partial(work, check=check), limiter=here.making)
-    except (mixing.Gone, FileNotFoundError):
+    except (Gone, FileNotFoundError):
         raise Problem("unknown", "the job was removed") from None
     except UserError as error:
         raise Problem("bad_option", str(error).replace("--", "")) from None

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import os
 import threading
 import time
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from xumx_jax import runtime
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.web import decoding
-from xumx_jax.web.errors import Gone, NoModel, NoRoom
+from xumx_jax.web.errors import Gone, NoModel, NoRoom, shown
 from xumx_jax.web.floats import Floats, write_tags
 from xumx_jax.web.jobs import Job, Options, Result, Stem
 from xumx_jax.web.models import Separators, offered
@@ -237,11 +236,3 @@ def offset_of(path: Path) -> int:
     """Where the samples of a WAV file that we wrote begin, in bytes."""
     with path.open("rb") as file:
         return file.read(256).index(b"data") + 8
-
-
-def shown(message: str, folder: Path) -> str:
-    """A message without the places of files on this machine."""
-    for place in (folder, folder.parent):
-        if place.name:  # neither "." nor "/"
-            message = message.replace(f"{place}{os.sep}", "").replace(str(place), place.name)
-    return message

@@ -13,11 +13,11 @@ from xumx_jax.audio.formats import is_float
 from xumx_jax.client import Client, ServerError
 from xumx_jax.commands import console
 from xumx_jax.commands.batch.run import TrackJob, closing_pipe, run_all
+from xumx_jax.commands.options import TOKEN
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.separation import record
 from xumx_jax.separation.selection import choose
 
-TOKEN = "XUMX_TOKEN"  # the variable
 # What the server applies, with the values that it takes when nothing is given
 _APPLIED = {"niter": 1, "softmask": False, "alpha": 1.0, "residual": False}
 # {option: its default} of what only local separation does
