@@ -41,16 +41,16 @@ demo: $(VENV)/core ## separate the bundled clip with the bundled model
 	@$(PY) separate.py xumx_jax/assets/demo.flac --model demo --out separated
 
 quick: $(VENV)/dev ## run the tests that are not marked slow: under 3 minutes on two cores
-	@$(PY) -m pytest -q -n $(JOBS) -m 'not slow' $(ARGS)
+	@$(PY) -m pytest -q -n $(JOBS) -m 'not slow and not browser' $(ARGS)
 
 test: $(VENV)/dev ## run the tests; ARGS="-k wiener" chooses
-	@$(PY) -m pytest -q -n $(JOBS) $(ARGS)
+	@$(PY) -m pytest -q -n $(JOBS) -m 'not browser' $(ARGS)
 
 # Python 3.12 counts lines at almost no cost, 3.11 at some, and not those that only threads run;
 # hence a target of its own.
 coverage: $(VENV)/dev ## run the tests and print which lines none of them ran
 	@COVERAGE_CORE=$$($(PY) -c 'import sys; print("ctrace" if sys.version_info < (3, 12) else "sysmon")') \
-		$(PY) -m pytest -q -n $(JOBS) --cov --cov-report=term-missing:skip-covered $(ARGS)
+		$(PY) -m pytest -q -n $(JOBS) -m 'not browser' --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/dev ## check format, style, import rules and types
 	@$(VENV)/bin/ruff check .

@@ -6,7 +6,7 @@ from xumx_jax.versions import own
 from xumx_jax.web import answers
 from xumx_jax.web.document import document
 from xumx_jax.web.guard import Guard
-from xumx_jax.web.routes import about, events, jobs, stems
+from xumx_jax.web.routes import about, events, jobs, page, stems
 from xumx_jax.web.schema import ROOT
 from xumx_jax.web.shared import Shared
 
@@ -38,6 +38,7 @@ def make_app() -> FastAPI:
     app.include_router(stems.router, prefix=ROOT)
     app.include_router(about.interface, prefix=ROOT)
     app.include_router(about.router)
+    app.include_router(page.router)
     made = document(app)
     app.openapi = lambda: made
     return app

@@ -21,10 +21,11 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OPEN = ("/", "/healthz", "/readyz", "/docs", "/docs.css", "/openapi.json")
 # A job's address contains 128 random bits, and players and links cannot send a token.
 _OF_A_JOB = re.compile(r"/api/v1/jobs/[0-9a-f]{32}(/.*)?")
+_PAGE = re.compile(r"/page/.*")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/\s]+)(?::(\d{1,5}))?")
 HEADERS = (
     (b"content-security-policy",
-     b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+     b"default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; object-src 'none'; base-uri 'none'; form-action 'self'; "
      b"frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -109,7 +110,9 @@ class Guard:
 
 def is_open(method: str, path: str) -> bool:
     """Whether a request needs no token, where the server has one."""
-    return method in ("GET", "HEAD") and (path in OPEN or _OF_A_JOB.fullmatch(path) is not None)
+    return method in ("GET", "HEAD") and any(
+        (path in OPEN, _OF_A_JOB.fullmatch(path), _PAGE.fullmatch(path))
+    )
 
 
 def _names(hosts):

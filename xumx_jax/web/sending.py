@@ -19,12 +19,13 @@ from xumx_jax.web.shared import Shared
 
 # Stems never change, but may be removed; nobody between us and their owner keeps them.
 KEPT = "private, max-age=3600"
+ASKED_AGAIN = "no-cache"  # kept, but looked at whether it has changed
 _Made = TypeVar("_Made")
 
 
-def file(path: Path, name: str | None, kind: str) -> Response:
-    """A file of a job's, as an attachment if it has a name; takes Range. Raises Problem."""
-    headers = {"Cache-Control": KEPT}
+def file(path: Path, name: str | None, kind: str, kept: str = KEPT) -> Response:
+    """A file, as an attachment if it has a name; takes Range. Raises Problem."""
+    headers = {"Cache-Control": kept}
     if name is not None:
         headers["Content-Disposition"] = disposition(name)
     try:

@@ -1,7 +1,7 @@
 """About the server: what it can do, whether it is well, and how it is talked to."""
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from xumx_jax.audio.formats import BITRATES, BITS, FORMATS
 from xumx_jax.web import catalogue, metrics, pages
@@ -75,7 +75,3 @@ def get_docs(request: Request) -> HTMLResponse:
 def get_style() -> Response:
     return Response(pages.STYLE, media_type="text/css")
 
-
-@get(router, "/", include_in_schema=False)
-def get_front() -> RedirectResponse:
-    return RedirectResponse("/docs")

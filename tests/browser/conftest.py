@@ -1,0 +1,94 @@
+"""The page in a real Chromium, which Playwright drives: `make test-web` runs these tests."""
+
+import os
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from serving import served
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
+# Without a sandbox only as root, where Chromium has none.
+FLAGS = ["--autoplay-policy=no-user-gesture-required", "--mute-audio"]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/browser" in item.path.as_posix():
+            item.add_marker(pytest.mark.browser)
+
+
+def chromium() -> str:
+    """The path of a Chromium: `CHROMIUM`, or one that is installed."""
+    for name in (os.environ.get("CHROMIUM"), *NAMES):
+        if name and (found := shutil.which(name)):
+            return found
+    pytest.fail("wanted Chromium: apt-get install chromium, or CHROMIUM=/path/to/chrome")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium, the same for all tests of a process."""
+    from playwright.sync_api import sync_playwright
+
+    flags = FLAGS + ["--no-sandbox"] * (os.name == "posix" and os.geteuid() == 0)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), args=flags)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A server as anybody starts it on their own machine."""
+    with served(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser):
+    """`open_page(url, **options of a context)`: a page in a context of its own.
+
+    Whatever goes wrong there (errors of scripts, refusals of the Content-Security-Policy, requests
+    to other places) fails the test at its end, unless it is in `page.expected`, a list of texts.
+    """
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def opened(url, **options):
+            return stack.enter_context(watched(browser, url, **options))
+
+        yield opened
+
+
+@contextmanager
+def watched(browser, url, **options):
+    """A page of which nothing may go wrong."""
+    context = browser.new_context(**{"accept_downloads": True, **options})
+    wrong: list[str] = []
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    page.expected = []
+
+    def watch(one):
+        one.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        one.on(
+            "console",
+            lambda said: wrong.append(f"console: {said.text}") if said.type == "error" else None,
+        )
+
+    def asked(request):
+        if not request.url.startswith((url.split("#")[0].rstrip("/"), "blob:", "data:")):
+            wrong.append(f"asked for {request.url}")
+
+    context.on("page", watch)
+    context.on("request", asked)
+    watch(page)
+    try:
+        page.goto(url)
+        yield page
+        left = [line for line in wrong if not any(text in line for text in page.expected)]
+        assert not left, left
+    finally:
+        context.close()
