@@ -6,6 +6,7 @@ xumx_slicq, xumx_slicq_v2  xumx-sliCQ, autoencoders of the blocks of a sliCQ, an
 bsrnn              BandSplitRNN
 demucs, hdemucs    Demucs, of waveforms, and Hybrid Demucs, of spectra and waveforms
 demucs_split, rel_tdemucs  AIMLESS's Demucs with a decoder per source, and around a transformer
+roformer           BS-RoFormer and Mel-Band RoFormer, of attention over time and over bands
 unpadded           what these two have in common
 input_statistics, slicq_statistics   how the input of models of spectra is normalised
 
@@ -32,6 +33,8 @@ MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "demucs_split": "xumx_jax.models.demucs_split:DemucsSplit",
     "rel_tdemucs": "xumx_jax.models.rel_tdemucs:RelTDemucs",
     "xumx_slicq_v2": "xumx_jax.models.xumx_slicq_v2:XumxSliCQv2",
+    "bs_roformer": "xumx_jax.models.roformer:BSRoFormer",
+    "mel_band_roformer": "xumx_jax.models.roformer:MelBandRoFormer",
 }
 
 

@@ -68,6 +68,32 @@ def band_of_bin(edges: tuple[int, ...], bins: int) -> np.ndarray:
     return np.minimum(inside, len(edges) - 2)
 
 
+def mel_bands(sample_rate: int, n_fft: int, count: int) -> tuple[tuple[int, int], ...]:
+    """Overlapping bands, equally wide in mel: (first bin, last bin + 1) of each.
+
+    Those bins where the triangles of Slaney's mel filters are above 0 (Auditory Toolbox, 1998;
+    librosa's default): linear up to 1 kHz and logarithmic above, and the lowest and the highest bin
+    besides. Raises ValueError if a band would have none.
+    """
+    knee, step, per_log = 1000.0, 200 / 3, np.log(6.4) / 27
+
+    def mel(hertz):
+        high = knee / step + np.log(np.maximum(hertz, knee) / knee) / per_log
+        return np.where(hertz < knee, hertz / step, high)
+
+    def hertz(mel):
+        return np.where(mel < knee / step, mel * step, knee * np.exp(per_log * (mel - knee / step)))
+
+    edges = hertz(np.linspace(0, mel(sample_rate / 2), count + 2))
+    bins = np.linspace(0, sample_rate / 2, n_fft // 2 + 1)
+    inside = (edges[:-2, None] < bins) & (bins < edges[2:, None])
+    inside[0, 0] = inside[-1, -1] = True
+    if not inside.any(1).all():
+        raise ValueError(f"{count} mel bands of {n_fft // 2 + 1} bins: wanted a bin in each")
+    found = [np.flatnonzero(row) for row in inside]
+    return tuple((int(row[0]), int(row[-1]) + 1) for row in found)
+
+
 FLOOR = 0.01  # 40 dB below the level: anything softer is inaudible beside the rest
 GROUP = 16  # bands per matrix product
 SILENT = 1e-12  # power; keeps silence finite

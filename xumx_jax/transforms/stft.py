@@ -18,18 +18,22 @@ SILENT_WEIGHT = 1e-11  # where no window reaches, the inverse is 0 rather than 0
 class Stft:
     """A transform of `n_fft` samples every `hop`; hashable, so it may be a static argument.
 
-    flat  the window is 1 everywhere, as where a program gives PyTorch none
+    flat           the window is 1 everywhere, as where a program gives PyTorch none
+    window_length  of a window in the middle of n_fft samples; None: n_fft
     """
 
     n_fft: int
     hop: int
     flat: bool = False
+    window_length: int | None = None
 
     def __post_init__(self):
         if not (self.n_fft >= 2 and self.n_fft % 2 == 0 and 1 <= self.hop <= self.n_fft // 2):
             raise ValueError(
                 f"n_fft {self.n_fft}, hop {self.hop}: wanted n_fft even and 1 <= hop <= n_fft / 2"
             )
+        if not 2 <= (self.window_length or self.n_fft) <= self.n_fft:
+            raise ValueError(f"window_length {self.window_length}: wanted 2 to {self.n_fft}, n_fft")
 
     @property
     def bins(self) -> int:
@@ -89,10 +93,12 @@ class Stft:
 
     def window(self, dtype: DTypeLike = np.float64) -> np.ndarray:
         """The window, [n_fft]."""
-        if self.flat:
-            return np.ones(self.n_fft, dtype)
-        phase = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
-        return (0.5 - 0.5 * np.cos(phase)).astype(dtype)
+        length = self.window_length or self.n_fft
+        window = np.ones(length)
+        if not self.flat:
+            window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+        before = (self.n_fft - length) // 2
+        return np.pad(window, (before, self.n_fft - length - before)).astype(dtype)
 
     def cut(self, padded: Array, frames: int, window: np.ndarray | None = None) -> Array:
         """Cut [..., time] into overlapping [..., frame, n_fft], multiplied by a window if given."""

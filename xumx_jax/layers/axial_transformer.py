@@ -1,0 +1,158 @@
+"""Attention and feed-forward layers over one axis of a spectrogram: those of the RoFormers.
+
+Lu et al. 2023, "Music Source Separation with Band-Split RoPE Transformer". Normalisation is by the
+root of the mean square, before each part; each head's output has a gate; there are no biases but
+in gates and feed-forward layers.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array, lax
+from jax import nn as jnn
+
+from xumx_jax.layers.dense import contract, product
+from xumx_jax.layers.initializers import symmetric
+from xumx_jax.layers.rotary import polar, rotary
+
+SMALLEST = 1e-12  # of what is divided by: silence stays silence
+WIDENING = 4  # of feed-forward layers
+LINEAR_SCALE = 8.0
+ROWS = 1024  # positions that a processor takes at once, so that they stay in its cache
+
+Parameters = dict[str, Array]
+
+
+def normalised(x: Array, gain: Array) -> Array:
+    """Divide the last axis by its root mean square, and multiply it by a gain (RMSNorm)."""
+    return unit(x) * (gain * x.shape[-1] ** 0.5)
+
+
+def unit(x: Array, axis: int = -1) -> Array:
+    """Make the sum of squares along an axis 1, or leave zeros."""
+    size = jnp.sqrt(jnp.square(x).sum(axis, keepdims=True))
+    return x / jnp.maximum(size, SMALLEST)
+
+
+def dense(x: Array, kernel: Array, dtype: str) -> Array:
+    """[..., in] by [in, out], as one product of rows."""
+    return product(x.reshape(-1, x.shape[-1]), kernel, dtype).reshape(*x.shape[:-1], -1)
+
+
+class AxialTransformer(nn.Module):
+    """Layers over [item, position, feature], along the positions of each item.
+
+    layers     number of pairs of attention and feed-forward layer
+    heads, head_size   of the attention
+    position   "rotary", "polar", or "linear": attention between the features of a head instead of
+               between positions, without positions or gates
+    ending     whether the last output is normalised as well
+    """
+
+    layers: int
+    heads: int
+    head_size: int
+    position: str = "rotary"
+    ending: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array, angle: Array | None, phase: Array | None, dtype: str) -> Array:
+        """`angle` [position, frequency] and `phase` [head, feature]: see `layers.rotary`."""
+        features = x.shape[-1]
+        layers = [self._parameters(number, features) for number in range(self.layers)]
+        last = self.param("norm", nn.initializers.ones, (features,)) if self.ending else None
+
+        def run(x):
+            for given in layers:
+                if self.position == "linear":
+                    x = x + linear_attention(given, x, self.heads, dtype)
+                else:
+                    x = x + attention(given, x, self.heads, self.position, angle, phase, dtype)
+                x = x + feed_forward(given, x, dtype)
+            return x if last is None else normalised(x, last)
+
+        return over_items(run, x)
+
+    def _parameters(self, number: int, features: int) -> Parameters:
+        inner, wide = self.heads * self.head_size, WIDENING * features
+        made: Parameters = {}
+
+        def add(name, shape, init):
+            made[name] = self.param(f"{name}_{number}", init, shape)
+
+        def linear(name, inputs, outputs, bias=True):
+            add(name, (inputs, outputs), symmetric(inputs**-0.5))
+            if bias:
+                add(f"{name}_bias", (outputs,), symmetric(inputs**-0.5))
+
+        add("norm", (features,), nn.initializers.ones)
+        linear("qkv", features, 3 * inner, bias=False)
+        if self.position == "linear":
+            add("temperature", (self.heads,), nn.initializers.zeros)
+        else:
+            linear("gates", features, self.heads)
+        linear("out", inner, features, bias=False)
+        add("wide_norm", (features,), nn.initializers.ones)
+        linear("wide", features, wide)
+        linear("narrow", wide, features)
+        return made
+
+
+def over_items(function: Callable[[Array], Array], x: Array) -> Array:
+    """Apply a function of [item, position, feature] that treats items alike, on a CPU to few at
+    a time, whose intermediate values stay in its cache.
+    """
+    items, positions, _ = x.shape
+    few = max(1, ROWS // positions)
+
+    def by_groups(x):
+        groups = -(-items // few)
+        wider = jnp.pad(x, [(0, groups * few - items), (0, 0), (0, 0)])
+        made = lax.map(function, wider.reshape(groups, few, *x.shape[1:]))
+        return made.reshape(-1, *x.shape[1:])[:items]
+
+    if items <= few:
+        return function(x)
+    return lax.platform_dependent(x, cpu=by_groups, default=function)
+
+
+def attention(
+    given: Parameters,
+    x: Array,
+    heads: int,
+    position: str,
+    angle: Array | None,
+    phase: Array | None,
+    dtype: str,
+) -> Array:
+    """Softmax attention with gated heads, [item, position, feature] -> the same."""
+    assert angle is not None
+    y = normalised(x, given["norm"])
+    parts = dense(y, given["qkv"], dtype).reshape(*x.shape[:2], 3, heads, -1)
+    queries, keys, values = (parts[:, :, number] for number in range(3))
+    scale = queries.shape[-1] ** -0.5
+    place = rotary if position == "rotary" else partial(polar, phase=phase)
+    queries, keys = place(queries, keys, angle)
+    scores = contract("inhd,imhd->ihnm", queries * scale, keys, dtype)
+    heard = contract("ihnm,imhd->inhd", jnn.softmax(scores), values, dtype)
+    gates = jnn.sigmoid(dense(y, given["gates"], dtype) + given["gates_bias"])
+    return dense((heard * gates[..., None]).reshape(*x.shape[:2], -1), given["out"], dtype)
+
+
+def linear_attention(given: Parameters, x: Array, heads: int, dtype: str) -> Array:
+    """Attention between the features of each head over all positions (El-Nouby et al. 2021)."""
+    y = dense(normalised(x, given["norm"]), given["qkv"], dtype)
+    parts = y.reshape(*x.shape[:2], 3, heads, -1)
+    queries, keys = (unit(parts[:, :, number], 1) for number in range(2))
+    queries = queries * jnp.exp(given["temperature"])[:, None]
+    scores = contract("inhd,inhe->ihde", queries * LINEAR_SCALE, keys, dtype)
+    heard = contract("ihde,inhe->inhd", jnn.softmax(scores), parts[:, :, 2], dtype)
+    return dense(heard.reshape(*x.shape[:2], -1), given["out"], dtype)
+
+
+def feed_forward(given: Parameters, x: Array, dtype: str) -> Array:
+    """Two dense layers with GELU between them."""
+    y = dense(normalised(x, given["wide_norm"]), given["wide"], dtype) + given["wide_bias"]
+    return dense(jnn.gelu(y, approximate=False), given["narrow"], dtype) + given["narrow_bias"]

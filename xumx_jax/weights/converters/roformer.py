@@ -1,0 +1,299 @@
+"""Name maps of BS-RoFormer and Mel-Band RoFormer, as lucidrains' and ZFTurbo's programs save them.
+
+There a module holds each layer, band and source; here layers are stacked, and the bands lie beside
+each other. Pairs of features that rotary embedding turns are neighbours there; here one of each is
+in either half of a head.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from xumx_jax.errors import UserError
+from xumx_jax.models.roformer import WIDTHS
+from xumx_jax.transforms.bands import mel_bands
+from xumx_jax.weights.converters.kinds import (
+    Kind,
+    Tensors,
+    groups_in,
+    sizes,
+    source_names,
+    stated,
+    vote,
+)
+from xumx_jax.weights.converters.rules import Rule
+
+# {option of the programs: ours}, for what tensors do not show
+OPTIONS = {
+    "stft_n_fft": "n_fft", "stft_hop_length": "hop", "stft_win_length": "window",
+    "sample_rate": "sample_rate", "zero_dc": "zero_dc", "skip_connection": "skips",
+    "stereo": "channels",
+}  # fmt: skip
+# What tensors show, what only training or its speed depend on, and a scale that cancels out.
+SHOWN = ("dim", "depth", "num_stems", "time_transformer_depth", "freq_transformer_depth")
+SHOWN += ("linear_transformer_depth", "freqs_per_bands", "num_bands", "dim_head", "heads")
+SHOWN += ("mask_estimator_depth", "mlp_expansion_factor", "use_pope", "stft_normalized")
+SHOWN += ("attn_dropout", "ff_dropout", "flash_attn", "use_torch_checkpoint", "sage_attention")
+SHOWN += ("dim_freqs_in", "match_input_audio_length", "multi_stft_resolutions_window_sizes")
+SHOWN += ("multi_stft_hop_size", "multi_stft_resolution_loss_weight", "multi_stft_normalized")
+SIZES = [2**power for power in range(5, 15)]  # of transforms, where none is stated
+LAYER, BAND = r"layers\.0\.{}\.layers\.(\d+)\..+", r"band_split\.to_features\.(\d+)\..+"
+MASK = "mask_estimators.{}.to_freqs.{}.0.{}.{}"
+
+
+def arguments(tensors: Tensors, info: dict, mel: bool) -> dict:
+    """Sizes from tensors; the rest from the settings, the options in the file, or the defaults."""
+    first = len(groups_in(tensors, r"layers\.0\.(\d+)\..+")) - 2  # 1 if there is a linear one
+    counts = [len(groups_in(tensors, LAYER.format(n))) for n in range(first + 2)]
+    heads = vote(sizes(tensors, r".*\.to_gates\.(?:weight|bias)", 0), "the heads")
+    rows = vote(sizes(tensors, rf"layers\.\d+\.{first}\..*\.to_qkv\.weight", 0), "the head size")
+    features = vote(sizes(tensors, r"layers\..*\.norm\.gamma", 0), "the features")
+    sources = len(groups_in(tensors, r"mask_estimators\.(\d+)\..+"))
+    depth = len(groups_in(tensors, r"mask_estimators\.0\.to_freqs\.0\.0\.(\d+)\.weight")) - 1
+    given = stated(info, "model_args", OPTIONS, SHOWN) | (info.get("settings") or {})
+    if "channels" in given:
+        given["channels"] = 1 + int(given["channels"])
+    made = {
+        "sources": source_names(sources, info, "vocals"),
+        "sample_rate": 44100,
+        "features": features,
+        "layers": len(groups_in(tensors, r"layers\.(\d+)\..+")),
+        "time_layers": counts[-2],
+        "band_layers": counts[-1],
+        "linear_layers": counts[0] if first else 0,
+        "heads": heads,
+        "head_size": rows // (3 * heads),
+        "position": "polar" if any("pope_embed" in name for name in tensors) else "rotary",
+        "mask_layers": depth,
+        **given,
+    }
+    if depth:
+        hidden = vote(sizes(tensors, r"mask_estimators\..*\.0\.0\.bias", 0), "the hidden size")
+        made["mask_width"] = hidden // features
+    values = [vote(band_sizes(tensors, band), f"band {band}") for band in range(bands(tensors))]
+    made |= (mel_layout if mel else layout)(values, made)
+    if made.get("window") == made["n_fft"]:
+        made["window"] = None
+    return made
+
+
+def bands(tensors: Tensors) -> int:
+    return len(groups_in(tensors, BAND))
+
+
+def band_sizes(tensors: Tensors, band: int) -> list[int]:
+    """The values of a band, as its tensors have them."""
+    place = rf"band_split\.to_features\.{band}\."
+    return sizes(tensors, place + r"0\.gamma", 0) + sizes(tensors, place + r"1\.weight", 1)
+
+
+def layout(values: list[int], made: dict) -> dict:
+    """Channels, n_fft and widths of bands beside each other, from how many values each has."""
+    for channels in [made["channels"]] if "channels" in made else [2, 1]:
+        bins, left = divmod(sum(values), 2 * channels)
+        n_fft = 2 * (bins - 1)
+        if left or n_fft not in ([made["n_fft"]] if "n_fft" in made else SIZES):
+            continue
+        if any(value % (2 * channels) for value in values):
+            continue
+        widths = tuple(value // (2 * channels) for value in values)
+        found = {"channels": channels, "n_fft": n_fft}
+        return found if widths == WIDTHS else found | {"widths": widths}
+    raise UserError(f"its {len(values)} bands have {sum(values)} values, which fit no transform")
+
+
+def mel_layout(values: list[int], made: dict) -> dict:
+    """Channels and n_fft of bands equally wide in mel, from how many values each has."""
+    for channels in [made["channels"]] if "channels" in made else [2, 1]:
+        for n_fft in [made["n_fft"]] if "n_fft" in made else SIZES:
+            try:
+                wanted = mel_bands(made["sample_rate"], n_fft, len(values))
+            except ValueError:
+                continue
+            if [2 * channels * (high - low) for low, high in wanted] == values:
+                return {"channels": channels, "n_fft": n_fft, "bands": len(values)}
+    raise UserError(
+        f"the widths of its {len(values)} bands are not those of mel bands at "
+        f"{made['sample_rate']} Hz"
+    )
+
+
+def rules(model: dict, mel: bool) -> list[Rule]:
+    """The name map for these arguments."""
+    layers, first = range(model["layers"]), int(bool(model["linear_layers"]))
+    axes = {"time": (first, model["time_layers"]), "band": (first + 1, model["band_layers"])}
+    made: list[Rule] = []
+    if first:
+        made += transformer(layers, "linear", 0, model["linear_layers"], mel)
+        made += linear_rules(layers, model["linear_layers"])
+    for axis, (number, count) in axes.items():
+        made += transformer(layers, axis, number, count, mel)
+        made += attention_rules(layers, axis, number, count, model)
+    if not mel:
+        made.append(Rule("params/norm", "final_norm.gamma"))
+    split = [f"band_split.to_features.{band}." for band in range(count_of(model, mel))]
+    each = lambda name: tuple(place + name for place in split)  # noqa: E731
+    made += [
+        Rule("params/split/gain", each("0.gamma"), joined),
+        Rule("params/split/kernel", each("1.weight"), joined_turned),
+        Rule("params/split/bias", each("1.bias"), stacked),
+    ]
+    return made + mask_rules(model, len(split))
+
+
+def count_of(model: dict, mel: bool) -> int:
+    return model["bands"] if mel else len(model.get("widths") or WIDTHS)
+
+
+def transformer(layers, axis: str, number: int, count: int, mel: bool) -> list[Rule]:
+    """What all transformers have: the feed-forward layers, and for mel the norm of the output."""
+    made = []
+    parts = {
+        "wide_norm": ("1.net.0.gamma", stacked), "wide": ("1.net.1.weight", stacked_turned),
+        "wide_bias": ("1.net.1.bias", stacked), "narrow": ("1.net.4.weight", stacked_turned),
+        "narrow_bias": ("1.net.4.bias", stacked), "norm": ("0.norm.gamma", stacked),
+    }  # fmt: skip
+    for inner in range(count):
+        for ours, (theirs, how) in parts.items():
+            names = tuple(f"layers.{n}.{number}.layers.{inner}.{theirs}" for n in layers)
+            made.append(Rule(f"params/stack/{axis}/{ours}_{inner}", names, how))
+    if mel:
+        names = tuple(f"layers.{n}.{number}.norm.gamma" for n in layers)
+        made.append(Rule(f"params/stack/{axis}/norm", names, stacked))
+    return made
+
+
+def linear_rules(layers, count: int) -> list[Rule]:
+    made = []
+    for inner in range(count):
+        place, target = f"layers.{{}}.0.layers.{inner}.0.", "params/stack/linear/"
+        each = partial_names(place, layers)
+        made += [
+            Rule(f"{target}qkv_{inner}", each("to_qkv.0.weight"), stacked_turned),
+            Rule(f"{target}out_{inner}", each("to_out.1.weight"), stacked_turned),
+            Rule(f"{target}temperature_{inner}", each("temperature"), flat),
+        ]
+    return made
+
+
+def attention_rules(layers, axis: str, number: int, count: int, model: dict) -> list[Rule]:
+    polar = model["position"] == "polar"
+    made = []
+    place = "layers.{}.%d.layers.{}.0." % number
+    frequencies = "pope_embed.inv_freqs" if polar else "rotary_embed.freqs"
+    everywhere = [place.format(n, inner) for n in layers for inner in range(count)]
+    names = tuple(one + frequencies for one in everywhere)
+    made.append(Rule(f"constants/{axis}_frequencies", names, shared))
+    if polar:
+        names = tuple(one + "pope_embed.bias" for one in everywhere)
+        made.append(Rule(f"params/{axis}_phase", names, shared))
+    heads = stacked_turned if polar else halved(model["heads"])
+    for inner in range(count):
+        each = partial_names(f"layers.{{}}.{number}.layers.{inner}.0.", layers)
+        target = f"params/stack/{axis}/"
+        made += [
+            Rule(f"{target}qkv_{inner}", each("to_qkv.weight"), heads),
+            Rule(f"{target}gates_{inner}", each("to_gates.weight"), stacked_turned),
+            Rule(f"{target}gates_bias_{inner}", each("to_gates.bias"), stacked),
+            Rule(f"{target}out_{inner}", each("to_out.0.weight"), stacked_turned),
+        ]
+    return made
+
+
+def mask_rules(model: dict, count: int) -> list[Rule]:
+    sources, depth = range(len(model["sources"])), model["mask_layers"]
+
+    def each(layer: int, name: str) -> tuple[str, ...]:
+        return tuple(MASK.format(s, band, 2 * layer, name) for s in sources for band in range(count))
+
+    def of_sources(how: Callable[..., np.ndarray]):
+        """Apply to the tensors of each source -> [source, ...]."""
+        return lambda *parts: np.stack(
+            [how(*parts[s * count : (s + 1) * count]) for s in sources]
+        )
+
+    made = []
+    for layer in range(depth):
+        made.append(Rule(f"params/merge/hidden_{layer}", each(layer, "weight"), of_sources(stacked_turned)))
+        made.append(Rule(f"params/merge/hidden_{layer}_bias", each(layer, "bias"), of_sources(stacked)))
+
+    def kernel(*weights):
+        return of_sources(joined_halves)(*weights).transpose(1, 0, 3, 2)
+
+    def bias(*biases):
+        return of_sources(joined_halves)(*biases).swapaxes(0, 1)
+
+    made.append(Rule("params/merge/kernel", each(depth, "weight"), kernel))
+    made.append(Rule("params/merge/bias", each(depth, "bias"), bias))
+    return made
+
+
+def partial_names(place: str, layers: Iterable) -> Callable[[str], tuple[str, ...]]:
+    """(name) -> that name in every layer."""
+    return lambda name: tuple(place.format(n) + name for n in layers)
+
+
+def stacked(*parts: np.ndarray) -> np.ndarray:
+    return np.stack(parts)
+
+
+def flat(*parts: np.ndarray) -> np.ndarray:
+    """One vector per layer, whatever its shape."""
+    return np.stack([part.reshape(-1) for part in parts])
+
+
+def stacked_turned(*weights: np.ndarray) -> np.ndarray:
+    """[output, input] each -> [number, input, output]."""
+    return np.stack([weight.T for weight in weights])
+
+
+def joined(*parts: np.ndarray) -> np.ndarray:
+    return np.concatenate(parts)
+
+
+def joined_turned(*weights: np.ndarray) -> np.ndarray:
+    """[output, input] per band -> [input of all, output]."""
+    return np.concatenate([weight.T for weight in weights])
+
+
+def joined_halves(*parts: np.ndarray) -> np.ndarray:
+    """[value and gate, ...] per band -> [2, value of all, ...]."""
+    halves = [part.reshape(2, -1, *part.shape[1:]) for part in parts]
+    return np.concatenate(halves, axis=1)
+
+
+def shared(*parts: np.ndarray) -> np.ndarray:
+    """What all layers have in common. Raises ValueError if they do not."""
+    if any((part != parts[0]).any() for part in parts[1:]):
+        raise ValueError("wanted the same in all layers")
+    return parts[0]
+
+
+def halved(heads: int):
+    """Queries and keys with one feature of each pair in either half of a head; [layer, in, out]."""
+
+    def how(*weights: np.ndarray) -> np.ndarray:
+        found = []
+        for weight in weights:
+            parts = weight.reshape(3, heads, -1, weight.shape[1])
+            even, odd = parts[:2, :, 0::2], parts[:2, :, 1::2]
+            turned = np.concatenate([np.concatenate([even, odd], axis=2), parts[2:]])
+            found.append(turned.reshape(weight.shape).T)
+        return np.stack(found)
+
+    return how
+
+
+def kind(mel: bool) -> Kind:
+    # transformers that normalise their output: not to be taken for those inside the transformers
+    ending = r"(?!.*layers.*layers).*layers\.0\.0\.norm\.gamma"
+    return Kind(
+        model="mel_band_roformer" if mel else "bs_roformer",
+        anchor=r"(.*?)band_split\.to_features\.0\.0\.gamma",
+        arguments=lambda tensors, info: arguments(tensors, info, mel),
+        rules=lambda model: rules(model, mel),
+        also=(ending if mel else r".*?final_norm\.gamma",),
+    )
+
+
+KINDS = {"bs_roformer": kind(False), "mel_band_roformer": kind(True)}
