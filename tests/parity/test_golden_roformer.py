@@ -4,7 +4,10 @@ import jax
 import numpy as np
 import pytest
 from golden_files import golden
-from golden_torch import arrays, close, loaded
+from golden_torch import arrays, as_variables, close, loaded, meta, under
+
+from xumx_jax import losses
+from xumx_jax.stems import Stems
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 FACTOR, FLOOR = 10, 0.0  # of the original's own rounding
@@ -20,3 +23,39 @@ def test_waves(path, tmp_path):
     wanted = file["out/y"]
     found = found[..., : wanted.shape[-1]]
     close(path, "y", found[:, 0] if wanted.ndim == 3 else found, FACTOR, FLOOR)
+
+
+@golden("torch/modern_[bm][se]*_train.npz")
+def test_training(path, tmp_path):
+    """The loss of several resolutions and its gradients."""
+    file, said = arrays(path), meta(path)["kwargs"]
+    model, variables, info = loaded(path, tmp_path)
+    measure = losses.build(
+        "multi_resolution_l1",
+        windows=tuple(said["multi_stft_resolutions_window_sizes"]),
+        n_fft=said["stft_n_fft"],
+        hop=said["multi_stft_hop_size"],
+        weight=said["multi_stft_resolution_loss_weight"],
+    )
+
+    def loss(params):
+        found = model.apply({**variables, "params": params}, file["in/x"], True)
+        if model.ends:  # theirs ends with the last whole hop
+            length = file["in/x"].shape[-1] // model.hop * model.hop
+            found = Stems(found.wave[..., :length], found.spec)
+        return measure(found, Stems(file["in/target"]), file["in/x"])
+
+    step = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    (value, parts), gradient = step(variables["params"])
+    np.testing.assert_allclose(value, file["out/loss"], rtol=1e-5)
+    np.testing.assert_allclose(parts["l1"], file["out/l1"], rtol=1e-5)
+    np.testing.assert_allclose(parts["multi_stft"], file["out/multi_stft"], rtol=1e-5)
+    wanted = as_variables(under(path, "w/") | under(path, "out/grad/"), info)["params"]
+
+    def near(where, ours, theirs):
+        largest = np.abs(theirs).max()
+        np.testing.assert_allclose(
+            ours, theirs, rtol=0, atol=1e-4 * largest, err_msg=jax.tree_util.keystr(where)
+        )
+
+    jax.tree_util.tree_map_with_path(near, jax.device_get(gradient), wanted)

@@ -31,6 +31,7 @@ from xumx_jax.losses.multi_domain import (
     multi_domain,
     si_sdr_multi_domain,
 )
+from xumx_jax.losses.multi_resolution import multi_resolution_l1
 from xumx_jax.losses.segment_sdr import segment_sdr
 from xumx_jax.losses.waveform import l1, negative_sdr, negative_si_sdr, sdr, weighted_sdr
 from xumx_jax.stems import Stems
@@ -69,6 +70,11 @@ LOSSES = {
         transform=True,
     ),
     "l1": Loss(l1, {"combinations": False}, ("wave",)),
+    "multi_resolution_l1": Loss(
+        multi_resolution_l1,
+        {"windows": (4096, 2048, 1024, 512, 256), "n_fft": 2048, "hop": 147, "weight": 1.0},
+        ("wave",),
+    ),
     "negative_sdr": Loss(negative_sdr, {}, ("wave",)),
     "negative_si_sdr": Loss(negative_si_sdr, {"combinations": True, "floor": 1e-8}, ("wave",)),
     "weighted_sdr": Loss(sdr, {"combinations": True, "trim": 200, "floor": 1e-10}, ("wave",)),
@@ -122,6 +128,7 @@ def build(name: str, transform=None, **options):
 
     mcoef         weight of the time-domain term
     mask_coef     weight of the masks' term
+    windows, n_fft, hop, weight   see `multi_resolution.multi_resolution_l1`
     combinations  compare all proper subsets of the sources, else each source alone
     trim          samples left out at both ends of waveforms, as NNabla's X-UMX does
     power         exponent of the true magnitudes, equal to the model's
