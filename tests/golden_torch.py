@@ -61,7 +61,7 @@ def as_variables(tensors: dict, info: dict) -> dict:
         tensors,
         shapes(kind.model, args),
         kind.spelled or args["sources"],
-        args["layers"],
+        args.get("layers", 0),
         kind.ignore,
     )
 

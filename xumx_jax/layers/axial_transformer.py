@@ -13,6 +13,7 @@ from flax import linen as nn
 from jax import Array, lax
 from jax import nn as jnn
 
+from xumx_jax.layers.attention import attended
 from xumx_jax.layers.dense import contract, product
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.rotary import polar, rotary
@@ -132,11 +133,9 @@ def attention(
     y = normalised(x, given["norm"])
     parts = dense(y, given["qkv"], dtype).reshape(*x.shape[:2], 3, heads, -1)
     queries, keys, values = (parts[:, :, number] for number in range(3))
-    scale = queries.shape[-1] ** -0.5
     place = rotary if position == "rotary" else partial(polar, phase=phase)
     queries, keys = place(queries, keys, angle)
-    scores = contract("inhd,imhd->ihnm", queries * scale, keys, dtype)
-    heard = contract("ihnm,imhd->inhd", jnn.softmax(scores), values, dtype)
+    heard = attended(queries, keys, values, dtype)
     gates = jnn.sigmoid(dense(y, given["gates"], dtype) + given["gates_bias"])
     return dense((heard * gates[..., None]).reshape(*x.shape[:2], -1), given["out"], dtype)
 

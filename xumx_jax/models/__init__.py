@@ -5,6 +5,7 @@ umx                Open-Unmix and X-UMX
 xumx_slicq, xumx_slicq_v2  xumx-sliCQ, autoencoders of the blocks of a sliCQ, and its second version
 bsrnn              BandSplitRNN
 demucs, hdemucs    Demucs, of waveforms, and Hybrid Demucs, of spectra and waveforms
+htdemucs           Hybrid Transformer Demucs
 demucs_split, rel_tdemucs  AIMLESS's Demucs with a decoder per source, and around a transformer
 roformer           BS-RoFormer and Mel-Band RoFormer, of attention over time and over bands
 unpadded           what these two have in common
@@ -30,6 +31,7 @@ MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "bsrnn": "xumx_jax.models.bsrnn:BandSplitRNN",
     "demucs": "xumx_jax.models.demucs:Demucs",
     "hdemucs": "xumx_jax.models.hdemucs:HDemucs",
+    "htdemucs": "xumx_jax.models.htdemucs:HTDemucs",
     "demucs_split": "xumx_jax.models.demucs_split:DemucsSplit",
     "rel_tdemucs": "xumx_jax.models.rel_tdemucs:RelTDemucs",
     "xumx_slicq_v2": "xumx_jax.models.xumx_slicq_v2:XumxSliCQv2",

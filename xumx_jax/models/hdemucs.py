@@ -156,9 +156,7 @@ class HDemucs(nn.Module):
             if level.merges:  # from here on, spectra of one bin are waveforms
                 x = x.swapaxes(-3, -2)
 
-        # Behind the innermost layer is silence: everything comes through the skips.
-        x: Array | None = None
-        t: Array | None = None
+        x, t = self._between(x, t)
         for number, level in reversed(list(enumerate(levels))):
             x, before = self._decode(number, level, x, skips.pop(), lengths.pop())
             if level.has_wave:
@@ -176,6 +174,13 @@ class HDemucs(nn.Module):
             t = t[:, 0] * wave_spread[:, 0] + wave_mean[:, 0]
             wave = wave + t.swapaxes(-1, -2).reshape(wave.shape)
         return wave
+
+    def _between(self, x: Array, t: Array) -> tuple[Array | None, Array | None]:
+        """What the decoders begin with, of what the encoders end with.
+
+        Nothing: everything comes through the skips.
+        """
+        return None, None
 
     def _encode(self, number: int, level: Level, x: Array, inject: Array | None) -> Array:
         name, branch = f"encoder_{number}", bool(self.dconv_mode & 1)

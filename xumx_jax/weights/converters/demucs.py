@@ -77,12 +77,13 @@ def branches(tensors: Tensors, encoder: str, decoder: str, depth: int) -> dict:
     return found
 
 
-def hdemucs_arguments(tensors: Tensors, info: dict, parts=DEMUCS) -> dict:
+def hdemucs_arguments(tensors: Tensors, info: dict, parts=DEMUCS, given=None) -> dict:
+    """Sizes from tensors; `given` are arguments that the file or a row states."""
     encoder, decoder, wave_encoder, _ = parts
     band = r"(?:layers\.\d+\.)?"  # of bands with weights of their own
     conv, back = band + r"conv\.weight", band + r"conv_tr\.weight"
     depth = len(numbers(tensors, rf"{encoder}\.(\d+)\..*"))
-    given = given_to(HDemucs, info)
+    given = given_to(HDemucs, info) if given is None else given
     inputs = size(tensors, rf"{encoder}\.0\.{conv}", 1, "the number of channels")
     width = size(tensors, rf"{encoder}\.0\.{conv}", 0, "the width")
     hybrid = bool(numbers(tensors, rf"{wave_encoder}\.(\d+)\..*"))
@@ -126,8 +127,8 @@ def torchaudio_arguments(tensors: Tensors, info: dict) -> dict:
     return found
 
 
-def hdemucs_rules(arguments: dict, parts=DEMUCS) -> list[Rule]:
-    model = build("hdemucs", **arguments)
+def hdemucs_rules(arguments: dict, parts=DEMUCS, name: str = "hdemucs") -> list[Rule]:
+    model = build(name, **arguments)
     encoder, decoder, wave_encoder, wave_decoder = parts
     rules = []
     levels = levels_of(model)
