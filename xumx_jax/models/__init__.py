@@ -8,6 +8,7 @@ demucs, hdemucs    Demucs, of waveforms, and Hybrid Demucs, of spectra and wavef
 htdemucs           Hybrid Transformer Demucs
 demucs_split, rel_tdemucs  AIMLESS's Demucs with a decoder per source, and around a transformer
 roformer           BS-RoFormer and Mel-Band RoFormer, of attention over time and over bands
+mdx23c             MDX23C, a U-Net of convolutions and dense layers along frequency
 unpadded           what these two have in common
 input_statistics, slicq_statistics   how the input of models of spectra is normalised
 
@@ -35,6 +36,7 @@ MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "demucs_split": "xumx_jax.models.demucs_split:DemucsSplit",
     "rel_tdemucs": "xumx_jax.models.rel_tdemucs:RelTDemucs",
     "xumx_slicq_v2": "xumx_jax.models.xumx_slicq_v2:XumxSliCQv2",
+    "mdx23c": "xumx_jax.models.mdx23c:Mdx23c",
     "bs_roformer": "xumx_jax.models.roformer:BSRoFormer",
     "mel_band_roformer": "xumx_jax.models.roformer:MelBandRoFormer",
 }

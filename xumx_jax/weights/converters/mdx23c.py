@@ -1,0 +1,157 @@
+"""Name map of MDX23C, as kuielab's, ZFTurbo's and UVR's programs save it."""
+
+import numpy as np
+
+from xumx_jax.errors import UserError
+from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, source_names, vote
+from xumx_jax.weights.converters.rules import Rule
+
+NORMS = {"BatchNorm": "batch", "InstanceNorm": "instance", "GroupNorm": None, "None": "none"}
+BLOCK = "encoder_blocks.0.tfc_tdf.blocks.0."
+
+
+def settings_of(config: dict) -> dict:
+    """Our arguments for what a configuration of the programs says and tensors do not."""
+    audio, model = config.get("audio") or {}, config.get("model") or {}
+    inference = config.get("inference") or {}
+    names = {"n_fft": "n_fft", "hop_length": "hop", "num_channels": "channels"}
+    found = {ours: audio[theirs] for theirs, ours in names.items() if theirs in audio}
+    found |= {"sample_rate": audio["sample_rate"]} if "sample_rate" in audio else {}
+    if frames := inference.get("dim_t") or audio.get("dim_t"):
+        found["frames"] = frames
+    norm, act = str(model.get("norm", "InstanceNorm")), str(model.get("act", "gelu"))
+    if norm.startswith("GroupNorm"):
+        found["norm"] = norm.removeprefix("GroupNorm")
+    elif norm in NORMS:
+        found["norm"] = NORMS[norm]
+    else:
+        raise UserError(f"norm {norm!r}: wanted one of {', '.join(NORMS)}")
+    if act.startswith("elu"):
+        found |= {"act": "elu", "alpha": float(act.removeprefix("elu") or 1)}
+    elif act in ("gelu", "relu"):
+        found["act"] = act
+    else:
+        raise UserError(f"act {act!r}: wanted gelu, relu or elu with a number")
+    return found
+
+
+def sources_of(config: dict) -> list[str] | None:
+    """The stems that a configuration names: its target, or all instruments."""
+    training = config.get("training") or {}
+    target = training.get("target_instrument")
+    return [target] if target else training.get("instruments")
+
+
+def arguments(tensors: Tensors, info: dict) -> dict:
+    """Sizes from tensors; the rest from the configuration, settings, or the defaults."""
+    config = info.get("model_args") or {}
+    given = settings_of(config) if config else {}
+    given |= info.get("settings") or {}
+    features, inputs = (
+        vote(sizes(tensors, r"first_conv\.weight", axis), "the first layer") for axis in (0, 1)
+    )
+    scales = len(groups_in(tensors, r"encoder_blocks\.(\d+)\..+"))
+    wider, _, down, right = tensors["encoder_blocks.0.downscale.conv.2.weight"].shape
+    inner, bins = tensors[f"{BLOCK}tdf.2.weight"].shape
+    channels = given.get("channels", 2)
+    subbands = inputs // (2 * channels)
+    outputs = vote(sizes(tensors, r"final_conv\.2\.weight", 0), "the sources")
+    named = sources_of(config)
+    if named:
+        info = {**info, "settings": {"sources": named}}
+    made = {
+        "sources": source_names(outputs // inputs, info, "vocals"),
+        "channels": channels,
+        "bins": bins * subbands,
+        "features": features,
+        "growth": wider - features,
+        "scales": scales,
+        "scale": (down, right),
+        "blocks": len(groups_in(tensors, r"encoder_blocks\.0\.tfc_tdf\.blocks\.(\d+)\..+")),
+        "bottleneck": bins // inner,
+        "subbands": subbands,
+        **given,
+    }
+    made.setdefault("n_fft", 2 * made["bins"])
+    made.setdefault("frames", down**scales)
+    if any("running_mean" in name for name in tensors):
+        made["norm"] = "batch"
+    return made
+
+
+def rules(model: dict) -> list[Rule]:
+    """The name map for these arguments."""
+    made, scales = [Rule("params/first/kernel", "first_conv.weight", kernel)], model["scales"]
+
+    def blocks(ours: str, theirs: str):
+        for number in range(model["blocks"]):
+            made.extend(block(model, f"{ours}_block_{number}", f"{theirs}.blocks.{number}."))
+
+    for scale in range(scales):
+        place = f"encoder_blocks.{scale}"
+        blocks(f"encoder_{scale}", f"{place}.tfc_tdf")
+        made += norm(model, f"down_{scale}/norm", f"{place}.downscale.conv.0")
+        made.append(
+            Rule(f"params/down_{scale}/kernel", f"{place}.downscale.conv.2.weight", cells)
+        )
+        place = f"decoder_blocks.{scales - 1 - scale}"
+        made += norm(model, f"up_{scale}/norm", f"{place}.upscale.conv.0")
+        made.append(Rule(f"params/up_{scale}/kernel", f"{place}.upscale.conv.2.weight", spread))
+        blocks(f"decoder_{scale}", f"{place}.tfc_tdf")
+    blocks("bottleneck", "bottleneck_block")
+    for ours, theirs in (("wide", "final_conv.0"), ("last", "final_conv.2")):
+        made.append(Rule(f"params/{ours}/kernel", f"{theirs}.weight", kernel))
+    return made
+
+
+def block(model: dict, ours: str, theirs: str) -> list[Rule]:
+    made = [Rule(f"params/{ours}/shortcut/kernel", f"{theirs}shortcut.weight", kernel)]
+    for number in range(2):
+        conv, dense = f"{theirs}tfc{number + 1}.", f"{theirs}tdf."
+        made += norm(model, f"{ours}/conv_{number}_norm", f"{conv}0")
+        made.append(Rule(f"params/{ours}/conv_{number}/kernel", f"{conv}2.weight", kernel))
+        made += norm(model, f"{ours}/dense_{number}_norm", f"{dense}{3 * number}")
+        made.append(
+            Rule(f"params/{ours}/dense_{number}", f"{dense}{3 * number + 2}.weight", np.transpose)
+        )
+    return made
+
+
+def norm(model: dict, ours: str, theirs: str) -> list[Rule]:
+    if model.get("norm") == "none":
+        return []
+    made = [
+        Rule(f"params/{ours}/scale", f"{theirs}.weight"),
+        Rule(f"params/{ours}/bias", f"{theirs}.bias"),
+    ]
+    if model.get("norm") == "batch":
+        for name in ("mean", "var"):
+            made.append(Rule(f"batch_stats/{ours}/{name}", f"{theirs}.running_{name}"))
+    return made
+
+
+def kernel(weight: np.ndarray) -> np.ndarray:
+    """[output, input, frame tap, bin tap] -> [frame tap, bin tap, input, output], or one tap."""
+    turned = weight.transpose(2, 3, 1, 0)
+    return turned[0] if turned.shape[:2] == (1, 1) else turned
+
+
+def cells(weight: np.ndarray) -> np.ndarray:
+    """[output, input, frame, bin] -> [frame * bin * input, output]."""
+    return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
+
+
+def spread(weight: np.ndarray) -> np.ndarray:
+    """[input, output, frame, bin] -> [input, frame * bin * output]."""
+    return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+
+
+KINDS = {
+    "mdx23c": Kind(
+        model="mdx23c",
+        anchor=r"(.*?)first_conv\.weight",
+        also=(r".*?encoder_blocks\.0\.tfc_tdf\.blocks\.0\.tdf\.2\.weight",),
+        arguments=arguments,
+        rules=rules,
+    ),
+}
