@@ -11,7 +11,7 @@ from xumx_jax.layers.lstm_projected import lstm_projected
 class BidirectionalLstm(nn.Module):
     """Run LSTM layers over [item, frame, channel], forwards and backwards, then a linear layer.
 
-    layers    each with as many units in each direction as there are channels
+    layers    each with `hidden` units in each direction; None: as many as there are channels
     frames    longer inputs are cut into pieces of so many frames, each of which begins half a piece
               after the last, and of which the middle halves are kept; None: never
     skip      whether the input is added
@@ -22,6 +22,7 @@ class BidirectionalLstm(nn.Module):
     frames: int | None = None
     skip: bool = False
     features: int | None = None
+    hidden: int | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -31,7 +32,7 @@ class BidirectionalLstm(nn.Module):
         y = cut(x, piece) if framed else x
         y = y.swapaxes(0, 1)  # [frame, item, channel]
         for number in range(self.layers):
-            y = self._layer(number, y, channels)
+            y = self._layer(number, y, self.hidden or channels)
         y = nn.Dense(self.features or channels, name="linear")(y).swapaxes(0, 1)
         y = joined(y, len(x), piece)[:, :frames] if framed else y
         return x + y if self.skip else y

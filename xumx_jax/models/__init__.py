@@ -9,6 +9,7 @@ htdemucs           Hybrid Transformer Demucs
 demucs_split, rel_tdemucs  AIMLESS's Demucs with a decoder per source, and around a transformer
 roformer           BS-RoFormer and Mel-Band RoFormer, of attention over time and over bands
 mdx23c             MDX23C, a U-Net of convolutions and dense layers along frequency
+scnet              SCNet, of bands that are thinned out
 unpadded           what these two have in common
 input_statistics, slicq_statistics   how the input of models of spectra is normalised
 
@@ -37,6 +38,7 @@ MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "rel_tdemucs": "xumx_jax.models.rel_tdemucs:RelTDemucs",
     "xumx_slicq_v2": "xumx_jax.models.xumx_slicq_v2:XumxSliCQv2",
     "mdx23c": "xumx_jax.models.mdx23c:Mdx23c",
+    "scnet": "xumx_jax.models.scnet:SCNet",
     "bs_roformer": "xumx_jax.models.roformer:BSRoFormer",
     "mel_band_roformer": "xumx_jax.models.roformer:MelBandRoFormer",
 }

@@ -1,0 +1,146 @@
+"""Name map of SCNet, as starrytong's and ZFTurbo's programs save it."""
+
+import numpy as np
+
+from xumx_jax.errors import UserError
+from xumx_jax.weights.converters.kinds import (
+    Kind,
+    Tensors,
+    groups_in,
+    sizes,
+    source_names,
+    stated,
+    vote,
+)
+from xumx_jax.weights.converters.rules import Rule
+from xumx_jax.weights.converters.umx import stack_sums, stack_turned
+from xumx_jax.weights.converters.unet import convolution, norm, taps_first_transposed
+
+# {option of the programs: ours}, for what tensors do not show; and those that they show
+OPTIONS = {
+    "nfft": "n_fft", "hop_size": "hop", "win_size": "window", "normalized": "normalized",
+    "band_SR": "shares", "band_stride": "strides", "band_kernel": "taps",
+    "sample_rate": "sample_rate", "standardized": "standardized",
+}  # fmt: skip
+SHOWN = ("sources", "audio_channels", "dims", "conv_depths", "compress", "conv_kernel")
+SHOWN += ("num_dplayer", "expand")
+
+
+def arguments(tensors: Tensors, info: dict) -> dict:
+    """Sizes from tensors; the rest from the settings, the options in the file, or the defaults."""
+    layers = len(groups_in(tensors, r"encoder\.(\d+)\..+"))
+    features = [
+        vote(sizes(tensors, rf"encoder\.{n}\.globalconv\.(weight|bias)", 0), f"layer {n}")
+        for n in range(layers)
+    ]
+    place = r"encoder\.0\.conv_modules\.{}\.layers\.(\d+)\..+"
+    narrow = r"encoder\.{}\.conv_modules\.\d\.layers\.\d+\.3\.(?:weight|bias)"
+    inside = [
+        vote(sizes(tensors, narrow.format(n), 0), f"the hidden size of layer {n}")
+        for n in range(layers)
+    ]
+    taps = sizes(tensors, r"encoder\.\d+\.conv_modules\.\d\.layers\.\d+\.3\.weight", 2)
+    inputs = vote(sizes(tensors, r"encoder\.0\.SDlayer\.convs\.\d\.weight", 1), "the channels")
+    outputs = vote(
+        sizes(tensors, rf"decoder\.{layers - 1}\.1\.convtrs\.\d\.(?:bias)", 0), "the sources"
+    )
+    units = vote(sizes(tensors, r".*dp_modules\.0\..*weight_hh_l0", 1), "the LSTMs' units")
+    given = stated(info, "model_args", OPTIONS, SHOWN) | (info.get("settings") or {})
+    made = {
+        "sources": source_names(outputs // inputs, info),
+        "channels": inputs // 2,
+        "features": features,
+        "taps": [
+            vote(sizes(tensors, rf"encoder\.\d+\.SDlayer\.convs\.{n}\.weight", 2), "kernels")
+            for n in range(3)
+        ],
+        "depths": [len(groups_in(tensors, place.format(band))) for band in range(3)],
+        "compress": compress(features, inside),
+        "frame_taps": vote(taps, "the kernels along frames"),
+        "pairs": len(groups_in(tensors, r"separation_net\.dp_modules\.(\d+)\..+")),
+        "expand": units // features[-1],
+        "masked": any(name.startswith("mask_layer.") for name in tensors),
+        **given,
+    }
+    if made.get("window") == made.get("n_fft", 4096):
+        made["window"] = None
+    return made
+
+
+def compress(features: list[int], inside: list[int]) -> int:
+    """By what layers of so many channels have so many inside, rounded down."""
+    pairs = list(zip(features, inside, strict=True))
+    for found in (4, *range(1, max(features) + 1)):
+        if all(outer // found == inner for outer, inner in pairs):
+            return found
+    raise UserError(f"layers of {features} channels have {inside} inside, in no common proportion")
+
+
+def rules(model: dict) -> list[Rule]:
+    """The name map for these arguments."""
+    made, layers = [], len(model["features"])
+    for number in range(layers):
+        ours, theirs = f"encoder_{number}", f"encoder.{number}."
+        made += convolution(f"{ours}/all", f"{theirs}globalconv", plane)
+        for band, depth in enumerate(model["depths"]):
+            made += convolution(f"{ours}/band_{band}", f"{theirs}SDlayer.convs.{band}", along_bins)
+            for layer in range(depth):
+                place = f"{theirs}conv_modules.{band}.layers.{layer}."
+                made += frames(f"{ours}/frames_{band}_{layer}", place)
+        ours, theirs = f"decoder_{number}", f"decoder.{layers - 1 - number}."
+        made += convolution(f"{ours}/all", f"{theirs}0.conv", plane)
+        for band in range(3):
+            made += convolution(
+                f"{ours}/band_{band}", f"{theirs}1.convtrs.{band}", taps_first_transposed
+            )
+    for number in range(model["pairs"]):
+        made += pair(f"pair_{number}", f"separation_net.dp_modules.{number}.")
+    if model["masked"]:
+        made.append(Rule("params/position", "pos_embed_f", lambda x: x[0, :, :, 0].T))
+        made += convolution("mask_wide", "mask_layer.0", plane)
+        made += convolution("mask", "mask_layer.2", lambda x: x[..., 0].transpose(2, 1, 0))
+    return made
+
+
+def frames(ours: str, theirs: str) -> list[Rule]:
+    made = norm(f"{ours}/norm_0", f"{theirs}0") + norm(f"{ours}/norm_1", f"{theirs}4")
+    made += convolution(f"{ours}/squeeze", f"{theirs}1")
+    made += convolution(f"{ours}/expand", f"{theirs}6")
+    made.append(Rule(f"params/{ours}/each", f"{theirs}3.weight", lambda x: x[:, 0].T))
+    made.append(Rule(f"params/{ours}/each_bias", f"{theirs}3.bias"))
+    return made
+
+
+def pair(ours: str, theirs: str) -> list[Rule]:
+    made = []
+    for number, axis in enumerate(("bins", "frames")):
+        made += norm(f"{ours}/{axis}_norm", f"{theirs}norm_layers.{number}")
+        place, ends = f"{theirs}lstm_layers.{number}.", ("_l0", "_l0_reverse")
+        for mine, their in (("w_ih", "weight_ih"), ("w_hh", "weight_hh")):
+            names = tuple(f"{place}{their}{end}" for end in ends)
+            made.append(Rule(f"params/{ours}/{axis}/{mine}_0", names, stack_turned))
+        names = tuple(f"{place}bias_{part}{end}" for end in ends for part in ("ih", "hh"))
+        made.append(Rule(f"params/{ours}/{axis}/bias_0", names, stack_sums))
+        linear = f"{theirs}linear_layers.{number}"
+        made += convolution(f"{ours}/{axis}/linear", linear, np.transpose)
+    return made
+
+
+def plane(kernel: np.ndarray) -> np.ndarray:
+    """[output, input, bin tap, frame tap] -> [frame tap, bin tap, input, output]."""
+    return kernel.transpose(3, 2, 1, 0)
+
+
+def along_bins(kernel: np.ndarray) -> np.ndarray:
+    """[output, input, tap, 1] -> [tap, input, output]."""
+    return kernel[..., 0].transpose(2, 1, 0)
+
+
+KINDS = {
+    "scnet": Kind(
+        model="scnet",
+        anchor=r"(.*?)encoder\.0\.SDlayer\.convs\.0\.weight",
+        arguments=arguments,
+        rules=rules,
+    ),
+}
