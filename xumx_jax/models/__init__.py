@@ -10,6 +10,7 @@ demucs_split, rel_tdemucs  AIMLESS's Demucs with a decoder per source, and aroun
 roformer           BS-RoFormer and Mel-Band RoFormer, of attention over time and over bands
 mdx23c             MDX23C, a U-Net of convolutions and dense layers along frequency
 scnet              SCNet, of bands that are thinned out
+mdxnet             MDX-Net, the network of UVR's .onnx files
 unpadded           what these two have in common
 input_statistics, slicq_statistics   how the input of models of spectra is normalised
 
@@ -39,6 +40,7 @@ MODELS: dict[str, str | Callable[..., nn.Module]] = {
     "xumx_slicq_v2": "xumx_jax.models.xumx_slicq_v2:XumxSliCQv2",
     "mdx23c": "xumx_jax.models.mdx23c:Mdx23c",
     "scnet": "xumx_jax.models.scnet:SCNet",
+    "mdxnet": "xumx_jax.models.mdxnet:MdxNet",
     "bs_roformer": "xumx_jax.models.roformer:BSRoFormer",
     "mel_band_roformer": "xumx_jax.models.roformer:MelBandRoFormer",
 }

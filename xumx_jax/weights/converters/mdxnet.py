@@ -1,0 +1,124 @@
+"""Name map of MDX-Net: of kuielab's checkpoints, and of .onnx files by the order of their nodes.
+
+Batch normalisation behind a convolution becomes part of it, as the exporters of .onnx do.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, stated, vote
+from xumx_jax.weights.converters.rules import Rule
+
+# {option of the program: ours}, for what tensors do not show; and others
+OPTIONS = {"n_fft": "n_fft", "hop_length": "hop", "dim_t": "frames"}
+SHOWN = ("optimizer", "lr", "dim_c", "dim_f", "num_blocks", "l", "g", "k", "bn", "bias", "overlap")
+EPSILON = 1e-5  # of batch normalisation
+NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def arguments(tensors: Tensors, info: dict) -> dict:
+    """Sizes from tensors; the rest from the settings or the defaults."""
+    features = vote(sizes(tensors, r"first_conv\.0\.(?:weight|bias)", 0), "the first layer")
+    inputs = vote(sizes(tensors, r"first_conv\.0\.weight", 1), "the channels")
+    inner, bins = tensors["encoding_blocks.0.tdf.0.weight"].shape
+    scales = len(groups_in(tensors, r"encoding_blocks\.(\d+)\..+"))
+    given = stated(info, "model_args", OPTIONS, SHOWN) | (info.get("settings") or {})
+    made = {
+        "channels": inputs // 2,
+        "bins": bins,
+        "features": features,
+        "scales": scales,
+        "layers": len(groups_in(tensors, r"bottleneck_block\.tfc\.H\.(\d+)\..+")),
+        "taps": vote(sizes(tensors, r"bottleneck_block\.tfc\.H\.\d+\.0\.weight", 2), "taps"),
+        "bottleneck": bins // inner,
+        **given,
+    }
+    made.setdefault("n_fft", 2 * bins)
+    made.setdefault("frames", 256 if scales <= 8 else 2**scales)
+    return made
+
+
+def rules(model: dict) -> list[Rule]:
+    """The name map for these arguments."""
+    made, scales = conv("first", "first_conv"), model["scales"]
+    for scale in range(scales):
+        back = scales - 1 - scale
+        made += block(model, f"encoder_{scale}", f"encoding_blocks.{scale}.")
+        made += resized(f"down_{scale}", f"ds.{scale}", cells)
+        made += resized(f"up_{scale}", f"us.{back}", spread, 1)
+        made += block(model, f"decoder_{scale}", f"decoding_blocks.{back}.")
+    made += block(model, "bottleneck", "bottleneck_block.")
+    made.append(Rule("params/last/kernel", "final_conv.0.weight", kernel))
+    made.append(Rule("params/last/bias", "final_conv.0.bias"))
+    return made
+
+
+def block(model: dict, ours: str, theirs: str) -> list[Rule]:
+    made = []
+    for number in range(model["layers"]):
+        made += conv(f"{ours}/conv_{number}", f"{theirs}tfc.H.{number}")
+    for number in range(2):
+        dense = f"{theirs}tdf.{3 * number}.weight"
+        norm = tuple(f"{theirs}tdf.{3 * number + 1}.{name}" for name in NORM)
+        made.append(Rule(f"params/{ours}/dense_{number}", dense, np.transpose))
+        made.append(Rule(f"params/{ours}/scale_{number}", norm, lambda *of: factors(*of)[0]))
+        made.append(Rule(f"params/{ours}/shift_{number}", norm, lambda *of: factors(*of)[1]))
+    return made
+
+
+def conv(ours: str, theirs: str) -> list[Rule]:
+    names = (*(f"{theirs}.0.{name}" for name in NORM[:2]), *(f"{theirs}.1.{name}" for name in NORM))
+    return [
+        Rule(f"params/{ours}/kernel", names, lambda *of: kernel(folded(*of)[0])),
+        Rule(f"params/{ours}/bias", names, lambda *of: folded(*of)[1]),
+    ]
+
+
+def resized(ours: str, theirs: str, how: Callable, axis: int = 0) -> list[Rule]:
+    """A strided convolution, whose outputs are that axis of its kernel."""
+    names = (*(f"{theirs}.0.{name}" for name in NORM[:2]), *(f"{theirs}.1.{name}" for name in NORM))
+    return [
+        Rule(f"params/{ours}_kernel", names, lambda *of: how(folded(*of, axis=axis)[0])),
+        Rule(f"params/{ours}_bias", names, lambda *of: folded(*of, axis=axis)[1]),
+    ]
+
+
+def factors(gamma, beta, mean, var) -> tuple[np.ndarray, np.ndarray]:
+    """Batch normalisation as a factor and what is added behind it."""
+    scale = gamma / np.sqrt(np.float64(1) * var + EPSILON)
+    return scale.astype(np.float32), (beta - mean * scale).astype(np.float32)
+
+
+def folded(weight, bias, *norm, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A convolution and the normalisation of its outputs, that axis of its kernel, as one."""
+    scale, shift = factors(*norm)
+    shape = [-1 if number == axis else 1 for number in range(weight.ndim)]
+    return weight * scale.reshape(shape), bias * scale + shift
+
+
+def kernel(weight: np.ndarray) -> np.ndarray:
+    """[output, input, frame tap, bin tap] -> [frame tap, bin tap, input, output], or one tap."""
+    turned = weight.transpose(2, 3, 1, 0)
+    return turned[0] if turned.shape[:2] == (1, 1) else turned
+
+
+def cells(weight: np.ndarray) -> np.ndarray:
+    """[output, input, frame, bin] -> [frame * bin * input, output]."""
+    return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
+
+
+def spread(weight: np.ndarray) -> np.ndarray:
+    """[input, output, frame, bin] -> [input, frame * bin * output]."""
+    return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+
+
+KINDS = {
+    "mdxnet": Kind(
+        model="mdxnet",
+        anchor=r"(.*?)first_conv\.0\.weight",
+        also=(r".*?encoding_blocks\.0\.tdf\.0\.weight",),
+        arguments=arguments,
+        rules=rules,
+    ),
+}
