@@ -41,12 +41,12 @@ def arguments(tensors: Tensors, info: dict) -> dict:
 
 def rules(model: dict) -> list[Rule]:
     """The name map for these arguments."""
-    made, scales = conv("first", "first_conv"), model["scales"]
+    made, scales = conv("first/", "first_conv"), model["scales"]
     for scale in range(scales):
         back = scales - 1 - scale
         made += block(model, f"encoder_{scale}", f"encoding_blocks.{scale}.")
-        made += resized(f"down_{scale}", f"ds.{scale}", cells)
-        made += resized(f"up_{scale}", f"us.{back}", spread, 1)
+        made += conv(f"down_{scale}_", f"ds.{scale}", cells)
+        made += of_upscaling(f"up_{scale}", with_norm(f"us.{back}"))
         made += block(model, f"decoder_{scale}", f"decoding_blocks.{back}.")
     made += block(model, "bottleneck", "bottleneck_block.")
     made.append(Rule("params/last/kernel", "final_conv.0.weight", kernel))
@@ -54,10 +54,76 @@ def rules(model: dict) -> list[Rule]:
     return made
 
 
+def onnx_arguments(tensors: Tensors, info: dict) -> dict:
+    """Sizes from tensors; the rest from the settings or the defaults."""
+    features, inputs, *_ = tensors["onnx.conv.0.weight"].shape
+    bins, inner = tensors["onnx.dense.0.weight"].shape
+    scales = len(groups_in(tensors, r"onnx\.up\.(\d+)\..+"))
+    blocks, convs = 2 * scales + 1, len(groups_in(tensors, r"onnx\.conv\.(\d+)\..+"))
+    return {
+        "channels": inputs // 2,
+        "n_fft": 2 * bins,
+        "bins": bins,
+        "features": features,
+        "scales": scales,
+        "layers": (convs - 2 - scales) // blocks,
+        "taps": tensors["onnx.conv.1.weight"].shape[2],
+        "bottleneck": bins // inner,
+        **(info.get("settings") or {}),
+    }
+
+
+def onnx_rules(model: dict) -> list[Rule]:
+    """The name map for these arguments: by the order of the nodes."""
+    counts = dict.fromkeys(("conv", "up", "dense", "norm"), 0)
+
+    def following(kind: str) -> str:
+        counts[kind] += 1
+        return f"onnx.{kind}.{counts[kind] - 1}."
+
+    made = []
+
+    def conv(ours: str, how: Callable = kernel):
+        theirs = following("conv")
+        made.append(Rule(f"params/{ours}kernel", f"{theirs}weight", how))
+        made.append(Rule(f"params/{ours}bias", f"{theirs}bias"))
+
+    def block(ours: str):
+        for number in range(model["layers"]):
+            conv(f"{ours}/conv_{number}/")
+        for number in range(2):
+            made.append(Rule(f"params/{ours}/dense_{number}", f"{following('dense')}weight"))
+            place = following("norm")
+            norm = tuple(place + name for name in NORM)
+            made.append(Rule(f"params/{ours}/scale_{number}", norm, lambda *of: factors(*of)[0]))
+            made.append(Rule(f"params/{ours}/shift_{number}", norm, lambda *of: factors(*of)[1]))
+
+    conv("first/")
+    for scale in range(model["scales"]):
+        block(f"encoder_{scale}")
+        conv(f"down_{scale}_", cells)
+    block("bottleneck")
+    for scale in reversed(range(model["scales"])):
+        place, norm = following("up"), following("norm")
+        names = (*(place + name for name in NORM[:2]), *(norm + name for name in NORM))
+        made += of_upscaling(f"up_{scale}", names)
+        block(f"decoder_{scale}")
+    conv("last/")
+    return made
+
+
+def of_upscaling(ours: str, names: tuple[str, ...]) -> list[Rule]:
+    """A transposed convolution with the normalisation behind it, of tensors with these names."""
+    return [
+        Rule(f"params/{ours}_kernel", names, lambda *of: spread(folded(*of, axis=1)[0])),
+        Rule(f"params/{ours}_bias", names, lambda *of: folded(*of, axis=1)[1]),
+    ]
+
+
 def block(model: dict, ours: str, theirs: str) -> list[Rule]:
     made = []
     for number in range(model["layers"]):
-        made += conv(f"{ours}/conv_{number}", f"{theirs}tfc.H.{number}")
+        made += conv(f"{ours}/conv_{number}/", f"{theirs}tfc.H.{number}")
     for number in range(2):
         dense = f"{theirs}tdf.{3 * number}.weight"
         norm = tuple(f"{theirs}tdf.{3 * number + 1}.{name}" for name in NORM)
@@ -67,21 +133,17 @@ def block(model: dict, ours: str, theirs: str) -> list[Rule]:
     return made
 
 
-def conv(ours: str, theirs: str) -> list[Rule]:
-    names = (*(f"{theirs}.0.{name}" for name in NORM[:2]), *(f"{theirs}.1.{name}" for name in NORM))
+def conv(ours: str, theirs: str, how: Callable | None = None) -> list[Rule]:
+    names, how = with_norm(theirs), how or kernel
     return [
-        Rule(f"params/{ours}/kernel", names, lambda *of: kernel(folded(*of)[0])),
-        Rule(f"params/{ours}/bias", names, lambda *of: folded(*of)[1]),
+        Rule(f"params/{ours}kernel", names, lambda *of: how(folded(*of)[0])),
+        Rule(f"params/{ours}bias", names, lambda *of: folded(*of)[1]),
     ]
 
 
-def resized(ours: str, theirs: str, how: Callable, axis: int = 0) -> list[Rule]:
-    """A strided convolution, whose outputs are that axis of its kernel."""
-    names = (*(f"{theirs}.0.{name}" for name in NORM[:2]), *(f"{theirs}.1.{name}" for name in NORM))
-    return [
-        Rule(f"params/{ours}_kernel", names, lambda *of: how(folded(*of, axis=axis)[0])),
-        Rule(f"params/{ours}_bias", names, lambda *of: folded(*of, axis=axis)[1]),
-    ]
+def with_norm(theirs: str) -> tuple[str, ...]:
+    """The tensors of a convolution and of the normalisation behind it."""
+    return (*(f"{theirs}.0.{name}" for name in NORM[:2]), *(f"{theirs}.1.{name}" for name in NORM))
 
 
 def factors(gamma, beta, mean, var) -> tuple[np.ndarray, np.ndarray]:
@@ -120,5 +182,12 @@ KINDS = {
         also=(r".*?encoding_blocks\.0\.tdf\.0\.weight",),
         arguments=arguments,
         rules=rules,
+    ),
+    "mdxnet-onnx": Kind(
+        model="mdxnet",
+        anchor=r"(.*?)onnx\.conv\.0\.weight",
+        also=(r".*?onnx\.dense\.0\.weight",),
+        arguments=onnx_arguments,
+        rules=onnx_rules,
     ),
 }

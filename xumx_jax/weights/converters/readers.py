@@ -17,12 +17,13 @@ import numpy as np
 from safetensors import SafetensorError
 
 from xumx_jax.errors import UserError
-from xumx_jax.weights.converters import torchfile
+from xumx_jax.weights.converters import onnxfile, torchfile
 
 WANTED = (
-    "wanted weights as .h5 (NNabla), .pth / .ckpt / .th (PyTorch), .safetensors or an Orbax folder"
+    "wanted weights as .h5 (NNabla), .pth / .ckpt / .th (PyTorch), .safetensors, .onnx (MDX-Net) or "
+    "an Orbax folder"
 )
-SUFFIXES = (".h5", ".hdf5", ".pth", ".pt", ".th", ".ckpt", ".bin", ".safetensors", ".zip")
+SUFFIXES = (".h5", ".hdf5", ".pth", ".pt", ".th", ".ckpt", ".bin", ".safetensors", ".onnx", ".zip")
 EXPANSION = 64  # tensors may be at most this many times as large as their file
 # What libraries raise on a damaged file; anything else is an error of ours. A damaged pickle calls
 # what it names with whatever it holds, and HDF5 may name types that NumPy does not have.
@@ -87,6 +88,8 @@ def read(path: str | Path) -> Weights:
         reader = read_h5
     elif start.startswith(b"PK") or start.startswith(b"\x80"):
         reader = read_torch
+    elif path.suffix.lower() == ".onnx":  # which begins with nothing that is always the same
+        reader = read_onnx
     else:
         raise UserError(f"{path}: not a weights file; {WANTED}")
     try:
@@ -227,6 +230,12 @@ def read_torch(path: Path) -> Weights:
         tensors = {name: tensor.read(fetch) for name, tensor in named.items()}
     info = plain({key: value for key, value in contents.items() if value is not inside})
     return Weights(path, tensors, described(info))
+
+
+def read_onnx(path: Path) -> Weights:
+    """Read the weights of an `.onnx` file, named by the order of its nodes."""
+    tensors, info = onnxfile.read_tensors(path)
+    return Weights(path, tensors, info)
 
 
 def unzipped_size(file: BinaryIO) -> int:
