@@ -53,11 +53,12 @@ def test_more_is_not_planned_than_is_known(model, overlap):
 
 
 def test_weights_are_a_triangle_to_a_power():
-    batch = Batch(8, [], False)
-    np.testing.assert_allclose(
-        Demucs(ANY, 5, 0, 1.0).window(batch), [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3]
-    )
-    np.testing.assert_allclose(Demucs(ANY, 4, 0, 2.0).window(batch), [0.25, 1, 1, 0.25])
+    chunk = Chunk(-1, 0, 5)
+    batch = Batch(8, [chunk], False)
+    found = Demucs(ANY, 5, 0, 1.0).weights(batch, chunk)
+    np.testing.assert_allclose(found, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3])
+    found = Demucs(ANY, 4, 0, 2.0).weights(batch, Chunk(-1, 0, 4))
+    np.testing.assert_allclose(found, [0.25, 1, 1, 0.25])
 
 
 class Ramp(nn.Module):

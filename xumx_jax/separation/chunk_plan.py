@@ -21,11 +21,15 @@ class Chunk(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Chunks that run at once, each filled up to `length`; `last`: the stream ends with them."""
+    """Chunks that run at once, each filled up to `length`; `last`: the stream ends with them.
+
+    following  where the plan goes on; None: a step behind the last chunk
+    """
 
     length: int
     chunks: list[Chunk]
     last: bool
+    following: int | None = None
 
 
 class ChunkPlan:
@@ -57,9 +61,9 @@ class ChunkPlan:
         """The first sample that chunks from `at` on may need."""
         return at - self.step
 
-    def window(self, batch: Batch) -> np.ndarray:
-        """The weights with which the chunks of a batch are blended, [time]."""
-        return triangle(batch.length)
+    def weights(self, batch: Batch, chunk: Chunk) -> np.ndarray:
+        """The weights with which what is wanted of a chunk is blended, [time]."""
+        return triangle(batch.length)[: chunk.stop - chunk.wanted]
 
     def padding(self, batch: Batch) -> Literal["constant", "reflect"]:
         """How a chunk is continued past the end: the last of many extends little past it."""

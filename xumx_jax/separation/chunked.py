@@ -49,19 +49,26 @@ class Chunked:
         """Separate a stream; `progress` and `lead` are as in `separation.engine`."""
         buffer, stems, at, first = StreamBuffer(blocks), OverlapAdd(), 0, True
         overlap, statistics = self.options.overlap, self._statistics(lead)
+        overlap = overlap or getattr(self.plan, "blended", False)
         while True:
             measured = statistics and statistics.measure(buffer, at)
             buffer.reach(self.plan.reach(at, self.batch))
             batch = self.plan.next(at, self.batch, buffer.end, buffer.over)
             if not batch.chunks:
-                return
-            cuts = [buffer.cut(max(0, c.start), c.start + batch.length) for c in batch.chunks]
-            if self.options.protocol is not None:
+                if batch.last and overlap:
+                    yield from _some(stems.take(buffer.end))
+                if batch.last or batch.following is None:
+                    return
+                at = batch.following
+                continue
+            if self.options.protocol is None:
+                cuts = [buffer.cut(max(0, c.start), c.start + batch.length) for c in batch.chunks]
+            else:
                 # of a model that is given the track's statistics, it is silence as the network sees
                 silence = statistics.silence if statistics else 0.0
                 cuts = [
-                    _surrounded(cut, chunk.start, batch.length, lead, silence)
-                    for cut, chunk in zip(cuts, batch.chunks, strict=True)
+                    self.plan.cut(buffer, chunk, batch.length, lead, silence)
+                    for chunk in batch.chunks
                 ]
             # a stream of few chunks runs them alone, and what is left has a shape of its own
             alone = batch.length != self.plan.length or (batch.last and (first or not overlap))
@@ -80,10 +87,11 @@ class Chunked:
                 piece = piece[..., chunk.wanted - chunk.start : chunk.stop - chunk.start]
                 if overlap:
                     yield from _some(stems.take(chunk.wanted))
-                    stems.add(chunk.wanted, piece, self.plan.window(batch)[: piece.shape[-1]])
+                    stems.add(chunk.wanted, piece, self.plan.weights(batch, chunk))
                 else:
                     yield piece
-            at = batch.chunks[-1].wanted + self.plan.step
+            following = batch.following
+            at = batch.chunks[-1].wanted + self.plan.step if following is None else following
             buffer.drop(self.plan.keep(at))
             if batch.last and overlap:
                 yield from _some(stems.take(buffer.end))
@@ -132,18 +140,6 @@ class Chunked:
             cpu = out_of_memory.fall_back_to_cpu(devices, self.options.cpu_fallback, what)
             self.runner.use((cpu,))
             self.batch = 1
-
-
-def _surrounded(wave, start: int, length: int, lead: int, silence: float) -> np.ndarray:
-    """A stream from `start` on, of which `wave` is a part, as [channel, length].
-
-    Its first `lead` samples, and all that it has not got, are silence.
-    """
-    filled = np.full((wave.shape[0], length), silence, np.float32)
-    at = max(0, -start)
-    filled[:, at : at + wave.shape[1]] = wave
-    filled[:, : max(0, lead - start)] = silence
-    return filled
 
 
 def _some(samples):

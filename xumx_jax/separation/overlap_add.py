@@ -13,7 +13,7 @@ class OverlapAdd:
     """Overlap-add chunks [source, channel, time] that come in order, and return finished samples.
 
     Each chunk is weighted by a window [time] and the sum divided by the summed weights, so any
-    positive window rebuilds an unchanged input exactly. It holds the samples between `done`, up to
+    positive window rebuilds an unchanged input exactly; where all weights are 0, so is the sum. It holds the samples between `done`, up to
     which samples have been returned, and the end of the furthest chunk.
     """
 
@@ -48,7 +48,8 @@ class OverlapAdd:
         if count > len(self._weights):
             known = self.done + len(self._weights)
             raise ValueError(f"samples are wanted up to {until}; chunks reach {known}")
-        finished = self._total[..., :count] / self._weights[:count]
+        weights = self._weights[:count]
+        finished = self._total[..., :count] / np.where(weights > 0, weights, 1)
         self._total = self._total[..., count:].copy()
         self._weights = self._weights[count:].copy()
         self.done = until

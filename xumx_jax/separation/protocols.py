@@ -24,7 +24,10 @@ class Demucs:
 
     length   what the model gets for a whole chunk, in samples
     step     from one chunk to the next
+    blended  whether chunks are blended although they do not overlap
     """
+
+    blended = False
 
     def __init__(self, model, samples: float, overlap: float, power: float):
         segment, self.samples = model.segment, int(samples)
@@ -52,9 +55,21 @@ class Demucs:
         """As in `ChunkPlan`; a chunk of a single sample has most music before it."""
         return at - self.length // 2
 
-    def window(self, batch: Batch) -> np.ndarray:
-        """That of a whole chunk, [time]."""
-        return self._window
+    def cut(self, buffer, chunk: Chunk, length: int, lead: int, silence: float) -> np.ndarray:
+        """A chunk with what is around it, as [channel, length].
+
+        The first `lead` samples of the stream, and all that it has not got, are `silence`.
+        """
+        wave = buffer.cut(max(0, chunk.start), chunk.start + length)
+        filled = np.full((wave.shape[0], length), silence, np.float32)
+        at = max(0, -chunk.start)
+        filled[:, at : at + wave.shape[1]] = wave
+        filled[:, : max(0, lead - chunk.start)] = silence
+        return filled
+
+    def weights(self, batch: Batch, chunk: Chunk) -> np.ndarray:
+        """As in `ChunkPlan`: the beginning of those of a whole chunk."""
+        return self._window[: chunk.stop - chunk.wanted]
 
     def padding(self, batch: Batch) -> Literal["constant"]:
         """Silence."""
@@ -80,4 +95,94 @@ class Demucs:
         return (self._fit(samples) - samples) // 2
 
 
-PROTOCOLS = {"demucs": Demucs}
+class Msst:
+    """The `demix` of ZFTurbo's Music-Source-Separation-Training, with its weights at borders.
+
+    A track that is long enough is continued on both sides, by its reflection, as far as neighbours
+    overlap; a chunk begins at every multiple of `step`, and a short one is continued by its
+    reflection, or by silence if it has less than half a chunk. A tenth of a chunk fades in and out.
+    The first chunk does not fade in if it runs alone, and the chunks that run at once with the last
+    one do not fade out, so the stems depend on how many run at once; where all weights are 0, as at
+    the joints of chunks that do not overlap, they are silent. Of models of one length, chunks are
+    averaged as they are, and followed by silence.
+
+    The fields are those of `Demucs`; `at` counts from the beginning of what was continued.
+    """
+
+    blended = True
+
+    def __init__(self, model, samples: float, overlap: float, power: float):
+        self.samples = int(samples)
+        self.length = model.segment.fit(self.samples)
+        if power != 1:
+            raise UserError(f"transition-power is {power:g}; wanted 1 with protocol msst")
+        number = round(1 / (1 - overlap))
+        whole = abs(number * (1 - overlap) - 1) < 1e-6
+        step = self.samples // number if whole else int(self.samples * (1 - overlap))
+        self.step = max(1, step)
+        self.plain = model.segment.largest is not None
+        self.border = 0 if self.plain else self.samples - self.step
+        self.fade = 0 if self.plain else self.samples // 10
+        self.before = 0  # samples that are put before the track
+
+    def reach(self, at: int, count: int) -> int:
+        """As in `ChunkPlan`: whether the stream goes on behind these chunks must be known."""
+        return max(at + count * self.step + self.samples, 2 * self.border) + 1
+
+    def keep(self, at: int) -> int:
+        """As in `ChunkPlan`; the end may be reflected."""
+        return at - 2 * self.border - self.samples
+
+    def padding(self, batch: Batch) -> Literal["constant"]:
+        """Silence: chunks are as long as the model takes them."""
+        return "constant"
+
+    def next(self, at: int, count: int, known: int, over: bool) -> Batch:
+        """As in `ChunkPlan`."""
+        self.before = self.border if known > 2 * self.border else 0
+        total = known + 2 * self.before
+        starts = [at + number * self.step for number in range(count)]
+        if over:
+            starts = [start for start in starts if start < total]
+        following = at + len(starts) * self.step
+        chunks = [
+            Chunk(start - self.before, max(0, start - self.before), min(start - self.before + self.samples, known))
+            for start in starts
+        ]
+        ends = over and following >= total
+        heard = [chunk for chunk in chunks if chunk.wanted < chunk.stop]
+        self._lifted = at == 0 and len(starts) == 1, ends
+        self._total = total if over else None
+        return Batch(self.length, heard, ends, following)
+
+    def cut(self, buffer, chunk: Chunk, length: int, lead: int, silence: float) -> np.ndarray:
+        """As in `Demucs`."""
+        stop = chunk.start + self.samples
+        if self._total is not None:
+            stop = min(stop, self._total - self.before)
+        places = np.arange(chunk.start, stop)
+        end = buffer.end
+        places = np.abs(places)
+        places = np.where(places < end, places, 2 * (end - 1) - places) if self.before else places
+        low, high = places.min(), places.max() + 1
+        wave = buffer.cut(low, high)[:, places - low]
+        missing = length - wave.shape[1]
+        if not missing:
+            return wave
+        reflected = wave.shape[1] > self.samples // 2 and not self.plain
+        short = min(missing, self.samples - wave.shape[1])
+        wave = np.pad(wave, ((0, 0), (0, short)), mode="reflect" if reflected else "constant")
+        return np.pad(wave, ((0, 0), (0, missing - short)), constant_values=silence)
+
+    def weights(self, batch: Batch, chunk: Chunk) -> np.ndarray:
+        """As in `ChunkPlan`."""
+        window = np.ones(self.samples, np.float32)
+        begins, ends = self._lifted
+        if self.fade and not begins:
+            window[: self.fade] = np.linspace(0, 1, self.fade)
+        if self.fade and not ends:
+            window[-self.fade :] = np.linspace(1, 0, self.fade)
+        return window[chunk.wanted - chunk.start : chunk.stop - chunk.start]
+
+
+PROTOCOLS = {"demucs": Demucs, "msst": Msst}
