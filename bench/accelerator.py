@@ -36,6 +36,11 @@ SLICQ_V1_SMALL = {"bins": 24, "low_hz": 200.0, "bandwidth_hz": 1000.0}
 SLICQ_SMALL = {"bins": 24, "low_hz": 200.0, "hidden_size": 4, "inner_size": 4}
 BSRNN_SMALL = {"hidden_size": 8, "layers": 1, "n_fft": 512, "hop": 128}
 
+HTDEMUCS_SMALL = {"width": 4, "depth": 3, "n_fft": 1024, "dconv_depth": 1, "seconds": 1.0}
+HTDEMUCS_SMALL |= {"bottom_channels": 8, "t_layers": 2, "t_heads": 2}
+ROFORMER_SMALL = {"features": 8, "layers": 1, "heads": 2, "head_size": 4, "mask_width": 1}
+MDX_SMALL = {"n_fft": 1024, "hop": 256, "bins": 512, "frames": 32, "features": 4, "scales": 2}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -63,6 +68,12 @@ ROWS = {
     "bsrnn": Row("bsrnn", "multi_domain", quick=BSRNN_SMALL),
     "xumx_slicq": Row("xumx_slicq", "mse", quick=SLICQ_V1_SMALL),
     "xumx_slicq_v2": Row("xumx_slicq_v2", "complex_mse", quick=SLICQ_SMALL),
+    "htdemucs": Row("htdemucs", "l1", quick=HTDEMUCS_SMALL),
+    "bs_roformer": Row("bs_roformer", "multi_resolution_l1", {"layers": 12, "features": 512}, ROFORMER_SMALL),
+    "mel_band_roformer": Row("mel_band_roformer", "multi_resolution_l1", quick=ROFORMER_SMALL),
+    "mdx23c": Row("mdx23c", "l1", quick=MDX_SMALL | {"growth": 4, "subbands": 2}),
+    "mdxnet": Row("mdxnet", "l1", quick=MDX_SMALL),
+    "scnet": Row("scnet", "l1", quick={"features": (8, 8), "pairs": 2}),
 }
 
 
