@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from secrets import token_hex
 
 from xumx_jax.web.jobs import QUEUED, RUNNING, Live
 
@@ -24,6 +25,7 @@ class Changes:
         self._queue, self._lock = threading.Condition(), threading.Lock()
         self._known: dict[str, _Known] = {}
         self._count = self._queue_version = 0
+        self._start = token_hex(8)
 
     def note(self, id: str, **known) -> None:
         """A job has changed; `known` are `progress`, `eta_seconds` and `live` where they have."""
@@ -41,6 +43,10 @@ class Changes:
             self._queue_version = self._count
         with self._queue:
             self._queue.notify_all()
+
+    def moment(self) -> str:
+        """A name of what all jobs are now: another one after any change, and in another process."""
+        return f"{self._start}-{self._count}"
 
     def wait(self, seconds: float) -> None:
         """Return when the queue has changed, and at the latest after so many seconds."""

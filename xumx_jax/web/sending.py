@@ -35,6 +35,11 @@ def file(path: Path, name: str | None, kind: str, kept: str = KEPT) -> Response:
     return _File(path, headers=headers, media_type=kind, stat_result=status)
 
 
+def tags_known(header: str) -> list[str]:
+    """The tags of an If-None-Match: what the client has already."""
+    return [tag.strip().removeprefix("W/") for tag in header.split(",")]
+
+
 def part(request: Request, path: Path, offset: int, size: int, kind: str) -> Response:
     """So many bytes of a file, from an offset on. Raises Problem."""
     if not path.exists():
@@ -63,8 +68,8 @@ class _File(FileResponse):
     chunk_size = 1 << 18
 
     async def __call__(self, scope, receive, send):
-        tags = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
-        if self.headers["etag"] in [tag.strip().removeprefix("W/") for tag in tags.split(",")]:
+        known = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
+        if self.headers["etag"] in tags_known(known):
             kept = {name: self.headers[name] for name in ("etag", "cache-control", "last-modified")}
             return await Response(status_code=304, headers=kept)(scope, receive, send)
 

@@ -142,6 +142,10 @@ class Store:
             for ahead, row in enumerate(found)
         ]
 
+    def moment(self) -> str:
+        """A name of what `jobs` gives: if it is the same, nothing has changed meanwhile."""
+        return self._changes.moment()
+
     def move(self, id: str, before: str | None) -> Job:
         """Put a job that waits before another one, or at the end of the queue."""
         with self._changing() as database:
