@@ -63,6 +63,23 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Live:
+    """What is there already of a job that runs: the beginning of each `<name>.f32` in its folder.
+
+    rate, channels   of every stem
+    frames   how many there will be, None unless the track's header says it exactly
+    ready    how many are there
+    stems    their names
+    """
+
+    rate: int
+    channels: int
+    frames: int | None
+    ready: int
+    stems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Job:
     """A job at one moment; the `Store` makes new ones as it changes.
 
@@ -71,6 +88,7 @@ class Job:
     client     whom it counts against: an address
     bytes, seconds   of the upload, once known
     progress   0 to 1 while it runs; `eta_seconds` None while unknown
+    live       of a job that runs, once its stems have begun
     ahead      jobs that come before it while it waits
     error      (code, one line) of a job that failed, else None
     created, started, ended, expires   Unix times, None for what has not happened
@@ -87,6 +105,7 @@ class Job:
     seconds: float | None = None
     progress: float = 0.0
     eta_seconds: float | None = None
+    live: Live | None = None
     ahead: int = 0
     error: tuple[str, str] | None = None
     result: Result | None = None

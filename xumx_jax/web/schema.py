@@ -33,11 +33,35 @@ class StemOut(BaseModel):
     url: str = Field(description="its file, in the job's format")
     wav: str = Field(description="its file as WAV with 16 bits, for players: Range is cheap there")
     offset: int = Field(description="of the samples in `wav`, in bytes")
+    floats: str = Field(
+        description="address of its samples as they were computed, before `gain`: float32, a part "
+        "at a time"
+    )
     peaks: str = Field(
         description="its peaks: for every 512 frames two int8, the lowest and the highest sample; "
         "127 is full scale, before the gain"
     )
     peak: float = Field(description="its largest absolute sample, before `gain`")
+
+
+class LiveStemOut(BaseModel):
+    """A stem of a job that runs."""
+
+    name: str = Field(examples=["vocals"])
+    floats: str = Field(description="address of its samples, a part at a time")
+    peaks: str = Field(description="its peaks, as many as there are by now")
+
+
+class LiveOut(BaseModel):
+    """What is there already of a job that runs, to be played along with it."""
+
+    rate: int = Field(description="in hertz")
+    channels: int
+    frames: int | None = Field(
+        description="samples per channel that are expected in all; null: the track does not say"
+    )
+    ready: int = Field(description="samples per channel that are there, of every stem")
+    stems: list[LiveStemOut]
 
 
 class OptionsOut(BaseModel):
@@ -66,6 +90,7 @@ class JobOut(BaseModel):
     ahead: int = Field(description="jobs that come before it while it is queued")
     error: ErrorText | None = Field(description="of a job that failed")
     stems: list[StemOut] = Field(description="empty until it is done")
+    live: LiveOut | None = Field(description="of a job that runs, once its stems have begun")
     rate: int | None = Field(description="of the stems, in hertz; null until it is done")
     channels: int | None
     frames: int | None = Field(description="samples per channel")
@@ -167,11 +192,13 @@ def job_out(job: jobs.Job) -> JobOut:
                 url=f"{base}/stems/{stem.name}.{options.format}",
                 wav=f"{base}/stems/{stem.name}.wav?bits=16",
                 offset=stem.offset,
+                floats=f"{base}/stems/{stem.name}.f32",
                 peaks=f"{base}/stems/{stem.name}.peaks",
                 peak=stem.peak,
             )
             for stem in (result.stems if result else ())
         ],
+        live=job.live and _live(job.live, base),
         rate=result.rate if result else None,
         channels=result.channels if result else None,
         frames=result.frames if result else None,
@@ -189,3 +216,13 @@ def job_out(job: jobs.Job) -> JobOut:
         events=f"{base}/events",
         all=f"{base}/all.zip" if result else None,
     )
+
+
+def _live(live: jobs.Live, base: str) -> LiveOut:
+    stems = [
+        LiveStemOut(
+            name=name, floats=f"{base}/stems/{name}.f32", peaks=f"{base}/stems/{name}.peaks"
+        )
+        for name in live.stems
+    ]
+    return LiveOut(**{**vars(live), "stems": stems})

@@ -35,14 +35,41 @@ def file(path: Path, name: str | None, kind: str, kept: str = KEPT) -> Response:
     return _File(path, headers=headers, media_type=kind, stat_result=status)
 
 
+def tags_known(header: str) -> list[str]:
+    """The tags of an If-None-Match: what the client has already."""
+    return [tag.strip().removeprefix("W/") for tag in header.split(",")]
+
+
+def part(request: Request, path: Path, offset: int, size: int, kind: str) -> Response:
+    """So many bytes of a file, from an offset on. Raises Problem."""
+    if not path.exists():
+        raise Problem("unknown", "the job was removed")
+
+    def pieces():
+        left = size
+        with path.open("rb") as file:
+            file.seek(offset)
+            while left:
+                piece = file.read(min(left, _File.chunk_size))
+                if not piece:
+                    raise OSError("the file is shorter than it was")
+                left -= len(piece)
+                yield piece
+
+    headers = {"Content-Length": str(size), "Cache-Control": KEPT}
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=kind)
+    return _Pieces(pieces(), headers=headers, media_type=kind)
+
+
 class _File(FileResponse):
     """A file whose errors have the form of all others."""
 
     chunk_size = 1 << 18
 
     async def __call__(self, scope, receive, send):
-        tags = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
-        if self.headers["etag"] in [tag.strip().removeprefix("W/") for tag in tags.split(",")]:
+        known = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
+        if self.headers["etag"] in tags_known(known):
             kept = {name: self.headers[name] for name in ("etag", "cache-control", "last-modified")}
             return await Response(status_code=304, headers=kept)(scope, receive, send)
 

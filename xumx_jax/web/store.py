@@ -12,7 +12,7 @@ from secrets import token_hex
 
 from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.web import sweeping
+from xumx_jax.web import places, sweeping
 from xumx_jax.web.changes import Changes
 from xumx_jax.web.database import ORDER, Database, job_of, text_of
 from xumx_jax.web.errors import Gone, NoRoom, TooMany
@@ -25,6 +25,7 @@ from xumx_jax.web.jobs import (
     STATES,
     UPLOADING,
     Job,
+    Live,
     Options,
     Result,
 )
@@ -110,9 +111,8 @@ class Store:
         `seconds` is the track's length, None or 0 if nobody knows.
         """
         with self._changing() as database:
-            (last,) = database.execute("SELECT COALESCE(MAX(place), 0) FROM jobs").fetchone()
             known = {"bytes": bytes, "seconds": seconds or None}
-            self._set(id, UPLOADING, state=QUEUED, place=last + 1, **known)
+            self._set(id, UPLOADING, state=QUEUED, place=places.behind_all(database), **known)
         return self._known(id)
 
     def discard(self, id: str) -> None:
@@ -142,22 +142,14 @@ class Store:
             for ahead, row in enumerate(found)
         ]
 
+    def moment(self) -> str:
+        """A name of what `jobs` gives: if it is the same, nothing has changed meanwhile."""
+        return self._changes.moment()
+
     def move(self, id: str, before: str | None) -> Job:
         """Put a job that waits before another one, or at the end of the queue."""
         with self._changing() as database:
-            queue = database.execute(
-                "SELECT id, place FROM jobs WHERE state = ? ORDER BY place", QUEUED
-            ).fetchall()
-            order = [row["id"] for row in queue]
-            for one in (id, *([] if before is None else [before])):
-                if one not in order:
-                    raise Gone("the job does not wait, so it cannot be moved")
-            if before != id:
-                order.remove(id)
-                order.insert(len(order) if before is None else order.index(before), id)
-            # the places stay as they were: those of jobs that run, and may come back, lie between
-            for row, one in zip(queue, order, strict=True):
-                database.execute("UPDATE jobs SET place = ? WHERE id = ?", row["place"], one)
+            places.move(database, id, before)
             self._changes.note(id)
         return self._known(id)
 
@@ -214,6 +206,10 @@ class Store:
         """How far a job that runs is, 0 to 1, and the seconds left."""
         self._changes.note(id, progress=fraction or 0.0, eta_seconds=eta)
 
+    def grown(self, id: str, live: Live) -> None:
+        """There is more of the stems of a job that runs."""
+        self._changes.note(id, live=live)
+
     def done(self, id: str, result: Result) -> None:
         """A job that runs has ended well; its upload is removed."""
         self._end(id, state=DONE, result=text_of(result))
@@ -230,7 +226,7 @@ class Store:
         self._clear(id)
         with self._changing():
             self._set(id, RUNNING, state=QUEUED, started=None)
-            self._changes.note(id, progress=0.0, eta_seconds=None)
+            self._changes.note(id, progress=0.0, eta_seconds=None, live=None)
 
     def sweep(self) -> None:
         """Remove what has expired, and rows without folders and vice versa: see `sweeping`."""

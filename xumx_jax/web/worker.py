@@ -12,7 +12,7 @@ from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.web import decoding
 from xumx_jax.web.errors import Gone, NoModel, NoRoom, shown
 from xumx_jax.web.floats import Floats, write_tags
-from xumx_jax.web.jobs import Job, Options, Result, Stem
+from xumx_jax.web.jobs import Job, Live, Options, Result, Stem
 from xumx_jax.web.models import Separators, offered
 from xumx_jax.web.settings import Settings
 from xumx_jax.web.store import INPUT, Store
@@ -150,6 +150,7 @@ class Workers:
             self._store.left(job.id)
 
     def _separate(self, job, device, folder) -> Result:
+        from xumx_jax.audio.resample import whole_rate
         from xumx_jax.separation.file import separate_file
         from xumx_jax.separation.selection import choose
 
@@ -171,7 +172,12 @@ class Workers:
             limits = decoding.Limits(max_seconds=self._settings.max_seconds)
             with decoding.open_in_child(folder / INPUT, job.name, limits) as stream:
                 write_tags(folder, stream.tags)
-                with Floats(folder, chosen) as floats:
+                form = (whole_rate(stream.rate), min(2, stream.channels), stream.length)
+
+                def ready(frames):
+                    self._store.grown(job.id, Live(*form, frames, tuple(chosen)))
+
+                with Floats(folder, chosen, ready) as floats:
                     found = separate_file(
                         kept.separator,
                         stream,
@@ -184,13 +190,12 @@ class Workers:
                         device_lock=turn,
                         on_block=floats,
                     )
-            channels = stream.channels
         warnings = [kept.instead] * bool(kept.instead) + [
             shown(line, folder) for line in found.warnings
         ]
         return Result(
             rate=found.stems_rate,
-            channels=min(2, channels),
+            channels=form[1],
             frames=found.stems_samples,
             gain=found.gain,
             stems=tuple(

@@ -74,4 +74,3 @@ def get_docs(request: Request) -> HTMLResponse:
 @get(router, "/docs.css", include_in_schema=False)
 def get_style() -> Response:
     return Response(pages.STYLE, media_type="text/css")
-
