@@ -185,6 +185,7 @@ export function slider(label, min, max, step, plain, act) {
   const made = element("input", { type: "range", "aria-label": label, min, max, step });
   made.addEventListener("input", () => act(Number(made.value)));
   made.addEventListener("dblclick", () => act(plain));
+  made.style.setProperty("--plain", String((plain - min) / (max - min))); // there is a mark
   return made;
 }
 
