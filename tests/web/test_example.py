@@ -75,10 +75,10 @@ def lost_folder(store, job, monkeypatch):
     store.folder(job.id).rmdir()
 
 
-def other_model(store, job, monkeypatch):
-    other = store.settings.folder.parent / "other.safetensors"
-    other.write_bytes(assets.DEMO_FILE.read_bytes()[:-1] + b"x")
-    monkeypatch.setattr(assets, "DEMO_FILE", other)
+def other_clip(store, job, monkeypatch):
+    other = store.settings.folder.parent / "other.wav"
+    other.write_bytes(clip(0.3))
+    monkeypatch.setattr(assets, "DEMO_CLIP", other)
 
 
 def other_program(store, job, monkeypatch):
@@ -86,7 +86,7 @@ def other_program(store, job, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "damage", [changed_stem, lost_file, lost_folder, other_model, other_program]
+    "damage", [changed_stem, lost_file, lost_folder, other_clip, other_program]
 )
 def test_it_is_made_again(settings, monkeypatch, damage):
     with started(settings) as (store, job):
@@ -96,6 +96,16 @@ def test_it_is_made_again(settings, monkeypatch, damage):
     with started(settings) as (store, again):
         assert again.id != job.id and again.state == DONE
         assert not store.folder(job.id).exists()
+
+
+def test_one_of_another_model_goes(settings, monkeypatch, tmp_path):
+    with started(settings) as (store, job):
+        example.tidy(store)
+        assert examples(store) == [job]
+        (tmp_path / "other").write_bytes(b"another model")
+        monkeypatch.setattr(assets, "DEMO_FILE", tmp_path / "other")
+        example.tidy(store)
+        assert not examples(store)
 
 
 def test_who_does_not_want_it_has_none(settings):
