@@ -11,6 +11,7 @@ uploads, sending     files on their way in, and out
 names, catalogue     what clients call their files, and what is known of the models
 metrics              for Prometheus
 store, database, places, changes, sweeping   jobs that survive a kill
+example              the bundled clip as a job
 worker, models, turns                the threads that separate, their models, whose turn it is
 decoding, child, decoder             the process that decodes what strangers send
 floats, peaks                        what is kept of a job beside its files

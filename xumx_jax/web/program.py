@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from xumx_jax.errors import UserError
+from xumx_jax.web import example
 from xumx_jax.web.app import guarded
 from xumx_jax.web.connections import patient
 from xumx_jax.web.models import offered
@@ -37,6 +38,7 @@ def serve(settings: Settings, asked: Callable[[], bool], say_line: Callable[[str
     """
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     with bound(settings) as listening, Store(settings) as store:
+        example.tidy(store)
         workers = Workers(store, settings)
         shared = Shared(settings, store, workers, offered(settings))
         workers.start()
