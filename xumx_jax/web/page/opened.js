@@ -64,7 +64,7 @@ export class Opened {
     const ended = job.state === "done" && before.state !== "done";
     if (grown || ended) {
       if (grown && job.live.ready < (before.live?.ready ?? 0)) this.#peaks.clear();
-      this.desk.song = new Song(job, this.#server, { floats: this.#live });
+      this.desk.song.update(job);
       this.engine.update(this.desk.song);
       this.#load(job);
     }

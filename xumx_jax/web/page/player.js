@@ -1,10 +1,10 @@
 // The player: opens a song, follows what becomes of its job, and lets the keyboard act on it.
 
 import { element } from "./dom.js";
+import { openContext } from "./engine.js";
 import { listen } from "./keys.js";
 import { Opened } from "./opened.js";
 import { addressed } from "./remembered.js";
-import { text } from "./texts.js";
 
 const CHECKED = 3_000; // ms between two questions for a job that the list does not have
 
@@ -14,6 +14,7 @@ export class Player {
   #server;
   #opened = null;
   #context = null;
+  #rate = null; // that was asked for
   #checked = 0;
 
   constructor(place, server) {
@@ -30,12 +31,11 @@ export class Player {
     });
   }
 
-  /** Open a song; it sounds at once if somebody asked for it, and not if a link did. */
-  open(job) {
-    const asked = navigator.userActivation?.isActive ?? false;
+  /** Open a song; `sound`: play it, since somebody asked for that. */
+  open(job, { sound = false } = {}) {
     const { state } = this.#element.dataset;
     if (this.#opened?.job.id !== job.id || state === "gone" || state === "error") this.#load(job);
-    if (!asked || !this.#opened) return;
+    if (!sound || !this.#opened) return;
     this.#opened.focus();
     this.#opened.play();
   }
@@ -68,20 +68,18 @@ export class Player {
       const context = this.#contextOf(job.rate ?? job.live.rate);
       this.#opened = new Opened(job, { element: this.#element, server: this.#server, context });
     } catch (error) {
+      reportError(error);
       this.#element.dataset.state = "error";
       this.#element.replaceChildren(element("p", { class: "note", role: "alert", text: error.message }));
     }
   }
 
-  // A context for each rate of songs; browsers have only a few.
+  // One context at a time, since browsers have only a few.
   #contextOf(rate) {
-    if (this.#context?.sampleRate === rate) return this.#context;
-    this.#context?.close();
-    try {
-      this.#context = new AudioContext({ sampleRate: rate });
-    } catch {
-      this.#context = null;
-      throw new Error(text("rate_refused", { rate }));
+    if (this.#rate !== rate) {
+      this.#context?.close();
+      this.#context = openContext(rate);
+      this.#rate = rate;
     }
     return this.#context;
   }

@@ -50,7 +50,7 @@ export function fromText(text, stems, frames) {
   for (const name of stems.filter((one) => !WORDS.includes(one))) {
     const [gain, pan = 0] = (said.get(name) ?? "").split(",").map((one) => number(one, -1, MOST));
     const part = settings.parts[name];
-    if (gain >= 0) part.gain = gain;
+    if (gain !== null && gain >= 0) part.gain = gain;
     if (pan !== null && Math.abs(pan) <= 1) part.pan = pan;
     for (const word of ["mute", "solo"]) {
       part[word] = (said.get(word) ?? "").split(",").includes(name);

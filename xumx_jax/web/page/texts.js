@@ -141,7 +141,6 @@ export const TEXTS = {
     "This is a bundled clip, already separated. Drop a song above to hear yours.",
   still_separated: "Still being separated, {percent}. What is there can be heard already.",
   separated_again: "Is separated again, since the server was restarted.",
-  rate_refused: "This browser cannot play sound of {rate} Hz; the song can be downloaded.",
   close: "Close",
   keys_0: "Play, pause",
   keys_1: "Mute a stem",
