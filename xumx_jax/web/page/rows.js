@@ -174,7 +174,11 @@ class Row {
     const alt = text("spectrum_alt", { name: this.name });
     const size = `width=${pixels(clientWidth)}&height=${pixels(clientHeight)}`;
     this.#picture = element("img", { class: "picture", alt, draggable: "false" });
-    this.#picture.onerror = () => this.#swap();
+    this.#picture.onerror = () => {
+      this.#swap();
+      const detail = text("no_spectrum", { name: this.name });
+      this.#desk.dispatchEvent(new CustomEvent("trouble", { detail }));
+    };
     this.#picture.src = `${this.#address}?${size}`;
     this.wave.element.prepend(this.#picture);
   }

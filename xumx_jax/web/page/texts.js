@@ -108,6 +108,7 @@ export const TEXTS = {
   speed: "Speed",
   transpose: "Key",
   volume: "Volume",
+  needs_https: "Over plain HTTP from another machine, browsers cannot change speed or key.",
   set_back: "{name}: back to normal",
   value: "{value}, set {name} back to normal",
   mute: "Mute {name}",

@@ -57,6 +57,7 @@ export class Transport {
       knob("volume", [0, MOST_GAIN, 0.01], 1,
         (settings) => settings.volume, (value) => desk.setVolume(value), decibels),
     ];
+    if (!desk.engine.stretches) for (const one of this.#knobs.slice(0, 2)) one.refuse();
     const knobs = this.#knobs.map((one) => one.element);
     this.knobs = element("div", { class: "knobs" }, loop, ...knobs);
     desk.addEventListener("change", () => this.show());
@@ -122,6 +123,12 @@ class Knob {
     this.#value.addEventListener("click", () => write(plain));
     const said = element("span", { class: "label", "aria-hidden": "true", text: label });
     this.element = element("div", { class: "group" }, said, this.#slider, this.#value);
+  }
+
+  /** The browser cannot do that. */
+  refuse() {
+    this.#slider.disabled = this.#value.disabled = true;
+    this.element.title = text("needs_https");
   }
 
   show() {
