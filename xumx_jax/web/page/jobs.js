@@ -44,7 +44,9 @@ export class Jobs extends EventTarget {
       if (document.visibilityState === "visible") this.look();
     });
     addEventListener("storage", (event) => {
-      if (event.key === KEPT) this.#known = new Set(kept()); // another tab has sent something
+      if (event.key !== KEPT) return;
+      this.#known = new Set(kept()); // another tab has sent or removed something
+      this.look();
     });
   }
 

@@ -125,7 +125,9 @@ export class Songs extends EventTarget {
   /** The ids of what waits, in order, if it can be moved. */
   #queue() {
     if (!this.#jobs.listed) return [];
-    return this.#jobs.all.filter((job) => job.state === "queued").map((job) => job.id);
+    return this.#jobs.all
+      .filter((job) => job.state === "queued" && !job.example)
+      .map((job) => job.id);
   }
 
   #wasSent({ upload, job }) {
