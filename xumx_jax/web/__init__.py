@@ -1,7 +1,7 @@
 """The server behind `xumx serve`: jobs over HTTP, for a page, a phone, a script or a program.
 
 settings, jobs       what its owner decides, and what a job is
-program              the process: listens, and ends when it is asked to
+program, running     the process: listens, and ends when it is asked to
 connections          those on which nothing comes
 app, guard, shared   the application, who may talk to it, and what all requests share
 routes/              the interface
