@@ -57,7 +57,7 @@ export class Run {
     this.before = before; // the run that is heard until this one is
     if (before) before.before = null;
     this.last = false; // whether the song ends with it
-    this.#rise = new GainNode(context);
+    this.#rise = new GainNode(context, { gain: from > 0 ? 0 : 1 });
     this.#fall = new GainNode(context);
     this.#rise.connect(this.#fall).connect(output);
     if (from > 0) this.#ramp(this.#rise.gain, 0, 1, at); // the song's own beginning is its own
@@ -194,7 +194,8 @@ export class Run {
 
   #ramp(param, from, to, frame) {
     const { rate } = this.#clock;
-    param.setValueAtTime(from, frame / rate);
+    // half a frame early, so that rounding leaves none out
+    param.setValueAtTime(from, Math.max(0, frame - 0.5) / rate);
     param.linearRampToValueAtTime(to, (frame + this.#fade) / rate);
   }
 
