@@ -4,7 +4,10 @@ import { SEMITONES, asSpeed, heard, plain } from "./settings.js";
 
 const SHORTEST = 0.02; // seconds, of a loop
 
-/** Events: "change" when a setting has changed, "place" when another place was chosen. */
+/**
+ * Events: "change" when a setting has changed, "place" when another place was chosen, "trouble" with
+ * a line for people.
+ */
 export class Desk extends EventTarget {
   #mark = null; // where a loop begins whose end is not set
   #draft = null; // a loop that is being dragged
@@ -93,12 +96,14 @@ export class Desk extends EventTarget {
   }
 
   setSpeed(rate) {
+    if (!this.engine.stretches) return;
     this.settings.speed = asSpeed(rate);
     this.engine.setSpeed(this.settings.speed);
     this.#tell("change");
   }
 
   setTranspose(semitones) {
+    if (!this.engine.stretches) return;
     this.settings.transpose = Math.min(SEMITONES, Math.max(-SEMITONES, Math.round(semitones)));
     this.engine.setTranspose(this.settings.transpose);
     this.#tell("change");
@@ -154,6 +159,7 @@ export class Desk extends EventTarget {
 
   #sendAll() {
     const { engine, settings } = this;
+    if (!engine.stretches) Object.assign(settings, { speed: 1, transpose: 0 });
     for (const name of this.song.stems) this.#send(name);
     engine.setMaster(settings.volume);
     engine.setSpeed(settings.speed);

@@ -1,7 +1,7 @@
 // Downloads: stems, all of them as a zip, and the balance that is heard, as plain links.
 
 import { element, set } from "./dom.js";
-import { place } from "./levels.js";
+import { precise } from "./levels.js";
 import { ordered } from "./rows.js";
 import { text } from "./texts.js";
 
@@ -81,7 +81,7 @@ export class Downloads {
     const loop = settings.loop;
     this.#region.parentElement.hidden = loop === null;
     if (loop) {
-      const [from, to] = loop.map((frame) => place(frame, song));
+      const [from, to] = loop.map((frame) => precise(frame / song.rate));
       set(this.#regionText, "textContent", text("download_region", { from, to }));
     }
     const only = loop && this.#region.checked ? { start: loop[0], frames: loop[1] - loop[0] } : {};

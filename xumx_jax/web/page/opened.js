@@ -48,7 +48,6 @@ export class Opened {
     this.#listen();
     this.#state("paused");
     this.update(job);
-    this.#load(job);
   }
 
   /** Show what has become of the job. */
@@ -66,8 +65,8 @@ export class Opened {
       if (grown && job.live.ready < (before.live?.ready ?? 0)) this.#peaks.clear();
       this.desk.song.update(job);
       this.engine.update(this.desk.song);
-      this.#load(job);
     }
+    this.#load(job);
     this.#showJob();
     this.#place();
   }
@@ -91,7 +90,7 @@ export class Opened {
 
   /** Write down what was not written yet. */
   flush() {
-    this.desk.settings.at = this.desk.position;
+    this.#remember();
     this.#memory.flush();
   }
 
@@ -99,7 +98,7 @@ export class Opened {
   gone(line) {
     this.#gone = true;
     this.#stop();
-    this.#memory.forget();
+    this.#memory.leave();
     this.#transport.disable();
     this.#rows.disable();
     this.#downloads?.element.remove();
@@ -110,6 +109,7 @@ export class Opened {
 
   close() {
     if (!this.#gone) this.flush();
+    this.#memory.leave();
     this.#stop();
     this.#rows.close();
     delete this.#element.engine;
@@ -148,20 +148,24 @@ export class Opened {
       if (detail === "playing") this.#media ??= new Media(this.desk, songName(this.job.name));
       if (detail === "playing" || detail === "waiting") this.#line.hidden = true;
       this.#media?.show(this.engine.playing);
-      this.desk.settings.at = this.desk.position;
+      this.#remember();
       this.#memory.note();
     });
     this.engine.addEventListener("error", ({ detail }) => this.#fail(detail));
-    this.desk.addEventListener("change", () => {
-      this.#memory.note();
-      this.#place();
-      this.#media?.show(this.engine.playing);
-    });
-    this.desk.addEventListener("place", () => {
-      this.#memory.note();
-      this.#place();
-      this.#media?.show(this.engine.playing);
-    });
+    this.desk.addEventListener("trouble", ({ detail }) => this.#tell(detail));
+    for (const name of ["change", "place"]) {
+      this.desk.addEventListener(name, () => {
+        this.#memory.note();
+        this.#place();
+        this.#media?.show(this.engine.playing);
+      });
+    }
+  }
+
+  // A song that has ended begins anew.
+  #remember() {
+    const { position, song } = this.desk;
+    this.desk.settings.at = position === song.frames ? 0 : position;
   }
 
   #fail(error) {
@@ -186,7 +190,7 @@ export class Opened {
   #tick() {
     this.#frame = requestAnimationFrame(() => {
       this.#place();
-      this.desk.settings.at = this.desk.position;
+      this.#remember();
       this.#memory.notePlace();
       this.#tick();
     });
@@ -212,7 +216,7 @@ export class Opened {
     const done = job.state === "done";
     const words = done
       ? job.example && text("example_about")
-      : text("still_separated", { percent: percent(job.progress) });
+      : text(job.live ? "still_separated" : "separated_again", { percent: percent(job.progress) });
     this.#note.hidden = !words;
     if (words && this.#note.textContent !== words) this.#note.textContent = words;
     if (!done || this.#downloads) return;
@@ -227,7 +231,8 @@ export class Opened {
       const peaks = await this.#peaks.load(job);
       if (peaks) this.#rows.setPeaks(peaks, this.#live ? 1 : job.gain);
     } catch (error) {
-      if (error.name !== "AbortError") this.#fail(error);
+      // Else there is no outline, which is asked for again at the next look.
+      if (error.status === 404 || error.status === 410) this.#fail(error);
     }
   }
 

@@ -61,8 +61,8 @@ export class Memory {
     this.#write();
   }
 
-  /** Write nothing any more. */
-  forget() {
+  /** Write nothing any more, and leave the address. */
+  leave() {
     clearTimeout(this.#timer);
     this.#timer = 0;
     if (addressed() === this.#id) history.replaceState(null, "", location.pathname);
@@ -72,6 +72,8 @@ export class Memory {
     const text = toText(this.#settings);
     const others = kept().filter(([id]) => id !== this.#id);
     keep([[this.#id, text], ...others].slice(0, MOST_KEPT));
+    // An address that was just changed to another song's is not ours any more.
+    if (![this.#id, null].includes(addressed())) return;
     history.replaceState(null, "", `#${fragment(this.#id, text)}`);
   }
 }

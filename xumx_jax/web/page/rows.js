@@ -174,7 +174,11 @@ class Row {
     const alt = text("spectrum_alt", { name: this.name });
     const size = `width=${pixels(clientWidth)}&height=${pixels(clientHeight)}`;
     this.#picture = element("img", { class: "picture", alt, draggable: "false" });
-    this.#picture.onerror = () => this.#swap();
+    this.#picture.onerror = () => {
+      this.#swap();
+      const detail = text("no_spectrum", { name: this.name });
+      this.#desk.dispatchEvent(new CustomEvent("trouble", { detail }));
+    };
     this.#picture.src = `${this.#address}?${size}`;
     this.wave.element.prepend(this.#picture);
   }
@@ -185,6 +189,7 @@ export function slider(label, min, max, step, plain, act) {
   const made = element("input", { type: "range", "aria-label": label, min, max, step });
   made.addEventListener("input", () => act(Number(made.value)));
   made.addEventListener("dblclick", () => act(plain));
+  made.style.setProperty("--plain", String((plain - min) / (max - min))); // there is a mark
   return made;
 }
 

@@ -57,6 +57,7 @@ export class Transport {
       knob("volume", [0, MOST_GAIN, 0.01], 1,
         (settings) => settings.volume, (value) => desk.setVolume(value), decibels),
     ];
+    if (!desk.engine.stretches) for (const one of this.#knobs.slice(0, 2)) one.refuse();
     const knobs = this.#knobs.map((one) => one.element);
     this.knobs = element("div", { class: "knobs" }, loop, ...knobs);
     desk.addEventListener("change", () => this.show());
@@ -102,31 +103,40 @@ export class Transport {
   }
 }
 
+// A slider with its value, which is a button that sets it back.
 class Knob {
   #desk;
+  #label;
   #read;
   #say;
-  #plain;
-  #value = element("output", { class: "value" });
+  #slider;
+  #value;
 
   constructor(desk, label, [min, max, step], plain, { read, write, say }) {
     this.#desk = desk;
+    this.#label = label;
     this.#read = read;
     this.#say = say;
-    this.#plain = plain;
-    this.slider = slider(label, min, max, step, plain, write);
-    this.reset = labelled(text("reset", { name: label }), icon("reset"), () => write(plain), {
-      class: "small-button reset",
-    });
+    this.#slider = slider(label, min, max, step, plain, write);
+    const title = text("set_back", { name: label });
+    this.#value = element("button", { type: "button", class: "value", title });
+    this.#value.addEventListener("click", () => write(plain));
     const said = element("span", { class: "label", "aria-hidden": "true", text: label });
-    this.element = element("div", { class: "group" }, said, this.slider, this.#value, this.reset);
+    this.element = element("div", { class: "group" }, said, this.#slider, this.#value);
+  }
+
+  /** The browser cannot do that. */
+  refuse() {
+    this.#slider.disabled = this.#value.disabled = true;
+    this.element.title = text("needs_https");
   }
 
   show() {
     const value = this.#read(this.#desk.settings);
-    set(this.slider, "value", String(value));
-    this.slider.setAttribute("aria-valuetext", this.#say(value));
-    set(this.#value, "textContent", this.#say(value));
-    set(this.reset, "disabled", value === this.#plain);
+    const said = this.#say(value);
+    set(this.#slider, "value", String(value));
+    this.#slider.setAttribute("aria-valuetext", said);
+    set(this.#value, "textContent", said);
+    this.#value.setAttribute("aria-label", text("value", { value: said, name: this.#label }));
   }
 }
