@@ -66,8 +66,8 @@ class Row:
 
     @staticmethod
     def transform(quick: bool) -> tuple[str, int, float]:
-        """Scale, bins and lowest frequency: the published ones, or those of recordings."""
-        return ("bark", 64, 90.0) if quick else ("bark", 262, 32.9)
+        """Scale, bins and lowest frequency: the published ones, or few bands."""
+        return ("bark", 16, 500.0) if quick else ("bark", 262, 32.9)
 
     @staticmethod
     def bandwidth_hz(quick: bool) -> float:

@@ -32,7 +32,7 @@ RATE = 44_100
 MUSIC = ("mixture", "drums", "bass", "other", "vocals")
 TINY = dict(hidden_size=8, n_fft=256, hop=64, sample_rate=scored_songs.RATE, bandwidth_hz=3000.0)
 # What of the tiny recipes' networks is smaller still; at 9 there are no layers of that kind.
-SMALLER = {"depth": 2, "n_fft": 512, "hop": 128, "bins": 12, "low_hz": 500.0, "norm_starts": 1}
+SMALLER = {"depth": 2, "n_fft": 512, "hop": 128, "bins": 6, "low_hz": 2000.0, "norm_starts": 1}
 SMALLER |= {"dconv_lstm": 9, "dconv_attn": 9}
 
 

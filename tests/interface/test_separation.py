@@ -72,10 +72,12 @@ def test_what_a_model_names_is_there(models, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_length_comes_back_however_it_is_cut(models, name):
-    whole, cut = {}, {"chunk_seconds": 0.25, "overlap": 0.5}
+    # shorter windows than usual: a filter of its own transform computes each to its end
+    whole = {"wiener_frames": 30} if Separator(*models[name]).post_filter else {}
+    cut = {**whole, "chunk_seconds": 0.25, "overlap": 0.5}
     options = [whole, {**cut, "shifts": 2}]
     if optional(models[name][0], "engine") != "chunked" or name in TOYS:
-        options = [whole, cut, {**cut, "overlap": 0}, {"shifts": 2}]
+        options = [whole, cut, {**cut, "overlap": 0}, {**whole, "shifts": 2}]
     for given in options:
         separator = Separator(*models[name], **given)
         mixtures = [noise(5000)]

@@ -50,9 +50,11 @@ def test_network(path):
     model, variables = network(path)
     count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     assert count == about["params"]
-    found = jax.jit(model.apply)(variables, jnp.asarray(file["x"]))
+    found = jax.tree.map(
+        np.asarray, jax.jit(model.apply)(variables, jnp.asarray(file["x"]))
+    )
     for number, target in enumerate(model.sources):
-        masks = [np.asarray(block)[:, number] for block in found.mask]
+        masks = [block[:, number] for block in found.mask]
         if f"mask_{target}" in file:
             flat = np.concatenate(list(map(np.ravel, masks)))
             np.testing.assert_allclose(flat, file[f"mask_{target}"], atol=1e-5)
