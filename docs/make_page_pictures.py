@@ -2,12 +2,14 @@
 
     python docs/make_page_pictures.py
 
-starts `xumx web` as at a first visit, with the example. Wanted: Chromium, and the package with
+starts a server as `xumx web` does, with the example. Wanted: Chromium, and the package with
 what its tests need (`pip install '.[web,test]'`).
 """
 
 import argparse
 import io
+import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,11 +19,11 @@ if __name__ == "__main__":
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 IMAGES = ROOT / "docs" / "images"
-COLOURS = 64  # in the palette of a file
+COLOURS = 256  # in the palette of a file
 # {name: options of a browser's context}
 VIEWS = {
-    "page-light": {"viewport": {"width": 1200, "height": 900}, "color_scheme": "light"},
-    "page-dark": {"viewport": {"width": 1200, "height": 900}, "color_scheme": "dark"},
+    "page-light": {"viewport": {"width": 1200, "height": 1120}, "color_scheme": "light"},
+    "page-dark": {"viewport": {"width": 1200, "height": 1120}, "color_scheme": "dark"},
     "page-narrow": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
 BALANCE = "vocals=1.2,0.2&drums=0.7&mute=bass"  # so that the player shows what it does
@@ -57,17 +59,21 @@ def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=IMAGES, help="a folder; default: %(default)s")
     out = parser.parse_args(arguments).out
-    from chromium import launched  # of the tests
-    from serving import JOBS, served
+    from playwright.sync_api import sync_playwright
+    from serving import JOBS, served, wait_for  # of the tests
 
+    chromium = shutil.which(os.environ.get("CHROMIUM") or "chromium")
+    if chromium is None:
+        raise SystemExit("wanted Chromium: apt-get install chromium, or CHROMIUM=/path/to/chrome")
+    flags = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
     with (
         tempfile.TemporaryDirectory() as folder,
         served(Path(folder) / "data", "--example") as server,
-        launched() as browser,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=flags) as browser,
     ):
-        while not (jobs := server.get(JOBS).json()["jobs"]):
-            pass
-        example = server.wait(jobs[0]["id"])
+        wait_for(lambda: server.get(JOBS).json()["jobs"])
+        example = server.wait(server.get(JOBS).json()["jobs"][0]["id"])
         for name, picture in take(browser, server.url, example["id"]).items():
             (out / f"{name}.png").write_bytes(picture)
             print(f"{out / name}.png: {len(picture)} bytes")

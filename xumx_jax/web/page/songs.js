@@ -84,6 +84,7 @@ export class Songs extends EventTarget {
       const [models, limits] = await Promise.all([server.models(), server.limits()]);
       this.#uploads.limits = limits;
       this.#options.fill(models, limits);
+      document.querySelector("#version").textContent = limits.version;
       const days = limits.keep_seconds / 3600 / HOURS;
       const count = Math.round(days < 1 ? days * HOURS : days);
       const about = this.#send.querySelector("#drop-about");
