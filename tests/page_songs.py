@@ -24,7 +24,7 @@ def row(page, text):
 def wait(page, text, state):
     """Wait until a song is in a state -> its row."""
     found = row(page, text)
-    expect(found).to_have_attribute("data-state", state)
+    expect(found).to_have_attribute("data-state", state, timeout=30_000)
     return found
 
 

@@ -3,6 +3,7 @@
 The servers' workers take no job here: what runs and ends is made in the store.
 """
 
+import re
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.sync_api import expect
 from serving import clip, listening, wait_for
 from stored_jobs import queued, ran
 
-from xumx_jax.web.jobs import Result, Stem
+from xumx_jax.web.jobs import EXAMPLE, Result, Stem
 
 RESULT = Result(100, 2, 23100, 1.0, (Stem("vocals", 44, 0.5),), -70.0, ("the track is odd",))
 
@@ -112,7 +113,8 @@ def test_a_hundred_songs_are_quick(idle, open_page):
       }));
       const list = document.querySelector("#songs > ul");
       observer.observe(list, { childList: true, subtree: true, attributes: true });
-      setTimeout(() => resolve([...seen].map((li) => li?.querySelector(".name").textContent)), 1200);
+      const names = () => [...seen].map((li) => li?.querySelector(".name").textContent);
+      setTimeout(() => resolve(names()), 1200);
     })"""
     idle.store.take()
     wait(page, "Song 0", "running")
@@ -241,3 +243,27 @@ def test_files_that_wait_go_on_after_the_token(tmp_path, open_page):
         page.keyboard.press("Enter")
         wait(page, "a.wav", "queued")
         assert server.send(clip(0.1), "b").status == 202
+
+
+def test_a_first_visit_is_shown_the_example_which_cannot_be_removed(idle, open_page):
+    queued(idle.store, "Example song", client=EXAMPLE)
+    page = open_page(idle.url)
+    page.expected.append("status of 404")  # there is no sound in what is made here
+    words = wait(page, "Example", "queued").locator(".words")
+    expect(words).to_have_text(re.compile("being separated: Waits, next in the queue"))
+    example = idle.store.take()
+    idle.store.done(example.id, RESULT)
+    wait(page, "Example", "done")
+    expect(words).to_have_text("The clip that comes with the program")
+    player = page.locator("#player")
+    expect(player).to_have_attribute("data-job", example.id)
+    assert not button(page, "Example", "remove").is_visible()
+    send(page, wav("mine.wav"))
+    mine = wait(page, "mine", "queued")
+    assert names(page) == ["mine.wav", "Example song"]
+    idle.store.done(idle.store.take().id, RESULT)
+    expect(player).to_have_attribute("data-job", mine.get_attribute("data-job"))
+    other = page.context.new_page()
+    other.goto(idle.url)  # no first visit: there is something else than the example
+    wait(other, "mine", "done")
+    expect(other.locator("#player")).to_be_hidden()

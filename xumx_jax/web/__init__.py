@@ -15,7 +15,8 @@ example              the bundled clip as a job
 worker, models, turns                the threads that separate, their models, whose turn it is
 decoding, child, decoder             the process that decodes what strangers send
 floats, peaks                        what is kept of a job beside its files
-mixing, balance, archive             other formats, mixes and zips, made when they are asked for
+mixing, balance, archive, spectrogram   other formats, mixes, zips and pictures, made when they
+                     are asked for
 errors               why a job is refused
 
 Needs the extra `web`. Nothing is separated in another way than on the command line: a job is one

@@ -4,11 +4,12 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from xumx_jax import files
+from xumx_jax.errors import UserError
 from xumx_jax.web.store import LOCK
 
 FILE = "address.json"
@@ -23,7 +24,8 @@ _OUTSIDE = (  # addresses of documentation: a route there is a route to others
 def noted(folder: Path, host: str, address: str) -> Iterator[None]:
     """Say meanwhile, in the folder, at which `--host` and address its server listens."""
     path = folder / FILE
-    files.write(path, json.dumps({"host": host, "address": address}))
+    with suppress(UserError):  # a full disk is told to those who send something
+        files.write(path, json.dumps({"host": host, "address": address}))
     try:
         yield
     finally:

@@ -151,7 +151,7 @@ class Models(BaseModel):
 
 
 class Limits(BaseModel):
-    """What a client may send."""
+    """What a client may send, and to what."""
 
     max_bytes: int = Field(description="of an upload")
     max_seconds: float = Field(description="of a track")
@@ -163,6 +163,7 @@ class Limits(BaseModel):
     length_wanted: bool = Field(description="whether an upload has to say its length")
     formats: dict[str, list[str]] = Field(description="of downloads, with the values of `bits`")
     bitrates: dict[str, list[int]] = Field(description="by format: default, least, most kbit/s")
+    version: str = Field(description="of the server")
 
 
 class Health(BaseModel):
