@@ -3,12 +3,15 @@
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from serving import served
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
 # Without a sandbox only as root, where Chromium has none.
+RIG = Path(__file__).with_name("rig.js").read_text()
 FLAGS = ["--autoplay-policy=no-user-gesture-required", "--mute-audio"]
 
 
@@ -71,15 +74,19 @@ def watched(browser, url, **options):
     page.set_default_timeout(30_000)
     page.expected = []
 
+    def told(said):
+        # files that are no pages have no icon
+        if said.type == "error" and not said.location["url"].endswith("/favicon.ico"):
+            wrong.append(f"console: {said.text}")
+
     def watch(one):
         one.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        one.on(
-            "console",
-            lambda said: wrong.append(f"console: {said.text}") if said.type == "error" else None,
-        )
+        one.on("console", told)
+
+    here = "{0.scheme}://{0.netloc}/".format(urlsplit(url))
 
     def asked(request):
-        if not request.url.startswith((url.split("#")[0].rstrip("/"), "blob:", "data:")):
+        if not request.url.startswith((here, "blob:", "data:")):
             wrong.append(f"asked for {request.url}")
 
     context.on("page", watch)
@@ -92,3 +99,15 @@ def watched(browser, url, **options):
         assert not left, left
     finally:
         context.close()
+
+
+@pytest.fixture
+def rig(open_page):
+    """`rig(server, **options)`: a page without the page, in which `window.rig` is rig.js."""
+
+    def opened(server, **options):
+        page = open_page(f"{server.url}/page/icon.svg", **options)
+        page.evaluate(RIG)
+        return page
+
+    return opened

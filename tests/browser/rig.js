@@ -41,7 +41,7 @@
     async piece(stem, start, frames, signal) {
       this.asked.push({ stem, start, frames });
       await sleep(this.delay(start));
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       const samples = Float32Array.from({ length: frames }, (_, at) => this.makers[stem](start + at));
       return Array.from({ length: this.channels }, () => samples);
     }

@@ -112,7 +112,8 @@ def test_a_hundred_songs_are_quick(idle, open_page):
       }));
       const list = document.querySelector("#songs > ul");
       observer.observe(list, { childList: true, subtree: true, attributes: true });
-      setTimeout(() => resolve([...seen].map((li) => li?.querySelector(".name").textContent)), 1200);
+      const names = () => [...seen].map((li) => li?.querySelector(".name").textContent);
+      setTimeout(() => resolve(names()), 1200);
     })"""
     idle.store.take()
     wait(page, "Song 0", "running")

@@ -191,8 +191,9 @@ export class Schedule {
       if (run.end >= this.#horizon) break;
       run.add(piece, this.#most(run.next));
     }
+    if (this.#clock.offline) return; // nothing comes too late
     run.guard();
-    if (this.#clock.offline || !run.overtaken()) return;
+    if (!run.overtaken()) return;
     this.#clock.hurry();
     this.stop();
     if (this.#begin()) this.#extend();
