@@ -2,7 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from page_player import in_state, opened, play, press
+from page_player import in_state, opened, press
 from page_songs import send, wait, wav
 from playwright.sync_api import expect
 from serving import JOBS, clip, listening
