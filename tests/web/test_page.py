@@ -1,5 +1,6 @@
 """The files of the page as the server gives them. What they do is in tests/browser."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -43,6 +44,28 @@ def test_what_is_known_is_not_sent_again(server, path):
     head = server.ask("HEAD", path)
     assert (head.status, head.body) == (200, b"")
     assert head.headers["content-length"] == str(len(whole.body))
+
+
+def test_texts_are_packed_for_those_who_take_it(server):
+    plain = server.get("/page/main.js")
+    for header in ("gzip", "br;q=1.0, GZIP;q=0.5", "deflate,gzip"):
+        packed = server.get("/page/main.js", {"Accept-Encoding": header})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(packed.body) == plain.body and len(packed.body) < len(plain.body)
+        assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+        assert packed.headers["etag"] != plain.headers["etag"]
+        known = {"Accept-Encoding": header, "If-None-Match": packed.headers["etag"]}
+        assert server.get("/page/main.js", known).status == 304
+    for header in ("", "br", "gzip;q=0", "gzip; q=0.000", "xgzip"):
+        answer = server.get("/page/main.js", {"Accept-Encoding": header})
+        assert "content-encoding" not in answer.headers and answer.body == plain.body
+
+
+@pytest.mark.parametrize("name", [name for name in page.FILES if name.endswith(page.PLAYED)])
+def test_sound_can_be_had_in_parts(server, name):
+    answer = server.get(f"/page/{name}", {"Range": "bytes=0-1", "Accept-Encoding": "gzip"})
+    assert (answer.status, answer.body) == (206, b"RI")
+    assert answer.headers["cache-control"] == "no-cache"
 
 
 def test_two_versions_of_one_age_and_length_are_not_confused(server, monkeypatch, tmp_path):

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 UPLOADING, QUEUED, RUNNING = "uploading", "queued", "running"
 DONE, FAILED, CANCELLED, EXPIRED = "done", "failed", "cancelled", "expired"
 STATES = (UPLOADING, QUEUED, RUNNING, DONE, FAILED, CANCELLED, EXPIRED)
-ACTIVE = (UPLOADING, QUEUED, RUNNING)  # what counts against the limits of queue and client
+WAITING = (UPLOADING, QUEUED)  # what counts against the limit of the queue, and
+ACTIVE = (*WAITING, RUNNING)  # that of a client
+EXAMPLE = "example,"  # as `Job.client`: no address, even of a proxy's header, has a comma
 ENDED = (DONE, FAILED, CANCELLED)  # what expires
 
 
@@ -113,3 +115,8 @@ class Job:
     ended: float | None = None
     expires: float | None = None
     version: int = 0
+
+    @property
+    def example(self) -> bool:
+        """Whether it is the bundled clip, which no client has sent."""
+        return self.client == EXAMPLE

@@ -2,18 +2,23 @@
 
 from xumx_jax.web.database import Database
 from xumx_jax.web.errors import Gone
-from xumx_jax.web.jobs import QUEUED
+from xumx_jax.web.jobs import EXAMPLE, QUEUED
+
+LAST = 1 << 60  # the place of the example, which every client's job precedes
 
 
-def behind_all(database: Database) -> int:
+def behind_all(database: Database, id: str) -> int:
     """The place of a job that comes after all others."""
-    return database.execute("SELECT COALESCE(MAX(place), 0) FROM jobs").fetchone()[0] + 1
+    if database.number("id = ? AND client = ?", id, EXAMPLE):
+        return LAST
+    query = "SELECT COALESCE(MAX(place), 0) FROM jobs WHERE place < ?"
+    return database.execute(query, LAST).fetchone()[0] + 1
 
 
 def move(database: Database, id: str, before: str | None) -> None:
     """Put a job that waits before another one, or at the end. Raises Gone if one does not wait."""
     queue = database.execute(
-        "SELECT id, place FROM jobs WHERE state = ? ORDER BY place", QUEUED
+        "SELECT id, place FROM jobs WHERE state = ? AND place < ? ORDER BY place", QUEUED, LAST
     ).fetchall()
     order = [row["id"] for row in queue]
     for one in (id, *([] if before is None else [before])):

@@ -88,6 +88,9 @@ class JobOut(BaseModel):
     progress: float = Field(description="0 to 1, of what the model computes", ge=0, le=1)
     eta_seconds: float | None = Field(description="left; null while unknown")
     ahead: int = Field(description="jobs that come before it while it is queued")
+    example: bool = Field(
+        description="whether it is the clip that comes with the program, which nobody has sent"
+    )
     error: ErrorText | None = Field(description="of a job that failed")
     stems: list[StemOut] = Field(description="empty until it is done")
     live: LiveOut | None = Field(description="of a job that runs, once its stems have begun")
@@ -107,7 +110,9 @@ class JobOut(BaseModel):
     created: float = Field(description="Unix time")
     started: float | None
     ended: float | None
-    expires: float | None = Field(description="Unix time at which the stems are removed")
+    expires: float | None = Field(
+        description="Unix time at which the stems are removed; null: never"
+    )
     events: str = Field(description="address of its event stream")
     all: str | None = Field(description="address of all stems as a zip; null until it is done")
 
@@ -146,7 +151,7 @@ class Models(BaseModel):
 
 
 class Limits(BaseModel):
-    """What a client may send."""
+    """What a client may send, and to what."""
 
     max_bytes: int = Field(description="of an upload")
     max_seconds: float = Field(description="of a track")
@@ -158,6 +163,7 @@ class Limits(BaseModel):
     length_wanted: bool = Field(description="whether an upload has to say its length")
     formats: dict[str, list[str]] = Field(description="of downloads, with the values of `bits`")
     bitrates: dict[str, list[int]] = Field(description="by format: default, least, most kbit/s")
+    version: str = Field(description="of the server")
 
 
 class Health(BaseModel):
@@ -185,6 +191,7 @@ def job_out(job: jobs.Job) -> JobOut:
         progress=1.0 if result else job.progress,
         eta_seconds=job.eta_seconds,
         ahead=job.ahead,
+        example=job.example,
         error=job.error and ErrorText(code=job.error[0], message=job.error[1]),
         stems=[
             StemOut(

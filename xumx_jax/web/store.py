@@ -1,7 +1,4 @@
-"""The jobs of a server: a row of a database and a folder each; both survive a kill.
-
-A row is committed before anybody is told of it, so no accepted job is lost.
-"""
+"""The jobs of a server: a row of a database and a folder each, which survive a kill."""
 
 import json
 import shutil
@@ -19,11 +16,13 @@ from xumx_jax.web.errors import Gone, NoRoom, TooMany
 from xumx_jax.web.jobs import (
     ACTIVE,
     DONE,
+    EXAMPLE,
     FAILED,
     QUEUED,
     RUNNING,
     STATES,
     UPLOADING,
+    WAITING,
     Job,
     Live,
     Options,
@@ -37,7 +36,9 @@ MOST_KILLS = 3  # of the server while it does a job, which is then given up
 
 
 class Store:
-    """The jobs in a folder, for any number of threads; a context manager.
+    """The jobs in a folder, for any number of threads, in a `with`.
+
+    A row is committed before anybody is told of it, so no accepted job is lost.
 
     Entering it takes the folder: UserError if another server uses it, or if it cannot be used.
     What a killed server left is then put right: what ran is queued again, uploads that were not
@@ -77,7 +78,7 @@ class Store:
         self.check_room()
         most, most_each = self.settings.max_queue, self.settings.max_per_client
         with self._changing() as database:
-            if database.number("state IN (?, ?)", UPLOADING, QUEUED) >= most:
+            if database.number("client != ? AND state IN (?, ?)", EXAMPLE, *WAITING) >= most:
                 raise TooMany(f"{most} jobs wait already, as many as may; try again later")
             if database.number("client = ? AND state IN (?, ?, ?)", client, *ACTIVE) >= most_each:
                 raise TooMany(f"{most_each} of your jobs wait or run already; try again later")
@@ -112,7 +113,7 @@ class Store:
         """
         with self._changing() as database:
             known = {"bytes": bytes, "seconds": seconds or None}
-            self._set(id, UPLOADING, state=QUEUED, place=places.behind_all(database), **known)
+            self._set(id, UPLOADING, state=QUEUED, place=places.behind_all(database, id), **known)
         return self._known(id)
 
     def discard(self, id: str) -> None:
@@ -240,8 +241,9 @@ class Store:
             (self._forget if gone else self._changes.note)(id)
 
     def counts(self) -> dict[str, int]:
-        """The number of jobs in each state."""
-        found = self._database.read("SELECT state, COUNT(*) AS number FROM jobs GROUP BY state")
+        """The number of clients' jobs in each state."""
+        query = "SELECT state, COUNT(*) AS number FROM jobs WHERE client != ? GROUP BY state"
+        found = self._database.read(query, EXAMPLE)
         return dict.fromkeys(STATES, 0) | {row["state"]: row["number"] for row in found}
 
     def _recover(self):
@@ -268,8 +270,10 @@ class Store:
 
     def _end(self, id, **columns):
         now = self._clock()
-        with self._changing():
-            self._set(id, RUNNING, ended=now, expires=now + self.settings.keep_seconds, **columns)
+        with self._changing() as database:
+            stays = database.number("id = ? AND client = ?", id, EXAMPLE)
+            expires = None if stays else now + self.settings.keep_seconds
+            self._set(id, RUNNING, ended=now, expires=expires, **columns)
 
     @contextmanager
     def _changing(self):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xumx_jax import runtime
 from xumx_jax.errors import Cancelled, UserError
-from xumx_jax.web import decoding
+from xumx_jax.web import decoding, example
 from xumx_jax.web.errors import Gone, NoModel, NoRoom, shown
 from xumx_jax.web.floats import Floats, write_tags
 from xumx_jax.web.jobs import Job, Live, Options, Result, Stem
@@ -94,6 +94,8 @@ class Workers:
     def _work(self, device, first):
         if first:
             self._prepare(device)
+            if device is self._devices[0]:  # now, since it should not delay the first
+                example.offer(self._store)
         while not self._stopping.is_set():
             try:
                 with self._next(device) as job:
@@ -138,7 +140,10 @@ class Workers:
         folder = self._store.folder(job.id)
         try:
             try:
-                self._store.done(job.id, self._separate(job, device, folder))
+                result = self._separate(job, device, folder)
+                if job.example:
+                    example.seal(self._store, job.id)
+                self._store.done(job.id, result)
             except Exception as error:
                 if self._store.cancelled(job.id):
                     raise Gone("the job was removed") from None
@@ -146,6 +151,8 @@ class Workers:
                     self._store.requeue(job.id)
                 else:
                     self._store.failed(job.id, *self._reason(error, folder))
+                    if job.example:  # which nobody has sent, so that nobody need be told
+                        self._store.remove(job.id)
         except Gone:
             self._store.left(job.id)
 
@@ -167,7 +174,8 @@ class Workers:
             turn.let_pass(check)
 
         long, options = self._store.is_long(job), job.options
-        with device.separators.using(options) as kept, device.turns.turn(long) as turn:
+        separators = device.separators.of_example() if job.example else device.separators
+        with separators.using(options) as kept, device.turns.turn(long or job.example) as turn:
             chosen = choose(kept.separator.sources, options.stems, options.two_stems)
             limits = decoding.Limits(max_seconds=self._settings.max_seconds)
             with decoding.open_in_child(folder / INPUT, job.name, limits) as stream:

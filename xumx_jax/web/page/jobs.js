@@ -12,7 +12,8 @@ const REFUSED = ["not_local", "no_token"];
 export const isActive = (job) => ACTIVE.includes(job.state);
 
 /** Whether a job can be listened to. */
-export const isHeard = (job) => job.state === "done" || (job.state === "running" && !!job.live);
+export const isHeard = (job) =>
+  job.state === "done" || (job.state === "running" && job.live?.ready > 0);
 
 /** The id in the page's address, or null. */
 export function linked() {
@@ -43,7 +44,9 @@ export class Jobs extends EventTarget {
       if (document.visibilityState === "visible") this.look();
     });
     addEventListener("storage", (event) => {
-      if (event.key === KEPT) this.#known = new Set(kept()); // another tab has sent something
+      if (event.key !== KEPT) return;
+      this.#known = new Set(kept()); // another tab has sent or removed something
+      this.look();
     });
   }
 

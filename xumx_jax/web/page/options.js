@@ -1,6 +1,7 @@
 // How songs are separated: a form that is made of what the server offers, and remembered.
 
 import { element } from "./dom.js";
+import { keep, kept } from "./kept.js";
 import { text } from "./texts.js";
 
 const KEPT = "xumx.options";
@@ -22,7 +23,7 @@ export class Options {
   #about;
   #models = null;
   #limits = null;
-  #kept = kept();
+  #kept = kept(KEPT) ?? {};
 
   constructor(form) {
     this.#form = form;
@@ -116,7 +117,7 @@ export class Options {
     }
     if (target.name === "format") this.#showFormat();
     this.#kept = this.#chosen();
-    localStorage.setItem(KEPT, JSON.stringify(this.#kept));
+    keep(KEPT, this.#kept);
     if (["model", "choice", "residual"].includes(target.name)) this.#showModel();
   }
 
@@ -188,12 +189,4 @@ function sentence(words) {
 function select(field, wanted, usual) {
   const values = [...field.options].map((option) => option.value);
   field.value = values.includes(wanted) ? wanted : usual;
-}
-
-function kept() {
-  try {
-    return JSON.parse(localStorage.getItem(KEPT)) ?? {};
-  } catch {
-    return {};
-  }
 }

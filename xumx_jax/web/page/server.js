@@ -1,5 +1,7 @@
 // The server's HTTP interface, and whether the server can be reached.
 
+import { keep, kept } from "./kept.js";
+
 const ROOT = "/api/v1";
 const TOKEN = "xumx.token";
 const TIMEOUT = 15_000; // ms, of an answer in JSON
@@ -26,7 +28,7 @@ export class ServerError extends Error {
  * it answers again, "token" when it wants a token, or another one.
  */
 export class Server extends EventTarget {
-  #token = localStorage.getItem(TOKEN) ?? "";
+  #token = kept(TOKEN) ?? "";
   #list = { tag: null, jobs: [] };
   #away = false;
   #failures = 0;
@@ -41,8 +43,7 @@ export class Server extends EventTarget {
   set token(value) {
     this.#token = value;
     this.#list.tag = null;
-    if (value) localStorage.setItem(TOKEN, value);
-    else localStorage.removeItem(TOKEN);
+    keep(TOKEN, value || null);
   }
 
   /** Whether the server could not be reached when it was last tried. */
@@ -130,6 +131,7 @@ export class Server extends EventTarget {
   /** Try at once whether the server is there -> whether it is. */
   async retry() {
     clearTimeout(this.#timer);
+    this.#next = 0;
     try {
       await this.limits();
     } catch (error) {
@@ -182,6 +184,7 @@ export class Server extends EventTarget {
   }
 
   #lost() {
+    if (this.#away && Date.now() < this.#next) return; // what was asked before it was lost
     clearTimeout(this.#timer);
     const wait = Math.min(MOST_WAIT, LEAST_WAIT * 2 ** this.#failures);
     this.#failures += 1;

@@ -17,7 +17,7 @@ const HOURS = 24; // of a day
  * What is above the player.
  *
  * Events: "play" with a JobOut as `detail` (`sound`: somebody asked to hear it); "jobs" with all
- * JobOuts after each look at them; "removed" with the id of a job that was removed here.
+ * JobOuts after each look at them; "removed" with the id of a job that is removed here.
  */
 export class Songs extends EventTarget {
   #server;
@@ -84,6 +84,7 @@ export class Songs extends EventTarget {
       const [models, limits] = await Promise.all([server.models(), server.limits()]);
       this.#uploads.limits = limits;
       this.#options.fill(models, limits);
+      document.querySelector("#version").textContent = limits.version;
       const days = limits.keep_seconds / 3600 / HOURS;
       const count = Math.round(days < 1 ? days * HOURS : days);
       const about = this.#send.querySelector("#drop-about");
@@ -125,7 +126,9 @@ export class Songs extends EventTarget {
   /** The ids of what waits, in order, if it can be moved. */
   #queue() {
     if (!this.#jobs.listed) return [];
-    return this.#jobs.all.filter((job) => job.state === "queued").map((job) => job.id);
+    return this.#jobs.all
+      .filter((job) => job.state === "queued" && !job.example)
+      .map((job) => job.id);
   }
 
   #wasSent({ upload, job }) {
@@ -179,6 +182,7 @@ export class Songs extends EventTarget {
   }
 
   async #remove(job) {
+    this.#close(job.id); // first, so that nothing is asked of it that is not there any more
     try {
       await this.#server.remove(job.id);
     } catch (error) {
@@ -188,11 +192,16 @@ export class Songs extends EventTarget {
   }
 
   #forget(id) {
+    this.#close(id);
     this.#jobs.forget(id);
-    if (this.#opened?.id === id) this.#opened = null;
-    if (linked() === id) history.replaceState(null, "", location.pathname);
     this.#show();
+  }
+
+  #close(id) {
+    this.#sent.delete(id);
+    if (this.#opened?.id === id) this.#opened = null;
     this.#tell("removed", id);
+    if (linked() === id) history.replaceState(null, "", location.pathname);
   }
 
   #tell(name, detail, more = {}) {

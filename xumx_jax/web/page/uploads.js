@@ -27,6 +27,7 @@ export class Upload {
 
   constructor(file, options) {
     this.file = file;
+    this.size = file.size; // browsers look at the file only now: this is what it may not differ from
     this.options = options;
     this.name = cleaned(file.name);
   }
@@ -119,7 +120,7 @@ export class Uploads extends EventTarget {
       this.#changed();
     };
     try {
-      this.#check(file);
+      this.#check(upload);
       await readable(file);
       const job = await this.#server.send(file, options, { onProgress, signal: stop.signal });
       this.#all = this.#all.filter((one) => one !== upload);
@@ -162,10 +163,10 @@ export class Uploads extends EventTarget {
     Object.assign(upload, { state: "failed", error });
   }
 
-  #check(file) {
+  #check({ size }) {
     const most = this.limits?.max_bytes ?? Infinity;
-    if (file.size <= most) return;
-    const megabytes = Math.round((most / MEGABYTE) * 1e6) / 1e6;
+    if (size <= most) return;
+    const megabytes = Number((most / MEGABYTE).toPrecision(6)); // as the server writes it
     throw new ServerError("too_large", text("too_large", { most: megabytes }));
   }
 
@@ -183,7 +184,7 @@ function cleaned(name) {
 /** Throw ServerError if a file is not what it was when it was chosen, or is gone. */
 async function readable(file) {
   try {
-    await file.slice(0, 1).arrayBuffer();
+    await (file.size ? file.slice(0, 1) : file).arrayBuffer(); // of nothing, anything can be read
   } catch {
     throw new ServerError("changed", text("changed"));
   }

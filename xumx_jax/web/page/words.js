@@ -9,7 +9,7 @@ const number = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 const percents = new Intl.NumberFormat(language, { style: "percent" });
 const hour = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const weekdays = new Intl.DateTimeFormat(language, { weekday: "long", ...hour });
-const dates = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", ...hour });
+const dates = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", ...hour });
 
 /** "42%" of 0.42; rounded down, so that 100% is the end. */
 export function percent(share) {

@@ -132,14 +132,16 @@ def get_job(here: Here, id: Id) -> JobOut:
     status_code=204,
     response_description="it had ended, and is removed",
     responses={202: {"description": "it was waiting or running, and is cancelled"}}
-    | errors("no_token", "foreign_origin", "unknown"),
+    | errors("no_token", "foreign_origin", "unknown", "example"),
 )
 def remove_job(here: Here, id: Id) -> Response:
     """Cancel a job, and remove all there is of it."""
-    active = found(here, id).state in ACTIVE
+    job = found(here, id)
+    if job.example:
+        raise Problem("example", "this is the example of the program, which stays")
     if not here.store.remove(id):
         raise Problem("unknown", "there is no such job, or not any more")
-    return Response(status_code=202 if active else 204)
+    return Response(status_code=202 if job.state in ACTIVE else 204)
 
 
 @router.post(

@@ -1,11 +1,12 @@
-"""What a player reads of stems, also of a job that still runs: their samples, and their peaks."""
+"""What a player reads of stems, also of a job that still runs: samples, peaks, a picture."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from xumx_jax.web import sending
+from xumx_jax.web import sending, spectrogram
 from xumx_jax.web.answers import Problem
 from xumx_jax.web.jobs import Job, Live, Result
 from xumx_jax.web.routes import check_query, errors, get
@@ -79,6 +80,40 @@ async def get_peaks(here: Here, id: Id, stem: Stem) -> Response:
     path = here.store.folder(job.id) / f"{stem}.peaks"
     kept = sending.ASKED_AGAIN if isinstance(made, Live) else sending.KEPT
     return sending.file(path, None, "application/octet-stream", kept)
+
+
+@get(
+    router,
+    "/jobs/{id}/stems/{stem}.png",
+    response_class=FileResponse,
+    responses={
+        200: {"content": {"image/png": {}}, "description": "the picture"},
+        **RANGE,
+        **errors("bad_option", *NOT_DONE),
+    },
+)
+async def get_spectrogram(
+    request: Request,
+    here: Here,
+    id: Id,
+    stem: Stem,
+    width: Annotated[
+        int, Query(description="in pixels", ge=spectrogram.WIDTHS[0], le=spectrogram.WIDTHS[1])
+    ] = 1200,
+    height: Annotated[
+        int, Query(description="in pixels", ge=spectrogram.HEIGHTS[0], le=spectrogram.HEIGHTS[1])
+    ] = 256,
+) -> Response:
+    """Get a stem's spectrogram: time to the right, and octaves from 40 Hz to 20 kHz upwards.
+
+    It is light on dark, transparent where nothing is heard, and as wide as the song is long.
+    """
+    job = await get_in_thread(here, id)
+    result = result_of(job)
+    check_stem(stem, [one.name for one in result.stems])
+    folder = here.store.folder(job.id)
+    work = partial(spectrogram.picture, folder, result, stem, width, height)
+    return sending.file(await sending.made(request, here, work), None, "image/png")
 
 
 async def _begun(here: Shared, id: str, stem: str) -> tuple[Job, Live | Result]:

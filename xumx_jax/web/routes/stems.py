@@ -11,7 +11,7 @@ from xumx_jax.web import archive, jobs, mixing, sending
 from xumx_jax.web.answers import Problem
 from xumx_jax.web.balance import Balance
 from xumx_jax.web.jobs import Job, Result
-from xumx_jax.web.routes import check_query, errors, get
+from xumx_jax.web.routes import check_query, errors, get, parameters
 from xumx_jax.web.routes.jobs import Here, Id, get_in_thread
 from xumx_jax.web.shared import Shared
 
@@ -118,10 +118,16 @@ async def get_mix(
     speed: Annotated[
         float, Query(description="times as fast, at the same pitch", ge=0.5, le=2)
     ] = 1.0,
+    transpose: Annotated[
+        int, Query(description="semitones higher, at the same speed", ge=-12, le=12)
+    ] = 0,
 ) -> Response:
-    """Mix stems in any balance, whole or a region, slower or faster; computed while it is sent."""
+    """Mix stems in any balance, whole or a region, slower or faster, higher or lower.
+
+    WAV is computed while it is sent.
+    """
     job, result = await _done(here, id)
-    balance = Balance(_parts(request), start, frames, speed)
+    balance = Balance(_parts(request), start, frames, speed, transpose)
     form = _form(job, format, bits, bitrate)
     work = partial(mixing.mix, here.store.folder(job.id), result, balance, *form)
     name = archive.file_name(job.name, "+".join(balance.parts), format)
@@ -201,9 +207,9 @@ def _form(job: Job, format: str, bits, bitrate) -> tuple[str, str | None, int | 
 
 def _parts(request: Request) -> dict[str, tuple[float, float]]:
     """The balance that the parameters name. Raises Problem."""
-    parts = {}
+    parts, others = {}, parameters(get_mix)
     for name, text in request.query_params.multi_items():
-        if name in ("bits", "bitrate", "start", "frames", "speed"):
+        if name in others:
             continue
         if name in parts:
             raise Problem("bad_option", f"{name[:40]}: got it twice; wanted it once")
