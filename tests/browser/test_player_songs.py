@@ -131,6 +131,44 @@ def test_waveforms_follow_the_colour_scheme_and_the_width(open_page, server, son
     assert inside == 360
 
 
+def test_a_spectrogram_takes_the_place_of_a_waveform(open_page, server, song):
+    page = opened(open_page, server, song)
+    swap = page.get_by_role("button", name="Spectrogram of bass")
+    swap.click()
+    picture = row(page, "bass").get_by_role("img", name="Spectrogram of bass")
+    until(page, lambda: picture.evaluate("picture => picture.naturalWidth") > 100)
+    expect(row(page, "bass").locator("canvas")).to_be_hidden()
+    row(page, "bass").locator(".wave").click()  # it seeks, as before
+    assert engine(page, "position") == pytest.approx(2 * RATE, abs=RATE / 50)
+    swap.click()
+    expect(picture).to_have_count(0)
+    expect(row(page, "bass").locator("canvas")).to_be_visible()
+    page.expected = ["net::ERR_FAILED"]
+    page.route("**/drums.png?*", lambda route: route.abort())
+    page.get_by_role("button", name="Spectrogram of drums").click()
+    expect(page.locator("#player [role=alert]")).to_contain_text("spectrogram of drums could not")
+    expect(row(page, "drums").locator("canvas")).to_be_visible()
+
+
+def test_the_example_says_what_it_is_and_stays_out_of_the_address(open_page, server, song):
+    def as_example(route):
+        response = route.fetch()
+        jobs = [one for one in response.json()["jobs"] if one["id"] == song["id"]]
+        route.fulfill(response=response, json={"jobs": [jobs[0] | {"example": True}]})
+
+    page = open_page(server.url)
+    page.route("**/api/v1/jobs", as_example)
+    page.reload()
+    in_state(page, "paused")
+    note = page.locator("#player .note").first
+    expect(note).to_have_text(
+        "This is a bundled clip, already separated. Drop a song above to hear yours."
+    )
+    assert "#" not in page.url
+    press(page, "1")
+    assert words(page) == "mute=vocals"
+
+
 def test_a_song_can_be_heard_while_it_is_separated(open_page, server):
     id = server.send(clip(90), "Long.wav").json()["id"]
     page = opened(open_page, server, {"id": id})
@@ -160,8 +198,10 @@ def test_a_song_that_is_removed_elsewhere_ends(open_page, server):
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # look now
     in_state(page, "gone")
     line = page.locator("#player [role=alert]")
-    expect(line).to_have_text("there is no such job, or not any more")
-    expect(page.locator("#player .play")).to_be_disabled()
+    expect(line).to_have_text("Gone: there is no such song, or not any more")
+    for part in (".transport", ".knobs", ".rows"):
+        expect(page.locator(f"#player {part}")).to_have_js_property("inert", True)
+    press(page, "Space")
     assert not engine(page, "playing") and "job" not in page.url
 
 
