@@ -71,9 +71,13 @@ def test_states_of_the_songs(tmp_path, open_page, pictured):
         expect(page.locator("#send")).to_have_attribute("data-state", "ready")
         pictured(page, "empty")
         store = server.store
-        running = ran(store, name="What runs, with a name that is longer than a row of a phone is wide")
+        running = ran(
+            store, name="What runs, with a name that is longer than a row of a phone is wide"
+        )
         store.progress(running.id, 0.62, 18)
-        store.failed(ran(store, name="Failed").id, "out_of_memory", "Failed: too long for the device")
+        store.failed(
+            ran(store, name="Failed").id, "out_of_memory", "Failed: too long for the device"
+        )
         for k in range(3):
             queued(store, f"Waits {k}.flac")
         page.reload()
