@@ -59,13 +59,13 @@ lint: $(VENV)/dev ## check format, style, import rules and types
 	@$(VENV)/bin/basedpyright --pythonpath $(PY)
 	@test ! -x $(VENV)/bin/hadolint || $(VENV)/bin/hadolint Dockerfile # it is there on Linux
 
-wheel: $(VENV)/dev ## build the wheel; separate, train and evaluate with it, away from the repository
+wheel: $(VENV)/dev ## build the wheel; separate, train, evaluate and serve with it, away from the repository
 	@rm -rf build dist
 	@$(PY) -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
 	@$(PY) -m pip --disable-pip-version-check install --quiet --no-deps --target build/wheel dist/*.whl
 	@rm -rf build/lib build/bdist.*
 	@mkdir build/away
-	@cd build/away && PYTHONPATH="$$PWD/../wheel" $(abspath $(PY)) ../../.ci/installed.py train
+	@cd build/away && PYTHONPATH="$$PWD/../wheel" $(abspath $(PY)) ../../.ci/installed.py train web
 	@ls -l dist/*.whl
 
 release: ## build and check what is uploaded by hand; see RELEASING.md
