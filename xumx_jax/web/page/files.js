@@ -21,7 +21,7 @@ export async function dropped(transfer) {
   let folders = 0;
   for (const one of found.filter(Boolean)) {
     if (one instanceof File) files.push(one);
-    else if (one.isFile) files.push(await fileOf(one));
+    else if (one.isFile) files.push(...(await fileOf(one)));
     else {
       folders += 1;
       files.push(...(await within(one)).filter(isSound));
@@ -42,17 +42,18 @@ async function within(folder) {
   const files = [];
   // A call gives a hundred entries at most, and none at the end.
   for (;;) {
-    const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    const entries = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
     if (!entries.length) return sorted(files);
     for (const entry of entries) {
-      if (entry.isFile) files.push(await fileOf(entry));
+      if (entry.isFile) files.push(...(await fileOf(entry)));
       else files.push(...(await within(entry)));
     }
   }
 }
 
+/** The file of an entry, or none if it cannot be read. */
 function fileOf(entry) {
-  return new Promise((resolve, reject) => entry.file(resolve, reject));
+  return new Promise((resolve) => entry.file((file) => resolve([file]), () => resolve([])));
 }
 
 function isList(file) {
