@@ -87,9 +87,8 @@ export class Schedule {
   /** Fade out; it goes on from here. */
   stop() {
     if (!this.#run) return;
-    const frame = this.#clock.soon;
+    const frame = this.#run.cut(this.#clock.soon);
     this.#position = Math.round(this.#run.position(frame));
-    this.#run.cut(frame);
     this.#run = null;
   }
 
