@@ -15,7 +15,8 @@ from serving import clip, listening
 from stored_jobs import queued, ran
 
 make_page_pictures = docs_module("make_page_pictures")
-WIDTHS = (1280, 390, 360, 3840)
+VIEWS = ((1280, 800, "light"), (1280, 800, "dark"), (390, 844, "dark"), (360, 640, "light"))
+LARGE = (3840, 2160, "light")
 # What can be seen of what is pressed, typed into or read, and lies outside of the window, is cut
 # off, or lies over another one. What scrolls by itself, and what is for screen readers alone, may.
 WRONG = """() => {
@@ -51,14 +52,11 @@ WRONG = """() => {
 def pictured(tmp_path):
     """`pictured(page, state)`: take the state's pictures, and look at what they cannot show."""
 
-    def taken(page, state):
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 2160 if width > 2000 else 800})
-            for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                if width > 2000 and scheme == "dark":
-                    continue  # large files, and nothing new
-                page.screenshot(path=tmp_path / f"{state}-{width}-{scheme}.png", full_page=True)
+    def taken(page, state, views=VIEWS):
+        for width, height, scheme in views:
+            page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.screenshot(path=tmp_path / f"{state}-{width}-{scheme}.png", full_page=True)
             assert page.evaluate(WRONG) == [], (state, width)
 
     return taken
@@ -71,9 +69,13 @@ def test_states_of_the_songs(tmp_path, open_page, pictured):
         expect(page.locator("#send")).to_have_attribute("data-state", "ready")
         pictured(page, "empty")
         store = server.store
-        running = ran(store, name="What runs, with a name that is longer than a row of a phone is wide")
+        running = ran(
+            store, name="What runs, with a name that is longer than a row of a phone is wide"
+        )
         store.progress(running.id, 0.62, 18)
-        store.failed(ran(store, name="Failed").id, "out_of_memory", "Failed: too long for the device")
+        store.failed(
+            ran(store, name="Failed").id, "out_of_memory", "Failed: too long for the device"
+        )
         for k in range(3):
             queued(store, f"Waits {k}.flac")
         page.reload()
@@ -101,6 +103,11 @@ def test_a_server_that_wants_a_token(tmp_path, open_page, pictured):
         page.expected.append("status of 401")
         expect(page.locator("html")).to_have_attribute("data-state", "token")
         pictured(page, "token")
+        # what is looked for is found
+        page.evaluate("document.querySelector('#token input').style.minWidth = '2000px'")
+        assert "scrolls sideways" in page.evaluate(WRONG)
+        page.evaluate("document.querySelector('#token').style.marginTop = '-90px'")
+        assert any("overlap: BUTTON.quiet#show-keys" in line for line in page.evaluate(WRONG))
 
 
 def test_a_song_in_the_player(server, open_page, pictured, browser):
@@ -108,12 +115,10 @@ def test_a_song_in_the_player(server, open_page, pictured, browser):
     page = open_page(f"{server.url}/#job={job['id']}")
     expect(page.locator("#player")).to_have_attribute("data-state", "paused")
     expect(row(page, "A song")).to_have_attribute("aria-current", "true")
-    pictured(page, "player")
-    for name, picture in make_page_pictures.take(browser, server.url, job["id"]).items():
-        image = Image.open(io.BytesIO(picture))
-        size = make_page_pictures.VIEWS[name]["viewport"]
-        assert image.size == (size["width"], size["height"])
-        assert len(picture) < 150_000
+    pictured(page, "player", (*VIEWS, LARGE))
+    pictures = make_page_pictures.take(browser, server.url, job["id"], ("page-narrow",))
+    assert Image.open(io.BytesIO(pictures["page-narrow"])).size == (390, 844)
+    for name in make_page_pictures.VIEWS:
         assert (make_page_pictures.IMAGES / f"{name}.png").stat().st_size < 150_000
     page.set_viewport_size({"width": 1280, "height": 800})
     button(page, "A song", "remove").click()

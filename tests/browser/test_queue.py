@@ -3,11 +3,10 @@
 The servers' workers take no job here: what runs and ends is made in the store.
 """
 
-import re
 import time
 
 import pytest
-from page_songs import button, names, row, send, wait, wav
+from page_songs import button, names, row, send, take_all, wait, wav
 from playwright.sync_api import expect
 from serving import clip, listening, wait_for
 from stored_jobs import queued, ran
@@ -15,6 +14,11 @@ from stored_jobs import queued, ran
 from xumx_jax.web.jobs import EXAMPLE, Result, Stem
 
 RESULT = Result(100, 2, 23100, 1.0, (Stem("vocals", 44, 0.5),), -70.0, ("the track is odd",))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    take_all(monkeypatch)
 
 
 @pytest.fixture
@@ -250,7 +254,9 @@ def test_a_first_visit_is_shown_the_example_which_cannot_be_removed(idle, open_p
     page = open_page(idle.url)
     page.expected.append("status of 404")  # there is no sound in what is made here
     words = wait(page, "Example", "queued").locator(".words")
-    expect(words).to_have_text(re.compile("being separated: Waits, next in the queue"))
+    expect(words).to_have_text(
+        "The clip that comes with the program, being separated: Waits, next in the queue"
+    )
     example = idle.store.take()
     idle.store.done(example.id, RESULT)
     wait(page, "Example", "done")

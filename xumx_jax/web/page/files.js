@@ -1,7 +1,11 @@
 // The files that are in what was dropped, pasted or chosen.
 
 // What browsers know no type of, or none by which it can be told from other files.
-const SUFFIXES = /\.(aac|ac3|aif[fc]?|alac|ape|au|avi|caf|dts|flac|flv|m4[abv]|mk[av]|mov|mp[234]|mp4|mpc|mpe?g|og[agv]|opus|tta|voc|w64|wav|webm|wm[av]|wv)$/i;
+const SUFFIXES = new RegExp(
+  "\\.(aac|ac3|aif[fc]?|alac|ape|au|avi|caf|dts|flac|flv|m4[abv]|mk[av]|mov|mp[234]|mpc|mpe?g|" +
+    "og[agv]|opus|tta|voc|w64|wav|webm|wm[av]|wv)$",
+  "i",
+);
 
 /** Whether a file of a folder is one to send: others are left out without a word. */
 export function isSound(file) {
@@ -21,7 +25,7 @@ export async function dropped(transfer) {
   let folders = 0;
   for (const one of found.filter(Boolean)) {
     if (one instanceof File) files.push(one);
-    else if (one.isFile) files.push(await fileOf(one));
+    else if (one.isFile) files.push(...(await fileOf(one)));
     else {
       folders += 1;
       files.push(...(await within(one)).filter(isSound));
@@ -42,17 +46,18 @@ async function within(folder) {
   const files = [];
   // A call gives a hundred entries at most, and none at the end.
   for (;;) {
-    const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    const entries = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
     if (!entries.length) return sorted(files);
     for (const entry of entries) {
-      if (entry.isFile) files.push(await fileOf(entry));
+      if (entry.isFile) files.push(...(await fileOf(entry)));
       else files.push(...(await within(entry)));
     }
   }
 }
 
+/** The file of an entry, or none if it cannot be read. */
 function fileOf(entry) {
-  return new Promise((resolve, reject) => entry.file(resolve, reject));
+  return new Promise((resolve) => entry.file((file) => resolve([file]), () => resolve([])));
 }
 
 function isList(file) {

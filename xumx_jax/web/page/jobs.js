@@ -1,9 +1,12 @@
 // The jobs, looked at again and again: all of the server's, or those that this browser knows.
 
+import { keep, kept } from "./kept.js";
+
 const KEPT = "xumx.jobs";
 const SOON = 500; // ms
 const LATER = 5_000;
 const RARELY = 30_000;
+const MOST = 200; // ids that are kept
 const ACTIVE = ["uploading", "queued", "running"];
 // Whoever may not see the list may still look at jobs whose ids they have.
 const REFUSED = ["not_local", "no_token"];
@@ -30,7 +33,7 @@ export class Jobs extends EventTarget {
   /** The ids that this browser knows and the server does not. */
   gone = new Set();
   #server;
-  #known = new Set(kept());
+  #known = known();
   #looked = new Map(); // when a job that has ended was last looked at, by its id
   #timer = 0;
   #looking = false;
@@ -45,7 +48,7 @@ export class Jobs extends EventTarget {
     });
     addEventListener("storage", (event) => {
       if (event.key !== KEPT) return;
-      this.#known = new Set(kept()); // another tab has sent or removed something
+      this.#known = known(); // another tab has sent or removed something
       this.look();
     });
   }
@@ -127,7 +130,7 @@ export class Jobs extends EventTarget {
   }
 
   #keep() {
-    localStorage.setItem(KEPT, JSON.stringify([...this.#known]));
+    keep(KEPT, [...this.#known].slice(-MOST));
   }
 }
 
@@ -137,11 +140,7 @@ function order(a, b) {
   return isActive(a) ? a.ahead - b.ahead : b.created - a.created;
 }
 
-function kept() {
-  try {
-    const ids = JSON.parse(localStorage.getItem(KEPT));
-    return Array.isArray(ids) ? ids : [];
-  } catch {
-    return [];
-  }
+function known() {
+  const ids = kept(KEPT);
+  return new Set(Array.isArray(ids) ? ids : []);
 }

@@ -2,6 +2,7 @@
 
 import { say, set } from "./dom.js";
 import { isActive } from "./jobs.js";
+import { keep, kept } from "./kept.js";
 import { text } from "./texts.js";
 import { percent } from "./words.js";
 
@@ -21,7 +22,7 @@ export class Notices {
     this.#label = box.nextElementSibling;
     // Only where the page may ask: over HTTPS, or on the server's machine.
     box.parentElement.hidden = !("Notification" in window) || !isSecureContext;
-    box.checked = localStorage.getItem(KEPT) === "yes" && Notification.permission === "granted";
+    box.checked = kept(KEPT) === true && Notification.permission === "granted";
     box.addEventListener("change", () => this.#asked());
     for (const name of ["pointerdown", "keydown", "visibilitychange"]) {
       document.addEventListener(name, () => this.#seen());
@@ -71,7 +72,7 @@ export class Notices {
     const wanted = this.#box.checked;
     const allowed = wanted && (await Notification.requestPermission()) === "granted";
     this.#box.checked = allowed;
-    localStorage.setItem(KEPT, allowed ? "yes" : "no");
+    keep(KEPT, allowed);
     if (wanted && !allowed) {
       this.#label.textContent = text("notify_refused");
       say(this.#label.textContent);

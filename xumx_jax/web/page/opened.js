@@ -13,6 +13,14 @@ import { text } from "./texts.js";
 import { Transport } from "./transport.js";
 import { percent } from "./words.js";
 
+/** Whether an error says that there are no stems any more. */
+export const isGone = (error) => error.status === 404 || error.status === 410;
+
+/** Why there are none, for people. */
+export const lineOf = (error) => text(error.status === 410 ? "expired" : "gone");
+
+const STEPS = 2000; // of the playhead on its way through the song
+
 /** A song that is open in `element`; `job` is done, or runs and has `live`. */
 export class Opened {
   #element;
@@ -27,9 +35,11 @@ export class Opened {
   #note = element("p", { class: "note", hidden: true });
   #line = element("p", { class: "note", role: "alert", hidden: true });
   #head;
+  #parts;
   #live;
   #frame = 0;
   #gone = false;
+  #step = -1;
 
   constructor(job, { element: place, server, context }) {
     this.#element = place;
@@ -98,9 +108,8 @@ export class Opened {
     this.#gone = true;
     this.#stop();
     this.#memory.leave();
-    this.#transport.disable();
-    this.#rows.disable();
-    this.#downloads?.element.remove();
+    for (const part of this.#parts) part.inert = true;
+    this.#head.replaceChildren(this.#head.firstChild); // the title
     this.#note.hidden = true;
     this.#state("gone");
     this.#tell(line);
@@ -131,14 +140,8 @@ export class Opened {
     });
     this.#head = element("div", { class: "head" }, title, balance, copy);
     this.#element.setAttribute("aria-labelledby", "player-title");
-    this.#element.replaceChildren(
-      this.#head,
-      this.#note,
-      this.#line,
-      this.#transport.element,
-      this.#transport.knobs,
-      this.#rows.element,
-    );
+    this.#parts = [this.#transport.element, this.#transport.knobs, this.#rows.element];
+    this.#element.replaceChildren(this.#head, this.#note, this.#line, ...this.#parts);
     this.#element.dataset.job = this.job.id;
     this.#element.engine = this.engine; // for tests, which can reach nothing else
   }
@@ -172,8 +175,8 @@ export class Opened {
 
   #fail(error) {
     if (this.#gone) return;
-    if (error.status === 404 || error.status === 410) {
-      this.gone(error.message);
+    if (isGone(error)) {
+      this.gone(lineOf(error));
       return;
     }
     this.#state("error");
@@ -189,11 +192,17 @@ export class Opened {
     if (playing) this.#tick();
   }
 
+  // Half a pixel at a time, since each step makes the browser style the whole player anew.
   #tick() {
     this.#frame = requestAnimationFrame(() => {
-      this.#place();
-      this.#remember();
-      this.#memory.notePlace();
+      const { song, position } = this.desk;
+      const step = Math.round((STEPS * position) / Math.max(1, song.frames ?? song.ready));
+      if (step !== this.#step) {
+        this.#step = step;
+        this.#place();
+        this.#remember();
+        this.#memory.notePlace();
+      }
       this.#tick();
     });
   }
@@ -237,7 +246,7 @@ export class Opened {
       if (peaks) this.#rows.setPeaks(peaks, this.#live ? 1 : job.gain);
     } catch (error) {
       // Else there is no outline, which is asked for again at the next look.
-      if (error.status === 404 || error.status === 410) this.#fail(error);
+      if (isGone(error)) this.#fail(error);
     }
   }
 

@@ -71,12 +71,6 @@ export class Rows {
     for (const row of this.#rows) row.complete(job);
   }
 
-  /** Nothing can be changed any more. */
-  disable() {
-    for (const control of this.element.querySelectorAll("button, input")) control.disabled = true;
-    for (const link of this.element.querySelectorAll("a")) link.remove();
-  }
-
   close() {
     this.#watch.disconnect();
     this.#scheme.removeEventListener("change", this.#redraw);
@@ -123,7 +117,7 @@ class Row {
       "aria-pressed": "false",
     });
     this.#spectrum.hidden = this.download.hidden = true;
-    this.#title = element("span", { class: "name", text: name });
+    this.#title = element("span", { class: "name", text: name, title: name });
     this.element = element(
       "li",
       { class: "row", "data-stem": name },

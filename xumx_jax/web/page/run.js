@@ -72,7 +72,7 @@ export class Run {
     this.before?.balance(balances);
   }
 
-  /** Schedule a piece from `next` to its end, or to frame `most` of the song if that comes first. */
+  /** Schedule a piece from `next` to its end, or to frame `most` if that comes first. */
   add(piece, most) {
     const from = this.next;
     const { song, out } = this.#ratio;

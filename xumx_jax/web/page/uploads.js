@@ -27,7 +27,7 @@ export class Upload {
 
   constructor(file, options) {
     this.file = file;
-    this.size = file.size; // browsers look at the file only now: this is what it may not differ from
+    this.size = file.size; // browsers look at the file only now: it may not differ later
     this.options = options;
     this.name = cleaned(file.name);
   }
@@ -38,6 +38,7 @@ export class Uploads extends EventTarget {
   limits = null;
   #server;
   #all = [];
+  #began = new Map(); // when a file was sent last, in ms, by its name
   #busy = false;
   #timer = 0;
 
@@ -90,11 +91,10 @@ export class Uploads extends EventTarget {
     if (this.#all.some((upload) => upload.reason === "room")) this.resume();
   }
 
-  /** Whether a job of the server is the file that is just being sent here. */
+  /** Whether a job of the server is a file that is being sent here, or was until just now. */
   isSending(job) {
-    const sending = this.#all.find((upload) => upload.state === "sending");
-    if (!sending || job.state !== "uploading") return false;
-    return job.name === sending.name && job.created * 1000 > sending.began - SKEW;
+    const began = this.#began.get(job.name);
+    return job.state === "uploading" && job.created * 1000 > began - SKEW;
   }
 
   async #run() {
@@ -113,7 +113,8 @@ export class Uploads extends EventTarget {
 
   async #send(upload) {
     const { file, options, stop } = upload;
-    Object.assign(upload, { state: "sending", share: 0, began: Date.now() });
+    Object.assign(upload, { state: "sending", share: 0 });
+    this.#began.set(upload.name, Date.now());
     this.#changed();
     const onProgress = (share) => {
       upload.share = share;
