@@ -9,7 +9,8 @@ and decodes them as a whole, with `decodeAudioData`.
 ready_seconds  from opening the page at the song's link until it can be played. At most 1.
 ready_ratio    whole-file decoding, from its first request until all is decoded, over that.
 seek_seconds   from a seek to where nothing was fetched yet until it is heard; median. Below 0.3.
-memory_mb      the most of renderers (PSS) that was seen: ready, quick seeks, playing. At most 300.
+memory_mb      the most of the page's renderer (PSS): ready, cold and quick seeks, playing. At most
+               300.
 memory_ratio   whole-file decoding over that.
 page_kb        all that the page fetches as long as there is no song. Below 150.
 
@@ -18,12 +19,12 @@ The last line is JSON with the six, and exits with 1 if one is beyond its bound 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -91,7 +92,7 @@ def store_song(folder: Path, seconds: float) -> str:
     return job.id
 
 
-@contextmanager
+@contextlib.contextmanager
 def browsing():
     """A Chromium of its own, so that nothing is in its memory yet."""
     from playwright.sync_api import sync_playwright
@@ -105,24 +106,26 @@ def browsing():
             browser.close()
 
 
-def renderers_mb() -> float:
-    """The proportional set size (PSS) of all renderers that this process has started, in MB."""
-    parents, lines = {}, {}
+def renderer_mb() -> float:
+    """The proportional set size (PSS) of the page's renderer, in MB.
+
+    It is the largest of those that this process has started: others wait for further pages.
+    """
+    parents, renderers = {}, {}
     for path in Path("/proc").glob("[0-9]*"):
-        try:
+        with contextlib.suppress(OSError, StopIteration):  # it has ended
             parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            lines[int(path.name)] = (path / "cmdline").read_bytes()
-        except OSError:
-            continue  # it has ended
-    total = 0.0
-    for number, line in lines.items():
-        above = number
-        while above in parents and above != os.getpid():
-            above = parents[above]
-        if above == os.getpid() and b"--type=renderer" in line:
-            rollup = Path(f"/proc/{number}/smaps_rollup").read_text().splitlines()
-            total += next(int(one.split()[1]) for one in rollup if one.startswith("Pss:")) / 1000
-    return total
+            if b"--type=renderer" in (path / "cmdline").read_bytes():
+                lines = (path / "smaps_rollup").read_text().splitlines()
+                pss = next(line for line in lines if line.startswith("Pss:"))
+                renderers[int(path.name)] = int(pss.split()[1]) * 1024 / 1e6
+
+    def is_ours(number):
+        while number in parents and number != os.getpid():
+            number = parents[number]
+        return number == os.getpid()
+
+    return max(size for number, size in renderers.items() if is_ours(number))
 
 
 def measure_page(url: str) -> dict:
@@ -137,15 +140,15 @@ def measure_page(url: str) -> dict:
     return {"page_kb": sum(sizes) / 1000, "page_requests": len(sizes)}
 
 
-def measure_player(url: str, id: str, frames: int, rounds: int, seeks: int) -> dict:
-    """Open the song, play it, seek."""
+def measure_player(url, id, frames: int, rounds: int, seeks: int, seconds: int) -> dict:
+    """Open the song, play it, seek, and play for some seconds."""
     ready, memory = [], []
     with browsing() as browser:
         for _ in range(rounds):
             page = browser.new_context().new_page()
             page.goto(f"{url}/#job={id}", wait_until="commit")
             ready.append(page.evaluate(READY))
-            memory.append(renderers_mb())
+            memory.append(renderer_mb())
             if len(ready) < rounds:
                 page.context.close()
         begin = time.perf_counter()
@@ -154,14 +157,14 @@ def measure_player(url: str, id: str, frames: int, rounds: int, seeks: int) -> d
         took = []
         for place in np.linspace(0.05, 0.95, seeks)[np.random.default_rng(0).permutation(seeks)]:
             took.append(page.evaluate(SEEK, round(place * frames)))
-            memory.append(renderers_mb())
+            memory.append(renderer_mb())
         for place in np.linspace(0.9, 0.1, 8):  # quick ones: each overtakes the one before
             page.evaluate("f => document.querySelector('#player').engine.seek(f)", place * frames)
             page.wait_for_timeout(100)
-            memory.append(renderers_mb())
-        for _ in range(10):
+            memory.append(renderer_mb())
+        for _ in range(seconds):
             page.wait_for_timeout(1000)
-            memory.append(renderers_mb())
+            memory.append(renderer_mb())
     return {
         "ready_seconds": median(ready),
         "sound_seconds": sound,
@@ -180,7 +183,7 @@ def measure_whole(url: str, id: str) -> dict:
         page.set_default_timeout(300_000)
         page.goto(f"{url}/healthz")
         seconds = page.evaluate(WHOLE, urls)
-        return {"whole_seconds": seconds, "whole_mb": renderers_mb()}
+        return {"whole_seconds": seconds, "whole_mb": renderer_mb()}
 
 
 def main() -> int:
@@ -188,7 +191,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="half a minute, to try it out")
     quick = parser.parse_args().quick
-    seconds, rounds, seeks = (60, 1, 3) if quick else (600, 5, 15)
+    seconds, rounds, seeks, playing = (60, 1, 3, 1) if quick else (600, 5, 15, 10)
     load = os.getloadavg()[0]
     try:
         chromium()
@@ -198,7 +201,7 @@ def main() -> int:
         folder = Path(name)
         id = store_song(folder / "data", seconds)
         with serving(folder) as (_, client):
-            found = measure_player(client.url, id, seconds * RATE, rounds, seeks)
+            found = measure_player(client.url, id, seconds * RATE, rounds, seeks, playing)
             print(json.dumps(found), flush=True)
             found |= measure_whole(client.url, id)
             client.remove(id)

@@ -59,7 +59,8 @@
     const context = new OfflineAudioContext(channels, frames, rate);
     const engine = new Engine(context, song);
     await prepare(engine, context);
-    await engine.play();
+    await Promise.race([engine.play(), sleep(20)]);
+    if (engine.state !== "playing") throw new Error("it was never scheduled");
     const buffer = await context.startRendering();
     return { engine, channels: Array.from({ length: channels }, (_, at) => buffer.getChannelData(at)) };
   }

@@ -95,6 +95,7 @@ export class Engine extends EventTarget {
     this.#wanted = true;
     this.#pump();
     await Promise.all([awake, begun]);
+    if (this.#clock.offline) await this.#stretch.settled; // there is no time in which it gets to know
   }
 
   pause() {

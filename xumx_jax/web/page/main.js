@@ -8,14 +8,20 @@ const server = new Server();
 fill(document);
 const place = document.querySelector("#player");
 let player = null; // it comes with the first song that can be played
+
+function load() {
+  player ??= import("./player.js").then(({ Player }) => new Player(place, server));
+  return player;
+}
+
+if (location.hash.includes("job=")) load(); // there will be one
 const songs = new Songs({
   send: document.querySelector("#send"),
   list: document.querySelector("#songs"),
   server,
 });
 songs.addEventListener("play", async ({ detail, sound }) => {
-  player ??= import("./player.js").then(({ Player }) => new Player(place, server));
-  (await player).open(detail, { sound });
+  (await load()).open(detail, { sound });
 });
 songs.addEventListener("jobs", async ({ detail }) => (await player)?.update(detail));
 songs.addEventListener("removed", async ({ detail }) => {

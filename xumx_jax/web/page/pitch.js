@@ -18,6 +18,7 @@ export class Stretch {
     this.#output = output;
     this.speed = 1;
     this.semitones = 0;
+    this.settled = null; // a promise: the shifter knows what it has to do
   }
 
   /** Whether browsers let us: they do on this machine, and elsewhere with HTTPS only. */
@@ -82,7 +83,7 @@ export class Stretch {
     if (!this.active) return;
     const outputTime = (frame + this.latency) / this.#context.sampleRate;
     const semitones = this.semitones - 12 * Math.log2(this.speed);
-    this.#shifter.node.schedule({ active: true, outputTime, semitones });
+    this.settled = this.#shifter.node.schedule({ active: true, outputTime, semitones });
   }
 
   close() {

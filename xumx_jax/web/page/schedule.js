@@ -6,6 +6,8 @@ const AHEAD_SECONDS = 6; // more than a piece: then the end of one suffices to s
 const AHEAD_LOOP_SECONDS = 2; // of short loops, which are many sources
 const ENOUGH_SECONDS = 0.5; // to begin with
 const ENOUGH_LIVE_SECONDS = 2; // of a song that is still being separated
+const FEW_SECONDS = 2.5; // ahead, of a run that has just begun
+const SETTLED_SECONDS = 0.75;
 const SHORTEST_LOOP_SECONDS = 0.02;
 
 /** Plays from a position on, as far as the pieces are there. */
@@ -185,7 +187,7 @@ export class Schedule {
       }
       const piece = this.#pieces.find(run.next);
       if (!piece) {
-        this.#pieces.load(run.next, (run.end - this.#clock.now) / this.#clock.rate);
+        this.#load(run);
         break;
       }
       if (run.end >= this.#horizon) break;
@@ -197,5 +199,14 @@ export class Schedule {
     this.#clock.hurry();
     this.stop();
     if (this.#begin()) this.#extend();
+  }
+
+  // What follows a run; not much at first, since who looks for a place seeks again and again.
+  #load(run) {
+    const { now, rate, offline } = this.#clock;
+    const ahead = (run.end - now) / rate;
+    if (offline || ahead < FEW_SECONDS || now - run.at > SETTLED_SECONDS * rate) {
+      this.#pieces.load(run.next, ahead);
+    }
   }
 }
