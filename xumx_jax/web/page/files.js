@@ -1,7 +1,11 @@
 // The files that are in what was dropped, pasted or chosen.
 
 // What browsers know no type of, or none by which it can be told from other files.
-const SUFFIXES = /\.(aac|ac3|aif[fc]?|alac|ape|au|avi|caf|dts|flac|flv|m4[abv]|mk[av]|mov|mp[234]|mp4|mpc|mpe?g|og[agv]|opus|tta|voc|w64|wav|webm|wm[av]|wv)$/i;
+const SUFFIXES = new RegExp(
+  "\\.(aac|ac3|aif[fc]?|alac|ape|au|avi|caf|dts|flac|flv|m4[abv]|mk[av]|mov|mp[234c]|mpe?g|" +
+    "og[agv]|opus|tta|voc|w64|wav|webm|wm[av]|wv)$",
+  "i",
+);
 
 /** Whether a file of a folder is one to send: others are left out without a word. */
 export function isSound(file) {

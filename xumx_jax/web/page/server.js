@@ -96,7 +96,7 @@ export class Server extends EventTarget {
     return this.#json(`${ROOT}/jobs/${encodeURIComponent(id)}/move${query}`, { method: "POST" });
   }
 
-  /** The response to a GET of this server. Throws ServerError for errors, AbortError by `signal`. */
+  /** The response to a GET of this server. Throws ServerError, and AbortError by `signal`. */
   async get(url, { signal, headers = {} } = {}) {
     return this.#fetch(url, { signal, headers });
   }

@@ -139,7 +139,7 @@ export class Songs extends EventTarget {
     this.#jobs.look();
   }
 
-  /** Open what the address names; else what was sent here first; else, for newcomers, the example. */
+  /** Open what the address names; else what was sent here; else, for newcomers, the example. */
   #openOne() {
     const { all } = this.#jobs;
     const address = linked();
@@ -159,7 +159,8 @@ export class Songs extends EventTarget {
 
   async #act(action, key) {
     const upload = this.#uploads.all.find((one) => one.key === key);
-    if (upload) return action === "again" ? this.#uploads.again(upload) : this.#uploads.remove(upload);
+    if (upload && action === "again") return this.#uploads.again(upload);
+    if (upload) return this.#uploads.remove(upload);
     const job = this.#jobs.all.find((one) => one.id === key);
     if (!job) return this.#forget(key);
     if (action === "play" || action === "live") return this.#open(job, true);

@@ -55,7 +55,6 @@ export const TEXTS = {
   "waits.other": "Waits, {count} before it",
   starts: "Starting",
   runs: "{percent}, {time} left",
-  runs_on: "{percent}",
   ready: "Ready, {length}",
   kept: "Ready, {length}, kept until {time}",
   example: "The clip that comes with the program",

@@ -27,7 +27,7 @@ export class Upload {
 
   constructor(file, options) {
     this.file = file;
-    this.size = file.size; // browsers look at the file only now: this is what it may not differ from
+    this.size = file.size; // browsers look at the file only when asked; it may not change then
     this.options = options;
     this.name = cleaned(file.name);
   }
