@@ -108,7 +108,7 @@ def test_a_loop_of_odd_ends_has_no_gap(server, rig, song, total, start, end):
           engine.setLoop(start, end);
           engine.seek(start - 5000);
           await engine.play();
-          await rig.until(() => context.currentTime > 2);
+          await rig.until(() => context.currentTime > 1.5);
           const position = engine.position;
           engine.clearLoop();
           await rig.until(() => engine.position > end + 4000);
@@ -124,7 +124,7 @@ def test_a_loop_of_odd_ends_has_no_gap(server, rig, song, total, start, end):
     turns = np.concatenate([total[:, first:end], *[total[:, start:end]] * 60], axis=1)
     same = (made == turns[:, : made.shape[1]]).all(axis=0)
     left = int(np.argmin(same))  # then the song goes on behind the loop
-    assert left > 60_000
+    assert left > 40_000
     assert (left - (end - first)) % (end - start) == 0
     found(made[:, left - 1000 : left + 3000], total, end - 1000, 1)
 
@@ -208,82 +208,76 @@ def test_a_mono_song_is_mono_until_a_stem_is_panned(server, rig):
         assert np.array_equal(floats(text)[None], vocals)
 
 
-@pytest.mark.parametrize(
-    "speed, semitones", [(0.75, 0), (0.5, 0), (2, 0), (1, 3), (0.8, -5), (1.5, 12)]
-)
-def test_pitch_and_speed_are_independent(server, rig, speed, semitones):
+def test_pitch_and_speed_are_independent(server, rig):
     page = rig(server)  # with our Content-Security-Policy
-    frequency, step, end = page.evaluate(
-        """async ([speed, semitones]) => {
-          const song = new rig.Made({ vocals: rig.tone(440) }, { seconds: 3 });
-          const { channels } = await rig.offline(song, 7 * 44100, (engine) => {
-            engine.setSpeed(speed);
-            engine.setTranspose(semitones);
-          });
-          const end = channels[0].findLastIndex((sample) => Math.abs(sample) > 0.1);
-          const steady = channels[0].subarray(22050, end - 22050);
-          return [rig.frequency(steady, 44100), rig.step(steady), end];
-        }""",
-        [speed, semitones],
-    )
-    assert frequency == pytest.approx(440 * 2 ** (semitones / 12), rel=0.01)
-    assert step < 1.15 * STEP * 2 ** (semitones / 12)
-    assert end / RATE == pytest.approx(3 / speed + 0.12, abs=0.05)
+    for speed, semitones in [(0.75, 0), (0.5, 0), (2, 0), (1, 3), (0.8, -5), (1.5, 12)]:
+        frequency, step, end = page.evaluate(
+            """async ([speed, semitones]) => {
+              const song = new rig.Made({ vocals: rig.tone(440) }, { seconds: 3 });
+              const { channels } = await rig.offline(song, 7 * 44100, (engine) => {
+                engine.setSpeed(speed);
+                engine.setTranspose(semitones);
+              });
+              const end = channels[0].findLastIndex((sample) => Math.abs(sample) > 0.1);
+              const steady = channels[0].subarray(22050, end - 22050);
+              return [rig.frequency(steady, 44100), rig.step(steady), end];
+            }""",
+            [speed, semitones],
+        )
+        assert frequency == pytest.approx(440 * 2 ** (semitones / 12), rel=0.01)
+        assert step < 1.15 * STEP * 2 ** (semitones / 12)
+        assert end / RATE == pytest.approx(3 / speed + 0.12, abs=0.05)
 
 
-@pytest.mark.parametrize("speed, most", [(0.75, 0.0), (0.8, 1e-3), (1.95, 1e-3)])
-def test_pieces_meet_at_other_speeds(server, rig, speed, most):
+def test_pieces_meet_at_other_speeds(server, rig):
     """What goes into the shifter is what one uncut buffer would give.
 
     Rates that are no binary fraction are rounded, so a buffer of 9 s has drifted by its end.
     """
     page = rig(server)
-    assert (
-        page.evaluate(
-            """async ([speed, most]) => {
-              const { Pieces } = await import("/page/pieces.js");
-              const { Run, ratio, margin } = await import("/page/run.js");
-              const { Clock } = await import("/page/clock.js");
-              const song = new rig.Made({ vocals: rig.tone(440) }, { seconds: 9 });
-              const frames = 8 * 44100;
-              const uncut = new OfflineAudioContext(2, frames, 44100);
-              const [samples] = await song.piece("vocals", 1003, 8.9 * 44100 - 1003);
-              const buffer = new AudioBuffer({ length: samples.length, sampleRate: 44100 });
-              buffer.copyToChannel(samples, 0);
-              const source = new AudioBufferSourceNode(uncut, { buffer, playbackRate: speed });
-              source.connect(uncut.destination);
-              source.start();
-              const cut = new OfflineAudioContext(2, frames, 44100);
-              const pieces = new Pieces(cut, song, margin(44100, 44100));
-              const run = new Run(new Clock(cut), {
-                at: 0,
-                from: 1003,
-                ratio: ratio(44100, 44100, speed),
-                speed,
-                latency: 0,
-                output: cut.destination,
-                balances: [["vocals", { gain: 1, pan: 0, wide: false }]],
-              });
-              const lengths = [50011, 44100, 61003, 47007];
-              for (let at = 0, start = 1003; start < 8 * 44100; at += 1) {
-                const length = lengths[at % lengths.length];
-                await new Promise((resolve) => {
-                  pieces.onload = resolve;
-                  pieces.load(start, length / 44100 / 2);
-                });
-                const piece = pieces.find(run.next);
-                run.add(piece, Infinity);
-                start = piece.end;
-              }
-              const end = Math.min(run.end, Math.floor((8 * 44100 - 1003) / speed), frames);
-              const [a, b] = [await uncut.startRendering(), await cut.startRendering()];
-              return rig.difference(
-                a.getChannelData(0).subarray(400, end), b.getChannelData(0).subarray(400, end));
-            }""",
-            [speed, most],
-        )
-        <= most
-    )
+    for speed, most in [(0.75, 0.0), (0.8, 1e-3), (1.95, 1e-3)]:
+        assert page.evaluate(SEAMS, speed) <= most
+
+
+SEAMS = """async (speed) => {
+  const { Pieces } = await import("/page/pieces.js");
+  const { Run, ratio, margin } = await import("/page/run.js");
+  const { Clock } = await import("/page/clock.js");
+  const song = new rig.Made({ vocals: rig.tone(440) }, { seconds: 9 });
+  const frames = 8 * 44100;
+  const uncut = new OfflineAudioContext(2, frames, 44100);
+  const [samples] = await song.piece("vocals", 1003, 8.9 * 44100 - 1003);
+  const buffer = new AudioBuffer({ length: samples.length, sampleRate: 44100 });
+  buffer.copyToChannel(samples, 0);
+  const source = new AudioBufferSourceNode(uncut, { buffer, playbackRate: speed });
+  source.connect(uncut.destination);
+  source.start();
+  const cut = new OfflineAudioContext(2, frames, 44100);
+  const pieces = new Pieces(cut, song, margin(44100, 44100));
+  const run = new Run(new Clock(cut), {
+    at: 0,
+    from: 1003,
+    ratio: ratio(44100, 44100, speed),
+    speed,
+    latency: 0,
+    output: cut.destination,
+    balances: [["vocals", { gain: 1, pan: 0, wide: false }]],
+  });
+  const lengths = [50011, 44100, 61003, 47007];
+  for (let at = 0, start = 1003; start < 8 * 44100; at += 1) {
+    await new Promise((resolve) => {
+      pieces.onload = resolve;
+      pieces.load(start, lengths[at % lengths.length] / 44100 / 2);
+    });
+    const piece = pieces.find(run.next);
+    run.add(piece, Infinity);
+    start = piece.end;
+  }
+  const end = Math.min(run.end, Math.floor((8 * 44100 - 1003) / speed), frames);
+  const [a, b] = [await uncut.startRendering(), await cut.startRendering()];
+  return rig.difference(
+    a.getChannelData(0).subarray(400, end), b.getChannelData(0).subarray(400, end));
+}"""
 
 
 def test_nothing_clicks(server, rig):

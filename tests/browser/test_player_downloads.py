@@ -1,4 +1,4 @@
-"""What the player's links download: the files of the command line, and the balance that is heard."""
+"""What the player's links download: files of the command line, and the balance that is heard."""
 
 import io
 import zipfile
@@ -167,5 +167,6 @@ def test_what_cannot_be_had_is_said_in_a_line(open_page, server):
     page.locator("#player summary").click()
     server.ask("DELETE", f"/api/v1/jobs/{job['id']}")
     link(page, "bass").click()
-    expect(page.locator("#player [role=alert]")).to_have_text("there is no such job, or not any more")
+    line = page.locator("#player [role=alert]")
+    expect(line).to_have_text("there is no such job, or not any more")
     assert page.url.startswith(server.url) and "api" not in page.url

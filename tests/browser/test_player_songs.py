@@ -159,7 +159,8 @@ def test_a_song_that_is_removed_elsewhere_ends(open_page, server):
     server.ask("DELETE", f"{JOBS}/{job['id']}")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # look now
     in_state(page, "gone")
-    expect(page.locator("#player [role=alert]")).to_have_text("there is no such job, or not any more")
+    line = page.locator("#player [role=alert]")
+    expect(line).to_have_text("there is no such job, or not any more")
     expect(page.locator("#player .play")).to_be_disabled()
     assert not engine(page, "playing") and "job" not in page.url
 

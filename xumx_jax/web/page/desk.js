@@ -5,8 +5,8 @@ import { SEMITONES, asSpeed, heard, plain } from "./settings.js";
 const SHORTEST = 0.02; // seconds, of a loop
 
 /**
- * Events: "change" when a setting has changed, "place" when another place was chosen, "trouble" with
- * a line for people.
+ * Events: "change" when a setting has changed, "place" when another place was chosen, and "trouble"
+ * with a line for people.
  */
 export class Desk extends EventTarget {
   #mark = null; // where a loop begins whose end is not set

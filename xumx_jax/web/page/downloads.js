@@ -121,7 +121,8 @@ export class Downloads {
       for (const bits of depths.length ? depths : [null]) {
         const key = bits ? (bits.endsWith("f") ? "form_float" : "form_bits") : "form";
         const words = text(key, { format: format.toUpperCase(), bits: parseInt(bits, 10) });
-        this.#form.append(element("option", { value: bits ? `${format} ${bits}` : format, text: words }));
+        const value = bits ? `${format} ${bits}` : format;
+        this.#form.append(element("option", { value, text: words }));
       }
     }
     const { format, bits } = this.#job.options;

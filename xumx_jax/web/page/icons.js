@@ -9,7 +9,7 @@ const PATHS = {
   pause: "M7 5h4v14H7zM13 5h4v14h-4z",
   download: "M11 4h2v8h3l-4 5-4-5h3zM5 18h14v2H5z",
   spectrum: "M4 14h2v6H4zM8 9h2v11H8zM12 4h2v16h-2zM16 11h2v9h-2zM20 16h2v4h-2z",
-  close: "M6.4 5 12 10.6 17.6 5 19 6.4 13.4 12 19 17.6 17.6 19 12 13.4 6.4 19 5 17.6 10.6 12 5 6.4z",
+  close: "M6 5 12 11 18 5 19 6 13 12 19 18 18 19 12 13 6 19 5 18 11 12 5 6z",
 };
 
 /** A picture by its name, for who sees it. */

@@ -83,7 +83,8 @@ function bounded(volume) {
 function explain(dialog) {
   const rows = HELP.map((keys, index) => {
     const names = keys.map((key) => element("kbd", { text: key }));
-    return element("tr", {}, element("td", {}, ...names), element("td", { text: text(`keys_${index}`) }));
+    const meaning = element("td", { text: text(`keys_${index}`) });
+    return element("tr", {}, element("td", {}, ...names), meaning);
   });
   const close = element("button", { type: "submit", class: "main", text: text("close") });
   dialog.setAttribute("aria-labelledby", "keys-title");

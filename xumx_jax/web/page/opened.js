@@ -4,7 +4,6 @@ import { Desk } from "./desk.js";
 import { Downloads, songName } from "./downloads.js";
 import { element, say } from "./dom.js";
 import { Engine } from "./engine.js";
-import { labelled } from "./icons.js";
 import { Media } from "./media.js";
 import { Peaks } from "./peaks.js";
 import { Song } from "./pieces.js";
@@ -124,8 +123,11 @@ export class Opened {
       text: text("copy_link"),
       onclick: () => this.#copy(),
     });
-    const balance = labelled(text("reset_balance"), text("reset_balance"), () => this.desk.reset(), {
+    const balance = element("button", {
+      type: "button",
       class: "quiet",
+      text: text("reset_balance"),
+      onclick: () => this.desk.reset(),
     });
     this.#head = element("div", { class: "head" }, title, balance, copy);
     this.#element.setAttribute("aria-labelledby", "player-title");
@@ -220,8 +222,11 @@ export class Opened {
     this.#note.hidden = !words;
     if (words && this.#note.textContent !== words) this.#note.textContent = words;
     if (!done || this.#downloads) return;
-    const more = { server: this.#server, tell: (line) => this.#tell(line), signal: this.#end.signal };
-    this.#downloads = new Downloads(job, this.desk, this.#rows, more);
+    this.#downloads = new Downloads(job, this.desk, this.#rows, {
+      server: this.#server,
+      tell: (line) => this.#tell(line),
+      signal: this.#end.signal,
+    });
     this.#head.append(this.#downloads.element);
     this.#rows.complete(job);
   }
@@ -244,7 +249,8 @@ export class Opened {
       this.#tell(text("copied"));
     } catch {
       // Over plain HTTP there is no clipboard: whoever wants the link copies it.
-      const field = element("input", { readonly: true, "aria-label": text("copy_this"), value: address });
+      const label = text("copy_this");
+      const field = element("input", { readonly: true, "aria-label": label, value: address });
       this.#line.replaceChildren(text("copy_this"), " ", field);
       this.#line.hidden = false;
       field.select();

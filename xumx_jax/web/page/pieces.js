@@ -148,7 +148,8 @@ export class Pieces {
     const there = Math.min(end + this.#margin, song.ready);
     try {
       const made = song.stems.map(async (stem) => {
-        const channels = await attempted(() => song.piece(stem, start, there - start, signal), signal);
+        const asked = () => song.piece(stem, start, there - start, signal);
+        const channels = await attempted(asked, signal);
         const buffer = this.#context.createBuffer(
           song.channels, end - start + this.#margin, song.rate,
         );

@@ -70,7 +70,8 @@ export class Player {
     } catch (error) {
       reportError(error);
       this.#element.dataset.state = "error";
-      this.#element.replaceChildren(element("p", { class: "note", role: "alert", text: error.message }));
+      const line = element("p", { class: "note", role: "alert", text: error.message });
+      this.#element.replaceChildren(line);
     }
   }
 

@@ -72,7 +72,7 @@ export class Run {
     this.before?.balance(balances);
   }
 
-  /** Schedule a piece from `next` to its end, or to frame `most` of the song if that comes first. */
+  /** Schedule a piece from `next` to its end, or to frame `most` if that comes first. */
   add(piece, most) {
     const from = this.next;
     const { song, out } = this.#ratio;
@@ -125,10 +125,11 @@ export class Run {
     this.last = true;
   }
 
-  /** Fade out at a frame of the context. */
+  /** Fade out at a frame of the context -> the frame at which it does: there may be no more. */
   cut(frame) {
     this.before?.cut(frame);
-    if (this.missed(frame) || this.#cut <= frame) return;
+    if (this.missed(frame)) return this.#guard;
+    if (this.#cut <= frame) return this.#cut;
     this.#unguard();
     this.#cut = frame;
     this.#ramp(this.#fall.gain, 1, 0, frame);
@@ -137,6 +138,7 @@ export class Run {
     this.onended = () => {
       if (this.#clock.now >= end) this.#fall.disconnect();
     };
+    return frame;
   }
 
   /** Forget what begins after a frame of the context; from there on it can be planned anew. */

@@ -52,7 +52,8 @@ export class Schedule {
 
   set position(frame) {
     this.stop();
-    this.#position = Math.min(Math.max(0, Math.round(frame)), this.#song.frames ?? this.#song.ready);
+    const end = this.#song.frames ?? this.#song.ready;
+    this.#position = Math.min(Math.max(0, Math.round(frame)), end);
   }
 
   /** How many seconds are left to hear, once the end of the song is scheduled. */
@@ -87,9 +88,8 @@ export class Schedule {
   /** Fade out; it goes on from here. */
   stop() {
     if (!this.#run) return;
-    const frame = this.#clock.soon;
+    const frame = this.#run.cut(this.#clock.soon);
     this.#position = Math.round(this.#run.position(frame));
-    this.#run.cut(frame);
     this.#run = null;
   }
 

@@ -92,7 +92,9 @@ export class SeekBar {
     edge.addEventListener("pointermove", (event) => {
       if (edge.hasPointerCapture(event.pointerId)) this.#desk.draft(this.#dragged(event, index));
     });
-    edge.addEventListener("pointerup", (event) => this.#desk.setLoop(...this.#dragged(event, index)));
+    edge.addEventListener("pointerup", (event) => {
+      this.#desk.setLoop(...this.#dragged(event, index));
+    });
     edge.addEventListener("pointercancel", () => this.#desk.draft(null));
     return edge;
   }

@@ -1,4 +1,4 @@
-// What a listener has set for a song, and its form in links: "vocals=0.8,-0.3&mute=drums&at=441000".
+// What a listener has set for a song, and how links say it: "vocals=0.8,-0.3&mute=drums".
 
 export const MOST_GAIN = 2; // of the sliders; links may say up to MOST
 export const SPEEDS = { least: 0.5, most: 2, step: 0.05 };
@@ -29,7 +29,8 @@ export function toText(settings) {
   const said = [];
   for (const name of names) {
     const { gain, pan } = parts[name];
-    if (gain !== 1 || pan !== 0) said.push([name, pan ? `${short(gain)},${short(pan)}` : short(gain)]);
+    const value = pan ? `${short(gain)},${short(pan)}` : short(gain);
+    if (value !== "1") said.push([name, value]);
   }
   for (const word of ["mute", "solo"]) {
     const found = names.filter((name) => parts[name][word]);
