@@ -27,7 +27,11 @@ export class Upload {
 
   constructor(file, options) {
     this.file = file;
+<<<<<<< HEAD
     this.size = file.size; // browsers look at the file only now: it may not differ later
+=======
+    this.size = file.size; // browsers look at the file only when asked; it may not change then
+>>>>>>> web-songs
     this.options = options;
     this.name = cleaned(file.name);
   }
