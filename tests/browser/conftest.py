@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from chromium import Failed, chromium
-from serving import served
+from serving import clip, served
 
 if find_spec("playwright") is None:  # `make test` looks at the files too
     collect_ignore_glob = ["test_*.py"]
@@ -44,6 +44,12 @@ def server(tmp_path_factory):
     """A server as anybody starts it on their own machine."""
     with served(tmp_path_factory.mktemp("server") / "data") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def song(server):
+    """A job of `server` that is done: "Song A.wav", six seconds of stereo. Not to be removed."""
+    return server.separated(clip(6), "Song A.wav")
 
 
 @pytest.fixture
