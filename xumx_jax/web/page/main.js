@@ -13,13 +13,19 @@ const songs = new Songs({
   list: document.querySelector("#songs"),
   server,
 });
+let wanted = null; // id of the job that it shows, or will show once it is there
 songs.addEventListener("play", async ({ detail, sound }) => {
+  wanted = detail.id;
   player ??= import("./player.js").then(({ Player }) => new Player(place, server));
-  (await player).open(detail, { sound });
+  const loaded = await player;
+  if (wanted === detail.id) loaded.open(detail, { sound });
 });
 songs.addEventListener("jobs", async ({ detail }) => (await player)?.update(detail));
 songs.addEventListener("removed", async ({ detail }) => {
-  if (place.dataset.job === detail) (await player).close();
+  if (wanted !== detail) return;
+  wanted = null;
+  const loaded = await player;
+  if (wanted === null) loaded.close();
 });
 document.querySelector("#show-keys").addEventListener("click", () => {
   document.querySelector("#keys").showModal();
