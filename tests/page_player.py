@@ -30,11 +30,10 @@ TAP = """
 def opened(open_page, server, job, words="", *, tap=False, **options):
     """A page with this job in the player, as a link with these words opens it."""
     address = f"{server.url}/#job={job['id']}{words and '&'}{words}"
-    page = open_page(server.url if tap else address, **options)
+    page = open_page(f"{server.url}/docs" if tap else address, **options)
     if tap:
         page.add_init_script(TAP)
         page.goto(address)
-        page.reload()
     in_state(page, "paused")
     return page
 

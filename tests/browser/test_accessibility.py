@@ -16,11 +16,6 @@ FOCUSED = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def song(server):
-    return server.separated(clip(2), "Song A.wav")
-
-
 def violations(page):
     """What axe-core objects to, each in a line."""
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response
@@ -42,7 +37,6 @@ def look(request):
 def test_a_song_in_the_player(open_page, server, song, look):
     page = opened(open_page, server, song, "mute=drums&solo=vocals&loop=10000-40000", **look)
     assert violations(page) == []
-    page.locator("#player summary").click()
     page.get_by_role("button", name="Spectrogram of bass").click()
     expect(page.locator("#player .picture")).to_be_visible()
     page.locator("#player summary").click()

@@ -16,11 +16,6 @@ from xumx_jax import cli
 NAMES = ["bass", "drums", "other", "vocals"]
 
 
-@pytest.fixture(scope="module")
-def song(server):
-    return server.separated(clip(), "Song A.wav")
-
-
 @pytest.fixture
 def page(open_page, server, song):
     return opened(open_page, server, song)
@@ -30,7 +25,7 @@ def page(open_page, server, song):
 def command_line(tmp_path_factory):
     """What `xumx separate` writes of the same file: its stems, and a mix."""
     folder = tmp_path_factory.mktemp("command")
-    (folder / "Song A.wav").write_bytes(clip())
+    (folder / "Song A.wav").write_bytes(clip(6))
     words = ["separate", str(folder / "Song A.wav"), "--model", "demo", "--out", str(folder)]
     for more in ([], ["--mix", "drums+other"]):
         assert cli.main([*words, *more]) == 0

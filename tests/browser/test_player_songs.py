@@ -20,11 +20,6 @@ DRAWN = """canvas => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def song(server):
-    return server.separated(clip(4), "Song A.wav")
-
-
 def drawn(page, stem):
     return row(page, stem).locator("canvas").evaluate(DRAWN)
 
@@ -131,8 +126,46 @@ def test_waveforms_follow_the_colour_scheme_and_the_width(open_page, server, son
     assert inside == 360
 
 
+def test_a_spectrogram_takes_the_place_of_a_waveform(open_page, server, song):
+    page = opened(open_page, server, song)
+    swap = page.get_by_role("button", name="Spectrogram of bass")
+    swap.click()
+    picture = row(page, "bass").get_by_role("img", name="Spectrogram of bass")
+    until(page, lambda: picture.evaluate("picture => picture.naturalWidth") > 100)
+    expect(row(page, "bass").locator("canvas")).to_be_hidden()
+    row(page, "bass").locator(".wave").click()  # it seeks, as before
+    assert engine(page, "position") == pytest.approx(3 * RATE, abs=RATE / 50)
+    swap.click()
+    expect(picture).to_have_count(0)
+    expect(row(page, "bass").locator("canvas")).to_be_visible()
+    page.expected = ["net::ERR_FAILED"]
+    page.route("**/drums.png?*", lambda route: route.abort())
+    page.get_by_role("button", name="Spectrogram of drums").click()
+    expect(page.locator("#player [role=alert]")).to_contain_text("spectrogram of drums could not")
+    expect(row(page, "drums").locator("canvas")).to_be_visible()
+
+
+def test_the_example_says_what_it_is_and_stays_out_of_the_address(open_page, server, song):
+    def as_example(route):
+        response = route.fetch()
+        jobs = [one for one in response.json()["jobs"] if one["id"] == song["id"]]
+        route.fulfill(response=response, json={"jobs": [jobs[0] | {"example": True}]})
+
+    page = open_page(f"{server.url}/docs")
+    page.route("**/api/v1/jobs", as_example)
+    page.goto(server.url)
+    in_state(page, "paused")
+    note = page.locator("#player .note").first
+    expect(note).to_have_text(
+        "This is a bundled clip, already separated. Drop a song above to hear yours."
+    )
+    assert "#" not in page.url
+    press(page, "1")
+    assert words(page) == "mute=vocals"
+
+
 def test_a_song_can_be_heard_while_it_is_separated(open_page, server):
-    id = server.send(clip(90), "Long.wav").json()["id"]
+    id = server.send(clip(60), "Long.wav").json()["id"]
     page = opened(open_page, server, {"id": id})
     player = page.locator("#player")
     expect(player.locator(".note").first).to_contain_text("Still being separated")
@@ -147,8 +180,8 @@ def test_a_song_can_be_heard_while_it_is_separated(open_page, server):
     expect(player.locator(".note").first).to_be_hidden()
     in_state(page, "playing")
     until(page, lambda: drawn(page, "vocals")["share"] == 1)
-    slide(page.get_by_label("Place in the song"), 80 * RATE)
-    until(page, lambda: engine(page, "position") > 80.2 * RATE)
+    slide(page.get_by_label("Place in the song"), 55 * RATE)
+    until(page, lambda: engine(page, "position") > 55.2 * RATE)
 
 
 def test_a_song_that_is_removed_elsewhere_ends(open_page, server):
@@ -160,18 +193,19 @@ def test_a_song_that_is_removed_elsewhere_ends(open_page, server):
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # look now
     in_state(page, "gone")
     line = page.locator("#player [role=alert]")
-    expect(line).to_have_text("there is no such job, or not any more")
-    expect(page.locator("#player .play")).to_be_disabled()
+    expect(line).to_have_text("Gone: there is no such song, or not any more")
+    for part in (".transport", ".knobs", ".rows"):
+        expect(page.locator(f"#player {part}")).to_have_js_property("inert", True)
+    press(page, "Space")
     assert not engine(page, "playing") and "job" not in page.url
 
 
-@pytest.mark.parametrize("seconds, options, stems, end", [
-    (0.1, {"channels": 1}, {}, "0:00.1"),
-    (1.0, {"channels": 1}, {"two_stems": "vocals"}, "0:01.0"),
-    (1.0, {}, {"stems": "bass"}, "0:01.0"),
+@pytest.mark.parametrize("seconds, channels, stems, end", [
+    (0.1, 1, {"two_stems": "vocals"}, "0:00.1"),
+    (1.0, 2, {"stems": "bass"}, "0:01.0"),
 ])  # fmt: skip
-def test_songs_of_other_kinds(open_page, server, seconds, options, stems, end):
-    job = server.separated(clip(seconds, **options), "Song C.wav", **stems)
+def test_songs_of_other_kinds(open_page, server, seconds, channels, stems, end):
+    job = server.separated(clip(seconds, channels), "Song C.wav", **stems)
     page = opened(open_page, server, job)
     names = [stem["name"] for stem in job["stems"]]
     assert page.locator("#player [data-stem]").count() == len(names)
@@ -184,10 +218,9 @@ def test_songs_of_other_kinds(open_page, server, seconds, options, stems, end):
 
 
 def test_without_https_speed_and_key_stay(open_page, server, song):
-    page = open_page(server.url)
+    page = open_page(f"{server.url}/docs")
     page.add_init_script("delete BaseAudioContext.prototype.audioWorklet")
     page.goto(f"{server.url}/#job={song['id']}&speed=0.5&transpose=3")
-    page.reload()
     in_state(page, "paused")
     for label in ("Speed", "Key"):
         expect(page.get_by_label(label, exact=True)).to_be_disabled()

@@ -1,5 +1,7 @@
 """Playing along: what can be had of a job while it runs, and of its floats when it is done."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from separating import noise
@@ -8,6 +10,7 @@ from stored_jobs import ran
 from web_workers import Halves, by, ended, sent
 
 from xumx_jax import audio
+from xumx_jax.web import sending
 from xumx_jax.web.floats import Floats
 from xumx_jax.web.jobs import DONE, Live, Result, Stem
 from xumx_jax.web.settings import Settings
@@ -169,3 +172,18 @@ def test_a_job_says_while_it_runs_what_is_there(monkeypatch, tmp_path):
     assert [size for _, size in seen] == [0, 4000, 8000]  # all of it can be read
     live, _ = seen[-1]
     assert (live.rate, live.channels, live.frames, live.stems) == (RATE, 1, 2500, ("a", "b"))
+
+
+def test_a_file_that_grows_while_it_is_sent_is_as_long_as_was_told(tmp_path):
+    path, messages = tmp_path / "a.peaks", []
+    path.write_bytes(b"1234")
+    response = sending.file(path, None, "application/octet-stream")
+    path.write_bytes(b"12345678")
+
+    async def send(message):
+        messages.append(message)
+
+    scope = {"type": "http", "method": "GET", "headers": [], "asgi": {"spec_version": "2.4"}}
+    asyncio.run(response(scope, None, send))
+    assert dict(messages[0]["headers"])[b"content-length"] == b"4"
+    assert b"".join(message["body"] for message in messages[1:]) == b"1234"

@@ -73,11 +73,19 @@ class _File(FileResponse):
             kept = {name: self.headers[name] for name in ("etag", "cache-control", "last-modified")}
             return await Response(status_code=304, headers=kept)(scope, receive, send)
 
+        left = 0
+
         async def told(message):
-            if message["type"] == "http.response.start" and message["status"] in (400, 416):
-                size = self.headers["content-length"]
-                more = {"Content-Range": f"bytes */{size}"}
-                raise Problem("bad_range", f"Range: wanted bytes=FIRST-LAST of {size} bytes", more)
+            nonlocal left
+            if message["type"] == "http.response.start":
+                if message["status"] in (400, 416):
+                    size = self.headers["content-length"]
+                    line = f"Range: wanted bytes=FIRST-LAST of {size} bytes"
+                    raise Problem("bad_range", line, {"Content-Range": f"bytes */{size}"})
+                left = int(dict(message["headers"])[b"content-length"])
+            else:  # the file may have grown since its size was told
+                message = {**message, "body": message["body"][:left]}
+                left -= len(message["body"])
             await send(message)
 
         try:

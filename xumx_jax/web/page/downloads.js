@@ -111,12 +111,18 @@ export class Downloads {
   }
 
   async #fill() {
-    let formats = { [this.#job.options.format]: [] };
+    const { format, bits } = this.#job.options;
+    this.#offer({ [format]: bits ? [bits] : [] });
     try {
-      ({ formats } = await this.#server.limits());
+      this.#offer((await this.#server.limits()).formats);
     } catch {
       // the job's own format can be had without knowing the others
     }
+  }
+
+  // Let these formats be chosen, {format: its bits}.
+  #offer(formats) {
+    this.#form.replaceChildren();
     for (const [format, depths] of Object.entries(formats)) {
       for (const bits of depths.length ? depths : [null]) {
         const key = bits ? (bits.endsWith("f") ? "form_float" : "form_bits") : "form";

@@ -13,6 +13,14 @@ import { text } from "./texts.js";
 import { Transport } from "./transport.js";
 import { percent } from "./words.js";
 
+const STEPS = 4096; // of the place: what moves by less is not drawn anew
+
+/** Whether an error says that there are no stems any more. */
+export const isGone = (error) => error.status === 404 || error.status === 410;
+
+/** Why there are none, for people. */
+export const lineOf = (error) => text(error.status === 410 ? "expired" : "gone");
+
 /** A song that is open in `element`; `job` is done, or runs and has `live`. */
 export class Opened {
   #element;
@@ -27,9 +35,11 @@ export class Opened {
   #note = element("p", { class: "note", hidden: true });
   #line = element("p", { class: "note", role: "alert", hidden: true });
   #head;
+  #parts;
   #live;
   #frame = 0;
   #gone = false;
+  #share = null; // of the song, that is shown as heard
 
   constructor(job, { element: place, server, context }) {
     this.#element = place;
@@ -60,14 +70,15 @@ export class Opened {
     }
     const grown = job.state === "running" && job.live && job.live.ready !== before.live?.ready;
     const ended = job.state === "done" && before.state !== "done";
+    if (job.state !== "done" && !job.live) this.#peaks.clear(); // the server was restarted
     if (grown || ended) {
-      if (grown && job.live.ready < (before.live?.ready ?? 0)) this.#peaks.clear();
       this.desk.song.update(job);
       this.engine.update(this.desk.song);
     }
     this.#load(job);
     this.#showJob();
     this.#place();
+    this.#mark();
   }
 
   play() {
@@ -98,9 +109,8 @@ export class Opened {
     this.#gone = true;
     this.#stop();
     this.#memory.leave();
-    this.#transport.disable();
-    this.#rows.disable();
-    this.#downloads?.element.remove();
+    for (const part of this.#parts) part.inert = true;
+    this.#head.replaceChildren(this.#head.firstChild); // the title
     this.#note.hidden = true;
     this.#state("gone");
     this.#tell(line);
@@ -131,14 +141,8 @@ export class Opened {
     });
     this.#head = element("div", { class: "head" }, title, balance, copy);
     this.#element.setAttribute("aria-labelledby", "player-title");
-    this.#element.replaceChildren(
-      this.#head,
-      this.#note,
-      this.#line,
-      this.#transport.element,
-      this.#transport.knobs,
-      this.#rows.element,
-    );
+    this.#parts = [this.#transport.element, this.#transport.knobs, this.#rows.element];
+    this.#element.replaceChildren(this.#head, this.#note, this.#line, ...this.#parts);
     this.#element.dataset.job = this.job.id;
     this.#element.engine = this.engine; // for tests, which can reach nothing else
   }
@@ -159,6 +163,7 @@ export class Opened {
       this.desk.addEventListener(name, () => {
         this.#memory.note();
         this.#place();
+        this.#mark();
         this.#media?.show(this.engine.playing);
       });
     }
@@ -172,8 +177,8 @@ export class Opened {
 
   #fail(error) {
     if (this.#gone) return;
-    if (error.status === 404 || error.status === 410) {
-      this.gone(error.message);
+    if (isGone(error)) {
+      this.gone(lineOf(error));
       return;
     }
     this.#state("error");
@@ -198,13 +203,22 @@ export class Opened {
     });
   }
 
-  // Where it is, for the seek bar, and for what the style sheet draws over the waveforms.
+  // Where it is: this is called for every picture.
   #place() {
+    const { song } = this.desk;
+    const share = this.#transport.showPlace() / Math.max(1, song.frames ?? song.ready);
+    const rounded = Math.round(Math.min(1, share) * STEPS) / STEPS;
+    if (rounded === this.#share) return;
+    this.#share = rounded;
+    this.#rows.place(rounded);
+  }
+
+  // What is there, and the loop: the style sheet draws them.
+  #mark() {
     const { song, shownLoop } = this.desk;
     const whole = Math.max(1, song.frames ?? song.ready);
     const share = (frame) => String(Math.min(1, frame / whole));
     const { style } = this.#element;
-    style.setProperty("--at", share(this.#transport.showPlace()));
     style.setProperty("--ready", share(song.ready));
     const [start, end] = shownLoop ?? [0, 0];
     style.setProperty("--loop-start", share(start));
@@ -237,7 +251,7 @@ export class Opened {
       if (peaks) this.#rows.setPeaks(peaks, this.#live ? 1 : job.gain);
     } catch (error) {
       // Else there is no outline, which is asked for again at the next look.
-      if (error.status === 404 || error.status === 410) this.#fail(error);
+      if (isGone(error)) this.#fail(error);
     }
   }
 

@@ -18,15 +18,15 @@ export class Peaks {
   /** Fetch what there is more of a job -> {stem: int8 pairs}, or null if nothing is new. */
   async load(job) {
     if (this.#busy || this.#complete) return null;
-    const running = job.state !== "done";
-    const stems = running ? (job.live?.stems ?? []) : job.stems;
-    const wanted = 2 * Math.floor((job.live?.ready ?? 0) / STRETCH);
-    const missing = stems.filter(({ name }) => !running || wanted > this.#length(name));
-    if (missing.length === 0) return null;
+    const done = job.state === "done";
+    const stems = done ? job.stems : (job.live?.stems ?? []);
+    const pairs = done ? Math.ceil(job.frames / STRETCH) : Math.floor(job.live?.ready / STRETCH);
+    const missing = stems.filter(({ name }) => 2 * pairs > this.#length(name));
     this.#busy = true;
     try {
       await Promise.all(missing.map((stem) => this.#fetch(stem)));
-      this.#complete = !running;
+      this.#complete = done;
+      if (missing.length === 0) return null;
     } finally {
       this.#busy = false;
     }

@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { openContext } from "./engine.js";
 import { listen } from "./keys.js";
-import { Opened } from "./opened.js";
+import { Opened, isGone, lineOf } from "./opened.js";
 import { addressed } from "./remembered.js";
 
 const CHECKED = 3_000; // ms between two questions for a job that the list does not have
@@ -93,8 +93,7 @@ export class Player {
       const job = await this.#server.job(id);
       if (this.#opened?.job.id === id) this.#opened.update(job);
     } catch (error) {
-      const gone = error.status === 404 || error.status === 410;
-      if (gone && this.#opened?.job.id === id) this.#opened.gone(error.message);
+      if (isGone(error) && this.#opened?.job.id === id) this.#opened.gone(lineOf(error));
     }
   }
 }

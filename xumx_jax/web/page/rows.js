@@ -55,6 +55,11 @@ export class Rows {
     for (const row of this.#rows) row.wave.draw();
   }
 
+  /** Show how much of the song was heard, 0 to 1. */
+  place(share) {
+    for (const row of this.#rows) row.wave.place(share);
+  }
+
   /** Draw these peaks, {stem: pairs}, all at the same scale. */
   setPeaks(peaks, gain) {
     let most = 1;
@@ -69,12 +74,6 @@ export class Rows {
   /** The job is done: there are spectrograms, too. */
   complete(job) {
     for (const row of this.#rows) row.complete(job);
-  }
-
-  /** Nothing can be changed any more. */
-  disable() {
-    for (const control of this.element.querySelectorAll("button, input")) control.disabled = true;
-    for (const link of this.element.querySelectorAll("a")) link.remove();
   }
 
   close() {
@@ -123,7 +122,7 @@ class Row {
       "aria-pressed": "false",
     });
     this.#spectrum.hidden = this.download.hidden = true;
-    this.#title = element("span", { class: "name", text: name });
+    this.#title = element("span", { class: "name", text: name, title: name });
     this.element = element(
       "li",
       { class: "row", "data-stem": name },

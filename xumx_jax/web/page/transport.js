@@ -94,13 +94,6 @@ export class Transport {
   focus() {
     this.#play.focus({ preventScroll: true });
   }
-
-  /** Nothing can be played any more. */
-  disable() {
-    for (const one of [this.element, this.knobs]) {
-      for (const control of one.querySelectorAll("button, input")) control.disabled = true;
-    }
-  }
 }
 
 // A slider with its value, which is a button that sets it back.
