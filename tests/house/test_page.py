@@ -49,6 +49,7 @@ def test_there_is_something_to_look_at():
 def test_files_are_short_and_ask_nobody_else(path):
     text = path.read_text()
     assert len(text.splitlines()) <= MOST_LINES
+    assert not re.search(r"^(?:<<<<<<<|=======|>>>>>>>)", text, re.M), "a merge was not ended"
     assert not re.findall(r"(?:https?|wss?|ftp):?//|[\"'(]//\w", text.replace(NAMESPACE, ""))
     if path.suffix == ".css":
         assert "@import" not in text

@@ -140,3 +140,72 @@ export class Songs extends EventTarget {
   }
 
   /** Open what the address names; else what was sent here; else, for newcomers, the example. */
+  #openOne() {
+    const { all } = this.#jobs;
+    const address = linked();
+    const own = all.find((job) => this.#sent.has(job.id) && job.state === "done");
+    if (own && (!this.#opened || this.#opened.example)) return this.#open(own);
+    if (address) return this.#open(all.find((job) => job.id === address));
+    if (this.#opened || all.some((job) => !job.example)) return undefined;
+    return this.#open(all.find((job) => job.example));
+  }
+
+  #open(job, sound = false) {
+    if (!job || !isHeard(job) || (job.id === this.#opened?.id && !sound)) return;
+    this.#opened = job;
+    this.#list.mark(job.id);
+    this.#tell("play", job, { sound });
+  }
+
+  async #act(action, key) {
+    const upload = this.#uploads.all.find((one) => one.key === key);
+    if (upload && action === "again") return this.#uploads.again(upload);
+    if (upload) return this.#uploads.remove(upload);
+    const job = this.#jobs.all.find((one) => one.id === key);
+    if (!job) return this.#forget(key);
+    if (action === "play" || action === "live") return this.#open(job, true);
+    this.#troubles.delete(key);
+    try {
+      if (action === "up" || action === "down") await this.#move(key, action);
+      else await this.#remove(job);
+    } catch (error) {
+      // Faster than we: it runs now, so that it cannot be moved.
+      if (error.code !== "not_queued") this.#troubles.set(key, error.message);
+      this.#show();
+    }
+    return this.#jobs.look();
+  }
+
+  async #move(id, action) {
+    const queue = this.#queue();
+    const at = queue.indexOf(id);
+    await this.#server.move(id, (action === "up" ? queue[at - 1] : queue[at + 2]) ?? null);
+  }
+
+  async #remove(job) {
+    this.#close(job.id); // first, so that nothing is asked of it that is not there any more
+    try {
+      await this.#server.remove(job.id);
+    } catch (error) {
+      if (error.status !== 404) throw error; // else somebody else was faster
+    }
+    this.#forget(job.id);
+  }
+
+  #forget(id) {
+    this.#close(id);
+    this.#jobs.forget(id);
+    this.#show();
+  }
+
+  #close(id) {
+    this.#sent.delete(id);
+    if (this.#opened?.id === id) this.#opened = null;
+    this.#tell("removed", id);
+    if (linked() === id) history.replaceState(null, "", location.pathname);
+  }
+
+  #tell(name, detail, more = {}) {
+    this.dispatchEvent(Object.assign(new CustomEvent(name, { detail }), more));
+  }
+}
