@@ -28,7 +28,7 @@ export class Upload {
 
   constructor(file, options) {
     this.file = file;
-    this.size = file.size; // browsers look at the file only now: it may not differ later
+    this.size = file.size; // browsers look at the file only when asked; it may not change then
     this.options = options;
     this.name = cleaned(file.name);
   }
