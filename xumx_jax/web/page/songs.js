@@ -139,11 +139,7 @@ export class Songs extends EventTarget {
     this.#jobs.look();
   }
 
-<<<<<<< HEAD
-  /** Open what the address names; else what was sent here first; else the example. */
-=======
   /** Open what the address names; else what was sent here; else, for newcomers, the example. */
->>>>>>> web-songs
   #openOne() {
     const { all } = this.#jobs;
     const address = linked();
