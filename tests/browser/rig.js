@@ -38,12 +38,16 @@
       this.delay = () => 0; // seconds, of a piece
     }
 
-    async piece(stem, start, frames, signal) {
+    async piece(stem, start, frames, signal, into) {
       this.asked.push({ stem, start, frames });
       await sleep(this.delay(start));
       signal?.throwIfAborted();
-      const samples = Float32Array.from({ length: frames }, (_, at) => this.makers[stem](start + at));
-      return Array.from({ length: this.channels }, () => samples);
+      const made = into ?? Array.from({ length: this.channels }, () => new Float32Array(frames));
+      for (let at = 0; at < frames; at += 1) {
+        const sample = this.makers[stem](start + at);
+        for (const samples of made) samples[at] = sample;
+      }
+      return made;
     }
   }
 

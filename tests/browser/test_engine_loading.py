@@ -144,9 +144,9 @@ def test_only_the_last_of_quick_seeks_is_loaded(server, rig):
           const song = new rig.Made({ vocals: rig.tone(440) }, { seconds: 100 });
           const aborted = [];
           const { piece } = song;
-          song.piece = (stem, start, frames, signal) => {
+          song.piece = (stem, start, frames, signal, into) => {
             signal.addEventListener("abort", () => aborted.push(start));
-            return piece.call(song, stem, start, frames, signal);
+            return piece.call(song, stem, start, frames, signal, into);
           };
           song.delay = () => 0.1;
           const engine = new rig.Engine(rig.openContext(song.rate), song);

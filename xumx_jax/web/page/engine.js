@@ -50,6 +50,7 @@ export class Engine extends EventTarget {
       output: this.#master,
     });
     this.#schedule.onended = () => this.#pump();
+    this.#clock.rest();
     this.#pump();
   }
 

@@ -35,8 +35,8 @@ export class Song {
     this.ready = this.complete ? now.frames : now.ready;
   }
 
-  /** Some frames of a stem, a Float32Array for each channel. */
-  async piece(stem, start, frames, signal) {
+  /** Some frames of a stem, a Float32Array for each channel; in `into`, if that is given. */
+  async piece(stem, start, frames, signal, into = null) {
     const source = this.#sources.get(stem);
     const size = frames * this.channels;
     let values;
@@ -50,13 +50,13 @@ export class Song {
       values = new Int16Array(await this.#bytes(source.wav, headers, 2 * size, signal));
     }
     const scale = this.live ? 1 : 1 / 32768;
-    return Array.from({ length: this.channels }, (_, channel) => {
-      const samples = new Float32Array(frames);
+    const made = into ?? Array.from({ length: this.channels }, () => new Float32Array(frames));
+    made.forEach((samples, channel) => {
       for (let to = 0, from = channel; to < frames; to += 1, from += this.channels) {
         samples[to] = values[from] * scale;
       }
-      return samples;
     });
+    return made;
   }
 
   async #bytes(url, headers, size, signal) {
@@ -148,12 +148,12 @@ export class Pieces {
     const there = Math.min(end + this.#margin, song.ready);
     try {
       const made = song.stems.map(async (stem) => {
-        const asked = () => song.piece(stem, start, there - start, signal);
-        const channels = await attempted(asked, signal);
-        const buffer = this.#context.createBuffer(
-          song.channels, end - start + this.#margin, song.rate,
-        );
-        channels.forEach((samples, channel) => buffer.copyToChannel(samples, channel));
+        const length = end - start + this.#margin;
+        const buffer = this.#context.createBuffer(song.channels, length, song.rate);
+        // straight into it: copies would lie around until they are collected
+        const into = Array.from({ length: song.channels }, (_, at) => buffer.getChannelData(at));
+        const ask = () => song.piece(stem, start, there - start, signal, into);
+        await attempted(ask, signal);
         return [stem, buffer];
       });
       const buffers = new Map(await Promise.all(made));

@@ -220,6 +220,7 @@ export class Run {
       source.onended = null;
       source.stop();
       source.disconnect();
+      source.buffer = null; // browsers keep such sources until they would have ended
     }
   }
 }
