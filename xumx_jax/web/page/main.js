@@ -21,7 +21,8 @@ songs.addEventListener("jobs", async ({ detail }) => (await player)?.update(deta
 songs.addEventListener("removed", async ({ detail }) => {
   if (place.dataset.job === detail) (await player).close();
 });
-document.querySelector("#show-keys").addEventListener("click", () => {
-  document.querySelector("#keys").showModal();
+document.querySelector("#show-keys").addEventListener("click", async () => {
+  const { explain } = await import("./keys.js");
+  explain();
 });
 songs.start();
