@@ -27,7 +27,8 @@ songs.addEventListener("removed", async ({ detail }) => {
   const loaded = await player;
   if (wanted === null) loaded.close();
 });
-document.querySelector("#show-keys").addEventListener("click", () => {
-  document.querySelector("#keys").showModal();
+document.querySelector("#show-keys").addEventListener("click", async () => {
+  const { explain } = await import("./keys.js");
+  explain();
 });
 songs.start();
