@@ -13,9 +13,14 @@ def wav(name, seconds=0.2, **options) -> dict:
     return {"name": name, "mimeType": "audio/wav", "buffer": data}
 
 
-def take_all(monkeypatch):
-    """Let servers of this process take whatever is sent for a song, without looking at it."""
-    monkeypatch.setattr(uploads.decoding, "probe", lambda *_: Probe(44100, 2, 1.0, True))
+def take_all(monkeypatch, looked_at=None):
+    """Let servers of this process take whatever is sent for a song, once the event is set."""
+
+    def probe(*_):
+        assert looked_at is None or looked_at.wait(30)
+        return Probe(44100, 2, 1.0, True)
+
+    monkeypatch.setattr(uploads.decoding, "probe", probe)
 
 
 def send(page, *files):

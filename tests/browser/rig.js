@@ -7,7 +7,8 @@
 
   const TAP = `registerProcessor("tap", class extends AudioWorkletProcessor {
     process([input]) {
-      const block = [0, 1].map((one) => (input[one] ?? input[0])?.slice() ?? new Float32Array(128));
+      const silence = new Float32Array(128);
+      const block = [0, 1].map((one) => (input[one] ?? input[0] ?? silence).slice());
       this.port.postMessage({ frame: currentFrame, block });
       return true;
     }
@@ -55,14 +56,14 @@
     0.5 * Math.sin((2 * Math.PI * frequency * frame) / rate);
 
   /** Play offline, as `prepare(engine)` says -> { engine, channels }. */
-  async function offline(song, frames, prepare = () => {}, { rate = song.rate, channels = 2 } = {}) {
-    const context = new OfflineAudioContext(channels, frames, rate);
+  async function offline(song, frames, prepare = () => {}, { rate = song.rate } = {}) {
+    const context = new OfflineAudioContext(2, frames, rate);
     const engine = new Engine(context, song);
     await prepare(engine, context);
     await Promise.race([engine.play(), sleep(20)]);
     if (engine.state !== "playing") throw new Error("it was never scheduled");
     const buffer = await context.startRendering();
-    return { engine, channels: Array.from({ length: channels }, (_, at) => buffer.getChannelData(at)) };
+    return { engine, channels: [0, 1].map((one) => buffer.getChannelData(one)) };
   }
 
   /** An engine, and all that it has given to the destination so far: { frame, channels }. */

@@ -52,6 +52,11 @@ def test_an_empty_page_and_one_with_songs_in_every_state(open_page, tmp_path, lo
         expect(page.locator("#send")).to_have_attribute("data-state", "ready")
         page.locator("#options summary").click()
         assert violations(page) == []
+        page.get_by_role("button", name="Keys").click()
+        dialog = page.get_by_role("dialog", name="Keys")
+        expect(dialog).to_contain_text("Play, pause")
+        dialog.get_by_role("button", name="Close").click()
+        expect(dialog).to_be_hidden()
         send(page, wav("waits.wav"), wav("next.wav"))
         page.expected = ["415 (Unsupported Media Type)"]
         send(page, {"name": "no song.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"})

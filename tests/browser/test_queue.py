@@ -184,7 +184,7 @@ def test_a_link_to_a_song_needs_no_token(tmp_path, open_page):
         assert found.locator("button:visible").count() == 0  # nothing that would be refused
         server.store.done(server.store.take().id, RESULT)
         wait(page, "linked", "done")
-        assert page.locator("#player").get_attribute("data-job") == job.id
+        expect(page.locator("#player")).to_have_attribute("data-job", job.id)
 
 
 def test_a_link_to_a_song_that_is_gone_says_so(idle, open_page):

@@ -1,6 +1,7 @@
 """Files on their way from the page to the server, whose workers take no job here."""
 
 import base64
+import threading
 
 import pytest
 from page_songs import button, names, row, send, take_all, wait, wav
@@ -119,6 +120,22 @@ def test_progress_is_true_and_what_waits_or_is_sent_can_be_removed(idle, open_pa
     wait(page, "third", "queued")
     wait_for(lambda: sent(idle) == ["third.wav"])
     assert names(page) == ["third.wav"]
+
+
+def test_what_is_cancelled_when_all_of_it_was_sent_leaves_no_job(tmp_path, open_page, monkeypatch):
+    looked_at = threading.Event()
+    take_all(monkeypatch, looked_at)
+    with listening(tmp_path / "data") as server:
+        page = open_page(server.url)
+        send(page, wav("a.wav"), wav("b.wav"))
+        words = row(page, "a.wav").locator(".words")
+        expect(words).to_have_text("Sent, the server looks at it")
+        button(page, "a.wav", "cancel").click()
+        expect(row(page, "a.wav")).to_have_count(0)
+        assert sent(server) == ["a.wav"]
+        looked_at.set()
+        wait(page, "b.wav", "queued")
+        assert sent(server) == names(page) == ["b.wav"]
 
 
 def test_a_page_that_is_closed_while_it_sends_asks(idle, open_page):

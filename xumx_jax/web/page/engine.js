@@ -95,7 +95,8 @@ export class Engine extends EventTarget {
     this.#wanted = true;
     this.#pump();
     await Promise.all([awake, begun]);
-    if (this.#clock.offline) await this.#stretch.settled; // there is no time in which it gets to know
+    // offline no time goes by in which the shifter gets to know what it has to do
+    if (this.#clock.offline) await this.#stretch.settled;
   }
 
   pause() {

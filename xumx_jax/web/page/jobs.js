@@ -32,6 +32,8 @@ export class Jobs extends EventTarget {
   listed = null;
   /** The ids that this browser knows and the server does not. */
   gone = new Set();
+  /** The ids of what is removed here, which is not asked for any more. */
+  left = new Set();
   #server;
   #known = known();
   #looked = new Map(); // when a job that has ended was last looked at, by its id
@@ -62,6 +64,7 @@ export class Jobs extends EventTarget {
 
   /** Drop an id. */
   forget(id) {
+    this.left.add(id);
     this.#known.delete(id);
     this.gone.delete(id);
     this.all = this.all.filter((job) => job.id !== id);
@@ -108,8 +111,9 @@ export class Jobs extends EventTarget {
       }
     }
     const there = new Set(jobs?.map((job) => job.id));
-    const asked = jobs ? [linked()] : [linked(), ...this.#known];
-    const ids = new Set(asked.filter((id) => id && !there.has(id) && !this.gone.has(id)));
+    const asked = [linked(), ...(jobs ? [] : this.#known)].filter(Boolean);
+    const done = (id) => there.has(id) || this.gone.has(id) || this.left.has(id);
+    const ids = new Set(asked.filter((id) => !done(id)));
     const others = await Promise.all([...ids].map((id) => this.#one(id)));
     return [...(jobs ?? []), ...others.filter(Boolean).sort(order)];
   }

@@ -15,13 +15,11 @@ const HELP = [
 
 /** Let the keyboard act on `desk()`, the desk of the song that is open, if one is. */
 export function listen(desk, signal) {
-  const dialog = document.querySelector("#keys");
-  explain(dialog);
   const act = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (isTyping(event) || document.querySelector("dialog[open]")) return;
     if (event.key === "?") {
-      dialog.showModal();
+      explain();
     } else {
       const done = desk() && action(event, desk());
       if (!done) return;
@@ -80,7 +78,9 @@ function bounded(volume) {
   return Math.round(100 * Math.min(2, Math.max(0, volume))) / 100;
 }
 
-function explain(dialog) {
+/** Open the dialog that says what the keys do. */
+export function explain() {
+  const dialog = document.querySelector("#keys");
   const rows = HELP.map((keys, index) => {
     const names = keys.map((key) => element("kbd", { text: key }));
     const meaning = element("td", { text: text(`keys_${index}`) });
@@ -94,4 +94,5 @@ function explain(dialog) {
     element("p", { class: "small", text: text("keys_solo") }),
     element("form", { method: "dialog" }, close),
   );
+  dialog.showModal();
 }

@@ -20,14 +20,21 @@ const songs = new Songs({
   list: document.querySelector("#songs"),
   server,
 });
+let wanted = null; // id of the job that it shows, or will show once it is there
 songs.addEventListener("play", async ({ detail, sound }) => {
-  (await load()).open(detail, { sound });
+  wanted = detail.id;
+  const loaded = await load();
+  if (wanted === detail.id) loaded.open(detail, { sound });
 });
 songs.addEventListener("jobs", async ({ detail }) => (await player)?.update(detail));
 songs.addEventListener("removed", async ({ detail }) => {
-  if (place.dataset.job === detail) (await player).close();
+  if (wanted !== detail) return;
+  wanted = null;
+  const loaded = await player;
+  if (wanted === null) loaded.close();
 });
-document.querySelector("#show-keys").addEventListener("click", () => {
-  document.querySelector("#keys").showModal();
+document.querySelector("#show-keys").addEventListener("click", async () => {
+  const { explain } = await import("./keys.js");
+  explain();
 });
 songs.start();

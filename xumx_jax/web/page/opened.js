@@ -13,13 +13,13 @@ import { text } from "./texts.js";
 import { Transport } from "./transport.js";
 import { percent } from "./words.js";
 
+const STEPS = 4096; // of the place: what moves by less is not drawn anew
+
 /** Whether an error says that there are no stems any more. */
 export const isGone = (error) => error.status === 404 || error.status === 410;
 
 /** Why there are none, for people. */
 export const lineOf = (error) => text(error.status === 410 ? "expired" : "gone");
-
-const STEPS = 2000; // of the playhead on its way through the song
 
 /** A song that is open in `element`; `job` is done, or runs and has `live`. */
 export class Opened {
@@ -39,7 +39,7 @@ export class Opened {
   #live;
   #frame = 0;
   #gone = false;
-  #step = -1;
+  #share = null; // of the song, that is shown as heard
 
   constructor(job, { element: place, server, context }) {
     this.#element = place;
@@ -70,14 +70,15 @@ export class Opened {
     }
     const grown = job.state === "running" && job.live && job.live.ready !== before.live?.ready;
     const ended = job.state === "done" && before.state !== "done";
+    if (job.state !== "done" && !job.live) this.#peaks.clear(); // the server was restarted
     if (grown || ended) {
-      if (grown && job.live.ready < (before.live?.ready ?? 0)) this.#peaks.clear();
       this.desk.song.update(job);
       this.engine.update(this.desk.song);
     }
     this.#load(job);
     this.#showJob();
     this.#place();
+    this.#mark();
   }
 
   play() {
@@ -162,6 +163,7 @@ export class Opened {
       this.desk.addEventListener(name, () => {
         this.#memory.note();
         this.#place();
+        this.#mark();
         this.#media?.show(this.engine.playing);
       });
     }
@@ -192,28 +194,31 @@ export class Opened {
     if (playing) this.#tick();
   }
 
-  // Half a pixel at a time, since each step makes the browser style the whole player anew.
   #tick() {
     this.#frame = requestAnimationFrame(() => {
-      const { song, position } = this.desk;
-      const step = Math.round((STEPS * position) / Math.max(1, song.frames ?? song.ready));
-      if (step !== this.#step) {
-        this.#step = step;
-        this.#place();
-        this.#remember();
-        this.#memory.notePlace();
-      }
+      this.#place();
+      this.#remember();
+      this.#memory.notePlace();
       this.#tick();
     });
   }
 
-  // Where it is, for the seek bar, and for what the style sheet draws over the waveforms.
+  // Where it is: this is called for every picture.
   #place() {
+    const { song } = this.desk;
+    const share = this.#transport.showPlace() / Math.max(1, song.frames ?? song.ready);
+    const rounded = Math.round(Math.min(1, share) * STEPS) / STEPS;
+    if (rounded === this.#share) return;
+    this.#share = rounded;
+    this.#rows.place(rounded);
+  }
+
+  // What is there, and the loop: the style sheet draws them.
+  #mark() {
     const { song, shownLoop } = this.desk;
     const whole = Math.max(1, song.frames ?? song.ready);
     const share = (frame) => String(Math.min(1, frame / whole));
     const { style } = this.#element;
-    style.setProperty("--at", share(this.#transport.showPlace()));
     style.setProperty("--ready", share(song.ready));
     const [start, end] = shownLoop ?? [0, 0];
     style.setProperty("--loop-start", share(start));

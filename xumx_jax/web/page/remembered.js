@@ -31,6 +31,7 @@ export class Memory {
   #id;
   #settings;
   #timer = 0;
+  #left = false;
   #placed = 0;
 
   /** `quiet`: leave the address alone until something is changed. */
@@ -42,6 +43,7 @@ export class Memory {
 
   /** Something was changed. */
   note() {
+    if (this.#left) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.flush(), REST);
   }
@@ -65,6 +67,7 @@ export class Memory {
   leave() {
     clearTimeout(this.#timer);
     this.#timer = 0;
+    this.#left = true; // what ends now may still note something
     if (addressed() === this.#id) history.replaceState(null, "", location.pathname);
   }
 

@@ -55,6 +55,11 @@ export class Rows {
     for (const row of this.#rows) row.wave.draw();
   }
 
+  /** Show how much of the song was heard, 0 to 1. */
+  place(share) {
+    for (const row of this.#rows) row.wave.place(share);
+  }
+
   /** Draw these peaks, {stem: pairs}, all at the same scale. */
   setPeaks(peaks, gain) {
     let most = 1;

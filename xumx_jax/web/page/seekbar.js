@@ -15,6 +15,7 @@ export class SeekBar {
   #loop;
   #held = false; // somebody drags it
   #said = "";
+  #at = "";
 
   constructor(desk) {
     this.#desk = desk;
@@ -44,7 +45,12 @@ export class SeekBar {
     const { song } = this.#desk;
     const whole = song.frames ?? song.ready;
     if (this.#input.max !== String(whole)) this.#input.max = String(whole);
-    if (!this.#held) this.#input.value = String(frame);
+    const at = (whole ? frame / whole : 0).toFixed(4);
+    if (at !== this.#at) {
+      this.#at = at;
+      this.#input.style.setProperty("--at", at);
+      if (!this.#held) this.#input.value = String(frame);
+    }
     const said = text("place", { here: place(frame, song), end: place(whole, song) });
     if (said === this.#said) return;
     this.#said = said;

@@ -139,7 +139,7 @@ export class Songs extends EventTarget {
     this.#jobs.look();
   }
 
-  /** Open what the address names; else what was sent here first; else the example. */
+  /** Open what the address names; else what was sent here; else, for newcomers, the example. */
   #openOne() {
     const { all } = this.#jobs;
     const address = linked();
@@ -184,9 +184,11 @@ export class Songs extends EventTarget {
 
   async #remove(job) {
     this.#close(job.id); // first, so that nothing is asked of it that is not there any more
+    this.#jobs.left.add(job.id);
     try {
       await this.#server.remove(job.id);
     } catch (error) {
+      this.#jobs.left.delete(job.id);
       if (error.status !== 404) throw error; // else somebody else was faster
     }
     this.#forget(job.id);

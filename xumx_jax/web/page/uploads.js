@@ -23,11 +23,12 @@ export class Upload {
   share = 0;
   error = null;
   tries = 0;
+  unwanted = false; // its job is to be removed as soon as there is one
   stop = new AbortController();
 
   constructor(file, options) {
     this.file = file;
-    this.size = file.size; // browsers look at the file only now: it may not differ later
+    this.size = file.size; // browsers look at the file only when asked; it may not change then
     this.options = options;
     this.name = cleaned(file.name);
   }
@@ -70,13 +71,15 @@ export class Uploads extends EventTarget {
   /** Forget one, and stop sending it. */
   remove(upload) {
     this.#all = this.#all.filter((one) => one !== upload);
-    upload.stop.abort();
+    // Once all is sent, the server makes a job of it, whether we listen or not.
+    upload.unwanted = upload.share === 1;
+    if (!upload.unwanted) upload.stop.abort();
     this.#changed();
   }
 
   /** Send one again that failed. */
   again(upload) {
-    Object.assign(upload, { state: "waiting", error: null, tries: 0 });
+    Object.assign(upload, { state: "waiting", error: null, tries: 0, share: 0 });
     this.#run();
   }
 
@@ -124,11 +127,13 @@ export class Uploads extends EventTarget {
       this.#check(upload);
       await readable(file);
       const job = await this.#server.send(file, options, { onProgress, signal: stop.signal });
+      if (upload.unwanted) return await this.#server.remove(job.id);
       this.#all = this.#all.filter((one) => one !== upload);
       this.dispatchEvent(new CustomEvent("sent", { detail: { upload, job } }));
     } catch (error) {
-      if (!stop.signal.aborted) await this.#failed(upload, error);
+      if (this.#all.includes(upload)) await this.#failed(upload, error);
     }
+    return undefined;
   }
 
   async #failed(upload, error) {
@@ -161,7 +166,7 @@ export class Uploads extends EventTarget {
   }
 
   #end(upload, error) {
-    Object.assign(upload, { state: "failed", error });
+    Object.assign(upload, { state: "failed", error, share: 0 });
   }
 
   #check({ size }) {

@@ -10,30 +10,34 @@ const CLICK = 5; // px that a click may move
 export class Waveform {
   #desk;
   #canvas = element("canvas", { "aria-hidden": "true" });
+  #ahead = element("div", { class: "ahead" }); // begins with the playhead
   #peaks = new Int8Array(0);
   #scale = 1;
   #drag = null;
 
   constructor(desk) {
     this.#desk = desk;
-    const edges = ["start", "end"].map((name) => {
-      const edge = element("div", { class: "edge", "data-edge": name });
-      return edge;
-    });
+    const edges = ["start", "end"].map((name) =>
+      element("div", { class: "edge", "data-edge": name }),
+    );
     this.element = element(
       "div",
       { class: "wave" },
       this.#canvas,
-      element("div", { class: "ahead" }),
+      this.#ahead,
       element("div", { class: "missing" }),
       element("div", { class: "loop" }, ...edges),
-      element("div", { class: "head-line" }),
     );
     const on = (name, act) => this.element.addEventListener(name, act);
     on("pointerdown", (event) => this.#down(event));
     on("pointermove", (event) => this.#move(event));
     on("pointerup", (event) => this.#up(event));
     on("pointercancel", () => this.#give());
+  }
+
+  /** Show how much was heard. A transform: nothing is laid out or drawn for it. */
+  place(share) {
+    this.#ahead.style.transform = `translateX(${100 * share}%)`;
   }
 
   /** Show these pairs of peaks, magnified. */
