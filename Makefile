@@ -31,8 +31,8 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-.PHONY: help demo quick test coverage lint parity parity-full wheel release bench-accelerator bench-separate container
-.PHONY: learning fuzz bench-train bench-aimless bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve scores demo-model clean
+.PHONY: help demo quick test test-web coverage lint parity parity-full wheel release bench-accelerator bench-separate container
+.PHONY: learning fuzz bench-train bench-aimless bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve bench-web scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ quick: $(VENV)/dev ## run the tests that are not marked slow: under 3 minutes on
 
 test: $(VENV)/dev ## run the tests; ARGS="-k wiener" chooses
 	@$(PY) -m pytest -q -n $(JOBS) -m 'not browser' $(ARGS)
+
+test-web: $(VENV)/browser ## test the page in a real Chromium, which is fetched where none is installed
+	@export CHROMIUM; CHROMIUM=$$($(PY) tests/chromium.py); \
+		$(PY) -m pytest -q -n $(JOBS) -m browser tests/browser $(ARGS)
 
 # Python 3.12 counts lines at almost no cost, 3.11 at some, and not those that only threads run;
 # hence a target of its own.
@@ -59,13 +63,13 @@ lint: $(VENV)/dev ## check format, style, import rules and types
 	@$(VENV)/bin/basedpyright --pythonpath $(PY)
 	@test ! -x $(VENV)/bin/hadolint || $(VENV)/bin/hadolint Dockerfile # it is there on Linux
 
-wheel: $(VENV)/dev ## build the wheel; separate, train and evaluate with it, away from the repository
+wheel: $(VENV)/dev ## build the wheel; separate, train, evaluate and serve with it, away from the repository
 	@rm -rf build dist
 	@$(PY) -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
 	@$(PY) -m pip --disable-pip-version-check install --quiet --no-deps --target build/wheel dist/*.whl
 	@rm -rf build/lib build/bdist.*
 	@mkdir build/away
-	@cd build/away && PYTHONPATH="$$PWD/../wheel" $(abspath $(PY)) ../../.ci/installed.py train
+	@cd build/away && PYTHONPATH="$$PWD/../wheel" $(abspath $(PY)) ../../.ci/installed.py train web
 	@ls -l dist/*.whl
 
 release: ## build and check what is uploaded by hand; see RELEASING.md
@@ -112,6 +116,9 @@ fuzz: $(VENV)/dev ## decode files with damaged headers as the server does; ARGS=
 
 bench-serve: $(VENV)/dev ## measure xumx serve: memory, clients at once, fair turns; ARGS=--quick tries it out
 	@$(PY) bench/serve.py $(ARGS)
+
+bench-web: $(VENV)/browser ## measure the page's player: start, seeks, memory, bytes; ARGS=--quick tries it out
+	@export CHROMIUM; CHROMIUM=$$($(PY) tests/chromium.py); $(PY) bench/web.py $(ARGS)
 
 learning: $(VENV)/dev ## train each family for minutes on generated songs and draw its curves
 	@$(PY) bench/learning.py $(ARGS)
@@ -161,6 +168,11 @@ $(VENV)/dev: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
 	@$(PY) $(PINNED) -e '.[train,eval,effects,web,dev$(also)]' | $(FETCHED)
 	@touch $(VENV)/core $@
+
+$(VENV)/browser: $(LISTS) | $(VENV)/made
+	@echo "installing xumx_jax, all for its tests and what drives a browser into $(VENV) ..."
+	@$(PY) $(PINNED) -e '.[train,eval,effects,web,dev,browser$(also)]' | $(FETCHED)
+	@touch $(VENV)/core $(VENV)/dev $@
 
 $(VENV)/docs: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax, training, evaluation and what builds the documentation into $(VENV) ..."

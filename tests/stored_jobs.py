@@ -36,3 +36,25 @@ def names(store):
 
 def files_of(store, job):
     return sorted(path.name for path in store.folder(job.id).iterdir())
+
+
+def separated(store, stems, rate=44100, gain=1.0, name="song.wav"):
+    """A job that is done, with these stems, {name: [channel, time]} -> its id.
+
+    They are floats as they are, and WAV times the gain.
+    """
+    import soundfile
+
+    from xumx_jax.web.peaks import Peaks
+
+    job = ran(store, name=name)
+    folder = store.folder(job.id)
+    for stem, wave in stems.items():
+        wave, peaks = wave.astype("<f4"), Peaks()
+        soundfile.write(folder / f"{stem}.wav", gain * wave.T, rate, "PCM_16")
+        wave.T.tofile(folder / f"{stem}.f32")
+        (folder / f"{stem}.peaks").write_bytes(peaks.push(wave) + peaks.finish())
+    channels, frames = wave.shape
+    made = tuple(Stem(stem, 44, float(abs(wave).max())) for stem, wave in stems.items())
+    store.done(job.id, Result(rate, channels, frames, gain, made))
+    return job.id

@@ -6,7 +6,7 @@ Options are checked before anything heavy is imported, so mistakes and `--help` 
 import argparse
 import sys
 
-from xumx_jax.commands import doctor, export, models, plot, separate, serve
+from xumx_jax.commands import doctor, export, models, plot, separate, serve, web
 from xumx_jax.commands.console import (
     Parser,
     one_line_warnings,
@@ -108,6 +108,7 @@ def convert(options) -> int:
 
 COMMANDS = {
     "separate": separate.add,
+    "web": web.add,
     "serve": serve.add,
     "convert": _add_convert,
     "models": models.add,

@@ -1,14 +1,19 @@
 """The page in a real Chromium, which Playwright drives: `make test-web` runs these tests."""
 
 import os
-import shutil
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from serving import served
+from chromium import Failed, chromium
+from serving import clip, served
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
+if find_spec("playwright") is None:  # `make test` looks at the files too
+    collect_ignore_glob = ["test_*.py"]
 # Without a sandbox only as root, where Chromium has none.
+RIG = Path(__file__).with_name("rig.js").read_text()
 FLAGS = ["--autoplay-policy=no-user-gesture-required", "--mute-audio"]
 
 
@@ -18,22 +23,18 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-def chromium() -> str:
-    """The path of a Chromium: `CHROMIUM`, or one that is installed."""
-    for name in (os.environ.get("CHROMIUM"), *NAMES):
-        if name and (found := shutil.which(name)):
-            return found
-    pytest.fail("wanted Chromium: apt-get install chromium, or CHROMIUM=/path/to/chrome")
-
-
 @pytest.fixture(scope="session")
 def browser():
     """A Chromium, the same for all tests of a process."""
     from playwright.sync_api import sync_playwright
 
+    try:
+        path = chromium()
+    except Failed as failed:
+        pytest.fail(str(failed))
     flags = FLAGS + ["--no-sandbox"] * (os.name == "posix" and os.geteuid() == 0)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium(), args=flags)
+        running = playwright.chromium.launch(executable_path=path, args=flags)
         yield running
         running.close()
 
@@ -43,6 +44,12 @@ def server(tmp_path_factory):
     """A server as anybody starts it on their own machine."""
     with served(tmp_path_factory.mktemp("server") / "data") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def song(server):
+    """A job of `server` that is done: "Song A.wav", six seconds of stereo. Not to be removed."""
+    return server.separated(clip(6), "Song A.wav")
 
 
 @pytest.fixture
@@ -71,15 +78,19 @@ def watched(browser, url, **options):
     page.set_default_timeout(30_000)
     page.expected = []
 
+    def told(said):
+        # files that are no pages have no icon
+        if said.type == "error" and not said.location["url"].endswith("/favicon.ico"):
+            wrong.append(f"console: {said.text}")
+
     def watch(one):
         one.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        one.on(
-            "console",
-            lambda said: wrong.append(f"console: {said.text}") if said.type == "error" else None,
-        )
+        one.on("console", told)
+
+    here = "{0.scheme}://{0.netloc}/".format(urlsplit(url))
 
     def asked(request):
-        if not request.url.startswith((url.split("#")[0].rstrip("/"), "blob:", "data:")):
+        if not request.url.startswith((here, "blob:", "data:")):
             wrong.append(f"asked for {request.url}")
 
     context.on("page", watch)
@@ -92,3 +103,15 @@ def watched(browser, url, **options):
         assert not left, left
     finally:
         context.close()
+
+
+@pytest.fixture
+def rig(open_page):
+    """`rig(server, **options)`: a page without the page, in which `window.rig` is rig.js."""
+
+    def opened(server, **options):
+        page = open_page(f"{server.url}/page/icon.svg", **options)
+        page.evaluate(RIG)
+        return page
+
+    return opened

@@ -14,7 +14,7 @@ from xumx_jax.models import build
 from xumx_jax.models.interface import optional, variable_shapes
 
 tables = docs_module("tables")
-COMMANDS = ("separate", "serve", "convert", "models", "export", "doctor", "plot")
+COMMANDS = ("separate", "web", "serve", "convert", "models", "export", "doctor", "plot")
 TEXTS = ["README.md", "MODEL_CARD.md", *(f"docs/{page}" for page in pages())]
 # of programs whose parsers are not ours, or are made where they run
 OTHERS = {

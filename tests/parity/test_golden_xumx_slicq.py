@@ -50,9 +50,7 @@ def test_network(path):
     model, variables = network(path)
     count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     assert count == about["params"]
-    found = jax.tree.map(
-        np.asarray, jax.jit(model.apply)(variables, jnp.asarray(file["x"]))
-    )
+    found = jax.tree.map(np.asarray, jax.jit(model.apply)(variables, jnp.asarray(file["x"])))
     for number, target in enumerate(model.sources):
         masks = [block[:, number] for block in found.mask]
         if f"mask_{target}" in file:

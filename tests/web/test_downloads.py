@@ -152,6 +152,19 @@ def test_a_mix_is_the_sum_of_its_stems(server, done):
     assert "Song%20A%20%28vocals%2Bdrums%29.wav" in answer.headers["content-disposition"]
     slow = server.get(mix(done, "mp3", vocals=1, speed=0.5, start=0, frames=22050))
     assert slow.status == 200 and slow.headers["content-type"] == "audio/mpeg"
+    higher = server.get(mix(done, vocals=1, transpose=3, speed=2, start=100, frames=30000))
+    with soundfile.SoundFile(io.BytesIO(higher.body)) as file:
+        assert (file.frames, file.samplerate, file.channels) == (15000, 44100, 2)
+
+
+def test_a_stem_has_a_picture(server, done):
+    answer = server.get(path_of(done, "vocals", "png"), width=64, height=32)
+    assert answer.status == 200 and answer.headers["content-type"] == "image/png"
+    assert answer.body[16:24] == (64).to_bytes(4, "big") + (32).to_bytes(4, "big")
+    tag = {"If-None-Match": answer.headers["etag"]}
+    assert server.get(path_of(done, "vocals", "png"), tag, width=64, height=32).status == 304
+    usual = server.get(path_of(done, "bass", "png"))
+    assert usual.body[16:24] == (1200).to_bytes(4, "big") + (256).to_bytes(4, "big")
 
 
 @pytest.mark.parametrize("query, words", [
@@ -162,6 +175,8 @@ def test_a_mix_is_the_sum_of_its_stems(server, done):
     ({"vocals": 11}, "wanted 0 to 10"),
     ({"vocals": "1,2"}, "pan is 2"),
     ({"vocals": 1, "speed": 3}, "speed: input should be less than or equal to 2"),
+    ({"vocals": 1, "transpose": 13}, "transpose: input should be less than or equal to 12"),
+    ({"vocals": 1, "transpose": 0.5}, "transpose: input should be a valid integer"),
     ({"vocals": 1, "start": 44101}, "start is 44101"),
     ({"vocals": 1, "start": 44000, "frames": 1000}, "frames is 1000; wanted 0 to 100"),
     ({"vocals": 1, "start": -1}, "start: input should be greater than or equal to 0"),
@@ -181,7 +196,9 @@ def test_mixes_that_make_no_sense(server, done, query, words):
     ("stems/vocals.aiff", 400, "format: input should be 'wav', 'flac'"),
     ("stems/vocals", 404, "there is nothing"),
     ("stems/vocals.mp3?bits=16", 400, "mp3 files have no bits"),
-    ("stems/vocals.f32", 400, "format: input should be"),
+    ("stems/vocals.png?width=15", 400, "width: input should be greater than or equal to 16"),
+    ("stems/vocals.png?height=1025", 400, "height: input should be less than or equal to 1024"),
+    ("stems/tuba.png", 404, "the job has no stem 'tuba'"),
     ("all.zip?format=aiff", 400, "format: input should be"),
     ("mix.aiff?vocals=1", 400, "format: input should be"),
 ])  # fmt: skip

@@ -5,6 +5,8 @@ import re
 import pytest
 from serving import JOBS, clip, listening
 
+from xumx_jax.web.jobs import Live
+
 UNKNOWN = "0" * 32
 
 
@@ -69,6 +71,40 @@ def test_the_queue_is_listed_and_put_into_another_order(idle):
     assert order() == ids
     answer = idle.ask("POST", f"{JOBS}/{ids[2]}/move", before=UNKNOWN)
     assert (answer.status, answer.code) == (409, "not_queued")
+
+
+def test_the_list_is_not_sent_again_while_nothing_has_changed(tmp_path):
+    with listening(tmp_path / "data") as server:
+        store, tags = server.store, []
+
+        def changed():
+            """Whether the list is sent to somebody who has the last one."""
+            headers = {"If-None-Match": tags[-1]} if tags else {}
+            answer = server.get(JOBS, headers)
+            assert answer.headers["cache-control"] == "private, no-cache"
+            if answer.status == 304:
+                assert not answer.body and answer.headers["etag"] == tags[-1]
+                return False
+            assert answer.status == 200 and answer.headers["etag"] not in tags
+            tags.append(answer.headers["etag"])
+            return True
+
+        assert changed() and not changed() and not changed()
+        id = queued(server)["id"]
+        assert changed() and not changed()
+        other = queued(server)["id"]
+        store.move(other, id)
+        assert changed() and not changed()
+        assert store.take().id == other and changed() and not changed()
+        store.progress(other, 0.5, 3.0)
+        assert changed() and not changed()
+        store.grown(other, Live(44100, 2, None, 100, ("a",)))
+        assert changed() and not changed()
+        assert store.remove(id) and changed() and not changed()
+        assert server.get(JOBS, {"If-None-Match": f'"x", W/{tags[-1]}'}).status == 304
+        assert server.ask("HEAD", JOBS, None, {"If-None-Match": tags[-1]}).status == 304
+    with listening(tmp_path / "data") as server:  # the same jobs, and versions that begin anew
+        assert server.get(JOBS, {"If-None-Match": tags[-1]}).status == 200
 
 
 def test_a_removed_job_is_gone(idle):
@@ -192,5 +228,3 @@ def test_the_page_of_the_interface_loads_nothing_from_elsewhere(idle):
     for path in idle.get("/openapi.json").json()["paths"]:
         assert path in page
     assert idle.get("/docs.css").headers["content-type"].startswith("text/css")
-    front = idle.get("/")
-    assert front.status == 307 and front.headers["location"] == "/docs"

@@ -1,7 +1,7 @@
 """The commands of `xumx`, and what they share; `xumx_jax.cli` puts them together.
 
 separate, batch/     split any number of tracks
-serve                separate what comes over HTTP; the server is xumx_jax.web
+serve, web           separate what comes over HTTP, and in the browser; the server is xumx_jax.web
 models               list or download published models
 export               write a model as StableHLO
 plot                 draw spectrograms

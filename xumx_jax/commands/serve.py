@@ -15,6 +15,7 @@ from xumx_jax.commands.options import TOKEN
 from xumx_jax.errors import UserError
 
 EXTRA = "pip install 'xumx_jax[web]'"
+PORT = 8000
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
@@ -24,9 +25,20 @@ def add(commands) -> None:
         "serve",
         help="separate tracks that come over HTTP",
         description="Separate tracks that come over HTTP, one after the other, and keep their "
-        "stems for a while. /docs on the server describes the interface. Needs the extra web: "
-        f"{EXTRA}.",
+        "stems for a while. /docs on the server describes the interface, and / is the page of "
+        f"`xumx web`. Needs the extra web: {EXTRA}.",
     )
+    add_options(command)
+    command.add_argument(
+        "--example",
+        action="store_true",
+        help="separate the clip that comes with the program as well, for the page",
+    )
+    command.set_defaults(run=run)
+
+
+def add_options(command) -> None:
+    """Add the options of a server, whichever command starts it."""
     option = command.add_argument
     option(
         "--host",
@@ -38,9 +50,8 @@ def add(commands) -> None:
     option(
         "--port",
         type=int,
-        default=8000,
         metavar="N",
-        help="0 takes one that is free; default: %(default)s",
+        help=f"0 takes one that is free; default: {PORT}",
     )
     option(
         "--token",
@@ -125,22 +136,31 @@ def add(commands) -> None:
         action="store_true",
         help="refuse uploads that do not say their length beforehand",
     )
-    command.set_defaults(run=run)
 
 
 def run(options) -> int:
     """Serve until a signal ends it; the exit status is then that of the signal."""
     settings = settings_of(options)
+    return serve(program_of("serve"), settings, lambda address: say_line(f"listening on {address}"))
+
+
+def program_of(command: str):
+    """The module `xumx_jax.web.program`. Raises UserError where the extra is missing."""
     try:
         from xumx_jax.web import program
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("fastapi", "pydantic", "starlette", "uvicorn"):
-            raise UserError(f"xumx serve needs {error.name}: {EXTRA}") from None
+            raise UserError(f"xumx {command} needs {error.name}: {EXTRA}") from None
         raise
+    return program
+
+
+def serve(program, settings, listening_at, ports=()) -> int:
+    """Serve until a signal ends it: see `xumx_jax.web.program.serve`."""
     ended = True
     try:
         with console.stoppable() as stop:
-            ended = program.serve(settings, stop.asked, _say_line)
+            ended = program.serve(settings, stop.asked, listening_at, ports)
     except KeyboardInterrupt as error:
         if ended:
             raise
@@ -161,8 +181,9 @@ def settings_of(options):
             f"--host {options.host}: others could use this machine; use a --token as well, which "
             "clients must present"
         )
-    if not 0 <= options.port <= 65535:
-        raise UserError(f"--port is {options.port}; wanted 0 to 65535")
+    port = PORT if options.port is None else options.port
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port is {port}; wanted 0 to 65535")
     for name in ("max_mb", "max_minutes", "max_queue", "max_per_client"):
         value, shown = getattr(options, name), f"--{name.replace('_', '-')}"
         if not 0 < value < 1e9:
@@ -182,7 +203,7 @@ def settings_of(options):
         models=tuple(os.path.expanduser(name) for name in options.model),
         device=options.device,
         host=options.host.strip("[]"),
-        port=options.port,
+        port=port,
         hosts=tuple(name.lower() for name in options.allow_host),
         proxies=tuple(options.proxy),
         token=token,
@@ -193,6 +214,7 @@ def settings_of(options):
         max_queue=options.max_queue,
         max_per_client=options.max_per_client,
         min_free_bytes=round(options.min_free_mb * MEGABYTE),
+        example=options.example,
     )
 
 
@@ -213,5 +235,6 @@ def _is_network(text: str) -> bool:
         return False
 
 
-def _say_line(line: str) -> None:
+def say_line(line: str) -> None:
+    """Print a line on stdout."""
     console.say_line(line, sys.stdout)

@@ -27,6 +27,7 @@ STATUS = {
     "failed": 409,
     "cancelled": 409,
     "not_queued": 409,
+    "example": 409,
     "expired": 410,
     "length_wanted": 411,
     "too_large": 413,

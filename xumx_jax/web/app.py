@@ -6,7 +6,7 @@ from xumx_jax.versions import own
 from xumx_jax.web import answers
 from xumx_jax.web.document import document
 from xumx_jax.web.guard import Guard
-from xumx_jax.web.routes import about, events, jobs, page, stems
+from xumx_jax.web.routes import about, events, jobs, page, playing, stems
 from xumx_jax.web.schema import ROOT
 from xumx_jax.web.shared import Shared
 
@@ -35,6 +35,7 @@ def make_app() -> FastAPI:
     answers.install(app)
     app.include_router(jobs.router, prefix=ROOT)
     app.include_router(events.router, prefix=ROOT)
+    app.include_router(playing.router, prefix=ROOT)
     app.include_router(stems.router, prefix=ROOT)
     app.include_router(about.interface, prefix=ROOT)
     app.include_router(about.router)

@@ -1,8 +1,9 @@
-"""A balance of stems: gain, pan, region and speed -> the samples that are heard."""
+"""A balance of stems: gain, pan, region, speed and pitch -> the samples that are heard."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import cos, isfinite, pi, sin
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from xumx_jax.errors import UserError
 from xumx_jax.web.jobs import Result
 
 BLOCK = 1 << 18  # frames, as `audio.encode` takes them, so that encoders see the same pieces
-MOST_GAIN, SPEEDS = 10.0, (0.5, 2.0)
+MOST_GAIN, SPEEDS, MOST_SEMITONES = 10.0, (0.5, 2.0), 12
 _SETTLED_SECONDS = 1  # of silence after the end, so that the filter gives all that it holds
 
 
@@ -21,10 +22,11 @@ _SETTLED_SECONDS = 1  # of silence after the end, so that the filter gives all t
 class Balance:
     """What is to be heard of a job's stems.
 
-    parts   {stem: (gain, pan)}, added in this order; gain 0 to 10, pan -1 (left) to 1 (right)
-    start   the first frame of the song
-    frames  how many of them; None: to the end
-    speed   0.5 to 2 times as fast, at the same pitch
+    parts      {stem: (gain, pan)}, added in this order; gain 0 to 10, pan -1 (left) to 1 (right)
+    start      the first frame of the song
+    frames     how many of them; None: to the end
+    speed      0.5 to 2 times as fast, at the same pitch
+    transpose  semitones higher, -12 to 12, at the same speed
 
     A pan follows the Web Audio API's StereoPannerNode, so that a page which uses one sounds like
     what it downloads: of a stereo stem the side that is turned away is moved into the other, and a
@@ -35,6 +37,7 @@ class Balance:
     start: int = 0
     frames: int | None = None
     speed: float = 1.0
+    transpose: int = 0
 
     def check(self, result: Result) -> None:
         """Raise UserError, naming what is wrong, unless it can be made of this result."""
@@ -55,6 +58,11 @@ class Balance:
             raise UserError(f"frames is {self.frames}; wanted 0 to {left}, what follows start")
         if not (isfinite(self.speed) and SPEEDS[0] <= self.speed <= SPEEDS[1]):
             raise UserError(f"speed is {self.speed:g}; wanted {SPEEDS[0]:g} to {SPEEDS[1]:g}")
+        if not -MOST_SEMITONES <= self.transpose <= MOST_SEMITONES:
+            raise UserError(
+                f"transpose is {self.transpose}; wanted -{MOST_SEMITONES} to {MOST_SEMITONES} "
+                "semitones"
+            )
 
     def channels(self, result: Result) -> int:
         """How many channels there are to hear."""
@@ -70,14 +78,15 @@ class Balance:
     def blocks(self, folder: Path, result: Result) -> Iterator[np.ndarray]:
         """Yield the samples, float32 [channel, time], BLOCK frames each but for the last.
 
-        With all gains 1, no pan and no speed they are those of `--mix`, bit for bit. Raises OSError
-        if a file of the job is not there any more.
+        With all gains 1, and no pan, speed or transposition, they are those of `--mix`, bit for
+        bit. Raises OSError if a file of the job is not there any more.
         """
         mixed = self._mixed(folder, result)
-        if self.speed == 1:
+        if self.speed == 1 and not self.transpose:
             return mixed
-        length, channels = self.length(result), self.channels(result)
-        return _cut(_stretched(mixed, result.rate, channels, self.speed), channels, length)
+        length, channels, rate = self.length(result), self.channels(result), whole_rate(result.rate)
+        filters = _filters(rate, self.speed, self.transpose)
+        return _cut(_filtered(mixed, rate, channels, filters), channels, length)
 
     def _mixed(self, folder, result) -> Iterator[np.ndarray]:
         wide = self.channels(result) > result.channels
@@ -120,20 +129,32 @@ def panned(wave, pan: float, wide: bool = False):
     return np.stack([left * near, right + left * far])
 
 
-def _stretched(blocks, rate, channels, speed):
-    """Yield [channel, time] at another speed and the same pitch, with FFmpeg's filter atempo."""
+def _filters(rate, speed, semitones):
+    """[(name, arguments)] of FFmpeg's filters that change speed and pitch.
+
+    The pitch is that of samples which are played faster, and the tempo then put right.
+    """
+    tuned = round(rate * 2 ** (semitones / 12))
+    tempo = speed * rate / tuned
+    steps = 1 if 0.5 <= tempo <= 2 else 2  # beyond these atempo cannot, or leaves samples out
+    tuning = [("asetrate", str(tuned)), ("aresample", str(rate))] if semitones else []
+    return tuning + [("atempo", f"{tempo ** (1 / steps):.9f}")] * steps
+
+
+def _filtered(blocks, rate, channels, filters):
+    """Yield [channel, time] as it leaves a chain of FFmpeg's filters."""
     from av.audio.frame import AudioFrame
     from av.error import BlockingIOError, EOFError
     from av.filter import Graph
 
-    rate, layout = whole_rate(rate), ("mono", "stereo")[channels - 1]
+    layout = ("mono", "stereo")[channels - 1]
     graph = Graph()
     source = graph.add_abuffer(
         format="fltp", sample_rate=rate, layout=layout, time_base=Fraction(1, rate)
     )
-    tempo, sink = graph.add("atempo", f"{speed:.6f}"), graph.add("abuffersink")
-    source.link_to(tempo)
-    tempo.link_to(sink)
+    chain = [source, *(graph.add(*one) for one in filters), graph.add("abuffersink")]
+    for one, following in pairwise(chain):
+        one.link_to(following)
     graph.configure()
     at = 0
 

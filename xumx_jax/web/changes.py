@@ -2,14 +2,16 @@
 
 import threading
 from dataclasses import dataclass
+from secrets import token_hex
 
-from xumx_jax.web.jobs import QUEUED
+from xumx_jax.web.jobs import QUEUED, RUNNING, Live
 
 
 @dataclass
-class _Live:
+class _Known:
     progress: float = 0.0
     eta_seconds: float | None = None
+    live: Live | None = None
     version: int = 0
 
 
@@ -21,14 +23,15 @@ class Changes:
 
     def __init__(self):
         self._queue, self._lock = threading.Condition(), threading.Lock()
-        self._live: dict[str, _Live] = {}
+        self._known: dict[str, _Known] = {}
         self._count = self._queue_version = 0
+        self._start = token_hex(8)
 
-    def note(self, id: str, **live) -> None:
-        """A job has changed; `live` are `progress` and `eta_seconds` where they have."""
+    def note(self, id: str, **known) -> None:
+        """A job has changed; `known` are `progress`, `eta_seconds` and `live` where they have."""
         with self._lock:
-            found = self._live.setdefault(id, _Live())
-            for name, value in live.items():
+            found = self._known.setdefault(id, _Known())
+            for name, value in known.items():
                 setattr(found, name, value)
             self._count += 1
             found.version = self._count
@@ -41,6 +44,10 @@ class Changes:
         with self._queue:
             self._queue.notify_all()
 
+    def moment(self) -> str:
+        """A name of what all jobs are now: another one after any change, and in another process."""
+        return f"{self._start}-{self._count}"
+
     def wait(self, seconds: float) -> None:
         """Return when the queue has changed, and at the latest after so many seconds."""
         with self._queue:
@@ -48,13 +55,14 @@ class Changes:
 
     def of(self, id: str, state: str) -> dict:
         """The fields of a `Job` that are known here."""
-        live = self._live.get(id) or _Live()
-        version = live.version
+        known = self._known.get(id) or _Known()
+        version = known.version
         if state == QUEUED:  # what happens to others changes how many are before it
             version = max(version, self._queue_version)
-        return {**vars(live), "version": version}
+        live = known.live if state == RUNNING else None
+        return {**vars(known), "version": version, "live": live}
 
     def forget(self, id: str) -> None:
         """A job is gone."""
         with self._lock:
-            self._live.pop(id, None)
+            self._known.pop(id, None)

@@ -9,6 +9,7 @@ Other formats and mixes are encoded from these, so that they are what the comman
 
 import base64
 import json
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -24,11 +25,13 @@ TAGS = "tags.json"
 class Floats:
     """Write the floats and the peaks of stems, in a `with`; call it with each block of them.
 
-    Raises NoRoom if they cannot be written.
+    `ready(frames)` is told how many frames of every stem can be read from the files, first of all
+    none. Raises NoRoom if they cannot be written.
     """
 
-    def __init__(self, folder: Path, stems):
+    def __init__(self, folder: Path, stems, ready: Callable[[int], object] = lambda frames: None):
         self._folder, self._stems, self._stack = folder, tuple(stems), ExitStack()
+        self._ready, self._frames = ready, 0
 
     def __enter__(self):
         with _room():
@@ -36,15 +39,22 @@ class Floats:
                 stem: (self._open(f"{stem}.f32"), self._open(f"{stem}.peaks"), Peaks())
                 for stem in self._stems
             }
+        self._ready(0)
         return self
 
     def __call__(self, blocks):
-        """Append {stem: [channel, time]}."""
+        """Append {stem: [channel, time]}, of all stems equally much."""
+        count = 0
         with _room():
             for stem, block in blocks.items():
                 floats, peaks, made = self._files[stem]
                 floats.write(np.ascontiguousarray(block.T, "<f4").data)
                 peaks.write(made.push(block))
+                floats.flush()
+                peaks.flush()
+                count = block.shape[1]
+        self._frames += count
+        self._ready(self._frames)
 
     def __exit__(self, kind, error, trace):
         with _room(), self._stack:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 UPLOADING, QUEUED, RUNNING = "uploading", "queued", "running"
 DONE, FAILED, CANCELLED, EXPIRED = "done", "failed", "cancelled", "expired"
 STATES = (UPLOADING, QUEUED, RUNNING, DONE, FAILED, CANCELLED, EXPIRED)
-ACTIVE = (UPLOADING, QUEUED, RUNNING)  # what counts against the limits of queue and client
+WAITING = (UPLOADING, QUEUED)  # what counts against the limit of the queue, and
+ACTIVE = (*WAITING, RUNNING)  # that of a client
+EXAMPLE = "example,"  # as `Job.client`: no address, even of a proxy's header, has a comma
 ENDED = (DONE, FAILED, CANCELLED)  # what expires
 
 
@@ -63,6 +65,23 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Live:
+    """What is there already of a job that runs: the beginning of each `<name>.f32` in its folder.
+
+    rate, channels   of every stem
+    frames   how many there will be, None unless the track's header says it exactly
+    ready    how many are there
+    stems    their names
+    """
+
+    rate: int
+    channels: int
+    frames: int | None
+    ready: int
+    stems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Job:
     """A job at one moment; the `Store` makes new ones as it changes.
 
@@ -71,6 +90,7 @@ class Job:
     client     whom it counts against: an address
     bytes, seconds   of the upload, once known
     progress   0 to 1 while it runs; `eta_seconds` None while unknown
+    live       of a job that runs, once its stems have begun
     ahead      jobs that come before it while it waits
     error      (code, one line) of a job that failed, else None
     created, started, ended, expires   Unix times, None for what has not happened
@@ -87,6 +107,7 @@ class Job:
     seconds: float | None = None
     progress: float = 0.0
     eta_seconds: float | None = None
+    live: Live | None = None
     ahead: int = 0
     error: tuple[str, str] | None = None
     result: Result | None = None
@@ -94,3 +115,8 @@ class Job:
     ended: float | None = None
     expires: float | None = None
     version: int = 0
+
+    @property
+    def example(self) -> bool:
+        """Whether it is the bundled clip, which no client has sent."""
+        return self.client == EXAMPLE

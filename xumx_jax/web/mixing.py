@@ -71,11 +71,23 @@ def encoded(
         return folder / f"{stem}.wav"
     place = folder / f"{_ENCODED}{format}-{kind}"
     path = place / f"{stem}.{format}"
+
+    def make():
+        _make_room(folder, place)
+        _write(path, balance, folder, result, result.gain, (format, bits, bitrate), check)
+
+    return kept(folder, result, path, make)
+
+
+def kept(folder: Path, result: Result, path: Path, make: Callable[[], object]) -> Path:
+    """Return a file of a job's folder, made by `make()` unless it is there.
+
+    Whoever asks for one that is being made waits for it. Raises UserError and Gone.
+    """
     with _lock(path):
         if not path.exists():
             with _told(folder, result, path):
-                _make_room(folder, place)
-                _write(path, balance, folder, result, result.gain, (format, bits, bitrate), check)
+                make()
     return path
 
 

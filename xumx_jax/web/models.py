@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,16 @@ class Separators:
         finally:
             with self._lock:
                 kept.users -= 1
+
+    def of_example(self) -> "Separators":
+        """Those that have the bundled model: these, or else others, which nobody keeps.
+
+        The model that jobs get by default so stays loaded, and the bundled one need not be on
+        offer.
+        """
+        if next(iter(self._offered.items())) == (assets.DEMO, assets.DEMO):
+            return self
+        return Separators(replace(self._settings, models=(assets.DEMO,)), self._device)
 
     def models(self) -> list[str]:
         """The names of the models that are loaded."""

@@ -4,18 +4,20 @@ Bound before anything heavy is imported, so a port in use is one line at once. T
 signals are those of the caller, not uvicorn's, which would end the process in their own way.
 """
 
+import errno
 import logging
 import os
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
 from xumx_jax.errors import UserError
+from xumx_jax.web import example, running
 from xumx_jax.web.app import guarded
 from xumx_jax.web.connections import patient
 from xumx_jax.web.models import offered
@@ -28,22 +30,31 @@ MOST_CONNECTIONS = 500  # open files have a limit too, often 1024
 SWEEP_SECONDS = 3600.0
 
 
-def serve(settings: Settings, asked: Callable[[], bool], say_line: Callable[[str], object]) -> bool:
-    """Serve until `asked()` is true; say where it listens.
+def serve(
+    settings: Settings,
+    asked: Callable[[], bool],
+    listening_at: Callable[[str], object],
+    ports: Iterable[int] = (),
+) -> bool:
+    """Serve until `asked()` is true; `listening_at(address)` is told where.
 
-    Returns whether all threads have ended: else one computes on for a while, and the process should
-    end without waiting for it; its job is queued again at the next start. Raises UserError if the
-    place, the port or the device cannot be had.
+    If the port of the settings is taken, one of `ports` will do. Returns whether all threads have
+    ended: else one computes on for a while, and the process should end without waiting for it; its
+    job is queued again at the next start. Raises UserError if the place, the port or the device
+    cannot be had.
     """
     logging.getLogger("uvicorn.error").addFilter(_is_news)
-    with bound(settings) as listening, Store(settings) as store:
+    with bound(settings, ports) as listening, Store(settings) as store:
+        example.tidy(store)
         workers = Workers(store, settings)
         shared = Shared(settings, store, workers, offered(settings))
         workers.start()
         server = HttpServer(shared, asked)
         try:
-            with _swept(store):
-                say_line(f"listening on {address(listening)}")
+            place = address(listening)
+            here = running.noted(settings.folder, settings.host, running.local(place))
+            with _swept(store), here:
+                listening_at(place)
                 server.run([listening])
         finally:
             shared.draining.set()
@@ -102,8 +113,11 @@ class HttpServer(uvicorn.Server):
 
 
 @contextmanager
-def bound(settings: Settings) -> Iterator[socket.socket]:
-    """A socket that listens at the settings' host and port. Raises UserError."""
+def bound(settings: Settings, ports: Iterable[int] = ()) -> Iterator[socket.socket]:
+    """A socket that listens at the settings' host and port, or else at one of these.
+
+    Raises UserError.
+    """
     place = f"{settings.host}:{settings.port}"
     try:
         kind, *_, where = socket.getaddrinfo(
@@ -115,14 +129,20 @@ def bound(settings: Settings) -> Iterator[socket.socket]:
     with socket.socket(kind, socket.SOCK_STREAM) as listening:
         if os.name == "posix":  # elsewhere it would let two programs have one port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(where)
-            listening.listen(2048)
-        except OSError as error:
-            raise UserError(
-                f"{place}: cannot be listened at ({error.strerror}); use another --port, or 0 for "
-                "any that is free"
-            ) from None
+        others = iter(ports)
+        while True:
+            try:
+                listening.bind(where)
+                listening.listen(2048)
+                break
+            except OSError as error:
+                port = next(others, None) if error.errno == errno.EADDRINUSE else None
+                if port is None:
+                    raise UserError(
+                        f"{place}: cannot be listened at ({error.strerror}); use another --port, "
+                        "or 0 for any that is free"
+                    ) from None
+                where = (where[0], port, *where[2:])
         listening.setblocking(False)
         yield listening
 

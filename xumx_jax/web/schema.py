@@ -33,11 +33,35 @@ class StemOut(BaseModel):
     url: str = Field(description="its file, in the job's format")
     wav: str = Field(description="its file as WAV with 16 bits, for players: Range is cheap there")
     offset: int = Field(description="of the samples in `wav`, in bytes")
+    floats: str = Field(
+        description="address of its samples as they were computed, before `gain`: float32, a part "
+        "at a time"
+    )
     peaks: str = Field(
         description="its peaks: for every 512 frames two int8, the lowest and the highest sample; "
         "127 is full scale, before the gain"
     )
     peak: float = Field(description="its largest absolute sample, before `gain`")
+
+
+class LiveStemOut(BaseModel):
+    """A stem of a job that runs."""
+
+    name: str = Field(examples=["vocals"])
+    floats: str = Field(description="address of its samples, a part at a time")
+    peaks: str = Field(description="its peaks, as many as there are by now")
+
+
+class LiveOut(BaseModel):
+    """What is there already of a job that runs, to be played along with it."""
+
+    rate: int = Field(description="in hertz")
+    channels: int
+    frames: int | None = Field(
+        description="samples per channel that are expected in all; null: the track does not say"
+    )
+    ready: int = Field(description="samples per channel that are there, of every stem")
+    stems: list[LiveStemOut]
 
 
 class OptionsOut(BaseModel):
@@ -64,8 +88,12 @@ class JobOut(BaseModel):
     progress: float = Field(description="0 to 1, of what the model computes", ge=0, le=1)
     eta_seconds: float | None = Field(description="left; null while unknown")
     ahead: int = Field(description="jobs that come before it while it is queued")
+    example: bool = Field(
+        description="whether it is the clip that comes with the program, which nobody has sent"
+    )
     error: ErrorText | None = Field(description="of a job that failed")
     stems: list[StemOut] = Field(description="empty until it is done")
+    live: LiveOut | None = Field(description="of a job that runs, once its stems have begun")
     rate: int | None = Field(description="of the stems, in hertz; null until it is done")
     channels: int | None
     frames: int | None = Field(description="samples per channel")
@@ -82,7 +110,9 @@ class JobOut(BaseModel):
     created: float = Field(description="Unix time")
     started: float | None
     ended: float | None
-    expires: float | None = Field(description="Unix time at which the stems are removed")
+    expires: float | None = Field(
+        description="Unix time at which the stems are removed; null: never"
+    )
     events: str = Field(description="address of its event stream")
     all: str | None = Field(description="address of all stems as a zip; null until it is done")
 
@@ -121,7 +151,7 @@ class Models(BaseModel):
 
 
 class Limits(BaseModel):
-    """What a client may send."""
+    """What a client may send, and to what."""
 
     max_bytes: int = Field(description="of an upload")
     max_seconds: float = Field(description="of a track")
@@ -133,6 +163,7 @@ class Limits(BaseModel):
     length_wanted: bool = Field(description="whether an upload has to say its length")
     formats: dict[str, list[str]] = Field(description="of downloads, with the values of `bits`")
     bitrates: dict[str, list[int]] = Field(description="by format: default, least, most kbit/s")
+    version: str = Field(description="of the server")
 
 
 class Health(BaseModel):
@@ -160,6 +191,7 @@ def job_out(job: jobs.Job) -> JobOut:
         progress=1.0 if result else job.progress,
         eta_seconds=job.eta_seconds,
         ahead=job.ahead,
+        example=job.example,
         error=job.error and ErrorText(code=job.error[0], message=job.error[1]),
         stems=[
             StemOut(
@@ -167,11 +199,13 @@ def job_out(job: jobs.Job) -> JobOut:
                 url=f"{base}/stems/{stem.name}.{options.format}",
                 wav=f"{base}/stems/{stem.name}.wav?bits=16",
                 offset=stem.offset,
+                floats=f"{base}/stems/{stem.name}.f32",
                 peaks=f"{base}/stems/{stem.name}.peaks",
                 peak=stem.peak,
             )
             for stem in (result.stems if result else ())
         ],
+        live=job.live and _live(job.live, base),
         rate=result.rate if result else None,
         channels=result.channels if result else None,
         frames=result.frames if result else None,
@@ -189,3 +223,13 @@ def job_out(job: jobs.Job) -> JobOut:
         events=f"{base}/events",
         all=f"{base}/all.zip" if result else None,
     )
+
+
+def _live(live: jobs.Live, base: str) -> LiveOut:
+    stems = [
+        LiveStemOut(
+            name=name, floats=f"{base}/stems/{name}.f32", peaks=f"{base}/stems/{name}.peaks"
+        )
+        for name in live.stems
+    ]
+    return LiveOut(**{**vars(live), "stems": stems})

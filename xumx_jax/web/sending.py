@@ -35,22 +35,57 @@ def file(path: Path, name: str | None, kind: str, kept: str = KEPT) -> Response:
     return _File(path, headers=headers, media_type=kind, stat_result=status)
 
 
+def tags_known(header: str) -> list[str]:
+    """The tags of an If-None-Match: what the client has already."""
+    return [tag.strip().removeprefix("W/") for tag in header.split(",")]
+
+
+def part(request: Request, path: Path, offset: int, size: int, kind: str) -> Response:
+    """So many bytes of a file, from an offset on. Raises Problem."""
+    if not path.exists():
+        raise Problem("unknown", "the job was removed")
+
+    def pieces():
+        left = size
+        with path.open("rb") as file:
+            file.seek(offset)
+            while left:
+                piece = file.read(min(left, _File.chunk_size))
+                if not piece:
+                    raise OSError("the file is shorter than it was")
+                left -= len(piece)
+                yield piece
+
+    headers = {"Content-Length": str(size), "Cache-Control": KEPT}
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=kind)
+    return _Pieces(pieces(), headers=headers, media_type=kind)
+
+
 class _File(FileResponse):
     """A file whose errors have the form of all others."""
 
     chunk_size = 1 << 18
 
     async def __call__(self, scope, receive, send):
-        tags = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
-        if self.headers["etag"] in [tag.strip().removeprefix("W/") for tag in tags.split(",")]:
+        known = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
+        if self.headers["etag"] in tags_known(known):
             kept = {name: self.headers[name] for name in ("etag", "cache-control", "last-modified")}
             return await Response(status_code=304, headers=kept)(scope, receive, send)
 
+        left = 0
+
         async def told(message):
-            if message["type"] == "http.response.start" and message["status"] in (400, 416):
-                size = self.headers["content-length"]
-                more = {"Content-Range": f"bytes */{size}"}
-                raise Problem("bad_range", f"Range: wanted bytes=FIRST-LAST of {size} bytes", more)
+            nonlocal left
+            if message["type"] == "http.response.start":
+                if message["status"] in (400, 416):
+                    size = self.headers["content-length"]
+                    line = f"Range: wanted bytes=FIRST-LAST of {size} bytes"
+                    raise Problem("bad_range", line, {"Content-Range": f"bytes */{size}"})
+                left = int(dict(message["headers"])[b"content-length"])
+            else:  # the file may have grown since its size was told
+                message = {**message, "body": message["body"][:left]}
+                left -= len(message["body"])
             await send(message)
 
         try:

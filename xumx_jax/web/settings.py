@@ -38,6 +38,7 @@ class Settings:
     min_free_bytes  on the disk of `folder`, below which uploads are refused
     idle_seconds    without a byte of an upload, after which it is cut off
     grace_seconds   that open responses get when the server is asked to stop
+    example         have the bundled clip as a job: see `xumx_jax.web.example`
     long_seconds    tracks longer than this let shorter ones pass between their blocks
     """
 
@@ -59,4 +60,5 @@ class Settings:
     min_free_bytes: int = 1024 * MEGABYTE
     idle_seconds: float = 30.0
     grace_seconds: float = 3.0
+    example: bool = False
     long_seconds: float = 600.0

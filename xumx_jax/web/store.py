@@ -1,7 +1,4 @@
-"""The jobs of a server: a row of a database and a folder each; both survive a kill.
-
-A row is committed before anybody is told of it, so no accepted job is lost.
-"""
+"""The jobs of a server: a row of a database and a folder each, which survive a kill."""
 
 import json
 import shutil
@@ -12,19 +9,22 @@ from secrets import token_hex
 
 from xumx_jax import files
 from xumx_jax.errors import UserError
-from xumx_jax.web import sweeping
+from xumx_jax.web import places, sweeping
 from xumx_jax.web.changes import Changes
 from xumx_jax.web.database import ORDER, Database, job_of, text_of
 from xumx_jax.web.errors import Gone, NoRoom, TooMany
 from xumx_jax.web.jobs import (
     ACTIVE,
     DONE,
+    EXAMPLE,
     FAILED,
     QUEUED,
     RUNNING,
     STATES,
     UPLOADING,
+    WAITING,
     Job,
+    Live,
     Options,
     Result,
 )
@@ -36,7 +36,9 @@ MOST_KILLS = 3  # of the server while it does a job, which is then given up
 
 
 class Store:
-    """The jobs in a folder, for any number of threads; a context manager.
+    """The jobs in a folder, for any number of threads, in a `with`.
+
+    A row is committed before anybody is told of it, so no accepted job is lost.
 
     Entering it takes the folder: UserError if another server uses it, or if it cannot be used.
     What a killed server left is then put right: what ran is queued again, uploads that were not
@@ -76,7 +78,7 @@ class Store:
         self.check_room()
         most, most_each = self.settings.max_queue, self.settings.max_per_client
         with self._changing() as database:
-            if database.number("state IN (?, ?)", UPLOADING, QUEUED) >= most:
+            if database.number("client != ? AND state IN (?, ?)", EXAMPLE, *WAITING) >= most:
                 raise TooMany(f"{most} jobs wait already, as many as may; try again later")
             if database.number("client = ? AND state IN (?, ?, ?)", client, *ACTIVE) >= most_each:
                 raise TooMany(f"{most_each} of your jobs wait or run already; try again later")
@@ -110,9 +112,8 @@ class Store:
         `seconds` is the track's length, None or 0 if nobody knows.
         """
         with self._changing() as database:
-            (last,) = database.execute("SELECT COALESCE(MAX(place), 0) FROM jobs").fetchone()
             known = {"bytes": bytes, "seconds": seconds or None}
-            self._set(id, UPLOADING, state=QUEUED, place=last + 1, **known)
+            self._set(id, UPLOADING, state=QUEUED, place=places.behind_all(database, id), **known)
         return self._known(id)
 
     def discard(self, id: str) -> None:
@@ -142,22 +143,14 @@ class Store:
             for ahead, row in enumerate(found)
         ]
 
+    def moment(self) -> str:
+        """A name of what `jobs` gives: if it is the same, nothing has changed meanwhile."""
+        return self._changes.moment()
+
     def move(self, id: str, before: str | None) -> Job:
         """Put a job that waits before another one, or at the end of the queue."""
         with self._changing() as database:
-            queue = database.execute(
-                "SELECT id, place FROM jobs WHERE state = ? ORDER BY place", QUEUED
-            ).fetchall()
-            order = [row["id"] for row in queue]
-            for one in (id, *([] if before is None else [before])):
-                if one not in order:
-                    raise Gone("the job does not wait, so it cannot be moved")
-            if before != id:
-                order.remove(id)
-                order.insert(len(order) if before is None else order.index(before), id)
-            # the places stay as they were: those of jobs that run, and may come back, lie between
-            for row, one in zip(queue, order, strict=True):
-                database.execute("UPDATE jobs SET place = ? WHERE id = ?", row["place"], one)
+            places.move(database, id, before)
             self._changes.note(id)
         return self._known(id)
 
@@ -214,6 +207,10 @@ class Store:
         """How far a job that runs is, 0 to 1, and the seconds left."""
         self._changes.note(id, progress=fraction or 0.0, eta_seconds=eta)
 
+    def grown(self, id: str, live: Live) -> None:
+        """There is more of the stems of a job that runs."""
+        self._changes.note(id, live=live)
+
     def done(self, id: str, result: Result) -> None:
         """A job that runs has ended well; its upload is removed."""
         self._end(id, state=DONE, result=text_of(result))
@@ -230,7 +227,7 @@ class Store:
         self._clear(id)
         with self._changing():
             self._set(id, RUNNING, state=QUEUED, started=None)
-            self._changes.note(id, progress=0.0, eta_seconds=None)
+            self._changes.note(id, progress=0.0, eta_seconds=None, live=None)
 
     def sweep(self) -> None:
         """Remove what has expired, and rows without folders and vice versa: see `sweeping`."""
@@ -244,8 +241,9 @@ class Store:
             (self._forget if gone else self._changes.note)(id)
 
     def counts(self) -> dict[str, int]:
-        """The number of jobs in each state."""
-        found = self._database.read("SELECT state, COUNT(*) AS number FROM jobs GROUP BY state")
+        """The number of clients' jobs in each state."""
+        query = "SELECT state, COUNT(*) AS number FROM jobs WHERE client != ? GROUP BY state"
+        found = self._database.read(query, EXAMPLE)
         return dict.fromkeys(STATES, 0) | {row["state"]: row["number"] for row in found}
 
     def _recover(self):
@@ -272,8 +270,10 @@ class Store:
 
     def _end(self, id, **columns):
         now = self._clock()
-        with self._changing():
-            self._set(id, RUNNING, ended=now, expires=now + self.settings.keep_seconds, **columns)
+        with self._changing() as database:
+            stays = database.number("id = ? AND client = ?", id, EXAMPLE)
+            expires = None if stays else now + self.settings.keep_seconds
+            self._set(id, RUNNING, ended=now, expires=expires, **columns)
 
     @contextmanager
     def _changing(self):

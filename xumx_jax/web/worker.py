@@ -9,10 +9,10 @@ from pathlib import Path
 
 from xumx_jax import runtime
 from xumx_jax.errors import Cancelled, UserError
-from xumx_jax.web import decoding
+from xumx_jax.web import decoding, example
 from xumx_jax.web.errors import Gone, NoModel, NoRoom, shown
 from xumx_jax.web.floats import Floats, write_tags
-from xumx_jax.web.jobs import Job, Options, Result, Stem
+from xumx_jax.web.jobs import Job, Live, Options, Result, Stem
 from xumx_jax.web.models import Separators, offered
 from xumx_jax.web.settings import Settings
 from xumx_jax.web.store import INPUT, Store
@@ -94,6 +94,8 @@ class Workers:
     def _work(self, device, first):
         if first:
             self._prepare(device)
+            if device is self._devices[0]:  # now, since it should not delay the first
+                example.offer(self._store)
         while not self._stopping.is_set():
             try:
                 with self._next(device) as job:
@@ -138,7 +140,10 @@ class Workers:
         folder = self._store.folder(job.id)
         try:
             try:
-                self._store.done(job.id, self._separate(job, device, folder))
+                result = self._separate(job, device, folder)
+                if job.example:
+                    example.seal(self._store, job.id)
+                self._store.done(job.id, result)
             except Exception as error:
                 if self._store.cancelled(job.id):
                     raise Gone("the job was removed") from None
@@ -146,10 +151,13 @@ class Workers:
                     self._store.requeue(job.id)
                 else:
                     self._store.failed(job.id, *self._reason(error, folder))
+                    if job.example:  # which nobody has sent, so that nobody need be told
+                        self._store.remove(job.id)
         except Gone:
             self._store.left(job.id)
 
     def _separate(self, job, device, folder) -> Result:
+        from xumx_jax.audio.resample import whole_rate
         from xumx_jax.separation.file import separate_file
         from xumx_jax.separation.selection import choose
 
@@ -166,12 +174,18 @@ class Workers:
             turn.let_pass(check)
 
         long, options = self._store.is_long(job), job.options
-        with device.separators.using(options) as kept, device.turns.turn(long) as turn:
+        separators = device.separators.of_example() if job.example else device.separators
+        with separators.using(options) as kept, device.turns.turn(long or job.example) as turn:
             chosen = choose(kept.separator.sources, options.stems, options.two_stems)
             limits = decoding.Limits(max_seconds=self._settings.max_seconds)
             with decoding.open_in_child(folder / INPUT, job.name, limits) as stream:
                 write_tags(folder, stream.tags)
-                with Floats(folder, chosen) as floats:
+                form = (whole_rate(stream.rate), min(2, stream.channels), stream.length)
+
+                def ready(frames):
+                    self._store.grown(job.id, Live(*form, frames, tuple(chosen)))
+
+                with Floats(folder, chosen, ready) as floats:
                     found = separate_file(
                         kept.separator,
                         stream,
@@ -184,13 +198,12 @@ class Workers:
                         device_lock=turn,
                         on_block=floats,
                     )
-            channels = stream.channels
         warnings = [kept.instead] * bool(kept.instead) + [
             shown(line, folder) for line in found.warnings
         ]
         return Result(
             rate=found.stems_rate,
-            channels=min(2, channels),
+            channels=form[1],
             frames=found.stems_samples,
             gain=found.gain,
             stems=tuple(

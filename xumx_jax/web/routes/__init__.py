@@ -15,7 +15,7 @@ def get(router: APIRouter, path: str, **options) -> Callable:
 
     def declare(function):
         router.get(path, **options)(function)
-        router.head(path, include_in_schema=False)(function)
+        router.head(path, **{**options, "include_in_schema": False})(function)
         return function
 
     return declare

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from xumx_jax.audio.formats import BITRATES, BITS, FORMATS
+from xumx_jax.versions import own
 from xumx_jax.web import catalogue, metrics, pages
 from xumx_jax.web.answers import Problem
 from xumx_jax.web.routes import check_query, errors, get
@@ -23,11 +24,12 @@ def list_models(here: Here) -> Models:
 @get(interface, "/limits", responses=errors("no_token"))
 def get_limits(here: Here) -> Limits:
     """Say what may be sent, and in which formats stems can be had."""
-    names = set(Limits.model_fields) - {"formats", "bitrates"}
+    names = set(Limits.model_fields) - {"formats", "bitrates", "version"}
     return Limits(
         **{name: getattr(here.settings, name) for name in names},
         formats={format: list(BITS.get(format, ())) for format in FORMATS},
         bitrates={format: list(values) for format, values in BITRATES.items()},
+        version=own(),
     )
 
 
@@ -74,4 +76,3 @@ def get_docs(request: Request) -> HTMLResponse:
 @get(router, "/docs.css", include_in_schema=False)
 def get_style() -> Response:
     return Response(pages.STYLE, media_type="text/css")
-

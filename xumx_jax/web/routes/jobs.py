@@ -5,7 +5,7 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from xumx_jax.web import uploads
+from xumx_jax.web import sending, uploads
 from xumx_jax.web.answers import Problem
 from xumx_jax.web.errors import Gone
 from xumx_jax.web.jobs import ACTIVE, Job
@@ -98,9 +98,26 @@ async def create_job(
     return job_out(job)
 
 
-@get(router, "/jobs", responses=errors("no_token", "not_local"), dependencies=[Depends(local)])
-def list_jobs(here: Here) -> JobList:
-    """List all jobs: for clients on the server's machine, and for those who have its token."""
+@get(
+    router,
+    "/jobs",
+    response_model=JobList,
+    responses={
+        304: {"description": "nothing has changed since the answer with the ETag of If-None-Match"},
+        **errors("no_token", "not_local"),
+    },
+    dependencies=[Depends(local)],
+)
+def list_jobs(request: Request, response: Response, here: Here) -> JobList | Response:
+    """List all jobs: for clients on the server's machine, and for those who have its token.
+
+    The answer has an `ETag`, so that asking again and again costs little.
+    """
+    tag = f'"{here.store.moment()}"'  # before it is looked at: what changes meanwhile is sent again
+    headers = {"ETag": tag, "Cache-Control": f"private, {sending.ASKED_AGAIN}"}
+    if tag in sending.tags_known(request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
     return JobList(jobs=[job_out(job) for job in here.store.jobs()])
 
 
@@ -115,14 +132,16 @@ def get_job(here: Here, id: Id) -> JobOut:
     status_code=204,
     response_description="it had ended, and is removed",
     responses={202: {"description": "it was waiting or running, and is cancelled"}}
-    | errors("no_token", "foreign_origin", "unknown"),
+    | errors("no_token", "foreign_origin", "unknown", "example"),
 )
 def remove_job(here: Here, id: Id) -> Response:
     """Cancel a job, and remove all there is of it."""
-    active = found(here, id).state in ACTIVE
+    job = found(here, id)
+    if job.example:
+        raise Problem("example", "this is the example of the program, which stays")
     if not here.store.remove(id):
         raise Problem("unknown", "there is no such job, or not any more")
-    return Response(status_code=202 if active else 204)
+    return Response(status_code=202 if job.state in ACTIVE else 204)
 
 
 @router.post(

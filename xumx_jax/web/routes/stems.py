@@ -1,5 +1,6 @@
-"""What a job has made: stems in any format, their peaks, mixes of any balance, a zip of all."""
+"""What a job has made: stems in any format, mixes of any balance, a zip of all."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from xumx_jax.web import archive, jobs, mixing, sending
 from xumx_jax.web.answers import Problem
 from xumx_jax.web.balance import Balance
 from xumx_jax.web.jobs import Job, Result
-from xumx_jax.web.routes import check_query, errors, get
+from xumx_jax.web.routes import check_query, errors, get, parameters
 from xumx_jax.web.routes.jobs import Here, Id, get_in_thread
 from xumx_jax.web.shared import Shared
 
@@ -39,8 +40,8 @@ TYPES = {
     "opus": "audio/ogg",
     "zip": "application/zip",
 }
-_NOT_DONE = ("unknown", "not_done", "failed", "expired")
-
+NOT_DONE = ("unknown", "not_done", "failed", "cancelled", "expired")
+RANGE = {206: {"description": "the part of the file that `Range` asked for"}}
 
 _SOUND = {
     200: {
@@ -50,28 +51,6 @@ _SOUND = {
         "description": "the file, as an attachment",
     }
 }
-_RANGE = {206: {"description": "the part of the file that `Range` asked for"}}
-
-
-@get(
-    router,
-    "/jobs/{id}/stems/{stem}.peaks",
-    response_class=FileResponse,
-    dependencies=[Depends(check_query)],
-    responses={
-        200: {"content": {"application/octet-stream": {}}, "description": "int8 [frame / 512, 2]"},
-        **_RANGE,
-        **errors(*_NOT_DONE),
-    },
-)
-async def get_peaks(here: Here, id: Id, stem: Stem) -> Response:
-    """Get a stem's peaks, to draw it: for every 512 frames two int8, lowest and highest sample.
-
-    They are those of all channels together; 127 is full scale, before the gain.
-    """
-    job, _ = await _done(here, id, stem)
-    path = here.store.folder(job.id) / f"{stem}.peaks"
-    return sending.file(path, None, "application/octet-stream")
 
 
 @get(
@@ -79,7 +58,7 @@ async def get_peaks(here: Here, id: Id, stem: Stem) -> Response:
     "/jobs/{id}/stems/{stem}.{format}",
     response_class=FileResponse,
     dependencies=[Depends(check_query)],
-    responses=_SOUND | _RANGE | errors("bad_option", "bad_range", *_NOT_DONE),
+    responses=_SOUND | RANGE | errors("bad_option", "bad_range", *NOT_DONE),
 )
 async def get_stem(
     request: Request,
@@ -111,7 +90,7 @@ async def get_stem(
     router,
     "/jobs/{id}/mix.{format}",
     response_class=StreamingResponse,
-    responses=_SOUND | errors("bad_option", *_NOT_DONE),
+    responses=_SOUND | errors("bad_option", *NOT_DONE),
     openapi_extra={
         "parameters": [
             {
@@ -139,10 +118,16 @@ async def get_mix(
     speed: Annotated[
         float, Query(description="times as fast, at the same pitch", ge=0.5, le=2)
     ] = 1.0,
+    transpose: Annotated[
+        int, Query(description="semitones higher, at the same speed", ge=-12, le=12)
+    ] = 0,
 ) -> Response:
-    """Mix stems in any balance, whole or a region, slower or faster; computed while it is sent."""
+    """Mix stems in any balance, whole or a region, slower or faster, higher or lower.
+
+    WAV is computed while it is sent.
+    """
     job, result = await _done(here, id)
-    balance = Balance(_parts(request), start, frames, speed)
+    balance = Balance(_parts(request), start, frames, speed, transpose)
     form = _form(job, format, bits, bitrate)
     work = partial(mixing.mix, here.store.folder(job.id), result, balance, *form)
     name = archive.file_name(job.name, "+".join(balance.parts), format)
@@ -156,7 +141,7 @@ async def get_mix(
     dependencies=[Depends(check_query)],
     responses={
         200: {"content": {"application/zip": {}}, "description": "the zip, as an attachment"},
-        **errors("bad_option", *_NOT_DONE),
+        **errors("bad_option", *NOT_DONE),
     },
 )
 async def get_zip(
@@ -187,6 +172,14 @@ async def get_zip(
 async def _done(here: Shared, id: str, stem: str | None = None) -> tuple[Job, Result]:
     """A job that is done, and its result. Raises Problem if it is not, or has no such stem."""
     job = await get_in_thread(here, id)
+    result = result_of(job)
+    if stem is not None:
+        check_stem(stem, [one.name for one in result.stems])
+    return job, result
+
+
+def result_of(job: Job) -> Result:
+    """The result of a job that is done. Raises Problem if it is not."""
     if job.state == jobs.FAILED and job.error is not None:
         raise Problem("failed", f"the job failed: {job.error[1]}")
     if job.state == jobs.EXPIRED:
@@ -195,10 +188,13 @@ async def _done(here: Shared, id: str, stem: str | None = None) -> tuple[Job, Re
         raise Problem("cancelled", "the job was cancelled")
     if job.state != jobs.DONE or job.result is None:
         raise Problem("not_done", f"the job is {job.state}; its stems are not there yet")
-    known = [one.name for one in job.result.stems]
-    if stem is not None and stem not in known:
+    return job.result
+
+
+def check_stem(stem: str, known: Iterable[str]) -> None:
+    """Raise Problem if a job has no such stem."""
+    if stem not in known:
         raise Problem("unknown", f"the job has no stem {stem[:80]!r}; it has {', '.join(known)}")
-    return job, job.result
 
 
 def _form(job: Job, format: str, bits, bitrate) -> tuple[str, str | None, int | None]:
@@ -211,9 +207,9 @@ def _form(job: Job, format: str, bits, bitrate) -> tuple[str, str | None, int | 
 
 def _parts(request: Request) -> dict[str, tuple[float, float]]:
     """The balance that the parameters name. Raises Problem."""
-    parts = {}
+    parts, others = {}, parameters(get_mix)
     for name, text in request.query_params.multi_items():
-        if name in ("bits", "bitrate", "start", "frames", "speed"):
+        if name in others:
             continue
         if name in parts:
             raise Problem("bad_option", f"{name[:40]}: got it twice; wanted it once")
