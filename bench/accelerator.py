@@ -69,7 +69,9 @@ ROWS = {
     "xumx_slicq": Row("xumx_slicq", "mse", quick=SLICQ_V1_SMALL),
     "xumx_slicq_v2": Row("xumx_slicq_v2", "complex_mse", quick=SLICQ_SMALL),
     "htdemucs": Row("htdemucs", "l1", quick=HTDEMUCS_SMALL),
-    "bs_roformer": Row("bs_roformer", "multi_resolution_l1", {"layers": 12, "features": 512}, ROFORMER_SMALL),
+    "bs_roformer": Row(
+        "bs_roformer", "multi_resolution_l1", {"layers": 12, "features": 512}, ROFORMER_SMALL
+    ),
     "mel_band_roformer": Row("mel_band_roformer", "multi_resolution_l1", quick=ROFORMER_SMALL),
     "mdx23c": Row("mdx23c", "l1", quick=MDX_SMALL | {"growth": 4, "subbands": 2}),
     "mdxnet": Row("mdxnet", "l1", quick=MDX_SMALL),

@@ -6,7 +6,6 @@ position, channel]; that of spectra has the bins of a frame one after another.
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax import Array

@@ -1,7 +1,7 @@
-"""Bands of bins that may overlap: features of each, and values of each bin that its bands agree on.
+"""Bands of bins that may overlap: features of each, and values of bins that their bands agree on.
 
-Band k covers the bins bands[k][0] to bands[k][1] - 1. Each has weights of its own, which lie side by
-side on one axis, bin by bin. Bands that follow each other and are about equally wide share one
+Band k covers the bins bands[k][0] to bands[k][1] - 1. Each has weights of its own, which lie side
+by side on one axis, bin by bin. Bands that follow each other and are about equally wide share one
 matrix product.
 """
 
@@ -51,9 +51,8 @@ def runs(bands: Bands, values: int) -> tuple[Run, ...]:
         there = place < np.array(widths[first:band])[:, None] * values
         low = np.array([low for low, _ in bands[first:band]])[:, None] * values
         start = starts[first:band][:, None] * values
-        found.append(
-            Run(first, band, np.where(there, low + place, low), np.where(there, start + place, start), there)
-        )
+        source, weights = (np.where(there, begin + place, begin) for begin in (low, start))
+        found.append(Run(first, band, source, weights, there))
         first = band
     return tuple(found)
 

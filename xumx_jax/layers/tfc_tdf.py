@@ -7,7 +7,6 @@ channel].
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 from jax import nn as jnn

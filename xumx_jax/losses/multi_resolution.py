@@ -17,8 +17,8 @@ def multi_resolution_l1(
              as it has
     hop      of all of them
 
-    That of lucidrains' and ZFTurbo's RoFormers. The estimate may be shorter than the truth, which is
-    then cut.
+    That of lucidrains' and ZFTurbo's RoFormers. The estimate may be shorter than the truth, which
+    is then cut.
     """
     in_time, parts = l1(est, ref, mix, combinations=False)
     difference = est.wave - ref.wave[..., : est.wave.shape[-1]]

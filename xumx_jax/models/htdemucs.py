@@ -6,7 +6,6 @@ whose branches do not merge here.
 """
 
 import jax.numpy as jnp
-from flax import linen as nn
 from jax import Array
 
 from xumx_jax.layers.convolution import Conv

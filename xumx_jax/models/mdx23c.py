@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array, lax
 
-from xumx_jax.layers.tfc_tdf import ACTS, Block, Down, Options, Up, check_norm
 from xumx_jax.layers.convolution import Conv
+from xumx_jax.layers.tfc_tdf import ACTS, Block, Down, Options, Up, check_norm
 from xumx_jax.models.interface import Segment, check
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.stft import Stft

@@ -184,11 +184,11 @@ class RoFormer(nn.Module):
         x = self.split(x, dtype).swapaxes(1, 2)  # [batch, band, frame, feature]
         places = [
             (angles(count, turn.value), self.phases[axis] if self.position == "polar" else None)
-            for axis, (count, turn) in enumerate(
-                zip((frames, x.shape[1]), self.turns, strict=True)
-            )
+            for axis, (count, turn) in enumerate(zip((frames, x.shape[1]), self.turns, strict=True))
         ]
-        (x, _), _ = self.stack((x, jnp.zeros_like(x) if self.skips else jnp.zeros(())), places, dtype)
+        (x, _), _ = self.stack(
+            (x, jnp.zeros_like(x) if self.skips else jnp.zeros(())), places, dtype
+        )
         if not self.ends:
             x = normalised(x, self.norm)
         y = self.merge(x.swapaxes(1, 2), dtype)

@@ -1,6 +1,6 @@
-"""SCNet: high bands are thinned out, and LSTMs see frames and their own Fourier transform in turns.
+"""SCNet: high bands are thinned out, and LSTMs see frames and their Fourier transform in turns.
 
-Tong et al. 2024, "SCNet: Sparse Compression Network for Music Source Separation" (starrytong/SCNet),
+Tong et al. 2024, "SCNet: Sparse Compression Network for Music Source Separation" (by starrytong),
 and the variants of ZFTurbo's program: without normalisation inside, and with masks.
 """
 

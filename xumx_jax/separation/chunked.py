@@ -1,6 +1,5 @@
 """The engine for any model: chunks of a stream, a batch at a time, cross-faded."""
 
-import numpy as np
 from jax.errors import JaxRuntimeError
 
 from xumx_jax.models.interface import optional

@@ -13,8 +13,9 @@ class OverlapAdd:
     """Overlap-add chunks [source, channel, time] that come in order, and return finished samples.
 
     Each chunk is weighted by a window [time] and the sum divided by the summed weights, so any
-    positive window rebuilds an unchanged input exactly; where all weights are 0, so is the sum. It holds the samples between `done`, up to
-    which samples have been returned, and the end of the furthest chunk.
+    positive window rebuilds an unchanged input exactly; where all weights are 0, so is the sum. It
+    holds the samples between `done`, up to which samples have been returned, and the end of the
+    furthest chunk.
     """
 
     def __init__(self):

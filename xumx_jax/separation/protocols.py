@@ -146,8 +146,8 @@ class Msst:
             starts = [start for start in starts if start < total]
         following = at + len(starts) * self.step
         chunks = [
-            Chunk(start - self.before, max(0, start - self.before), min(start - self.before + self.samples, known))
-            for start in starts
+            Chunk(place, max(0, place), min(place + self.samples, known))
+            for place in (start - self.before for start in starts)
         ]
         ends = over and following >= total
         heard = [chunk for chunk in chunks if chunk.wanted < chunk.stop]

@@ -19,7 +19,7 @@ from xumx_jax.weights.published import File
 
 LOG = logging.getLogger(__name__)
 ATTEMPTS, PAUSE_SECONDS = 4, 1.0  # where the connection breaks off, and before each but the first
-DIGITS = {"sha1": 40, "sha256": 64}
+DIGITS = {"sha1": 40, "sha256": 64, files.TAIL_DIGEST: 32}
 PIN = "sha256"
 
 
@@ -105,7 +105,8 @@ def pinned(place: Path) -> str:
 def pin(file: File, place: Path) -> None:
     """Store the digest of a file whose full digest is not published; log it if none is at all."""
     algorithm, _, digits = file.digest.partition(":")
-    if len(digits) == DIGITS.get(algorithm, -1) or pinned(place):
+    whole = algorithm != files.TAIL_DIGEST and len(digits) == DIGITS.get(algorithm, -1)
+    if whole or pinned(place):
         return
     if pin_of(place).exists():
         LOG.warning("%s: held no SHA-256, and is written again", pin_of(place))

@@ -3,8 +3,10 @@
 readers, torchfile   files to named tensors; nothing that a file names is executed
 openunmix_files      folders and archives with one file per target
 demucs_files         bags of models, as Demucs describes them in a .yaml
+onnxfile, mdxnet_files   .onnx files by the order of their nodes, and what UVR knows of them
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
-umx, bsrnn, openunmix, demucs, aimless, slicq, slicq_v2, roformer, htdemucs, mdx23c, mdxnet, scnet   the kinds, listed in KINDS
+umx, bsrnn, openunmix, demucs, aimless, slicq, slicq_v2   the kinds, listed in KINDS
+roformer, htdemucs, mdx23c, mdxnet, scnet   others of them
 unet                 maps of the layers of Demucs' U-Nets
 
 Our own formats are not here but in `xumx_jax.weights`.
@@ -42,7 +44,15 @@ from xumx_jax.weights.converters.readers import Weights
 # Detected in this order: AIMLESS's networks also have the characteristic names of Demucs, and
 # Open-Unmix, whose names are the commonest, comes last.
 KINDS = {**umx.KINDS, **bsrnn.KINDS, **slicq.KINDS, **slicq_v2.KINDS, **aimless.KINDS}
-KINDS |= mdx23c.KINDS | mdxnet.KINDS | scnet.KINDS | roformer.KINDS | htdemucs.KINDS | demucs.KINDS | openunmix.KINDS
+KINDS |= (
+    mdx23c.KINDS
+    | mdxnet.KINDS
+    | scnet.KINDS
+    | roformer.KINDS
+    | htdemucs.KINDS
+    | demucs.KINDS
+    | openunmix.KINDS
+)
 # What Lightning saves beside AIMLESS's model: transforms, losses, the choice of targets.
 BESIDE = ("spec.window", "inv_spec.window", "criterion.*", "transforms.*", "targets_idx")
 

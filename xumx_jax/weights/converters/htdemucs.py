@@ -30,7 +30,7 @@ ROOT = "crosstransformer."
 
 
 def arguments(tensors: Tensors, info: dict) -> dict:
-    """Sizes from tensors; the rest from the settings, the arguments in the file, or the defaults."""
+    """Sizes from tensors; the rest from the settings, the file's arguments, or the defaults."""
     unlike = (*WITHOUT_EFFECT, *TRAINING)
     given = stated(info, "kwargs", named_as(HTDemucs, THEIRS), unlike)
     given |= stated(info, "model_args", named_as(HTDemucs, THEIRS), unlike)
@@ -103,9 +103,7 @@ def layer(model, ours: str, theirs: str, cross: bool) -> list[Rule]:
         made += norm(f"{ours}/{mine}", f"{theirs}{their}")
     if model.t_layer_scale:
         for number in range(2):
-            made.append(
-                Rule(f"params/{ours}/scale_{number}", f"{theirs}gamma_{number + 1}.scale")
-            )
+            made.append(Rule(f"params/{ours}/scale_{number}", f"{theirs}gamma_{number + 1}.scale"))
     return made
 
 

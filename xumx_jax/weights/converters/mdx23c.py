@@ -91,9 +91,7 @@ def rules(model: dict) -> list[Rule]:
         place = f"encoder_blocks.{scale}"
         blocks(f"encoder_{scale}", f"{place}.tfc_tdf")
         made += norm(model, f"down_{scale}/norm", f"{place}.downscale.conv.0")
-        made.append(
-            Rule(f"params/down_{scale}/kernel", f"{place}.downscale.conv.2.weight", cells)
-        )
+        made.append(Rule(f"params/down_{scale}/kernel", f"{place}.downscale.conv.2.weight", cells))
         place = f"decoder_blocks.{scales - 1 - scale}"
         made += norm(model, f"up_{scale}/norm", f"{place}.upscale.conv.0")
         made.append(Rule(f"params/up_{scale}/kernel", f"{place}.upscale.conv.2.weight", spread))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from xumx_jax.weights.converters import mdxnet_files
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, stated, vote
 from xumx_jax.weights.converters.rules import Rule
 
@@ -189,5 +190,6 @@ KINDS = {
         also=(r".*?onnx\.dense\.0\.weight",),
         arguments=onnx_arguments,
         rules=onnx_rules,
+        beside=mdxnet_files.settings,
     ),
 }

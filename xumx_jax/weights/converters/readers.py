@@ -20,8 +20,8 @@ from xumx_jax.errors import UserError
 from xumx_jax.weights.converters import onnxfile, torchfile
 
 WANTED = (
-    "wanted weights as .h5 (NNabla), .pth / .ckpt / .th (PyTorch), .safetensors, .onnx (MDX-Net) or "
-    "an Orbax folder"
+    "wanted weights as .h5 (NNabla), .pth / .ckpt / .th (PyTorch), .safetensors, .onnx (MDX-Net) "
+    "or an Orbax folder"
 )
 SUFFIXES = (".h5", ".hdf5", ".pth", ".pt", ".th", ".ckpt", ".bin", ".safetensors", ".onnx", ".zip")
 EXPANSION = 64  # tensors may be at most this many times as large as their file

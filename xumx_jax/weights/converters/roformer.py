@@ -179,9 +179,8 @@ def linear_rules(layers, count: int) -> list[Rule]:
 def attention_rules(layers, axis: str, number: int, count: int, model: dict) -> list[Rule]:
     polar = model["position"] == "polar"
     made = []
-    place = "layers.{}.%d.layers.{}.0." % number
     frequencies = "pope_embed.inv_freqs" if polar else "rotary_embed.freqs"
-    everywhere = [place.format(n, inner) for n in layers for inner in range(count)]
+    everywhere = [f"layers.{n}.{number}.layers.{i}.0." for n in layers for i in range(count)]
     names = tuple(one + frequencies for one in everywhere)
     made.append(Rule(f"constants/{axis}_frequencies", names, shared))
     if polar:
@@ -204,18 +203,22 @@ def mask_rules(model: dict, count: int) -> list[Rule]:
     sources, depth = range(len(model["sources"])), model["mask_layers"]
 
     def each(layer: int, name: str) -> tuple[str, ...]:
-        return tuple(MASK.format(s, band, 2 * layer, name) for s in sources for band in range(count))
+        return tuple(
+            MASK.format(s, band, 2 * layer, name) for s in sources for band in range(count)
+        )
 
     def of_sources(how: Callable[..., np.ndarray]):
         """Apply to the tensors of each source -> [source, ...]."""
-        return lambda *parts: np.stack(
-            [how(*parts[s * count : (s + 1) * count]) for s in sources]
-        )
+        return lambda *parts: np.stack([how(*parts[s * count : (s + 1) * count]) for s in sources])
 
     made = []
     for layer in range(depth):
-        made.append(Rule(f"params/merge/hidden_{layer}", each(layer, "weight"), of_sources(stacked_turned)))
-        made.append(Rule(f"params/merge/hidden_{layer}_bias", each(layer, "bias"), of_sources(stacked)))
+        made.append(
+            Rule(f"params/merge/hidden_{layer}", each(layer, "weight"), of_sources(stacked_turned))
+        )
+        made.append(
+            Rule(f"params/merge/hidden_{layer}_bias", each(layer, "bias"), of_sources(stacked))
+        )
 
     def kernel(*weights):
         return of_sources(joined_halves)(*weights).transpose(1, 0, 3, 2)

@@ -11,6 +11,9 @@ MUSDB = "trained on MUSDB18, which is for non-commercial use"
 class File:
     """One file: `digest` is "sha1:..." or "sha256:...", in full or in part, "" if unknown.
 
+    "md5-tail:..." is UVR's: the MD5 of the last 10,240,000 bytes. It shows which file it is, not
+    that nobody has changed it.
+
     `kept` is the name that it gets here, where its own is that of other files as well.
     """
 
