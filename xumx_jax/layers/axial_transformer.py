@@ -6,7 +6,6 @@ in gates and feed-forward layers.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -70,7 +69,7 @@ class AxialTransformer(nn.Module):
                 if self.position == "linear":
                     x = x + linear_attention(given, x, self.heads, dtype)
                 else:
-                    x = x + attention(given, x, self.heads, self.position, angle, phase, dtype)
+                    x = x + attention(given, x, self.heads, angle, phase, dtype)
                 x = x + feed_forward(given, x, dtype)
             return x if last is None else normalised(x, last)
 
@@ -123,18 +122,22 @@ def attention(
     given: Parameters,
     x: Array,
     heads: int,
-    position: str,
     angle: Array | None,
     phase: Array | None,
     dtype: str,
 ) -> Array:
-    """Softmax attention with gated heads, [item, position, feature] -> the same."""
+    """Softmax attention with gated heads, [item, position, feature] -> the same.
+
+    Positions are rotary or, with a `phase`, polar.
+    """
     assert angle is not None
     y = normalised(x, given["norm"])
     parts = dense(y, given["qkv"], dtype).reshape(*x.shape[:2], 3, heads, -1)
     queries, keys, values = (parts[:, :, number] for number in range(3))
-    place = rotary if position == "rotary" else partial(polar, phase=phase)
-    queries, keys = place(queries, keys, angle)
+    if phase is None:
+        queries, keys = rotary(queries, keys, angle)
+    else:
+        queries, keys = polar(queries, keys, angle, phase)
     heard = attended(queries, keys, values, dtype)
     gates = jnn.sigmoid(dense(y, given["gates"], dtype) + given["gates_bias"])
     return dense((heard * gates[..., None]).reshape(*x.shape[:2], -1), given["out"], dtype)

@@ -135,11 +135,13 @@ class CrossTransformer(nn.Module):
     @nn.compact
     def __call__(self, x: Array, t: Array) -> tuple[Array, Array]:
         shape, (length, channels) = x.shape, t.shape[-2:]
+        _, frames, bins, _ = shape
         x = x.reshape(len(x), -1, channels)
         if self.norm_in or self.norm_in_groups:
             x = normalised(x, self.norm_in_groups, "norm_in")
             t = normalised(t, self.norm_in_groups, "norm_in_wave")
-        x = x + self.weight * sines_2d(*shape[1:3], channels, self.period).reshape(-1, channels)
+        plane = sines_2d(frames, bins, channels, self.period).reshape(-1, channels)
+        x = x + self.weight * plane
         if self.position == "scaled":
             init = nn.initializers.normal(1 / SCALED)
             places = SCALED * self.param("positions", init, (self.learned, channels))[:length]

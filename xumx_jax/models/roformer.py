@@ -57,11 +57,12 @@ class Layer(nn.Module):
             x = flat.reshape(batch, frames, bands, features).swapaxes(1, 2)
         if self.skips:
             x = x + earlier
+        (time_angle, time_phase), (band_angle, band_phase) = places
         run = partial(axial, position=self.position, ending=self.ends)
         y = x.reshape(batch * bands, frames, features)
-        y = run(self.time_layers, name="time")(y, *places[0], dtype)
+        y = run(self.time_layers, name="time")(y, time_angle, time_phase, dtype)
         y = y.reshape(x.shape).swapaxes(1, 2).reshape(batch * frames, bands, features)
-        y = run(self.band_layers, name="band")(y, *places[1], dtype)
+        y = run(self.band_layers, name="band")(y, band_angle, band_phase, dtype)
         y = y.reshape(batch, frames, bands, features).swapaxes(1, 2)
         return (y, earlier + y if self.skips else earlier), None
 
@@ -183,7 +184,10 @@ class RoFormer(nn.Module):
         x = x.transpose(0, 2, 3, 1, 4).reshape(batch, frames, -1)  # [.., bin * channel * part]
         x = self.split(x, dtype).swapaxes(1, 2)  # [batch, band, frame, feature]
         places = [
-            (angles(count, turn.value), self.phases[axis] if self.position == "polar" else None)
+            (
+                angles(count, jnp.asarray(turn.value)),
+                self.phases[axis] if self.position == "polar" else None,
+            )
             for axis, (count, turn) in enumerate(zip((frames, x.shape[1]), self.turns, strict=True))
         ]
         (x, _), _ = self.stack(

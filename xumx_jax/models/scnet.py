@@ -108,7 +108,7 @@ class SCNet(nn.Module):
         if self.standardized:
             x, mean, spread = standardize(x)
         x = self._network(x)
-        if mean is not None:
+        if mean is not None and spread is not None:
             x = x * spread + mean
         if self.masked:
             x = gelu(Conv(MASK_FEATURES, (3, 3), padding=1, name="mask_wide")(x))

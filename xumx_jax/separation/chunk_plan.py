@@ -61,6 +61,10 @@ class ChunkPlan:
         """The first sample that chunks from `at` on may need."""
         return at - self.step
 
+    def cut(self, buffer, chunk: Chunk, length: int, lead: int, silence: float) -> np.ndarray:
+        """What the model gets for a chunk, [channel, at most `length`], of a StreamBuffer."""
+        return buffer.cut(max(0, chunk.start), chunk.start + length)
+
     def weights(self, batch: Batch, chunk: Chunk) -> np.ndarray:
         """The weights with which what is wanted of a chunk is blended, [time]."""
         return triangle(batch.length)[: chunk.stop - chunk.wanted]

@@ -60,15 +60,11 @@ class Chunked:
                     return
                 at = batch.following
                 continue
-            if self.options.protocol is None:
-                cuts = [buffer.cut(max(0, c.start), c.start + batch.length) for c in batch.chunks]
-            else:
-                # of a model that is given the track's statistics, it is silence as the network sees
-                silence = statistics.silence if statistics else 0.0
-                cuts = [
-                    self.plan.cut(buffer, chunk, batch.length, lead, silence)
-                    for chunk in batch.chunks
-                ]
+            # of a model that is given the track's statistics, it is silence as the network sees
+            silence = statistics.silence if statistics else 0.0
+            cuts = [
+                self.plan.cut(buffer, chunk, batch.length, lead, silence) for chunk in batch.chunks
+            ]
             # a stream of few chunks runs them alone, and what is left has a shape of its own
             alone = batch.length != self.plan.length or (batch.last and (first or not overlap))
             rows = None if alone else self.batch

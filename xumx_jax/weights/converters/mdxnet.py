@@ -76,7 +76,7 @@ def onnx_arguments(tensors: Tensors, info: dict) -> dict:
 
 def onnx_rules(model: dict) -> list[Rule]:
     """The name map for these arguments: by the order of the nodes."""
-    counts = dict.fromkeys(("conv", "up", "dense", "norm"), 0)
+    counts: dict[str, int] = dict.fromkeys(("conv", "up", "dense", "norm"), 0)
 
     def following(kind: str) -> str:
         counts[kind] += 1

@@ -14,7 +14,9 @@ FINE_TUNED = {
 }
 
 
-def member(place: str, digest: str, sources=FOUR, weight=1.0) -> PublishedMember:
+def member(
+    place: str, digest: str, sources=FOUR, weight: float | dict[str, float] = 1.0
+) -> PublishedMember:
     """A file at a commit of a repository, which says all that tensors do not."""
     files = {"": File(f"{ROOT}/{place}.safetensors", f"sha256:{digest}")}
     return PublishedMember(files, "htdemucs", sources, weight=weight)
