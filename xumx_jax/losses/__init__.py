@@ -25,6 +25,7 @@ from xumx_jax.losses.magnitude import (
     mask_sum,
     mse,
 )
+from xumx_jax.losses.masked import masked_mse
 from xumx_jax.losses.multi_domain import (
     check_filter,
     complex_multi_domain,
@@ -70,6 +71,7 @@ LOSSES = {
         transform=True,
     ),
     "l1": Loss(l1, {"combinations": False}, ("wave",)),
+    "masked_mse": Loss(masked_mse, {"q": 0.95, "coarse": True}, ("wave",)),
     "multi_resolution_l1": Loss(
         multi_resolution_l1,
         {"windows": (4096, 2048, 1024, 512, 256), "n_fft": 2048, "hop": 147, "weight": 1.0},
@@ -128,6 +130,7 @@ def build(name: str, transform=None, **options):
 
     mcoef         weight of the time-domain term
     mask_coef     weight of the masks' term
+    q, coarse     see `masked.masked_mse`
     windows, n_fft, hop, weight   see `multi_resolution.multi_resolution_l1`
     combinations  compare all proper subsets of the sources, else each source alone
     trim          samples left out at both ends of waveforms, as NNabla's X-UMX does
