@@ -88,7 +88,8 @@
         got.forEach(({ block }, at) => samples.set(block[one], 128 * at));
         return samples;
       });
-      return { frame: got[0].frame, channels };
+      // no block is missing, but the first ones, and some under load, are told a wrong frame
+      return { frame: got.at(-1).frame - 128 * (got.length - 1), channels };
     };
     return { context, engine, states, tapped };
   }
