@@ -37,7 +37,7 @@ SLICQ_SMALL = {"bins": 24, "low_hz": 200.0, "hidden_size": 4, "inner_size": 4}
 BSRNN_SMALL = {"hidden_size": 8, "layers": 1, "n_fft": 512, "hop": 128}
 
 HTDEMUCS_SMALL = {"width": 4, "depth": 3, "n_fft": 1024, "dconv_depth": 1, "seconds": 1.0}
-HTDEMUCS_SMALL |= {"bottom_channels": 8, "t_layers": 2, "t_heads": 2}
+HTDEMUCS_SMALL |= {"bottom_channels": 8, "t_layers": 2, "t_heads": 2, "dconv_comp": 2}
 ROFORMER_SMALL = {"features": 8, "layers": 1, "heads": 2, "head_size": 4, "mask_width": 1}
 MDX_SMALL = {"n_fft": 1024, "hop": 256, "bins": 512, "frames": 32, "features": 4, "scales": 2}
 

@@ -6,6 +6,7 @@ in gates and feed-forward layers.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -20,7 +21,7 @@ from xumx_jax.layers.rotary import polar, rotary
 SMALLEST = 1e-12  # of what is divided by: silence stays silence
 WIDENING = 4  # of feed-forward layers
 LINEAR_SCALE = 8.0
-ROWS = 1024  # positions that a processor takes at once, so that they stay in its cache
+ROWS, DEVICE_ROWS = 1024, 16 * 1024  # positions taken at once, by a CPU and by other devices
 
 Parameters = dict[str, Array]
 
@@ -101,21 +102,27 @@ class AxialTransformer(nn.Module):
 
 
 def over_items(function: Callable[[Array], Array], x: Array) -> Array:
-    """Apply a function of [item, position, feature] that treats items alike, on a CPU to few at
-    a time, whose intermediate values stay in its cache.
+    """Apply a function of [item, position, feature] that treats items alike to a group at a time.
+
+    Groups are so small that on a CPU, what is computed on the way stays in its cache, and elsewhere
+    that it needs little memory.
     """
     items, positions, _ = x.shape
-    few = max(1, ROWS // positions)
 
-    def by_groups(x):
-        groups = -(-items // few)
-        wider = jnp.pad(x, [(0, groups * few - items), (0, 0), (0, 0)])
-        made = lax.map(function, wider.reshape(groups, few, *x.shape[1:]))
+    def by_groups(x, rows):
+        size = max(1, rows // positions)
+        if items <= size:
+            return function(x)
+        groups = -(-items // size)
+        wider = jnp.pad(x, [(0, groups * size - items), (0, 0), (0, 0)])
+        made = lax.map(function, wider.reshape(groups, size, *x.shape[1:]))
         return made.reshape(-1, *x.shape[1:])[:items]
 
-    if items <= few:
+    if items * positions <= ROWS:
         return function(x)
-    return lax.platform_dependent(x, cpu=by_groups, default=function)
+    return lax.platform_dependent(
+        x, cpu=partial(by_groups, rows=ROWS), default=partial(by_groups, rows=DEVICE_ROWS)
+    )
 
 
 def attention(

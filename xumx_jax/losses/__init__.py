@@ -130,8 +130,12 @@ def build(name: str, transform=None, **options):
 
     mcoef         weight of the time-domain term
     mask_coef     weight of the masks' term
-    q, coarse     see `masked.masked_mse`
-    windows, n_fft, hop, weight   see `multi_resolution.multi_resolution_l1`
+    q             quantile of a batch's errors from which on they do not count
+    coarse        of errors of whole items, else of samples
+    windows       lengths of the windows of spectra, in samples
+    n_fft         least length of their transforms, in samples
+    hop           of these, in samples
+    weight        of their differences, for each window
     combinations  compare all proper subsets of the sources, else each source alone
     trim          samples left out at both ends of waveforms, as NNabla's X-UMX does
     power         exponent of the true magnitudes, equal to the model's

@@ -45,9 +45,9 @@ class Block(nn.Module):
 
 
 class MdxNet(nn.Module):
-    """Separate one source: its spectrum, mapped from that of the mixture.
+    """Separate a mixture: the spectrum of each source, mapped from that of the mixture.
 
-    sources      the name of the source
+    sources      names, in the order of the source axis; published weights have one
     sample_rate  of the audio that the weights were trained on, in hertz
     channels     of the mixtures
     n_fft, hop   of the transform, in samples
@@ -78,8 +78,6 @@ class MdxNet(nn.Module):
 
     def __post_init__(self):
         check(self)
-        if len(self.sources) != 1:
-            raise ValueError(f"sources {self.sources}: wanted one")
         multiple = STRIDE**self.scales
         if self.bins % multiple or not 0 < self.bins <= self.transform.bins:
             raise ValueError(
@@ -115,15 +113,17 @@ class MdxNet(nn.Module):
         parts = jnp.stack([spec.real, spec.imag], axis=3).reshape(batch, frames, -1, bins)
         heard = jnp.arange(bins) >= SILENT_BINS
         y = self.network((parts * heard).swapaxes(-1, -2)) * self.gain
-        y = y.reshape(batch, frames, bins, 1, channels, 2).transpose(5, 0, 3, 4, 1, 2)
+        y = y.reshape(batch, frames, bins, len(self.sources), channels, 2).transpose(
+            5, 0, 3, 4, 1, 2
+        )
         above = [(0, 0)] * 4 + [(0, self.transform.bins - bins)]
         found = jnp.pad(lax.complex(y[0], y[1]), above)
         return Stems(self.transform.inverse_frames(found), (found.swapaxes(-1, -2),))
 
     @nn.compact
     def network(self, x: Array) -> Array:
-        """[batch, frame, bin, channel * part] -> the same, of the source."""
-        outputs, features, skips = x.shape[-1], self.features, []
+        """[batch, frame, bin, channel * part] -> the same, of every source."""
+        outputs, features, skips = len(self.sources) * x.shape[-1], self.features, []
 
         def block(x, name):
             return Block(self.layers, self.taps, self.bottleneck, name=name)(x)

@@ -103,16 +103,20 @@ class Stft:
     def cut(self, padded: Array, frames: int, window: np.ndarray | None = None) -> Array:
         """Cut [..., time] into overlapping [..., frame, n_fft], multiplied by a window if given."""
         window = np.ones(self.n_fft, padded.dtype) if window is None else window
-        if self.n_fft % self.hop:
-            index = np.arange(frames)[:, None] * self.hop + np.arange(self.n_fft)
-            return padded[..., index] * window
         # Blocks of one hop, laid side by side: copies of whole rows instead of a gather.
-        ratio = self.n_fft // self.hop
+        ratio = -(-self.n_fft // self.hop)
         rows = frames + ratio - 1
+        missing = max(0, rows * self.hop - padded.shape[-1])  # if windows are no whole hops
+        if missing:
+            padded = jnp.pad(padded, [(0, 0)] * (padded.ndim - 1) + [(0, missing)])
         blocks = padded[..., : rows * self.hop].reshape(*padded.shape[:-1], rows, self.hop)
-        parts = window.reshape(ratio, self.hop)
+        parts = np.split(window, range(self.hop, self.n_fft, self.hop))
         return jnp.concatenate(
-            [blocks[..., i : i + frames, :] * parts[i] for i in range(ratio)], axis=-1
+            [
+                blocks[..., number : number + frames, : len(part)] * part
+                for number, part in enumerate(parts)
+            ],
+            axis=-1,
         )
 
     def overlap_add(self, pieces: Array, axis: int = -2) -> Array:
@@ -120,13 +124,10 @@ class Stft:
 
         `axis` is the axis of the frames in `pieces`, counted from its end.
         """
-        frames = pieces.shape[axis]
-        if self.n_fft % self.hop:
-            pieces = jnp.moveaxis(pieces, axis, -2)
-            total = (frames - 1) * self.hop + self.n_fft
-            index = np.arange(frames)[:, None] * self.hop + np.arange(self.n_fft)
-            return jnp.zeros((*pieces.shape[:-2], total), pieces.dtype).at[..., index].add(pieces)
-        ratio = self.n_fft // self.hop
+        ratio = -(-self.n_fft // self.hop)
+        missing = ratio * self.hop - self.n_fft  # if windows are no whole hops
+        if missing:
+            pieces = jnp.pad(pieces, [(0, 0)] * (pieces.ndim - 1) + [(0, missing)])
         pieces = pieces.reshape(*pieces.shape[:-1], ratio, self.hop)
         shifted = []
         for part in range(ratio):
@@ -135,7 +136,8 @@ class Stft:
             shifted.append(jnp.pad(pieces[..., part, :], edges))
         # the frames' rows, now one hop each, go beside the samples: [..., row, hop] -> [..., time]
         rows = jnp.moveaxis(sum(shifted), axis, -2)
-        return rows.reshape(*rows.shape[:-2], -1)
+        wave = rows.reshape(*rows.shape[:-2], -1)
+        return wave[..., : wave.shape[-1] - missing] if missing else wave
 
     def weight(self, frames: int, xp=jnp) -> Array:
         """One over the summed squared windows, [time], of `xp` (jax.numpy or numpy).
