@@ -181,6 +181,11 @@ export class Opened {
       this.gone(lineOf(error));
       return;
     }
+    if (error.code === "no_stretch") { // the song plays on without it
+      this.desk.unbend();
+      this.#tell(text("no_stretch"));
+      return;
+    }
     this.#state("error");
     this.#tell(error.message);
   }

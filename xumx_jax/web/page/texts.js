@@ -108,6 +108,7 @@ export const TEXTS = {
   transpose: "Key",
   volume: "Volume",
   needs_https: "Over plain HTTP from another machine, browsers cannot change speed or key.",
+  no_stretch: "Speed and key cannot be changed: the part that does it could not be loaded.",
   set_back: "{name}: back to normal",
   value: "{value}, set {name} back to normal",
   mute: "Mute {name}",
