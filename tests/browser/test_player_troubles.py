@@ -33,6 +33,42 @@ def test_without_the_pitch_shifter_the_song_plays_on_as_it_is(open_page, server,
     until(page, lambda: engine(page, "position") > before)
 
 
+def test_the_seek_bar_let_go_where_it_was_taken_follows_the_song(open_page, server, song):
+    page = opened(open_page, server, song)
+    bar = page.get_by_label("Place in the song")
+    box = bar.bounding_box()
+    x, y = box["x"] + 8, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 200, y)
+    page.mouse.move(x, y)
+    page.mouse.up()
+    play(page)
+    until(page, lambda: engine(page, "position") > RATE)
+    assert float(bar.input_value()) > RATE / 2
+
+
+def test_an_edge_of_the_loop_that_is_only_clicked_stays(open_page, server, song):
+    page = opened(open_page, server, song, f"loop={RATE}-{4 * RATE}")
+    loop = {"start": RATE, "end": 4 * RATE}
+    for edge in page.locator("#player .edges .edge").all():
+        edge.click(position={"x": 12, "y": 5})
+        edge.click(position={"x": 12, "y": 5}, button="right")
+        assert engine(page, "loop") == loop
+    row(page, "vocals").locator("[data-edge=end]").click(position={"x": 2, "y": 5})
+    assert engine(page, "loop") == loop
+    assert engine(page, "position") == 0
+    edge = page.get_by_role("slider", name="End of the loop")
+    edge.hover()
+    page.mouse.down()
+    box = page.locator("#player .edges").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"])
+    press(page, "l")
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"])
+    page.mouse.up()
+    assert engine(page, "loop") is None
+
+
 # How many pitch shifters compute, told ten times a second.
 COUNTED = """
   const register = registerProcessor;
