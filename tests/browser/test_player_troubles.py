@@ -69,6 +69,23 @@ def test_an_edge_of_the_loop_that_is_only_clicked_stays(open_page, server, song)
     assert engine(page, "loop") is None
 
 
+def test_the_sound_card_is_left_alone_when_no_song_is_open(open_page, server, song):
+    page = open_page(f"{server.url}/docs")
+    page.add_init_script("""
+      const Usual = AudioContext;
+      window.AudioContext = class extends Usual {
+        constructor(...all) { super(...all); window.context = this; }
+      };
+    """)
+    page.clock.install()
+    page.goto(f"{server.url}/#job={song['id']}")
+    in_state(page, "paused")
+    play(page)
+    page.locator("#player").evaluate("one => one.engine.destroy()")
+    page.clock.fast_forward(12_000)
+    until(page, lambda: page.evaluate("context.state") == "suspended")
+
+
 # How many pitch shifters compute, told ten times a second.
 COUNTED = """
   const register = registerProcessor;
