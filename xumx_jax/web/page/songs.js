@@ -163,7 +163,10 @@ export class Songs extends EventTarget {
     if (upload) return this.#uploads.remove(upload);
     const job = this.#jobs.all.find((one) => one.id === key);
     if (!job) return this.#forget(key);
-    if (action === "play" || action === "live") return this.#open(job, true);
+    if (action === "play" || action === "live") {
+      if (linked() !== key) this.#leave(linked()); // it would be opened as soon as it is ready
+      return this.#open(job, true);
+    }
     this.#troubles.delete(key);
     try {
       if (action === "up" || action === "down") await this.#move(key, action);
@@ -205,6 +208,11 @@ export class Songs extends EventTarget {
     if (this.#opened?.id === id) this.#opened = null;
     this.#tell("removed", id);
     if (linked() === id) history.replaceState(null, "", location.pathname);
+    this.#leave(id);
+  }
+
+  /** Let the address name this job no longer. */
+  #leave(id) {
   }
 
   #tell(name, detail, more = {}) {
