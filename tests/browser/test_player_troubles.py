@@ -86,6 +86,22 @@ def test_the_sound_card_is_left_alone_when_no_song_is_open(open_page, server, so
     until(page, lambda: page.evaluate("context.state") == "suspended")
 
 
+def test_a_spectrogram_that_was_given_up_does_not_come_back(open_page, server, song):
+    page = opened(open_page, server, song)
+    page.expected += ["net::ERR_FAILED"]
+    held = []
+    page.route("**/vocals.png?*", lambda route: held.append(route))
+    button = page.get_by_role("button", name="Spectrogram of vocals")
+    button.click()
+    until(page, lambda: held)
+    button.click()
+    with page.expect_event("requestfailed"):
+        held[0].abort()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#player .picture")).to_have_count(0)
+    assert len(held) == 1
+
+
 # How many pitch shifters compute, told ten times a second.
 COUNTED = """
   const register = registerProcessor;

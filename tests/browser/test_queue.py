@@ -236,32 +236,6 @@ def test_where_the_list_is_refused_a_browser_has_its_own_songs(tmp_path, open_pa
         expect(page.locator("#songs")).to_be_hidden()
 
 
-def test_what_is_refused_for_want_of_room_is_sent_when_the_server_said(tmp_path, open_page):
-    with listening(tmp_path / "data", hosts=("music.localhost",), max_queue=1) as server:
-        queued(server.store, "somebody else's")  # which the page cannot see
-        page = open_page("about:blank")
-        page.expected += ["asked for", "status of 403", "status of 429"]
-        page.clock.install()
-        page.goto(server.url.replace("127.0.0.1", "music.localhost"))
-        asked = []
-        page.on("request", lambda request: request.method == "POST" and asked.append(request))
-        send(page, wav("a.wav"))
-        words = wait(page, "a.wav", "waiting").locator(".words")
-        expect(words).to_contain_text("The server has enough for now")
-        page.clock.fast_forward(12_000)  # the page looks at the songs, several times
-        page.set_input_files("#files", [wav("b.wav")])
-        wait(page, "b.wav", "waiting")
-        page.clock.fast_forward(10_000)
-        expect(words).to_have_text("The server has enough for now; sent in 8 s")
-        assert len(asked) == 1
-        page.clock.fast_forward(10_000)
-        wait_for(lambda: len(asked) == 2 or page.wait_for_timeout(10))
-        wait(page, "a.wav", "waiting")
-        button(page, "a.wav", "remove").click()
-        wait_for(lambda: len(asked) == 3 or page.wait_for_timeout(10))
-        expect(row(page, "b.wav").locator(".words")).to_contain_text("enough for now")
-
-
 def test_notifications_are_asked_for_by_who_wants_them(idle, open_page):
     running = ran(idle.store, name="a")
     page = open_page(idle.url)

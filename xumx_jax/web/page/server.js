@@ -79,11 +79,6 @@ export class Server extends EventTarget {
     return this.#json(`${ROOT}/limits`);
   }
 
-  /** Whether a job would be separated now; throws ServerError with the reason if not. */
-  async ready() {
-    return this.#json("/readyz");
-  }
-
   /** Cancel a job, and remove all there is of it. */
   async remove(id) {
     const path = `${ROOT}/jobs/${encodeURIComponent(id)}`;
@@ -116,8 +111,9 @@ export class Server extends EventTarget {
       request.onerror = () => reject(new ServerError("cut_off", "the upload was cut off"));
       request.onload = () => {
         const retry = request.getResponseHeader("Retry-After");
-        const error = errorOf(request.status, parsed(request.responseText), retry);
-        if (!error) return resolve(JSON.parse(request.responseText));
+        const said = parsed(request.responseText);
+        const error = errorOf(request.status, said, retry);
+        if (!error) return resolve(said);
         this.#note(error);
         return reject(error);
       };
@@ -205,7 +201,7 @@ export function isAway(error) {
 }
 
 function errorOf(status, said, retryAfter) {
-  if (status >= 200 && status < 300) return null;
+  if (status >= 200 && status < 300 && said) return null; // what lies between may say anything
   const retry = Number(retryAfter) || null;
   const { code, message } = said?.error ?? {};
   if (code) return new ServerError(code, message, status, retry);
