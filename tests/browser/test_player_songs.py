@@ -78,7 +78,7 @@ def test_a_link_is_copied(open_page, server, song):
     page = opened(open_page, server, song, permissions=["clipboard-read", "clipboard-write"])
     press(page, "1")
     page.get_by_role("button", name="Copy link").click()
-    expect(page.locator("#said")).to_contain_text("The link is copied")
+    expect(page.locator("#player [role=alert]")).to_contain_text("The link is copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"{server.url}/#job={song['id']}&mute=vocals"
 

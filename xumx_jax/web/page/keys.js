@@ -3,7 +3,6 @@
 import { element } from "./dom.js";
 import { asSpeed, SPEEDS } from "./settings.js";
 import { text } from "./texts.js";
-import { ordered } from "./rows.js";
 
 const STEP = 0.05; // of the volume
 // What sliders do with keys themselves; they leave the others to the song.
@@ -36,7 +35,7 @@ function action(event, desk) {
   const { settings, song } = desk;
   const digit = /^(?:Digit|Numpad)([1-9])$/.exec(code);
   if (digit && (code.startsWith("Digit") || /^\d$/.test(key))) {
-    const name = ordered(song.stems)[digit[1] - 1];
+    const name = song.stems[digit[1] - 1];
     if (name === undefined) return null;
     return () => (shiftKey ? desk.solo(name) : desk.mute(name));
   }
