@@ -3,6 +3,7 @@
 from page_player import engine, in_state, opened, play, press, row, until
 from page_songs import row as row_of
 from playwright.sync_api import expect
+from serving import clip
 
 RATE = 44100
 
@@ -100,6 +101,40 @@ def test_a_spectrogram_that_was_given_up_does_not_come_back(open_page, server, s
     expect(button).to_have_attribute("aria-pressed", "false")
     expect(page.locator("#player .picture")).to_have_count(0)
     assert len(held) == 1
+
+
+# What a context has given out last, when it is closed.
+ENDS = """
+  const [connect, close] = [AudioNode.prototype.connect, AudioContext.prototype.close];
+  AudioNode.prototype.connect = function (to, ...more) {
+    if (to instanceof AudioDestinationNode) {
+      this.context.tap = new AnalyserNode(this.context, { fftSize: 256 });
+      connect.call(this, this.context.tap);
+    }
+    return connect.call(this, to, ...more);
+  };
+  window.ends = [];
+  AudioContext.prototype.close = function () {
+    const samples = new Float32Array(256);
+    this.tap.getFloatTimeDomainData(samples);
+    window.ends.push(Math.max(...samples.map(Math.abs)));
+    return close.call(this);
+  };
+"""
+
+
+def test_a_song_of_another_rate_does_not_cut_off_the_last(open_page, server, song):
+    other = server.separated(clip(1, 1, 22050), "Mono.wav")
+    page = open_page(f"{server.url}/docs")
+    page.add_init_script(ENDS)
+    page.goto(f"{server.url}/#job={song['id']}")
+    in_state(page, "paused")
+    play(page)
+    until(page, lambda: engine(page, "position") > RATE / 4)
+    row_of(page, "Mono").locator("[data-action=play]").click()
+    expect(page.locator("#player")).to_have_attribute("data-job", other["id"])
+    until(page, lambda: page.evaluate("ends.length"))
+    assert page.evaluate("ends") == [0]
 
 
 # How many pitch shifters compute, told ten times a second.
