@@ -8,7 +8,7 @@ const STEP = 0.05; // of the volume
 // What sliders do with keys themselves; they leave the others to the song.
 const OF_SLIDERS = /^(Arrow|Home|End|Page)/;
 const HELP = [
-  ["Space"], ["1 – 9"], ["⇧ 1 – 9"], ["0"], ["←", "→"], ["⇧ ←", "⇧ →"], ["Home", "End"],
+  [text("key_space")], ["1 – 9"], ["⇧ 1 – 9"], ["0"], ["←", "→"], ["⇧ ←", "⇧ →"], [text("key_home"), text("key_end")],
   ["↑", "↓"], ["L"], ["[", "]"], ["-", "="], ["?"],
 ]; // fmt: skip
 

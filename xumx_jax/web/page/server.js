@@ -1,6 +1,7 @@
 // The server's HTTP interface, and whether the server can be reached.
 
 import { keep, kept } from "./kept.js";
+import { text } from "./texts.js";
 
 const ROOT = "/api/v1";
 const TOKEN = "xumx.token";
@@ -108,7 +109,7 @@ export class Server extends EventTarget {
       if (this.#token) request.setRequestHeader("Authorization", `Bearer ${this.#token}`);
       request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
       request.onabort = () => reject(new DOMException("stopped", "AbortError"));
-      request.onerror = () => reject(new ServerError("cut_off", "the upload was cut off"));
+      request.onerror = () => reject(new ServerError("cut_off", text("was_cut_off")));
       request.onload = () => {
         const retry = request.getResponseHeader("Retry-After");
         const said = parsed(request.responseText);
@@ -158,7 +159,7 @@ export class Server extends EventTarget {
       error = errorOf(response.status, said, response.headers.get("Retry-After"));
     } catch (fault) {
       if (signal?.aborted) throw fault;
-      error = new ServerError("away", "the server cannot be reached");
+      error = new ServerError("away", text("unreachable"));
     }
     this.#note(error);
     throw error;
@@ -206,13 +207,13 @@ function errorOf(status, said, retryAfter) {
   const { code, message } = said?.error ?? {};
   if (code) return new ServerError(code, message, status, retry);
   const away = status === 0 || AWAY.includes(status);
-  const line = away ? "the server cannot be reached" : `the server answered with status ${status}`;
+  const line = text(away ? "unreachable" : "odd_answer", { status });
   return new ServerError(away ? "away" : "unknown_answer", line, status, retry);
 }
 
-function parsed(text) {
+function parsed(json) {
   try {
-    return JSON.parse(text);
+    return JSON.parse(json);
   } catch {
     return null;
   }
