@@ -8,9 +8,10 @@ const STEP = 0.05; // of the volume
 // What sliders do with keys themselves; they leave the others to the song.
 const OF_SLIDERS = /^(Arrow|Home|End|Page)/;
 const HELP = [
-  [text("key_space")], ["1 – 9"], ["⇧ 1 – 9"], ["0"], ["←", "→"], ["⇧ ←", "⇧ →"], [text("key_home"), text("key_end")],
+  [text("key_space")], ["1 – 9"], ["⇧ 1 – 9"], ["0"], ["←", "→"], ["⇧ ←", "⇧ →"],
+  [text("key_home"), text("key_end")],
   ["↑", "↓"], ["L"], ["[", "]"], ["-", "="], ["?"],
-]; // fmt: skip
+];
 
 /** Let the keyboard act on `desk()`, the desk of the song that is open, if one is. */
 export function listen(desk, signal) {
