@@ -48,7 +48,7 @@ test: $(VENV)/dev ## run the tests; ARGS="-k wiener" chooses
 
 test-web: $(VENV)/browser ## test the page in a real Chromium, which is fetched where none is installed
 	@export CHROMIUM; CHROMIUM=$$($(PY) tests/chromium.py); \
-		$(PY) -m pytest -q -n $(JOBS) -m browser tests/browser $(ARGS)
+		$(PY) -m pytest -q -n 2 -m browser tests/browser $(ARGS) # each has its own browser and servers
 
 # Python 3.12 counts lines at almost no cost, 3.11 at some, and not those that only threads run;
 # hence a target of its own.

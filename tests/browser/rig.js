@@ -83,13 +83,13 @@
     engine.addEventListener("state", ({ detail }) => states.push(detail));
     engine.addEventListener("error", ({ detail }) => states.push(`error: ${detail.message}`));
     const tapped = () => {
-      const first = got[0].frame; // of those after it some are left out while nodes are connected
       const channels = [0, 1].map((one) => {
-        const samples = new Float32Array(got.at(-1).frame - first + 128);
-        for (const { frame, block } of got) samples.set(block[one], frame - first);
+        const samples = new Float32Array(128 * got.length);
+        got.forEach(({ block }, at) => samples.set(block[one], 128 * at));
         return samples;
       });
-      return { frame: first, channels };
+      // no block is missing, but the first ones, and some under load, are told a wrong frame
+      return { frame: got.at(-1).frame - 128 * (got.length - 1), channels };
     };
     return { context, engine, states, tapped };
   }

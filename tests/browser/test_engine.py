@@ -1,10 +1,9 @@
 """The audio engine gives what the files hold, bit for bit, and clicks nowhere."""
 
-import base64
-
 import numpy as np
 import pytest
 import soundfile
+from page_samples import floats, found, heard
 from serving import listening
 from stored_jobs import separated
 
@@ -37,25 +36,6 @@ def total(server, song):
 def wave(server, id, stem):
     samples, _ = soundfile.read(server.store.folder(id) / f"{stem}.wav", dtype="int16")
     return (samples.reshape(len(samples), -1).T / np.float32(32768)).astype(np.float32)
-
-
-def floats(text):
-    return np.frombuffer(base64.b64decode(text), "<f4")
-
-
-def heard(tapped):
-    """What was tapped, without the silence before: [channel, time]."""
-    both = np.stack([floats(text) for text in tapped])
-    return both[:, np.flatnonzero(both.any(axis=0))[0] :]
-
-
-def found(part, whole, near, within=500):
-    """Where a part begins in the whole, to the frame and the bit."""
-    for at in range(near - within, near + within):
-        if np.array_equal(part[:, :200], whole[:, at : at + 200]):
-            assert np.array_equal(part, whole[:, at : at + part.shape[1]])
-            return at
-    raise AssertionError("it is not there")
 
 
 def test_offline_it_is_the_sum_of_the_files(server, rig, song, total):
@@ -206,78 +186,6 @@ def test_a_mono_song_is_mono_until_a_stem_is_panned(server, rig):
     np.testing.assert_allclose(np.stack([floats(text) for text in wide]), mix, atol=1e-6)
     for text in muted:  # a pan that nobody hears does not count
         assert np.array_equal(floats(text)[None], vocals)
-
-
-def test_pitch_and_speed_are_independent(server, rig):
-    page = rig(server)  # with our Content-Security-Policy
-    for speed, semitones in [(0.75, 0), (0.5, 0), (2, 0), (1, 3), (0.8, -5), (1.5, 12)]:
-        frequency, step, end = page.evaluate(
-            """async ([speed, semitones]) => {
-              const song = new rig.Made({ vocals: rig.tone(440) }, { seconds: 3 });
-              const { channels } = await rig.offline(song, 7 * 44100, (engine) => {
-                engine.setSpeed(speed);
-                engine.setTranspose(semitones);
-              });
-              const end = channels[0].findLastIndex((sample) => Math.abs(sample) > 0.1);
-              const steady = channels[0].subarray(22050, end - 22050);
-              return [rig.frequency(steady, 44100), rig.step(steady), end];
-            }""",
-            [speed, semitones],
-        )
-        assert frequency == pytest.approx(440 * 2 ** (semitones / 12), rel=0.01)
-        assert step < 1.15 * STEP * 2 ** (semitones / 12)
-        assert end / RATE == pytest.approx(3 / speed + 0.12, abs=0.05)
-
-
-def test_pieces_meet_at_other_speeds(server, rig):
-    """What goes into the shifter is what one uncut buffer would give.
-
-    Rates that are no binary fraction are rounded, so a buffer of 9 s has drifted by its end.
-    """
-    page = rig(server)
-    for speed, most in [(0.75, 0.0), (0.8, 1e-3), (1.95, 1e-3)]:
-        assert page.evaluate(SEAMS, speed) <= most
-
-
-SEAMS = """async (speed) => {
-  const { Pieces } = await import("/page/pieces.js");
-  const { Run, ratio, margin } = await import("/page/run.js");
-  const { Clock } = await import("/page/clock.js");
-  const song = new rig.Made({ vocals: rig.tone(440) }, { seconds: 9 });
-  const frames = 8 * 44100;
-  const uncut = new OfflineAudioContext(2, frames, 44100);
-  const [samples] = await song.piece("vocals", 1003, 8.9 * 44100 - 1003);
-  const buffer = new AudioBuffer({ length: samples.length, sampleRate: 44100 });
-  buffer.copyToChannel(samples, 0);
-  const source = new AudioBufferSourceNode(uncut, { buffer, playbackRate: speed });
-  source.connect(uncut.destination);
-  source.start();
-  const cut = new OfflineAudioContext(2, frames, 44100);
-  const pieces = new Pieces(cut, song, margin(44100, 44100));
-  const run = new Run(new Clock(cut), {
-    at: 0,
-    from: 1003,
-    ratio: ratio(44100, 44100, speed),
-    speed,
-    latency: 0,
-    output: cut.destination,
-    balances: [["vocals", { gain: 1, pan: 0, wide: false }]],
-  });
-  const lengths = [50011, 44100, 61003, 47007];
-  for (let at = 0, start = 1003; start < 8 * 44100; at += 1) {
-    await new Promise((resolve) => {
-      pieces.onload = resolve;
-      pieces.load(start, lengths[at % lengths.length] / 44100 / 2);
-    });
-    const piece = pieces.find(run.next);
-    run.add(piece, Infinity);
-    start = piece.end;
-  }
-  const end = Math.min(run.end, Math.floor((8 * 44100 - 1003) / speed), frames);
-  const [a, b] = [await uncut.startRendering(), await cut.startRendering()];
-  return rig.difference(
-    a.getChannelData(0).subarray(400, end), b.getChannelData(0).subarray(400, end));
-}"""
 
 
 def test_nothing_clicks(server, rig):

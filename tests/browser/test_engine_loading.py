@@ -1,9 +1,8 @@
 """The audio engine when pieces come late, not at all, or are still being made."""
 
-import base64
-
 import numpy as np
 import pytest
+from page_samples import floats, parts
 from serving import listening
 from stored_jobs import ran, separated
 
@@ -30,17 +29,6 @@ def song(server):
     rng = np.random.default_rng(0)
     stems = {name: rng.uniform(-0.2, 0.2, (2, 8 * RATE)) for name in ("drums", "vocals")}
     return separated(server.store, stems)
-
-
-def floats(text):
-    return np.frombuffer(base64.b64decode(text), "<f4")
-
-
-def parts(samples):
-    """The stretches between silences, [(first frame, last frame)]."""
-    on = np.flatnonzero(samples)
-    ends = np.flatnonzero(np.diff(on) > 64)
-    return list(zip(on[np.r_[0, ends + 1]], on[np.r_[ends, len(on) - 1]], strict=True))
 
 
 def test_stems_wait_for_each_other_and_go_on_in_step(server, rig):
@@ -244,37 +232,6 @@ def test_playing_along(server, rig):
     assert 2.9 * RATE < before[1] - before[0] <= 3 * RATE
     last = after[1] + 1 - RATE
     assert np.array_equal(made[last : after[1] + 1], total[-RATE:])
-
-
-@pytest.mark.parametrize("speed", [1, 0.75])
-def test_the_position_is_what_is_heard(server, rig, speed):
-    """A tone begins at 1 s of the song: the position says so when it comes out."""
-    page = rig(server, bypass_csp=True)
-    at, samples, marks = page.evaluate(
-        """async (speed) => {
-          const tone = rig.tone(440);
-          const song = new rig.Made({ vocals: (frame) => (frame < 44100 ? 0 : tone(frame)) });
-          const { context, engine, tapped } = await rig.live(song);
-          engine.setSpeed(speed);
-          engine.seek(12345);
-          await engine.play();
-          const marks = [];
-          await rig.until(() => {
-            const behind = context.outputLatency || context.baseLatency;
-            marks.push([44100 * (context.currentTime - behind), engine.position]);
-            return engine.position > 80000;
-          });
-          engine.destroy();
-          const { frame, channels } = tapped();
-          return [frame, rig.sent(channels[0]), marks];
-        }""",
-        speed,
-    )
-    made = floats(samples)
-    onset = at + int(np.argmax(np.abs(made) > 0.1))
-    clock, position = np.array(marks).T
-    assert np.interp(onset, clock, position) == pytest.approx(RATE, abs=700)
-    assert (np.diff(position) >= -200).all()
 
 
 def test_a_context_of_another_rate_resamples(server, rig):

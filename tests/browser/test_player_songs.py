@@ -24,10 +24,9 @@ def drawn(page, stem):
     return row(page, stem).locator("canvas").evaluate(DRAWN)
 
 
-def words(page):
-    """What the address says beside the job, once it is written."""
-    page.wait_for_timeout(350)
-    return page.url.partition("&")[2]
+def says(page, wanted):
+    """Wait until the address says this beside the job: it is written a moment later."""
+    until(page, lambda: page.url.partition("&")[2] == wanted)
 
 
 def set_all(page):
@@ -59,7 +58,7 @@ def shows_all(page):
 def test_what_was_set_is_there_after_a_reload_and_in_a_link(open_page, server, song):
     page = opened(open_page, server, song)
     set_all(page)
-    assert words(page) == SAID
+    says(page, SAID)
     page.reload()
     in_state(page, "paused")
     shows_all(page)
@@ -67,7 +66,7 @@ def test_what_was_set_is_there_after_a_reload_and_in_a_link(open_page, server, s
     in_state(other, "paused")
     shows_all(other)
     press(other, "2")
-    assert "mute" not in words(other)
+    until(other, lambda: "mute" not in other.url)
     page.goto(server.url)  # without anything in the address: as this browser kept it
     page.locator(f"#songs [data-job='{song['id']}'] [data-action=play]").click()
     in_state(page, "playing")
@@ -100,7 +99,7 @@ def test_a_link_can_be_copied_where_there_is_no_clipboard(open_page, server, son
 ])  # fmt: skip
 def test_a_link_that_makes_no_sense_sets_what_does(open_page, server, song, said, left):
     page = opened(open_page, server, song, said)
-    assert words(page) == left
+    says(page, left)
 
 
 def test_another_balance_in_the_address(open_page, server, song):
@@ -161,7 +160,7 @@ def test_the_example_says_what_it_is_and_stays_out_of_the_address(open_page, ser
     )
     assert "#" not in page.url
     press(page, "1")
-    assert words(page) == "mute=vocals"
+    says(page, "mute=vocals")
 
 
 def test_a_song_can_be_heard_while_it_is_separated(open_page, server):
@@ -227,4 +226,4 @@ def test_without_https_speed_and_key_stay(open_page, server, song):
         expect(page.get_by_label(label, exact=True)).to_be_disabled()
     press(page, "]", "=")
     play(page)
-    assert not any(word in words(page) for word in ("speed", "transpose"))
+    assert not any(word in page.url for word in ("speed", "transpose"))

@@ -104,7 +104,7 @@ def test_a_folder_may_have_more_files_than_a_reader_gives_at_once(idle, open_pag
 def test_progress_is_true_and_what_waits_or_is_sent_can_be_removed(idle, open_page):
     page = open_page(idle.url)
     session = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 300_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 100_000}
     session.send("Network.emulateNetworkConditions", slow)
     send(page, wav("first.wav", 8), wav("second.wav"), wav("third.wav"))
     first = wait(page, "first", "uploading")
