@@ -2,14 +2,13 @@
 
     python docs/make_page_pictures.py
 
-starts a server as `xumx web` does, with the example. Wanted: Chromium, and the package with
-what its tests need (`pip install '.[web,test]'`).
+starts a server as `xumx web` does, with the example. Wanted is the package with what its tests of
+the page need (`pip install '.[web,dev,browser]'`), and Chromium, which is fetched otherwise.
 """
 
 import argparse
 import io
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -60,18 +59,20 @@ def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=IMAGES, help="a folder; default: %(default)s")
     out = parser.parse_args(arguments).out
+    from chromium import Failed, chromium
     from playwright.sync_api import sync_playwright
     from serving import JOBS, served, wait_for  # of the tests
 
-    chromium = shutil.which(os.environ.get("CHROMIUM") or "chromium")
-    if chromium is None:
-        raise SystemExit("wanted Chromium: apt-get install chromium, or CHROMIUM=/path/to/chrome")
+    try:
+        program = chromium()
+    except Failed as failed:
+        raise SystemExit(str(failed)) from None
     flags = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
     with (
         tempfile.TemporaryDirectory() as folder,
         served(Path(folder) / "data", "--example") as server,
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=flags) as browser,
+        playwright.chromium.launch(executable_path=program, args=flags) as browser,
     ):
         wait_for(lambda: server.get(JOBS).json()["jobs"])
         example = server.wait(server.get(JOBS).json()["jobs"][0]["id"])

@@ -164,7 +164,8 @@ def test_a_loop_by_dragging(page, song):
     edge = page.get_by_role("slider", name="End of the loop")
     edge.hover()
     page.mouse.down()
-    page.mouse.move(bar["x"] + 2 / 3 * bar["width"], bar["y"] + 5)
+    box = edge.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2 + bar["width"] / 6, bar["y"] + 5)
     page.mouse.up()
     assert engine(page, "loop")["end"] == pytest.approx(4 * RATE, abs=RATE / 50)
 

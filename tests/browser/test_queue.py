@@ -5,11 +5,12 @@ The servers' workers take no job here: what runs and ends is made in the store.
 
 import time
 
+import numpy as np
 import pytest
 from page_songs import button, names, row, send, take_all, wait, wav
 from playwright.sync_api import expect
 from serving import clip, listening, wait_for
-from stored_jobs import queued, ran
+from stored_jobs import queued, ran, separated
 
 from xumx_jax.web.jobs import EXAMPLE, Result, Stem
 
@@ -156,9 +157,13 @@ def test_a_server_with_a_token_asks_for_it_once(tmp_path, open_page):
         root = page.locator("html")
         expect(root).to_have_attribute("data-state", "token")
         expect(page.locator("#send")).to_be_hidden()
-        page.get_by_label("this server wants a token").fill("guessed")
-        page.keyboard.press("Enter")
-        expect(page.locator("#token-about")).to_have_text("The server does not know this token.")
+        about = page.locator("#token-about")
+        for wrong in ("guessed", "ключ"):
+            about.evaluate("one => { one.textContent = ''; }")
+            page.get_by_label("this server wants a token").fill(wrong)
+            page.keyboard.press("Enter")
+            expect(about).to_have_text("The server does not know this token.")
+            expect(root).to_have_attribute("data-state", "token")
         page.get_by_label("this server wants a token").fill("secret")
         page.keyboard.press("Enter")
         expect(root).to_have_attribute("data-state", "ready")
@@ -185,6 +190,20 @@ def test_a_link_to_a_song_needs_no_token(tmp_path, open_page):
         server.store.done(server.store.take().id, RESULT)
         wait(page, "linked", "done")
         expect(page.locator("#player")).to_have_attribute("data-job", job.id)
+
+
+def test_who_plays_another_song_than_the_link_says_keeps_it(idle, open_page):
+    played = separated(idle.store, {"vocals": np.zeros((2, 4410))}, name="played")
+    linked = queued(idle.store, "linked")
+    page = open_page(f"{idle.url}/#job={linked.id}")
+    wait(page, "linked", "queued")
+    button(page, "played", "play").click()
+    player = page.locator("#player")
+    expect(player).to_have_attribute("data-job", played)
+    assert page.url.startswith(f"{idle.url}/#job={played}")
+    idle.store.done(idle.store.take().id, RESULT)
+    wait(page, "linked", "done")
+    expect(player).to_have_attribute("data-job", played)
 
 
 def test_a_link_to_a_song_that_is_gone_says_so(idle, open_page):

@@ -199,36 +199,6 @@ def test_refusals_are_in_the_servers_words(tmp_path, open_page):
         expect(page.locator("#songs")).to_be_hidden()
 
 
-def test_a_full_queue_is_waited_for(tmp_path, open_page):
-    with listening(tmp_path / "data", max_per_client=1) as server:
-        page = open_page(server.url)
-        page.expected.append("status of 429")
-        send(page, wav("a.wav"), wav("b.wav"))
-        words = wait(page, "b.wav", "waiting").locator(".words")
-        expect(words).to_contain_text("The server has enough for now; sent in")
-        button(page, "a.wav", "cancel").click()  # makes room
-        wait(page, "b.wav", "queued")
-        assert sent(server) == ["b.wav"]
-
-
-def test_a_file_that_changed_on_the_disk_is_one_line(idle, open_page, tmp_path):
-    page = open_page(idle.url)
-    page.expected.append("ERR_UPLOAD_FILE_CHANGED")
-    path = tmp_path / "song.wav"
-    path.write_bytes(clip(0.2))
-    held = []
-    page.route("**/api/v1/jobs?*", lambda route: held.append(route), times=1)
-    send(page, wav("first.wav"))
-    wait_for(lambda: held or page.wait_for_timeout(10))
-    page.set_input_files("#files", path)
-    wait(page, "song.wav", "waiting")
-    path.unlink()
-    held[0].continue_()
-    failed = wait(page, "song.wav", "failed")
-    expect(failed).to_have_attribute("data-code", "changed")
-    expect(failed.locator(".words")).to_contain_text("changed or moved since it was chosen")
-
-
 HOSTILE = (
     "<img src=x onerror=alert(1)>.wav",
     "\u202egnp.wav",

@@ -4,6 +4,8 @@ const LEAD_SECONDS = 0.03;
 const MOST_LEAD_SECONDS = 0.5;
 const REST_SECONDS = 10; // after which a context that plays nothing sleeps
 const PATIENCE_SECONDS = 2;
+// The clock that a context runs for: one song after the other has it.
+const users = new WeakMap();
 
 /** A context for a song, at its rate if the browser can do that. */
 export function openContext(rate) {
@@ -27,6 +29,7 @@ export class Clock {
     // an OfflineAudioContext computes a time that is known beforehand, as fast as it can
     this.offline = context.length !== undefined;
     this.onsleep = onsleep;
+    users.set(context, this);
     this.changed = () => {
       if (context.state !== "running" && !this.#waking) this.onsleep();
     };
@@ -71,12 +74,14 @@ export class Clock {
     if (this.offline) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (this.context.state === "running") this.context.suspend();
+      if (users.get(this.context) !== this || this.context.state !== "running") return;
+      this.context.suspend();
     }, 1000 * REST_SECONDS);
   }
 
+  /** Nothing is played any more: a context that no other clock has got sleeps soon. */
   close() {
-    clearTimeout(this.#timer);
+    this.rest();
     this.context.removeEventListener("statechange", this.changed);
   }
 }

@@ -157,6 +157,12 @@ export class Desk extends EventTarget {
     else this.markEnd();
   }
 
+  /** Speed and key turn out to stay as they were separated. */
+  unbend() {
+    Object.assign(this.settings, { speed: 1, transpose: 0 });
+    this.#tell("change");
+  }
+
   #sendAll() {
     const { engine, settings } = this;
     if (!engine.stretches) Object.assign(settings, { speed: 1, transpose: 0 });

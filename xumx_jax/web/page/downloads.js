@@ -1,8 +1,8 @@
 // Downloads: stems, all of them as a zip, and the balance that is heard, as plain links.
 
 import { element, set } from "./dom.js";
+import { keep, kept } from "./kept.js";
 import { precise } from "./levels.js";
-import { ordered } from "./rows.js";
 import { text } from "./texts.js";
 
 const ROOT = "/api/v1/jobs";
@@ -37,7 +37,7 @@ export class Downloads {
     this.#mix = this.#link(text("download_mix"));
     this.#zip = this.#link(text("download_all"));
     // A link in the menu, and one in the row.
-    this.#stems = ordered(desk.song.stems).map((name) => {
+    this.#stems = desk.song.stems.map((name) => {
       const inRow = rows.of(name).download;
       inRow.setAttribute("aria-label", text("download_of", { name }));
       inRow.title = text("download_of", { name });
@@ -133,17 +133,13 @@ export class Downloads {
     }
     const { format, bits } = this.#job.options;
     const values = [...this.#form.options].map((option) => option.value);
-    const wanted = [remembered(), `${format} ${bits}`, format, `${format} 16`];
+    const wanted = [kept(KEY), `${format} ${bits}`, format, `${format} 16`];
     this.#form.value = wanted.find((value) => values.includes(value)) ?? values[0];
     this.show();
   }
 
   #choose() {
-    try {
-      localStorage.setItem(KEY, this.#form.value);
-    } catch {
-      // then it is chosen anew next time
-    }
+    keep(KEY, this.#form.value);
     this.show();
   }
 
@@ -190,12 +186,4 @@ export class Downloads {
 /** What a song is called, of the name of its file. */
 export function songName(name) {
   return name.split(/[/\\]/).at(-1).replace(/(?<=.)\.[^.]*$/, "");
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null;
-  }
 }

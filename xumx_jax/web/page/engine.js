@@ -185,7 +185,7 @@ export class Engine extends EventTarget {
       change = this.#stretch.set(speed, semitones, this.#clock.soon);
       if (change === "opening") await this.#stretch.open();
     } catch (error) {
-      this.#tell("error", error);
+      if (!this.#gone) this.#tell("error", error);
       return;
     }
     if (this.#gone || change === "same") return;

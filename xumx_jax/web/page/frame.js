@@ -1,6 +1,7 @@
 // The state of the page as a whole: whether the server is there, and whether it wants a token.
 
 import { say, set } from "./dom.js";
+import { ServerError } from "./server.js";
 import { text } from "./texts.js";
 import { duration } from "./words.js";
 
@@ -45,9 +46,11 @@ export class Frame extends EventTarget {
 
   async #unlock() {
     const [field, about] = [this.#form.querySelector("input"), this.#form.querySelector("p")];
-    const before = this.#server.token;
-    this.#server.token = field.value.trim();
+    const [before, typed] = [this.#server.token, field.value.trim()];
     try {
+      // Others cannot be sent in a header, which would look like a server that is away.
+      if (/[^!-~]/.test(typed)) throw new ServerError("no_token", text("token_wrong"));
+      this.#server.token = typed;
       await this.#server.limits();
     } catch (error) {
       this.#server.token = before;

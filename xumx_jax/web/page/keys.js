@@ -3,15 +3,15 @@
 import { element } from "./dom.js";
 import { asSpeed, SPEEDS } from "./settings.js";
 import { text } from "./texts.js";
-import { ordered } from "./rows.js";
 
 const STEP = 0.05; // of the volume
 // What sliders do with keys themselves; they leave the others to the song.
 const OF_SLIDERS = /^(Arrow|Home|End|Page)/;
 const HELP = [
-  ["Space"], ["1 – 9"], ["⇧ 1 – 9"], ["0"], ["←", "→"], ["⇧ ←", "⇧ →"], ["Home", "End"],
+  [text("key_space")], ["1 – 9"], ["⇧ 1 – 9"], ["0"], ["←", "→"], ["⇧ ←", "⇧ →"],
+  [text("key_home"), text("key_end")],
   ["↑", "↓"], ["L"], ["[", "]"], ["-", "="], ["?"],
-]; // fmt: skip
+];
 
 /** Let the keyboard act on `desk()`, the desk of the song that is open, if one is. */
 export function listen(desk, signal) {
@@ -36,7 +36,7 @@ function action(event, desk) {
   const { settings, song } = desk;
   const digit = /^(?:Digit|Numpad)([1-9])$/.exec(code);
   if (digit && (code.startsWith("Digit") || /^\d$/.test(key))) {
-    const name = ordered(song.stems)[digit[1] - 1];
+    const name = song.stems[digit[1] - 1];
     if (name === undefined) return null;
     return () => (shiftKey ? desk.solo(name) : desk.mute(name));
   }

@@ -2,7 +2,7 @@
 
 import { Desk } from "./desk.js";
 import { Downloads, songName } from "./downloads.js";
-import { element, say } from "./dom.js";
+import { element } from "./dom.js";
 import { Engine } from "./engine.js";
 import { Media } from "./media.js";
 import { Peaks } from "./peaks.js";
@@ -181,6 +181,11 @@ export class Opened {
       this.gone(lineOf(error));
       return;
     }
+    if (error.code === "no_stretch") { // the song plays on without it
+      this.desk.unbend();
+      this.#tell(text("no_stretch"));
+      return;
+    }
     this.#state("error");
     this.#tell(error.message);
   }
@@ -259,7 +264,6 @@ export class Opened {
     const address = link(this.job.id, this.desk.settings);
     try {
       await navigator.clipboard.writeText(address);
-      say(text("copied"));
       this.#tell(text("copied"));
     } catch {
       // Over plain HTTP there is no clipboard: whoever wants the link copies it.

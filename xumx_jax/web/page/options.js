@@ -2,18 +2,12 @@
 
 import { element } from "./dom.js";
 import { keep, kept } from "./kept.js";
+import { ordered } from "./stems.js";
 import { text } from "./texts.js";
 
 const KEPT = "xumx.options";
 // Those of the server: what is left at its default is not sent.
 const DEFAULTS = { niter: 1, alpha: 1, softmask: false, residual: false, format: "wav" };
-const FIRST = ["vocals", "drums", "bass", "other"];
-
-/** Stems in the order in which they are shown, whatever the model's is. */
-export function ordered(names) {
-  const place = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
-  return [...names].sort((a, b) => place(a) - place(b));
-}
 
 /** The form `#options`. */
 export class Options {

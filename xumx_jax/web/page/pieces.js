@@ -1,6 +1,7 @@
 // A song in pieces: fetched by Range, made into AudioBuffers, and kept while they are of use.
 
-const ORDER = ["vocals", "drums", "bass", "other"];
+import { ordered } from "./stems.js";
+
 const KEPT_SECONDS = 30; // of all stems, in memory
 const FIRST_SECONDS = 1; // of the piece after a seek, so that it sounds at once
 const MOST_SECONDS = 5;
@@ -20,8 +21,7 @@ export class Song {
     this.update(job);
     const stems = this.live ? job.live.stems : job.stems;
     for (const stem of stems) this.#sources.set(stem.name, stem);
-    const place = (name) => (ORDER.indexOf(name) + ORDER.length + 1) % (ORDER.length + 1);
-    this.stems = stems.map((stem) => stem.name).sort((a, b) => place(a) - place(b));
+    this.stems = ordered(stems.map((stem) => stem.name));
   }
 
   /** More of it is there. A song that was opened live keeps to its floats, so to its level. */

@@ -1,5 +1,7 @@
 // Speed without a change of pitch, and the other way round: signalsmith-stretch behind the sources.
 
+// By their context: all songs share one, since browsers let none go before its context.
+const shifters = new WeakMap();
 const VENDOR = new URL("./vendor/SignalsmithStretch.mjs", import.meta.url).href;
 
 /**
@@ -53,8 +55,7 @@ export class Stretch {
   set(speed, semitones, frame) {
     if (speed === this.speed && semitones === this.semitones) return "same";
     if (!this.possible) {
-      const error = new Error("the browser changes speed and pitch with HTTPS only");
-      throw Object.assign(error, { code: "no_stretch" });
+      throw refusal("the browser changes speed and pitch with HTTPS only");
     }
     const gradual = speed === this.speed && this.active;
     this.speed = speed;
@@ -74,7 +75,7 @@ export class Stretch {
       this.#opening = null;
       this.speed = 1;
       this.semitones = 0;
-      throw error;
+      throw refusal(error.message);
     }
   }
 
@@ -87,25 +88,41 @@ export class Stretch {
   }
 
   close() {
-    this.#shifter?.silence.stop();
-    this.#shifter?.node.disconnect();
+    this.#shifter?.node.disconnect(this.#output);
   }
 
   async #open() {
-    const { default: SignalsmithStretch } = await import(VENDOR);
-    SignalsmithStretch.moduleUrl = VENDOR; // else it makes a blob of itself, which the CSP refuses
-    const node = await SignalsmithStretch(this.#context, {
-      numberOfInputs: 1,
-      numberOfOutputs: 1,
-      outputChannelCount: [2],
-      channelCount: 2,
-      channelCountMode: "explicit",
-    });
-    const latency = Math.round((await node.latency()) * this.#context.sampleRate);
-    // without any input it would drop the end of the last one
-    const silence = new ConstantSourceNode(this.#context, { offset: 0 });
-    silence.connect(node).connect(this.#output);
-    silence.start();
-    this.#shifter = { node, latency, silence };
+    const context = this.#context;
+    if (!shifters.has(context)) shifters.set(context, made(context));
+    try {
+      this.#shifter = await shifters.get(context);
+    } catch (error) {
+      shifters.delete(context);
+      throw error;
+    }
+    this.#shifter.node.connect(this.#output);
   }
+}
+
+/** A pitch shifter: { node, latency }. */
+async function made(context) {
+  const { default: SignalsmithStretch } = await import(VENDOR);
+  SignalsmithStretch.moduleUrl = VENDOR; // else it makes a blob of itself, which the CSP refuses
+  const node = await SignalsmithStretch(context, {
+    numberOfInputs: 1,
+    numberOfOutputs: 1,
+    outputChannelCount: [2],
+    channelCount: 2,
+    channelCountMode: "explicit",
+  });
+  const latency = Math.round((await node.latency()) * context.sampleRate);
+  // without any input it would drop the end of the last one
+  const silence = new ConstantSourceNode(context, { offset: 0 });
+  silence.connect(node);
+  silence.start();
+  return { node, latency };
+}
+
+function refusal(line) {
+  return Object.assign(new Error(line), { code: "no_stretch" });
 }

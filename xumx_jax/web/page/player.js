@@ -6,6 +6,7 @@ import { listen } from "./keys.js";
 import { Opened, isGone, lineOf } from "./opened.js";
 import { addressed } from "./remembered.js";
 
+const FADED = 500; // ms
 const CHECKED = 3_000; // ms between two questions for a job that the list does not have
 
 /** Plays the stems of one song at a time. */
@@ -78,7 +79,8 @@ export class Player {
   // One context at a time, since browsers have only a few.
   #contextOf(rate) {
     if (this.#rate !== rate) {
-      this.#context?.close();
+      const before = this.#context;
+      setTimeout(() => before?.close(), FADED); // what was played fades out in it
       this.#context = openContext(rate);
       this.#rate = rate;
     }

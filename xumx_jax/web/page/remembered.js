@@ -1,5 +1,6 @@
 // What was set for each song: kept by this browser, and in the address, so that a link shares it.
 
+import { keep, kept } from "./kept.js";
 import { fromText, toText } from "./settings.js";
 
 const KEY = "xumx.player";
@@ -11,7 +12,7 @@ const PLACE = 5_000; // ms between two writings of the place while it plays
 export function recall(id, stems, frames) {
   const { job, rest } = address();
   const own = job === id && rest ? rest : null;
-  return fromText(own ?? kept().find(([one]) => one === id)?.[1] ?? "", stems, frames);
+  return fromText(own ?? songs().find(([one]) => one === id)?.[1] ?? "", stems, frames);
 }
 
 /** A link to a song with these settings. */
@@ -73,8 +74,8 @@ export class Memory {
 
   #write() {
     const text = toText(this.#settings);
-    const others = kept().filter(([id]) => id !== this.#id);
-    keep([[this.#id, text], ...others].slice(0, MOST_KEPT));
+    const others = songs().filter(([id]) => id !== this.#id);
+    keep(KEY, [[this.#id, text], ...others].slice(0, MOST_KEPT));
     // An address that was just changed to another song's is not ours any more.
     if (![this.#id, null].includes(addressed())) return;
     history.replaceState(null, "", `#${fragment(this.#id, text)}`);
@@ -93,20 +94,8 @@ function address() {
 }
 
 /** [id, text], the latest first. */
-function kept() {
-  try {
-    const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    const good = (one) => Array.isArray(one) && one.every((part) => typeof part === "string");
-    return Array.isArray(found) ? found.filter(good) : [];
-  } catch {
-    return []; // not allowed to, or written by something else
-  }
-}
-
-function keep(songs) {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(songs));
-  } catch {
-    // private windows may have no room; the address has it all
-  }
+function songs() {
+  const found = kept(KEY);
+  const good = (one) => Array.isArray(one) && one.every((part) => typeof part === "string");
+  return Array.isArray(found) ? found.filter(good) : [];
 }

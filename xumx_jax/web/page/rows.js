@@ -4,17 +4,11 @@ import { element, set } from "./dom.js";
 import { icon, labelled } from "./icons.js";
 import { decibels } from "./levels.js";
 import { MOST_GAIN } from "./settings.js";
+import { FIRST } from "./stems.js";
 import { text } from "./texts.js";
 import { Waveform } from "./waveform.js";
 
-const FIRST = ["vocals", "drums", "bass", "other"];
 const COLOURS = 8; // --stem-5 to --stem-8 are those of other stems
-
-/** The order in which stems are shown. */
-export function ordered(stems) {
-  const known = FIRST.filter((name) => stems.includes(name));
-  return [...known, ...stems.filter((name) => !FIRST.includes(name))];
-}
 
 /** The rows of a song's stems. */
 export class Rows {
@@ -28,7 +22,7 @@ export class Rows {
   constructor(desk) {
     this.#desk = desk;
     let other = FIRST.length;
-    for (const [index, name] of ordered(desk.song.stems).entries()) {
+    for (const [index, name] of desk.song.stems.entries()) {
       const known = FIRST.includes(name);
       if (!known) other = other === COLOURS ? FIRST.length + 1 : other + 1;
       const row = new Row(desk, name, index + 1);
@@ -172,8 +166,10 @@ class Row {
     const pixels = (length) => Math.max(64, Math.round(length * Math.min(2, devicePixelRatio)));
     const alt = text("spectrum_alt", { name: this.name });
     const size = `width=${pixels(clientWidth)}&height=${pixels(clientHeight)}`;
-    this.#picture = element("img", { class: "picture", alt, draggable: "false" });
-    this.#picture.onerror = () => {
+    const picture = element("img", { class: "picture", alt, draggable: "false" });
+    this.#picture = picture;
+    picture.onerror = () => {
+      if (this.#picture !== picture) return; // it was given up before it came
       this.#swap();
       const detail = text("no_spectrum", { name: this.name });
       this.#desk.dispatchEvent(new CustomEvent("trouble", { detail }));

@@ -14,6 +14,12 @@ export class SeekBar {
   #edges;
   #loop;
   #held = false; // somebody drags it
+  #from = null; // where an edge was taken, in px
+  #drop = () => {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#desk.seek(Number(this.#input.value));
+  };
   #said = "";
   #at = "";
 
@@ -21,7 +27,7 @@ export class SeekBar {
     this.#desk = desk;
     this.#input.setAttribute("aria-label", text("seek"));
     this.#input.addEventListener("input", () => this.#drag());
-    this.#input.addEventListener("change", () => this.#drop());
+    this.#input.addEventListener("change", this.#drop);
     this.#input.addEventListener("keydown", (event) => {
       if (!(event.key in LEAPS)) return;
       event.preventDefault();
@@ -72,13 +78,11 @@ export class SeekBar {
 
   #drag() {
     this.#held = true;
+    // Let go where it was taken, it has not changed.
+    for (const name of ["pointerup", "pointercancel"]) {
+      addEventListener(name, this.#drop, { once: true });
+    }
     this.#desk.dispatchEvent(new Event("place"));
-  }
-
-  #drop() {
-    const frame = Number(this.#input.value);
-    this.#held = false;
-    this.#desk.seek(frame);
   }
 
   #edge(index) {
@@ -91,25 +95,36 @@ export class SeekBar {
     });
     edge.addEventListener("keydown", (event) => this.#nudge(event, index));
     edge.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
       edge.setPointerCapture(event.pointerId);
       event.preventDefault();
       edge.focus();
+      this.#from = event.clientX;
     });
     edge.addEventListener("pointermove", (event) => {
-      if (edge.hasPointerCapture(event.pointerId)) this.#desk.draft(this.#dragged(event, index));
+      const loop = this.#dragged(event, index);
+      if (loop) this.#desk.draft(loop);
     });
     edge.addEventListener("pointerup", (event) => {
-      this.#desk.setLoop(...this.#dragged(event, index));
+      const loop = this.#dragged(event, index);
+      this.#from = null;
+      if (loop) this.#desk.setLoop(...loop);
     });
-    edge.addEventListener("pointercancel", () => this.#desk.draft(null));
+    edge.addEventListener("pointercancel", () => {
+      this.#from = null;
+      this.#desk.draft(null);
+    });
     return edge;
   }
 
+  /** The loop whose edge is as far from its place as the pointer; null: nothing is dragged. */
   #dragged(event, index) {
-    const { left, width } = this.#loop.parentElement.getBoundingClientRect();
-    const share = Math.min(1, Math.max(0, (event.clientX - left) / width));
     const { song, settings } = this.#desk;
-    return [settings.loop[1 - index], Math.round(share * (song.frames ?? song.ready))];
+    if (this.#from === null || !settings.loop) return null; // the key of the loop may end it
+    const { width } = this.#loop.parentElement.getBoundingClientRect();
+    const whole = song.frames ?? song.ready;
+    const moved = settings.loop[index] + ((event.clientX - this.#from) / width) * whole;
+    return [settings.loop[1 - index], Math.round(Math.min(whole, Math.max(0, moved)))];
   }
 
   #nudge(event, index) {

@@ -1,6 +1,7 @@
 // The server's HTTP interface, and whether the server can be reached.
 
 import { keep, kept } from "./kept.js";
+import { text } from "./texts.js";
 
 const ROOT = "/api/v1";
 const TOKEN = "xumx.token";
@@ -79,11 +80,6 @@ export class Server extends EventTarget {
     return this.#json(`${ROOT}/limits`);
   }
 
-  /** Whether a job would be separated now; throws ServerError with the reason if not. */
-  async ready() {
-    return this.#json("/readyz");
-  }
-
   /** Cancel a job, and remove all there is of it. */
   async remove(id) {
     const path = `${ROOT}/jobs/${encodeURIComponent(id)}`;
@@ -113,11 +109,12 @@ export class Server extends EventTarget {
       if (this.#token) request.setRequestHeader("Authorization", `Bearer ${this.#token}`);
       request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
       request.onabort = () => reject(new DOMException("stopped", "AbortError"));
-      request.onerror = () => reject(new ServerError("cut_off", "the upload was cut off"));
+      request.onerror = () => reject(new ServerError("cut_off", text("was_cut_off")));
       request.onload = () => {
         const retry = request.getResponseHeader("Retry-After");
-        const error = errorOf(request.status, parsed(request.responseText), retry);
-        if (!error) return resolve(JSON.parse(request.responseText));
+        const said = parsed(request.responseText);
+        const error = errorOf(request.status, said, retry);
+        if (!error) return resolve(said);
         this.#note(error);
         return reject(error);
       };
@@ -162,7 +159,7 @@ export class Server extends EventTarget {
       error = errorOf(response.status, said, response.headers.get("Retry-After"));
     } catch (fault) {
       if (signal?.aborted) throw fault;
-      error = new ServerError("away", "the server cannot be reached");
+      error = new ServerError("away", text("unreachable"));
     }
     this.#note(error);
     throw error;
@@ -205,18 +202,18 @@ export function isAway(error) {
 }
 
 function errorOf(status, said, retryAfter) {
-  if (status >= 200 && status < 300) return null;
+  if (status >= 200 && status < 300 && said) return null; // what lies between may say anything
   const retry = Number(retryAfter) || null;
   const { code, message } = said?.error ?? {};
   if (code) return new ServerError(code, message, status, retry);
   const away = status === 0 || AWAY.includes(status);
-  const line = away ? "the server cannot be reached" : `the server answered with status ${status}`;
+  const line = text(away ? "unreachable" : "odd_answer", { status });
   return new ServerError(away ? "away" : "unknown_answer", line, status, retry);
 }
 
-function parsed(text) {
+function parsed(json) {
   try {
-    return JSON.parse(text);
+    return JSON.parse(json);
   } catch {
     return null;
   }

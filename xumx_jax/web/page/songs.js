@@ -32,6 +32,7 @@ export class Songs extends EventTarget {
   #loading = null;
   #opened = null; // the job in the player
   #sent = new Set(); // ids of what this page has sent
+  #active = 0; // jobs that were to end at the last look
   #troubles = new Map(); // why a button did not work, by the job's id
 
   constructor({ send, list, server }) {
@@ -72,10 +73,10 @@ export class Songs extends EventTarget {
     this.#show();
     this.#tell("jobs", all);
     this.#openOne();
-    // What ended makes room for what waits.
-    const { limits } = this.#uploads;
+    // What ended makes room for what waits; how much there is, only the server knows.
     const active = all.filter(isActive).length;
-    if (limits && active < Math.min(limits.max_per_client, limits.max_queue)) this.#uploads.room();
+    if (active < this.#active) this.#uploads.room();
+    this.#active = active;
   }
 
   async #load() {
@@ -163,7 +164,10 @@ export class Songs extends EventTarget {
     if (upload) return this.#uploads.remove(upload);
     const job = this.#jobs.all.find((one) => one.id === key);
     if (!job) return this.#forget(key);
-    if (action === "play" || action === "live") return this.#open(job, true);
+    if (action === "play" || action === "live") {
+      if (linked() !== key) this.#leave(linked()); // it would be opened as soon as it is ready
+      return this.#open(job, true);
+    }
     this.#troubles.delete(key);
     try {
       if (action === "up" || action === "down") await this.#move(key, action);
@@ -204,6 +208,11 @@ export class Songs extends EventTarget {
     this.#sent.delete(id);
     if (this.#opened?.id === id) this.#opened = null;
     this.#tell("removed", id);
+    this.#leave(id);
+  }
+
+  /** Let the address name this job no longer. */
+  #leave(id) {
     if (linked() === id) history.replaceState(null, "", location.pathname);
   }
 

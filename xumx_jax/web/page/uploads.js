@@ -74,7 +74,7 @@ export class Uploads extends EventTarget {
     // Once all is sent, the server makes a job of it, whether we listen or not.
     upload.unwanted = upload.share === 1;
     if (!upload.unwanted) upload.stop.abort();
-    this.#changed();
+    this.#run(); // others may have waited for it
   }
 
   /** Send one again that failed. */
@@ -85,6 +85,7 @@ export class Uploads extends EventTarget {
 
   /** Go on: there is a server, a token or room again. */
   resume() {
+    clearTimeout(this.#timer);
     for (const upload of this.#all) Object.assign(upload, { reason: null, until: 0 });
     this.#run();
   }
@@ -101,7 +102,6 @@ export class Uploads extends EventTarget {
   }
 
   async #run() {
-    clearTimeout(this.#timer);
     this.#changed();
     if (this.#busy) return;
     this.#busy = true;
@@ -141,6 +141,7 @@ export class Uploads extends EventTarget {
       const wait = (error.retryAfter ?? WAIT) * 1000;
       this.#wait(upload, "room");
       upload.until = Date.now() + wait;
+      clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.resume(), wait);
     } else if (error.code === "no_token") this.#wait(upload, "token");
     else if (isAway(error)) this.#wait(upload, "server");

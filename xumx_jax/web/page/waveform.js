@@ -94,7 +94,7 @@ export class Waveform {
     const edge = loop && event.target.dataset.edge;
     // The edge that stays is where a loop is dragged from.
     const fixed = edge ? loop[edge === "start" ? 1 : 0] : this.#frame(event);
-    this.#drag = { fixed, from: event.clientX, moved: false };
+    this.#drag = { edge, fixed, from: event.clientX, moved: false };
   }
 
   #move(event) {
@@ -109,7 +109,7 @@ export class Waveform {
     if (!drag) return;
     this.#drag = null;
     if (drag.moved) this.#desk.setLoop(drag.fixed, this.#frame(event));
-    else if (!event.target.dataset.edge) this.#desk.seek(this.#frame(event));
+    else if (!drag.edge) this.#desk.seek(this.#frame(event));
   }
 
   #give() {
