@@ -146,13 +146,14 @@ def test_other_formats_are_remembered(page):
 
 
 def test_dragged_links_become_files(page, server, song):
+    address = f"/api/v1/jobs/{song['id']}/stems/vocals.wav?bits=16"
+    expect(link(page, "vocals")).to_have_attribute("href", address)  # once the formats are known
     dragged = link(page, "vocals").evaluate("""link => {
       const event = new DragEvent("dragstart", { dataTransfer: new DataTransfer() });
       link.dispatchEvent(event);
       return event.dataTransfer.getData("DownloadURL");
     }""")
-    address = f"{server.url}/api/v1/jobs/{song['id']}/stems/vocals.wav?bits=16"
-    assert dragged == f"audio/wav:Song A (vocals).wav:{address}"
+    assert dragged == f"audio/wav:Song A (vocals).wav:{server.url}{address}"
 
 
 def test_what_cannot_be_had_is_said_in_a_line(open_page, server):

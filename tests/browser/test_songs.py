@@ -46,14 +46,14 @@ def test_play_sounds_and_nothing_else_does(server, open_page):
 
 def test_what_runs_is_heard_already_or_cancelled(server, open_page):
     page = open_page(server.url)
-    send(page, wav("long.wav", 60))
-    wait(page, "long", "running")
-    button(page, "long", "live").click()
-    id = row(page, "long").get_attribute("data-job")
+    send(page, wav("runs.wav", 60))
+    wait(page, "runs", "running")
+    button(page, "runs", "live").click()
+    id = row(page, "runs").get_attribute("data-job")
     expect(page.locator("#player")).to_have_attribute("data-job", id)
-    assert row(page, "long").get_attribute("data-state") == "running"
-    button(page, "long", "cancel").click()
-    expect(row(page, "long")).to_have_count(0)
+    assert row(page, "runs").get_attribute("data-state") == "running"
+    button(page, "runs", "cancel").click()
+    expect(row(page, "runs")).to_have_count(0)
     assert server.get(f"{JOBS}/{id}").status == 404
 
 
