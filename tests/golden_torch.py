@@ -66,6 +66,19 @@ def as_variables(tensors: dict, info: dict) -> dict:
     )
 
 
+def check_gradients(path, info, gradients, floor: float = 0.0):
+    """Compare with `out/grad/`: to 1e-4 of each one's largest, or `floor` of the largest of all."""
+    wanted = as_variables(under(path, "w/") | under(path, "out/grad/"), info)["params"]
+    least = floor * max(np.abs(leaf).max() for leaf in jax.tree.leaves(wanted))
+
+    def near(where, ours, theirs):
+        name = jax.tree_util.keystr(where, simple=True, separator="/")
+        atol = max(1e-4 * np.abs(theirs).max(), least)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol, err_msg=name)
+
+    jax.tree_util.tree_map_with_path(near, jax.device_get(gradients), wanted)
+
+
 def check_step(path, info, value, gradients, statistics):
     """Compare a training step's loss, gradients and running statistics with the file's."""
     np.testing.assert_allclose(value, arrays(path)["out/loss"], rtol=1e-5)

@@ -1,41 +1,16 @@
 """The protocol of Demucs' `apply_model`, as recorded over a model of one line."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
+from closed_form import ClosedForm
 from golden_files import golden
 from golden_torch import arrays, meta
 from tiny_models import cut, stack
 
-from xumx_jax.models.interface import Segment
 from xumx_jax.separation.bag import BagSeparator
 from xumx_jax.separation.separator import Separator
-from xumx_jax.stems import Stems
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
-
-
-class ClosedForm(nn.Module):
-    """Every source is a share of the mixture and a ramp, which shows where a call begins."""
-
-    sources: tuple[str, ...] = ("0", "1")
-    sample_rate: int = 100
-    channels: int = 2
-    usual: int = 300
-    fixed: bool = True
-    gain: float = 1.0
-    transform = None
-
-    @property
-    def segment(self):
-        return Segment(self.usual, *((self.usual, self.usual) if self.fixed else ()))
-
-    def __call__(self, mix, train=False):
-        length = mix.shape[-1]
-        source = jnp.arange(len(self.sources))[:, None, None]
-        ramp = 0.1 * (source + 1) * jnp.arange(length) / length
-        return Stems(self.gain * ((0.5 + 0.25 * source) * mix[:, None] + ramp))
 
 
 def separator(path, config, gain, offsets):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden_files import golden
-from golden_torch import arrays, as_variables, close, loaded, meta, tree_of, under
+from golden_torch import arrays, check_gradients, close, loaded, meta, tree_of, under
 
 from xumx_jax.layers.cross_transformer import CrossOptions, CrossTransformer, sines, sines_2d
 from xumx_jax.models import build
@@ -37,15 +37,7 @@ def test_training(path, tmp_path):
 
     value, gradient = jax.jit(jax.value_and_grad(loss))(variables["params"])
     np.testing.assert_allclose(value, file["out/loss"], rtol=1e-5)
-    wanted = as_variables(under(path, "w/") | under(path, "out/grad/"), info)["params"]
-    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(wanted))
-
-    def near(where, ours, theirs):
-        name = jax.tree_util.keystr(where, simple=True, separator="/")
-        atol = max(1e-4 * np.abs(theirs).max(), 1e-7 * largest)
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol, err_msg=name)
-
-    jax.tree_util.tree_map_with_path(near, jax.device_get(gradient), wanted)
+    check_gradients(path, info, gradient, floor=1e-7)
 
 
 @golden("torch/modern_crosstransformer_*.npz")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden_files import golden
-from golden_torch import arrays, as_variables, close, loaded, under
+from golden_torch import arrays, check_gradients, close, loaded
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 FACTOR, FLOOR = 10, 0.0  # of the original's own rounding
@@ -32,11 +32,4 @@ def test_training(path, tmp_path):
 
     value, gradient = jax.jit(jax.value_and_grad(loss))(variables["params"])
     np.testing.assert_allclose(value, file["out/loss"], rtol=1e-5)
-    wanted = as_variables(under(path, "w/") | under(path, "out/grad/"), info)["params"]
-
-    def near(where, ours, theirs):
-        name = jax.tree_util.keystr(where, simple=True, separator="/")
-        atol = 1e-4 * np.abs(theirs).max()
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol, err_msg=name)
-
-    jax.tree_util.tree_map_with_path(near, jax.device_get(gradient), wanted)
+    check_gradients(path, info, gradient)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from closed_form import ClosedForm
 from golden_files import golden
 from golden_torch import arrays, meta
-from test_golden_demucs_apply import ClosedForm
 from tiny_models import cut, stack
 
 from xumx_jax.separation.separator import Separator

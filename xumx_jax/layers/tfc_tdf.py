@@ -5,14 +5,16 @@ singing voice separation"; here as in the third version of kuielab. Spectra are 
 channel].
 """
 
+import math
 from dataclasses import dataclass
 
 from flax import linen as nn
 from jax import Array
 from jax import nn as jnn
 
+from xumx_jax.layers.cells import down, up
 from xumx_jax.layers.convolution import Conv
-from xumx_jax.layers.dense import contract, product
+from xumx_jax.layers.dense import contract
 from xumx_jax.layers.group_norm import GroupNorm
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.norm import BatchNorm
@@ -91,12 +93,9 @@ class Down(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         x = self.options.normalised(x, train, "norm")
-        (down, right), (batch, frames, bins, channels) = self.stride, x.shape
-        inputs = down * right * channels
+        inputs = math.prod(self.stride) * x.shape[-1]
         kernel = self.param("kernel", symmetric(inputs**-0.5), (inputs, self.features))
-        cells = x.reshape(batch, frames // down, down, bins // right, right, channels)
-        cells = cells.swapaxes(2, 3).reshape(-1, inputs)
-        return product(cells, kernel).reshape(batch, frames // down, bins // right, self.features)
+        return down(x, kernel, self.stride)
 
 
 class Up(nn.Module):
@@ -109,10 +108,6 @@ class Up(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         x = self.options.normalised(x, train, "norm")
-        (down, right), (batch, frames, bins, channels) = self.stride, x.shape
-        outputs = down * right * self.features
-        limit = symmetric(channels**-0.5)
-        kernel = self.param("kernel", limit, (channels, outputs))
-        cells = product(x.reshape(-1, channels), kernel)
-        cells = cells.reshape(batch, frames, bins, down, right, self.features).swapaxes(2, 3)
-        return cells.reshape(batch, frames * down, bins * right, self.features)
+        channels, outputs = x.shape[-1], math.prod(self.stride) * self.features
+        kernel = self.param("kernel", symmetric(channels**-0.5), (channels, outputs))
+        return up(x, kernel, self.stride)

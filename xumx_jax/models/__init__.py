@@ -11,6 +11,7 @@ roformer           BS-RoFormer and Mel-Band RoFormer, of attention over time and
 mdx23c             MDX23C, a U-Net of convolutions and dense layers along frequency
 scnet              SCNet, of bands that are thinned out
 mdxnet             MDX-Net, the network of UVR's .onnx files
+scales             lengths for MDX23C and MDX-Net
 unpadded           what these two have in common
 input_statistics, slicq_statistics   how the input of models of spectra is normalised
 

@@ -11,6 +11,7 @@ from jax import Array, lax
 from xumx_jax.layers.convolution import Conv
 from xumx_jax.layers.tfc_tdf import ACTS, Block, Down, Options, Up, check_norm
 from xumx_jax.models.interface import Segment, check
+from xumx_jax.models.scales import whole_scales
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.stft import Stft
 
@@ -79,13 +80,7 @@ class Mdx23c(nn.Module):
     @property
     def segment(self) -> Segment:
         """Lengths whose frames can be divided at every scale."""
-        along = self.scale[0] ** self.scales
-
-        def following(samples: int) -> int:
-            return (-(-(-(-samples // self.hop) + 1) // along) * along - 1) * self.hop
-
-        usual = (self.frames - 1) * self.hop
-        return Segment(usual, next_length=following, grid=self.hop)
+        return whole_scales(self.hop, self.frames, self.scale[0] ** self.scales)
 
     @nn.compact
     def __call__(self, mix: Array, train: bool = False) -> Stems:

@@ -10,10 +10,12 @@ from flax import linen as nn
 from jax import Array, lax
 from jax import nn as jnn
 
+from xumx_jax.layers.cells import down, up
 from xumx_jax.layers.convolution import Conv
-from xumx_jax.layers.dense import contract, product
+from xumx_jax.layers.dense import contract
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.models.interface import Segment, check
+from xumx_jax.models.scales import whole_scales
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.stft import Stft
 
@@ -96,12 +98,7 @@ class MdxNet(nn.Module):
     @property
     def segment(self) -> Segment:
         """Lengths whose frames can be halved at every scale."""
-        multiple = STRIDE**self.scales
-
-        def following(samples: int) -> int:
-            return (-(-(-(-samples // self.hop) + 1) // multiple) * multiple - 1) * self.hop
-
-        return Segment((self.frames - 1) * self.hop, next_length=following, grid=self.hop)
+        return whole_scales(self.hop, self.frames, STRIDE**self.scales)
 
     def __call__(self, mix: Array, train: bool = False) -> Stems:
         """Separate [batch, channel, time] into Stems; `spec` is that of `wave`.
@@ -113,9 +110,8 @@ class MdxNet(nn.Module):
         parts = jnp.stack([spec.real, spec.imag], axis=3).reshape(batch, frames, -1, bins)
         heard = jnp.arange(bins) >= SILENT_BINS
         y = self.network((parts * heard).swapaxes(-1, -2)) * self.gain
-        y = y.reshape(batch, frames, bins, len(self.sources), channels, 2).transpose(
-            5, 0, 3, 4, 1, 2
-        )
+        y = y.reshape(batch, frames, bins, len(self.sources), channels, 2)
+        y = y.transpose(5, 0, 3, 4, 1, 2)
         above = [(0, 0)] * 4 + [(0, self.transform.bins - bins)]
         found = jnp.pad(lax.complex(y[0], y[1]), above)
         return Stems(self.transform.inverse_frames(found), (found.swapaxes(-1, -2),))
@@ -146,20 +142,4 @@ class MdxNet(nn.Module):
         shape = (cells * channels, features) if how is down else (channels, cells * features)
         kernel = self.param(f"{name}_kernel", symmetric(shape[0] ** -0.5), shape)
         bias = self.param(f"{name}_bias", nn.initializers.zeros, (features,))
-        return how(x, kernel) + bias
-
-
-def down(x: Array, kernel: Array) -> Array:
-    """Make one cell of each two frames and two bins."""
-    batch, frames, bins, channels = x.shape
-    cells = x.reshape(batch, frames // STRIDE, STRIDE, bins // STRIDE, STRIDE, channels)
-    rows = cells.swapaxes(2, 3).reshape(-1, STRIDE**2 * channels)
-    return product(rows, kernel).reshape(batch, frames // STRIDE, bins // STRIDE, -1)
-
-
-def up(x: Array, kernel: Array) -> Array:
-    """Make two frames and two bins of each cell."""
-    batch, frames, bins, channels = x.shape
-    cells = product(x.reshape(-1, channels), kernel)
-    cells = cells.reshape(batch, frames, bins, STRIDE, STRIDE, -1).swapaxes(2, 3)
-    return cells.reshape(batch, frames * STRIDE, bins * STRIDE, -1)
+        return how(x, kernel, (STRIDE, STRIDE)) + bias

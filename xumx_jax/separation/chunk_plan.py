@@ -40,12 +40,14 @@ class ChunkPlan:
              end of the stream by less than `unit`. With 0, chunks are adjacent, and the last one
              is as long as the rest, with context on its left if the model takes nothing as short.
     unit     samples; by default the segment's own grid
+    blended  whether chunks are blended
 
     Raises ValueError if the model takes no length near `samples`.
     """
 
     def __init__(self, segment: Segment, samples: float, overlap: float, unit: int | None = None):
         self.segment, self.overlap = segment, overlap
+        self.blended = bool(overlap)
         self.unit = 1 if not overlap else unit or segment.grid
         wanted = max(1, round(samples / self.unit)) * self.unit
         self.length = segment.chunk(wanted)

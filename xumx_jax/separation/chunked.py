@@ -47,14 +47,13 @@ class Chunked:
     def stream(self, blocks, progress, lead: int = 0):
         """Separate a stream; `progress` and `lead` are as in `separation.engine`."""
         buffer, stems, at, first = StreamBuffer(blocks), OverlapAdd(), 0, True
-        overlap, statistics = self.options.overlap, self._statistics(lead)
-        overlap = overlap or getattr(self.plan, "blended", False)
+        blended, statistics = self.plan.blended, self._statistics(lead)
         while True:
             measured = statistics and statistics.measure(buffer, at)
             buffer.reach(self.plan.reach(at, self.batch))
             batch = self.plan.next(at, self.batch, buffer.end, buffer.over)
             if not batch.chunks:
-                if batch.last and overlap:
+                if batch.last and blended:
                     yield from _some(stems.take(buffer.end))
                 if batch.last or batch.following is None:
                     return
@@ -66,7 +65,7 @@ class Chunked:
                 self.plan.cut(buffer, chunk, batch.length, lead, silence) for chunk in batch.chunks
             ]
             # a stream of few chunks runs them alone, and what is left has a shape of its own
-            alone = batch.length != self.plan.length or (batch.last and (first or not overlap))
+            alone = batch.length != self.plan.length or (batch.last and (first or not blended))
             rows = None if alone else self.batch
             try:
                 padding = self.plan.padding(batch)
@@ -80,7 +79,7 @@ class Chunked:
             first = False
             for chunk, piece in zip(batch.chunks, pieces, strict=True):
                 piece = piece[..., chunk.wanted - chunk.start : chunk.stop - chunk.start]
-                if overlap:
+                if blended:
                     yield from _some(stems.take(chunk.wanted))
                     stems.add(chunk.wanted, piece, self.plan.weights(batch, chunk))
                 else:
@@ -88,7 +87,7 @@ class Chunked:
             following = batch.following
             at = batch.chunks[-1].wanted + self.plan.step if following is None else following
             buffer.drop(self.plan.keep(at))
-            if batch.last and overlap:
+            if batch.last and blended:
                 yield from _some(stems.take(buffer.end))
             progress(buffer.end if batch.last else batch.chunks[-1].stop)
             if batch.last:

@@ -24,13 +24,12 @@ class Demucs:
 
     length   what the model gets for a whole chunk, in samples
     step     from one chunk to the next
-    blended  whether chunks are blended although they do not overlap
+    blended  whether chunks are blended
     """
-
-    blended = False
 
     def __init__(self, model, samples: float, overlap: float, power: float):
         segment, self.samples = model.segment, int(samples)
+        self.blended = bool(overlap)
         self._fit = optional(model, "valid_length") or segment.fit
         if not self.samples:
             raise UserError("a chunk has not one sample; use a larger chunk_seconds")

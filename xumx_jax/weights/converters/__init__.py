@@ -7,6 +7,7 @@ onnxfile, mdxnet_files   .onnx files by the order of their nodes, and what UVR k
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
 umx, bsrnn, openunmix, demucs, aimless, slicq, slicq_v2   the kinds, listed in KINDS
 roformer, htdemucs, mdx23c, mdxnet, scnet   others of them
+arrays               how tensors are turned, for several of them
 unet                 maps of the layers of Demucs' U-Nets
 
 Our own formats are not here but in `xumx_jax.weights`.

@@ -7,6 +7,7 @@ and layers are stacked.
 import numpy as np
 
 from xumx_jax.transforms.bands import split_edges
+from xumx_jax.weights.converters.arrays import joined, joined_turned, stacked, stacked_turned
 from xumx_jax.weights.converters.kinds import (
     Kind,
     Tensors,
@@ -112,25 +113,6 @@ def lstm_rules(layers: int, part: str) -> list[Rule]:
         Rule(f"{target}_lstm/w_hr", both("weight_hr"), paired_turned),
         Rule(f"{target}_lstm/bias", both("bias_ih", "bias_hh"), paired_sums),
     ]
-
-
-def joined(*parts: np.ndarray) -> np.ndarray:
-    """A vector per band, one after another."""
-    return np.concatenate(parts)
-
-
-def joined_turned(*weights: np.ndarray) -> np.ndarray:
-    """[output, bin] per band -> [bin, output]."""
-    return np.concatenate([weight.T for weight in weights])
-
-
-def stacked(*parts: np.ndarray) -> np.ndarray:
-    return np.stack(parts)
-
-
-def stacked_turned(*weights: np.ndarray) -> np.ndarray:
-    """[output, input] per band -> [band, input, output]."""
-    return np.stack([weight.T for weight in weights])
 
 
 def paired_turned(*weights: np.ndarray) -> np.ndarray:

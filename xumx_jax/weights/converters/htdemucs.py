@@ -24,8 +24,6 @@ TRAINING += ("t_cape_glob_loc_scale", "t_cape_mean_normalize", "t_max_positions"
 TRAINING += ("t_mask_type", "t_mask_random_seed", "t_sparse_attn_window", "t_global_window")
 TRAINING += ("t_sparsity", "t_auto_sparsity")
 PACKAGE_SECONDS = 10  # of a file that states its arguments, and not this one
-SHOWN = ("t_layers", "t_hidden_scale", "t_norm_in_group", "t_norm_out", "t_layer_scale")
-SHOWN += ("t_cross_first", "bottom_channels", "dconv_mode")
 ROOT = "crosstransformer."
 
 

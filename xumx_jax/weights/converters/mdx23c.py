@@ -3,6 +3,7 @@
 import numpy as np
 
 from xumx_jax.errors import UserError
+from xumx_jax.weights.converters.arrays import cells, plane, spread
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, source_names, vote
 from xumx_jax.weights.converters.rules import Rule
 
@@ -81,7 +82,7 @@ def arguments(tensors: Tensors, info: dict) -> dict:
 
 def rules(model: dict) -> list[Rule]:
     """The name map for these arguments."""
-    made, scales = [Rule("params/first/kernel", "first_conv.weight", kernel)], model["scales"]
+    made, scales = [Rule("params/first/kernel", "first_conv.weight", plane)], model["scales"]
 
     def blocks(ours: str, theirs: str):
         for number in range(model["blocks"]):
@@ -98,16 +99,16 @@ def rules(model: dict) -> list[Rule]:
         blocks(f"decoder_{scale}", f"{place}.tfc_tdf")
     blocks("bottleneck", "bottleneck_block")
     for ours, theirs in (("wide", "final_conv.0"), ("last", "final_conv.2")):
-        made.append(Rule(f"params/{ours}/kernel", f"{theirs}.weight", kernel))
+        made.append(Rule(f"params/{ours}/kernel", f"{theirs}.weight", plane))
     return made
 
 
 def block(model: dict, ours: str, theirs: str) -> list[Rule]:
-    made = [Rule(f"params/{ours}/shortcut/kernel", f"{theirs}shortcut.weight", kernel)]
+    made = [Rule(f"params/{ours}/shortcut/kernel", f"{theirs}shortcut.weight", plane)]
     for number in range(2):
         conv, dense = f"{theirs}tfc{number + 1}.", f"{theirs}tdf."
         made += norm(model, f"{ours}/conv_{number}_norm", f"{conv}0")
-        made.append(Rule(f"params/{ours}/conv_{number}/kernel", f"{conv}2.weight", kernel))
+        made.append(Rule(f"params/{ours}/conv_{number}/kernel", f"{conv}2.weight", plane))
         made += norm(model, f"{ours}/dense_{number}_norm", f"{dense}{3 * number}")
         made.append(
             Rule(f"params/{ours}/dense_{number}", f"{dense}{3 * number + 2}.weight", np.transpose)
@@ -126,22 +127,6 @@ def norm(model: dict, ours: str, theirs: str) -> list[Rule]:
         for name in ("mean", "var"):
             made.append(Rule(f"batch_stats/{ours}/{name}", f"{theirs}.running_{name}"))
     return made
-
-
-def kernel(weight: np.ndarray) -> np.ndarray:
-    """[output, input, frame tap, bin tap] -> [frame tap, bin tap, input, output], or one tap."""
-    turned = weight.transpose(2, 3, 1, 0)
-    return turned[0] if turned.shape[:2] == (1, 1) else turned
-
-
-def cells(weight: np.ndarray) -> np.ndarray:
-    """[output, input, frame, bin] -> [frame * bin * input, output]."""
-    return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
-
-
-def spread(weight: np.ndarray) -> np.ndarray:
-    """[input, output, frame, bin] -> [input, frame * bin * output]."""
-    return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
 
 
 KINDS = {

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from xumx_jax.weights.converters import mdxnet_files
+from xumx_jax.weights.converters.arrays import cells, plane, spread
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, stated, vote
 from xumx_jax.weights.converters.rules import Rule
 
@@ -50,7 +51,7 @@ def rules(model: dict) -> list[Rule]:
         made += of_upscaling(f"up_{scale}", with_norm(f"us.{back}"))
         made += block(model, f"decoder_{scale}", f"decoding_blocks.{back}.")
     made += block(model, "bottleneck", "bottleneck_block.")
-    made.append(Rule("params/last/kernel", "final_conv.0.weight", kernel))
+    made.append(Rule("params/last/kernel", "final_conv.0.weight", plane))
     made.append(Rule("params/last/bias", "final_conv.0.bias"))
     return made
 
@@ -84,7 +85,7 @@ def onnx_rules(model: dict) -> list[Rule]:
 
     made = []
 
-    def conv(ours: str, how: Callable = kernel):
+    def conv(ours: str, how: Callable = plane):
         theirs = following("conv")
         made.append(Rule(f"params/{ours}kernel", f"{theirs}weight", how))
         made.append(Rule(f"params/{ours}bias", f"{theirs}bias"))
@@ -135,7 +136,7 @@ def block(model: dict, ours: str, theirs: str) -> list[Rule]:
 
 
 def conv(ours: str, theirs: str, how: Callable | None = None) -> list[Rule]:
-    names, how = with_norm(theirs), how or kernel
+    names, how = with_norm(theirs), how or plane
     return [
         Rule(f"params/{ours}kernel", names, lambda *of: how(folded(*of)[0])),
         Rule(f"params/{ours}bias", names, lambda *of: folded(*of)[1]),
@@ -154,26 +155,10 @@ def factors(gamma, beta, mean, var) -> tuple[np.ndarray, np.ndarray]:
 
 
 def folded(weight, bias, *norm, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """A convolution and the normalisation of its outputs, that axis of its kernel, as one."""
+    """A convolution and the normalisation of its outputs, that axis of its plane, as one."""
     scale, shift = factors(*norm)
     shape = [-1 if number == axis else 1 for number in range(weight.ndim)]
     return weight * scale.reshape(shape), bias * scale + shift
-
-
-def kernel(weight: np.ndarray) -> np.ndarray:
-    """[output, input, frame tap, bin tap] -> [frame tap, bin tap, input, output], or one tap."""
-    turned = weight.transpose(2, 3, 1, 0)
-    return turned[0] if turned.shape[:2] == (1, 1) else turned
-
-
-def cells(weight: np.ndarray) -> np.ndarray:
-    """[output, input, frame, bin] -> [frame * bin * input, output]."""
-    return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
-
-
-def spread(weight: np.ndarray) -> np.ndarray:
-    """[input, output, frame, bin] -> [input, frame * bin * output]."""
-    return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
 
 
 KINDS = {

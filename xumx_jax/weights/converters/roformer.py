@@ -12,6 +12,7 @@ import numpy as np
 from xumx_jax.errors import UserError
 from xumx_jax.models.roformer import WIDTHS
 from xumx_jax.transforms.bands import mel_bands
+from xumx_jax.weights.converters.arrays import joined, joined_turned, stacked, stacked_turned
 from xumx_jax.weights.converters.kinds import (
     Kind,
     Tensors,
@@ -236,27 +237,9 @@ def partial_names(place: str, layers: Iterable) -> Callable[[str], tuple[str, ..
     return lambda name: tuple(place.format(n) + name for n in layers)
 
 
-def stacked(*parts: np.ndarray) -> np.ndarray:
-    return np.stack(parts)
-
-
 def flat(*parts: np.ndarray) -> np.ndarray:
     """One vector per layer, whatever its shape."""
     return np.stack([part.reshape(-1) for part in parts])
-
-
-def stacked_turned(*weights: np.ndarray) -> np.ndarray:
-    """[output, input] each -> [number, input, output]."""
-    return np.stack([weight.T for weight in weights])
-
-
-def joined(*parts: np.ndarray) -> np.ndarray:
-    return np.concatenate(parts)
-
-
-def joined_turned(*weights: np.ndarray) -> np.ndarray:
-    """[output, input] per band -> [input of all, output]."""
-    return np.concatenate([weight.T for weight in weights])
 
 
 def joined_halves(*parts: np.ndarray) -> np.ndarray:

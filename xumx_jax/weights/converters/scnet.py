@@ -81,14 +81,14 @@ def rules(model: dict) -> list[Rule]:
     made, layers = [], len(model["features"])
     for number in range(layers):
         ours, theirs = f"encoder_{number}", f"encoder.{number}."
-        made += convolution(f"{ours}/all", f"{theirs}globalconv", plane)
+        made += convolution(f"{ours}/all", f"{theirs}globalconv")
         for band, depth in enumerate(model["depths"]):
-            made += convolution(f"{ours}/band_{band}", f"{theirs}SDlayer.convs.{band}", along_bins)
+            made += convolution(f"{ours}/band_{band}", f"{theirs}SDlayer.convs.{band}")
             for layer in range(depth):
                 place = f"{theirs}conv_modules.{band}.layers.{layer}."
                 made += frames(f"{ours}/frames_{band}_{layer}", place)
         ours, theirs = f"decoder_{number}", f"decoder.{layers - 1 - number}."
-        made += convolution(f"{ours}/all", f"{theirs}0.conv", plane)
+        made += convolution(f"{ours}/all", f"{theirs}0.conv")
         for band in range(3):
             made += convolution(
                 f"{ours}/band_{band}", f"{theirs}1.convtrs.{band}", taps_first_transposed
@@ -97,8 +97,8 @@ def rules(model: dict) -> list[Rule]:
         made += pair(f"pair_{number}", f"separation_net.dp_modules.{number}.")
     if model["masked"]:
         made.append(Rule("params/position", "pos_embed_f", lambda x: x[0, :, :, 0].T))
-        made += convolution("mask_wide", "mask_layer.0", plane)
-        made += convolution("mask", "mask_layer.2", lambda x: x[..., 0].transpose(2, 1, 0))
+        made += convolution("mask_wide", "mask_layer.0")
+        made += convolution("mask", "mask_layer.2")
     return made
 
 
@@ -124,16 +124,6 @@ def pair(ours: str, theirs: str) -> list[Rule]:
         linear = f"{theirs}linear_layers.{number}"
         made += convolution(f"{ours}/{axis}/linear", linear, np.transpose)
     return made
-
-
-def plane(kernel: np.ndarray) -> np.ndarray:
-    """[output, input, bin tap, frame tap] -> [frame tap, bin tap, input, output]."""
-    return kernel.transpose(3, 2, 1, 0)
-
-
-def along_bins(kernel: np.ndarray) -> np.ndarray:
-    """[output, input, tap, 1] -> [tap, input, output]."""
-    return kernel[..., 0].transpose(2, 1, 0)
 
 
 KINDS = {
