@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from chromium import Failed, chromium
-from serving import clip, served
+from serving import clip, listening, served
 
 if find_spec("playwright") is None:  # `make test` looks at the files too
     collect_ignore_glob = ["test_*.py"]
@@ -50,6 +50,16 @@ def server(tmp_path_factory):
 def song(server):
     """A job of `server` that is done: "Song A.wav", six seconds of stereo. Not to be removed."""
     return server.separated(clip(6), "Song A.wav")
+
+
+@pytest.fixture
+def idle(tmp_path, monkeypatch):
+    """A server that takes whatever is sent for a song, and separates none."""
+    from page_songs import take_all
+
+    take_all(monkeypatch)
+    with listening(tmp_path / "data") as server:
+        yield server
 
 
 @pytest.fixture

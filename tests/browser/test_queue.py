@@ -22,12 +22,6 @@ def _quick(monkeypatch):
     take_all(monkeypatch)
 
 
-@pytest.fixture
-def idle(tmp_path):
-    with listening(tmp_path / "data") as server:
-        yield server
-
-
 def done(store, name):
     """A job that is done, of which the list shows what it shows."""
     job = ran(store, name=name)

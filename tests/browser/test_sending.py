@@ -3,7 +3,6 @@
 import base64
 import threading
 
-import pytest
 from page_songs import button, names, row, send, take_all, wait, wav
 from playwright.sync_api import expect
 from serving import clip, listening, wait_for
@@ -35,14 +34,6 @@ def drag(page, path):
         if kind == "dragOver":
             expect(page.locator("#over")).to_be_visible()
     expect(page.locator("#over")).to_be_hidden()
-
-
-@pytest.fixture
-def idle(tmp_path, monkeypatch):
-    """A server that takes whatever is sent for a song, and separates none."""
-    take_all(monkeypatch)
-    with listening(tmp_path / "data") as server:
-        yield server
 
 
 def sent(server):
@@ -104,9 +95,9 @@ def test_a_folder_may_have_more_files_than_a_reader_gives_at_once(idle, open_pag
 def test_progress_is_true_and_what_waits_or_is_sent_can_be_removed(idle, open_page):
     page = open_page(idle.url)
     session = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 100_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 300_000}
     session.send("Network.emulateNetworkConditions", slow)
-    send(page, wav("first.wav", 8), wav("second.wav"), wav("third.wav"))
+    send(page, wav("first.wav", 24), wav("second.wav"), wav("third.wav"))
     first = wait(page, "first", "uploading")
     bar = first.locator("progress")
     expect(bar).to_have_attribute("aria-label", "Progress of first.wav")

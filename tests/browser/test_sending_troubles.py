@@ -12,12 +12,6 @@ def _quick(monkeypatch):
     take_all(monkeypatch)
 
 
-@pytest.fixture
-def idle(tmp_path):
-    with listening(tmp_path / "data") as server:
-        yield server
-
-
 def test_a_full_queue_is_waited_for(tmp_path, open_page):
     with listening(tmp_path / "data", max_per_client=1) as server:
         page = open_page(server.url)

@@ -46,7 +46,7 @@ def test_play_sounds_and_nothing_else_does(server, open_page):
 
 def test_what_runs_is_heard_already_or_cancelled(server, open_page):
     page = open_page(server.url)
-    send(page, wav("runs.wav", 60))
+    send(page, wav("runs.wav", 240, channels=1, rate=8000))
     wait(page, "runs", "running")
     button(page, "runs", "live").click()
     id = row(page, "runs").get_attribute("data-job")
