@@ -272,6 +272,8 @@ def test_models_are_offered_by_what_they_separate(tmp_path, open_page):
 
 def test_the_keyboard_alone_sends_and_cancels(idle, open_page):
     page = open_page(idle.url)
+    # Playwright asks Chromium for choosers without waiting for the answer: early enough, here
+    page.on("filechooser", lambda chooser: None)
     expect(page.locator("#send")).to_have_attribute("data-state", "ready")
     for _ in range(12):
         page.keyboard.press("Tab")
