@@ -67,12 +67,12 @@ class Row:
     @staticmethod
     def transform(quick: bool) -> tuple[str, int, float]:
         """Scale, bins and lowest frequency: the published ones, or few bands."""
-        return ("bark", 16, 500.0) if quick else ("bark", 262, 32.9)
+        return ("bark", 8, 1000.0) if quick else ("bark", 262, 32.9)
 
     @staticmethod
     def bandwidth_hz(quick: bool) -> float:
         """Of the first version."""
-        return 1000.0 if quick else 16000.0
+        return 3000.0 if quick else 16000.0
 
 
 ROWS = {

@@ -150,11 +150,11 @@ ARGUMENTS = {
         "layers": 1, "bands": (0, 1, 33, 65),
     },
     "xumx_slicq": {
-        "sources": SOURCES, "sample_rate": 8000, "bins": 8, "low_hz": 1500.0,
+        "sources": SOURCES, "sample_rate": 8000, "bins": 5, "low_hz": 1500.0,
         "bandwidth_hz": 2500.0,
     },
     "xumx_slicq_v2": {
-        "sources": SOURCES, "sample_rate": 8000, "bins": 8, "low_hz": 1500.0, "hidden_size": 3,
+        "sources": SOURCES, "sample_rate": 8000, "bins": 5, "low_hz": 1500.0, "hidden_size": 3,
         "inner_size": 4,
     },
     "htdemucs": {

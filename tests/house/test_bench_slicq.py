@@ -87,7 +87,7 @@ def python_with_both() -> str | None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(python_with_both() is None, reason="wanted: PyTorch, as in bench/parity-*.txt")
-@pytest.mark.parametrize("row", ["v1_train"])
+@pytest.mark.parametrize("row", ["v1"])
 def test_a_little_music_is_measured(row):
     told, said = measured("--rounds", "1", "--rows", row)
     (found,) = told["rows"]
