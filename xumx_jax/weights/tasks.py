@@ -5,6 +5,7 @@ It chooses among weights that are `licensed` alone: others are used only when so
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 
 from xumx_jax import assets
 from xumx_jax.errors import UserError
@@ -159,15 +160,21 @@ def about(name: str, backend: str) -> About:
 
 def _took(parts, backend: str) -> tuple[float | None, str | None]:
     """Seconds that a minute of music takes by (network, work), and the backend they are of."""
-    from xumx_jax.models import build
-    from xumx_jax.models.interface import optional
-
-    speeds = [optional(build(name), "usual_speed") for name, _ in parts]
+    speeds = [_speed(name) for name, _ in parts]
     if not all(speeds):
         return None, None
     known = backend if all(backend in each for each in speeds) else "cpu"
     works = (work for _, work in parts)
     return sum(60 * w / each[known] for w, each in zip(works, speeds, strict=True)), known
+
+
+@cache
+def _speed(network: str) -> dict[str, float] | None:
+    """The `usual_speed` of a network of the default size."""
+    from xumx_jax.models import build
+    from xumx_jax.models.interface import optional
+
+    return optional(build(network), "usual_speed")
 
 
 def by_task(backend: str) -> dict[str, list[About]]:
@@ -177,11 +184,11 @@ def by_task(backend: str) -> dict[str, list[About]]:
         made = about(name, backend)
         found[made.task].append(made)
     for models in found.values():
-        models.sort(key=_place)
+        models.sort(key=place)
     return found
 
 
-def _place(one: About) -> tuple[int, bool]:
+def place(one: About) -> tuple[int, bool]:
     """Where a model stands among those of its task: by quality, licensed ones before others."""
     own = [QUALITIES.index(quality) for task, quality in one.wishes if task == one.task]
     return min(own, default=len(QUALITIES)), not one.licensed
