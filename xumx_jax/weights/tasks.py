@@ -160,11 +160,11 @@ def about(name: str, backend: str) -> About:
 
 def _took(parts, backend: str) -> tuple[float | None, str | None]:
     """Seconds that a minute of music takes by (network, work), and the backend they are of."""
-    speeds = [_speed(name) for name, _ in parts]
-    if not all(speeds):
+    works = [work for _, work in parts]
+    speeds = [speed for name, _ in parts if (speed := _speed(name))]
+    if len(speeds) < len(works):
         return None, None
     known = backend if all(backend in each for each in speeds) else "cpu"
-    works = (work for _, work in parts)
     return sum(60 * w / each[known] for w, each in zip(works, speeds, strict=True)), known
 
 

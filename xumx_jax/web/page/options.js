@@ -149,8 +149,8 @@ export class Options {
     }
     if (model.licence) parts.push(text("licence", { licence: model.licence }));
     if (!model.here) {
-      const known = model.megabytes !== null;
-      parts.push(known ? text("fetched_size", { size: size(model.megabytes * 2 ** 20) }) : text("fetched"));
+      const known = model.megabytes && size(model.megabytes * 2 ** 20);
+      parts.push(known ? text("fetched_size", { size: known }) : text("fetched"));
     }
     this.#about.textContent = parts.map((part) => part.replace(/\.?$/, ".")).join(" ");
     const residual = this.#fields.residual.checked ? ["residual"] : [];

@@ -1,6 +1,6 @@
 """Demucs and Hybrid Demucs, as published by their author and by Torchaudio."""
 
-from xumx_jax.weights.published.rows import MUSDB, File, Published, PublishedMember
+from xumx_jax.weights.published.rows import HQ, MUSDB, File, Published, PublishedMember
 
 SOURCES = ("drums", "bass", "other", "vocals")
 ROOT = "https://dl.fbaipublicfiles.com/demucs"
@@ -52,6 +52,7 @@ ROWS = {
         ),
         licence=f"{UNSTATED}; {MUSDB}",
         scores={"vocals": 8.13, "drums": 8.24, "bass": 8.76, "other": 5.59},
+        songs=HQ,
         reported="arXiv 2111.03600v3",
     ),
     "mdx_extra": Published(
@@ -69,6 +70,7 @@ ROWS = {
         members=(*REPRO_TIME, *REPRO_HYBRID),
         licence=f"{UNSTATED}; {MUSDB}",
         overall=7.64,
+        songs=HQ,
         reported="Demucs's docs/training.md",
     ),
     "repro_mdx_a_hybrid_only": Published(

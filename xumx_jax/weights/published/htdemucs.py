@@ -1,6 +1,6 @@
 """Hybrid Transformer Demucs, as published by its authors."""
 
-from xumx_jax.weights.published.rows import File, Published, PublishedMember
+from xumx_jax.weights.published.rows import HQ, File, Published, PublishedMember
 
 FOUR = ("drums", "bass", "other", "vocals")
 ROOT = "https://huggingface.co/adefossez"
@@ -38,6 +38,7 @@ ROWS = {
         licence=LICENCE,
         licensed=True,
         overall=9.00,
+        songs=HQ,
         reported="Demucs's README",
         elsewhere={
             "Multisong": {"vocals": 8.24, "drums": 10.88, "bass": 11.76, "other": 5.74},
@@ -58,6 +59,7 @@ ROWS = {
         licence=LICENCE,
         licensed=True,
         overall=9.00,
+        songs=HQ,
         reported="Demucs's README",
         elsewhere={
             "Multisong": {"vocals": 8.38, "drums": 11.13, "bass": 11.96, "other": 5.85},

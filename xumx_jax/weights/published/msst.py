@@ -5,7 +5,9 @@ stated say so. An asset of a repository under the MIT licence counts as `license
 published it there trained it, and not if it is another's or nobody says whose it is.
 """
 
-from xumx_jax.weights.published.rows import MUSDB, File, Published, PublishedMember
+from typing import Any
+
+from xumx_jax.weights.published.rows import HQ, MUSDB, File, Published, PublishedMember
 
 FOUR = ("drums", "bass", "other", "vocals")
 GITHUB = "https://github.com"
@@ -15,7 +17,11 @@ MSST = f"{GITHUB}/ZFTurbo/Music-Source-Separation-Training/releases/download"
 ASSET = "release asset of a repository under the MIT licence"
 UNSTATED = "none stated"
 OWN = f"{ASSET}; {MUSDB}"
-LISTED = {"protocol": "whole songs", "reported": "ZFTurbo's list of models"}
+LISTED: dict[str, Any] = {
+    "protocol": "whole songs",
+    "songs": HQ,
+    "reported": "ZFTurbo's list of models",
+}
 # Of SCNet's larger variants: shares of the bins, and strides of the bands.
 LARGE = {"shares": (0.225, 0.372, 0.403)}
 XL = {"shares": (0.23, 0.37, 0.4)}

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+HQ = "MUSDB18-HQ"
 MUSDB = "trained on MUSDB18, which is for non-commercial use"
 # {whose: how they measure}: numbers of different ones cannot be compared
 PROTOCOLS = {
@@ -66,6 +67,7 @@ class Published:
     scores    by source, SDR in dB as `reported`
     overall   the mean over the sources, where it is reported
     protocol  how these were measured, of PROTOCOLS
+    songs     the data set of these songs: MUSDB18, or MUSDB18-HQ
     reported  where they are reported
     elsewhere SDR in dB by other protocols: {of PROTOCOLS: {source, or "mean": dB}}
     megabytes of the download, where that is known
@@ -80,6 +82,7 @@ class Published:
     scores: dict[str, float] = field(default_factory=dict)
     overall: float | None = None
     protocol: str = "museval"
+    songs: str = "MUSDB18"
     reported: str = ""
     elsewhere: dict[str, dict[str, float]] = field(default_factory=dict)
     megabytes: float | None = None
