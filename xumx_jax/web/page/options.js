@@ -62,7 +62,7 @@ export class Options {
     this.#showModel();
   }
 
-  /** The parameters of a job that differ from what the server does by itself; null before `fill`. */
+  /** Parameters of a job that differ from what the server does by itself; null before `fill`. */
   get query() {
     if (!this.#models) return null;
     const chosen = this.#chosen();
