@@ -13,9 +13,11 @@ FOUR = ("drums", "bass", "other", "vocals")
 GITHUB = "https://github.com"
 HUGGING_FACE = "https://huggingface.co"
 UVR = f"{GITHUB}/TRvlvr/model_repo/releases/download/all_public_uvr_models"
+POLITREES = f"{HUGGING_FACE}/Politrees/UVR_resources/resolve/main/models/Roformer/MelBand"
 MSST = f"{GITHUB}/ZFTurbo/Music-Source-Separation-Training/releases/download"
 ASSET = "release asset of a repository under the MIT licence"
 UNSTATED = "none stated"
+UNREVIEWED = "not reviewed; see the page that offers it"
 OWN = f"{ASSET}; {MUSDB}"
 LISTED: dict[str, Any] = {
     "protocol": "whole songs",
@@ -107,10 +109,24 @@ ROWS = {
         "mel_band_roformer", ("vocals",), UNSTATED, "md5-tail:8d306349be961bd1de6b02ee598920b3",
         elsewhere=heard(vocals=8.45, instrumental=14.65), task="karaoke",
     ),
+    "mel_band_roformer_karaoke_becruily": row(
+        "Mel-Band RoFormer for lead vocals and all the rest, by becruily",
+        f"{POLITREES}/melband_roformer_karaoke_becruily.ckpt",
+        "mel_band_roformer", ("vocals", "instrumental"), UNREVIEWED,
+        "sha256:d3aa262ac01df870b9fc033e9c7b6cad33fe04fc9c148b6c40841326a515a0e0",
+        megabytes=1719.1, task="karaoke",
+    ),
+    "mel_band_roformer_inst_v1e": row(
+        "Mel-Band RoFormer for the instrumental, by unwa (Inst V1e)",
+        f"{POLITREES}/melband_roformer_inst_v1e.ckpt",
+        "mel_band_roformer", ("instrumental",), UNREVIEWED,
+        "sha256:df2bcdb8838b88264f5381dbb0ccd84a9926c9775cf548c34d8846f5cd20fe96",
+        elsewhere=heard(instrumental=15.82), megabytes=913.1,
+    ),
     "mel_band_roformer_inst_v2": row(
         "Mel-Band RoFormer for the instrumental, by unwa (Inst V2)",
         f"{HUGGING_FACE}/pcunwa/Mel-Band-Roformer-Inst/resolve/main/melband_roformer_inst_v2.ckpt",
-        "mel_band_roformer", ("instrumental",), UNSTATED,
+        "mel_band_roformer", ("instrumental",), UNREVIEWED,
         "sha256:bd19766620f7d6f58fdf7aaada7e89907fe41bc64490ce3faa9a6dab15d6e1f2",
         elsewhere=heard(instrumental=16.06), work=2.1, megabytes=1574.5,
     ),
@@ -118,7 +134,7 @@ ROWS = {
         "Mel-Band RoFormer for vocals with little else in them, by unwa",
         f"{HUGGING_FACE}/pcunwa/Kim-Mel-Band-Roformer-FT/resolve/main/"
         "kimmel_unwa_ft2_bleedless.ckpt",
-        "mel_band_roformer", ("vocals",), UNSTATED,
+        "mel_band_roformer", ("vocals",), UNREVIEWED,
         "sha256:3c450bd66a98b49dd03231fc5ebb84121eef8418236b179423c2b171d62b04d9",
         megabytes=913.1,
     ),
