@@ -16,6 +16,7 @@ UNSTATED = "none stated"
 OWN = f"{ASSET}; {MUSDB}"
 LIST = "ZFTurbo's list of models"
 # Of SCNet's larger variants: shares of the bins, and strides of the bands.
+SMALL = {"shares": (0.175, 0.392, 0.433)}
 LARGE = {"shares": (0.225, 0.372, 0.403)}
 XL = {"shares": (0.23, 0.37, 0.4)}
 IHF = {**XL, "strides": (1, 4, 4)}
@@ -39,18 +40,19 @@ ROWS = {
     "bs_roformer_musdb": row(
         "BS-RoFormer, trained on MUSDB18-HQ alone",
         f"{MSST}/v1.0.12/model_bs_roformer_ep_17_sdr_9.6568.ckpt",
-        "bs_roformer", FOUR, OWN, overall=9.65, reported=LIST,
+        "bs_roformer", FOUR, OWN, settings={"hop": 441}, overall=9.65, reported=LIST,
     ),
     "bs_roformer_vocals": row(
         "BS-RoFormer for vocals, by viperx (ep_317)",
         f"{UVR}/model_bs_roformer_ep_317_sdr_12.9755.ckpt",
         "bs_roformer", ("vocals",), UNSTATED,
-        "sha256:5b84f37e8d444c8cb30c79d77f613a41c05868ff9c9ac6c7049c00aefae115aa",
+        "sha256:5b84f37e8d444c8cb30c79d77f613a41c05868ff9c9ac6c7049c00aefae115aa", {"hop": 441},
     ),
     "bs_roformer_vocals_368": row(
         "BS-RoFormer for vocals, by viperx (ep_368)",
         f"{UVR}/model_bs_roformer_ep_368_sdr_12.9628.ckpt",
         "bs_roformer", ("vocals",), UNSTATED, "md5-tail:d789065adfd747d6f585b27b495bcdae",
+        {"hop": 441},
     ),
     "bs_roformer_other": row(
         "BS-RoFormer for all but vocals, drums and bass, by viperx (ep_937)",
@@ -61,6 +63,7 @@ ROWS = {
     "bs_polarformer": row(
         "BS-RoFormer with polar positions, for vocals",
         f"{MSST}/v1.0.20/model_bs_polarformer_float16.ckpt", "bs_roformer", ("vocals",), ASSET,
+        settings={"hop": 441},
     ),
     "mel_band_roformer_kim": row(
         "Mel-Band RoFormer for vocals, by Kimberley Jensen",
@@ -111,7 +114,7 @@ ROWS = {
     "scnet": row(
         "SCNet, its authors', trained on MUSDB18-HQ alone",
         f"{MSST}/v.1.0.6/scnet_checkpoint_musdb18.ckpt", "scnet", FOUR, OWN,
-        "md5-tail:6e749f5803b8baa7988a10393bb96df1", overall=9.03, reported=LIST,
+        "md5-tail:6e749f5803b8baa7988a10393bb96df1", SMALL, overall=9.03, reported=LIST,
     ),
     "scnet_large": row(
         "SCNet at twice the width, its authors'",
