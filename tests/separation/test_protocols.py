@@ -145,7 +145,7 @@ def test_every_model_runs_in_chunks_for_it_and_none_live():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"protocol": "own"}, "unknown protocol 'own'; known: demucs"),
+        ({"protocol": "own"}, "unknown protocol 'own'; known: original, demucs"),
         ({"transition_power": 2}, "transition-power is 2 without protocol"),
         ({"protocol": "demucs", "transition_power": 0.5}, "transition-power is 0.5; wanted 1 or"),
         ({"protocol": "demucs", "transition_power": 99}, "99, and the weights vanish"),

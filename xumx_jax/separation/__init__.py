@@ -5,7 +5,7 @@ file, record               `separate_file`: from a file to files of its stems, w
 engine, chunked, umx/      what runs a model over a track of any length, in bounded memory
 slices, stft_filter        the engine for networks on a sliCQ, and a filter behind it
 chunk_plan, chunk_runner, overlap_add   the parts of the engine for chunks
-protocols                  other programs' chunks
+protocols, audio_separator   other programs' chunks
 inputs, multichannel, streams, stream_buffer   the signal on its way in and out
 selection                  which stems are written
 normalization              statistics of a whole track

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 OVERLAP = 0.25  # of chunks
 # options that concern neither the engine's arithmetic nor its chunks, or depend on the model
-UNCHECKED = {"residual", "device", "cpu_fallback", "mid_side"}
+UNCHECKED = {"residual", "device", "cpu_fallback", "mid_side", "denoise"}
 SHIFT_SECONDS = 0.5  # the largest
 
 
@@ -46,8 +46,8 @@ class Separator:
     chunk_seconds   None: UMX models with a Wiener filter of magnitudes take five minutes at once,
                     so that shorter tracks have no borders; else chunks have the model's usual
                     length
-    overlap         share of a chunk that overlaps the next, a quarter by default. With 0, each
-                    chunk has its own edges and statistics: the original programs' protocol
+    overlap         share of a chunk that overlaps the next, a quarter by default, or as in the
+                    protocol. With 0, each chunk has its own edges and statistics
     batch           number of chunks at once, spread over the devices, for UMX models too
     shifts          number of runs to average, each on the track shifted by up to half a second; 0:
                     a single run, without a shift
@@ -58,10 +58,13 @@ class Separator:
     compute         precision of matrix products: "float32", "bfloat16", or "tf32", the device's
                     fastest with float32 operands; sums are float32
     protocol        a key of `separation.protocols.PROTOCOLS`: cut and blend chunks exactly as that
-                    program does, "demucs"; None: our own way. `chunk_seconds` is its segment
-    transition_power  of the protocol's weights: larger values make shorter transitions
+                    program does, such as "demucs", or as the model's own ("original"); None: our
+                    own way. `chunk_seconds` is its segment
+    transition_power  of Demucs' weights: larger values make shorter transitions
     mid_side        of a model for mono: stereo is separated as left and right and also as mid and
                     side, and the stems are the mean of both, at twice the work
+    denoise         of a model whose network is not odd: separate the mixture with its sign turned
+                    as well, and average; what the network adds by itself is gone, at twice the work
     cpu_fallback    continue on the CPU if a device has too little memory even for small steps
 
     `separator(mix [channel, time], rate)` returns {name: float32 [channel, time]} with the same
@@ -96,6 +99,7 @@ class Separator:
         protocol: str | None = None,
         transition_power: float = 1.0,
         mid_side: bool = False,
+        denoise: bool = False,
         cpu_fallback: bool = True,
     ):
         runtime.check_not_forked()
@@ -127,12 +131,13 @@ class Separator:
         elif wiener_frames is not None:
             raise UserError(f"wiener-frames is {wiener_frames}, but the model has no post filter")
         self._undivided = chunk_seconds is None and batch is None and not shifts
-        self._undivided = self._undivided and protocol is None and not mid_side
+        self._undivided = self._undivided and protocol is None
+        self._undivided = self._undivided and not (mid_side or denoise)
         options = EngineOptions(
             filter_options={"post_filter": self.post_filter, **self.wiener_options},
             post_filter=self.post_filter,
             chunk_seconds=chunk_seconds,
-            overlap=OVERLAP if overlap is None else overlap,
+            overlap=_usual_overlap(module, protocol) if overlap is None else overlap,
             batch=batch,
             compute=compute,
             streams=max(1, shifts),
@@ -142,6 +147,7 @@ class Separator:
             protocol=protocol,
             transition_power=transition_power,
             mid_side=mid_side,
+            denoise=denoise,
         )
         self.engine = make_engine(module, variables, options)
         draw = np.random.default_rng(seed)
@@ -209,7 +215,7 @@ class Separator:
         if not self._undivided:
             raise UserError(
                 "the separator averages runs or cuts chunks, which live separation cannot do; "
-                "leave out shifts, chunk_seconds, overlap, batch, protocol and mid_side"
+                "leave out shifts, chunk_seconds, overlap, batch, protocol, mid_side and denoise"
             )
         return Live(
             self.model,
@@ -290,6 +296,14 @@ def _resampled(blocks, rate, target):
         yield stream.push(block)
     if stream is not None:
         yield stream.finish()
+
+
+def _usual_overlap(module, protocol):
+    if protocol is None:
+        return OVERLAP
+    from xumx_jax.separation.protocols import PROTOCOLS
+
+    return PROTOCOLS[protocol](module).overlap
 
 
 def _loaded(origin, given):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from xumx_jax import files
 
-# {digest: (name, bins, frames, n_fft, gain, what it separates)}; "music" is without its
-# audience, "reverb" what a room adds
+# {digest: (name, bins, frames, n_fft, gain of the residual, what it separates)}; "music" is without
+# its audience, "reverb" what a room adds
 INST = "instrumental"
 KNOWN = {
     "b6bccda408a436db8500083ef3491e8b": ("Kim_Inst", 3072, 256, 7680, 1.02, INST),
@@ -62,4 +62,5 @@ def settings(path: Path) -> dict:
     if known is None:
         return {}
     _, bins, frames, n_fft, gain, source = known
-    return {"sources": (source,), "bins": bins, "frames": frames, "n_fft": n_fft, "gain": gain}
+    sizes = {"bins": bins, "frames": frames, "n_fft": n_fft}
+    return {"sources": (source,), **sizes, "residual_gain": gain}
