@@ -38,6 +38,7 @@ from xumx_jax.weights.converters import (
     openunmix_files,
     readers,
     roformer,
+    roformer_arguments,
     rules,
     scnet,
     slicq,
@@ -106,7 +107,7 @@ def completed(
                     f"{weights.path}: unknown setting {name!r}; known: {', '.join(names)}"
                 )
         given = {**(weights.info.get("settings") or {}), **settings}
-        weights = replace(weights, info={**weights.info, "settings": given})
+        weights = replace(weights, info={**weights.info, "settings": given, "given": settings})
     return weights
 
 
@@ -123,8 +124,11 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
     kind = kind or detect(weights.tensors)
     if kind is None:
         some = ", ".join(list(weights.tensors)[:3])
+        known = roformer_arguments.variant(weights.tensors)
         raise UserError(
-            f"{weights.path}: its tensors fit none of the known kinds ({', '.join(KINDS)}): "
+            f"{weights.path}: {known}"
+            if known
+            else f"{weights.path}: its tensors fit none of the known kinds ({', '.join(KINDS)}): "
             f"{some}, ..."
         )
     known = KINDS[kind]
@@ -133,6 +137,7 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
         settings = {**known.beside(weights.path), **(weights.info.get("settings") or {})}
         info = {**weights.info, **({"settings": settings} if settings else {})}
         arguments = known.arguments(tensors, info)
+        configuration.check_used(info.get("given") or {}, arguments)
         variables = rules.apply(
             known.rules(arguments),
             tensors,

@@ -117,6 +117,18 @@ def instruments(config: dict) -> list[str]:
     return [name.lower() for name in names]
 
 
+def plain(translate: Callable[[dict], dict[str, Any]]) -> Callable[[dict], dict[str, Any]]:
+    """The same for networks that cannot be told to normalise the waveform."""
+
+    def translated(config: dict) -> dict[str, Any]:
+        about = translate(config)
+        if about["separation"].get("normalize"):
+            raise UserError("inference has normalize, which of these networks SCNet alone has here")
+        return about
+
+    return translated
+
+
 def separation(config: dict) -> dict[str, Any]:
     """How the programs separate: samples of a chunk, how many cover each sample, normalisation."""
     inference = section(config, "inference")
@@ -132,8 +144,16 @@ def agree(said: dict[str, Any], shown: dict[str, Any]) -> None:
     """Raise UserError if the options `said`, by the program's names, are not as tensors show."""
     for name, value in shown.items():
         given = said.get(name)
-        if given is not None and frozen({name: given}) != frozen({name: value}):
+        if None not in (given, value) and frozen({name: given}) != frozen({name: value}):
             raise UserError(f"{name} is stated as {given!r:.60}; its tensors have {value!r:.60}")
+
+
+def check_used(settings: dict[str, Any], arguments: dict[str, Any]) -> None:
+    """Raise UserError if arguments that a user gave are not those of the model that was made."""
+    agree(settings, arguments)
+    for name in settings:
+        if name not in arguments:
+            raise UserError(f"its {name} cannot be set")
 
 
 def ask(missing: dict[str, tuple[Any, str]], known: dict[str, Any], usual: str) -> None:

@@ -68,7 +68,8 @@ def configured(config: dict) -> dict:
     training, about = section(config, "training"), of_all(config)
     names = {"samplerate": "samplerate", "segment": "segment", "channels": "audio_channels"}
     said = {theirs: training[here] for here, theirs in names.items() if here in training}
-    about["separation"].pop("chunk_size", None)  # there a chunk is a segment
+    for name in ("chunk_size", "normalize"):  # there a chunk is a segment, normalised inside
+        about["separation"].pop(name, None)
     return {**about, "model_args": {**section(config, "htdemucs"), **said}}
 
 

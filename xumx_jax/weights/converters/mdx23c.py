@@ -5,13 +5,20 @@ import numpy as np
 from xumx_jax.errors import UserError
 from xumx_jax.models.mdx23c import Mdx23c
 from xumx_jax.weights.converters.arrays import cells, plane, spread
-from xumx_jax.weights.converters.configuration import agree, ask, instruments, of_all, section
+from xumx_jax.weights.converters.configuration import (
+    agree,
+    ask,
+    instruments,
+    of_all,
+    plain,
+    section,
+)
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, source_names, vote
 from xumx_jax.weights.converters.rules import Rule
 
 NORMS = {"BatchNorm": "batch", "InstanceNorm": "instance", "GroupNorm": None, "None": "none"}
 KNOWN = ("act", "bottleneck_factor", "growth", "norm", "num_blocks_per_scale", "num_channels")
-KNOWN += ("num_scales", "num_subbands", "scale")
+KNOWN += ("num_scales", "num_subbands", "scale", "name")
 BLOCK = "encoder_blocks.0.tfc_tdf.blocks.0."
 
 
@@ -157,6 +164,6 @@ KINDS = {
         also=(r".*?encoder_blocks\.0\.tfc_tdf\.blocks\.0\.tdf\.2\.weight",),
         arguments=arguments,
         rules=rules,
-        configured=configured,
+        configured=plain(configured),
     ),
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from xumx_jax.models.roformer import WIDTHS
 from xumx_jax.weights.converters.arrays import joined, joined_turned, stacked, stacked_turned
-from xumx_jax.weights.converters.configuration import of_network
+from xumx_jax.weights.converters.configuration import of_network, plain
 from xumx_jax.weights.converters.kinds import Kind
 from xumx_jax.weights.converters.roformer_arguments import arguments
 from xumx_jax.weights.converters.rules import Rule
@@ -179,7 +179,7 @@ def kind(mel: bool) -> Kind:
         arguments=lambda tensors, info: arguments(tensors, info, mel),
         rules=lambda model: rules(model, mel),
         also=(ending if mel else r".*?final_norm\.gamma",),
-        configured=of_network,
+        configured=plain(of_network),
     )
 
 

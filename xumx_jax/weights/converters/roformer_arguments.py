@@ -44,7 +44,8 @@ LAYER, BAND = r"layers\.0\.{}\.layers\.(\d+)\..+", r"band_split\.to_features\.(\
 
 def arguments(tensors: Tensors, info: dict, mel: bool) -> dict:
     """Sizes from tensors; the rest from the settings, the options in the file, or the defaults."""
-    check_variant(tensors)
+    if uncovered := variant(tensors):
+        raise UserError(uncovered)
     first = len(groups_in(tensors, r"layers\.0\.(\d+)\..+")) - 2  # 1 if there is a linear one
     counts = [len(groups_in(tensors, LAYER.format(n))) for n in range(first + 2)]
     heads = vote(sizes(tensors, r".*\.to_gates\.(?:weight|bias)", 0), "the heads")
@@ -85,12 +86,15 @@ def arguments(tensors: Tensors, info: dict, mel: bool) -> dict:
     return made
 
 
-def check_variant(tensors: Tensors) -> None:
-    """Raise UserError if a tensor's name shows that it is a variant that is not covered."""
-    for pattern, variant in VARIANTS.items():
+def variant(tensors: Tensors) -> str | None:
+    """What to say of a RoFormer whose tensors' names show that it is one that is not covered."""
+    if not any("band_split.to_features." in name for name in tensors):
+        return None
+    for pattern, what in VARIANTS.items():
         found = next((name for name in tensors if re.search(pattern, name)), None)
         if found is not None:
-            raise UserError(f"a RoFormer with {variant}, which is not covered (tensor {found})")
+            return f"a RoFormer with {what}, which is not covered (it has {found:.80})"
+    return None
 
 
 def shown(made: dict) -> dict:

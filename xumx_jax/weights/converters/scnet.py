@@ -82,6 +82,14 @@ def arguments(tensors: Tensors, info: dict) -> dict:
     return made
 
 
+def configured(config: dict) -> dict:
+    """Part of `info` for what a configuration says, its `normalize` among it."""
+    about = of_network(config)
+    if about["separation"].pop("normalize", False):
+        about["settings"]["standardized_track"] = True
+    return about
+
+
 def shown(made: dict, inside: list[int], said: dict) -> dict:
     """What tensors show, by the programs' names."""
     names = {
@@ -160,6 +168,6 @@ KINDS = {
         anchor=r"(.*?)encoder\.0\.SDlayer\.convs\.0\.weight",
         arguments=arguments,
         rules=rules,
-        configured=of_network,
+        configured=configured,
     ),
 }

@@ -36,6 +36,12 @@ class Loader(yaml.SafeLoader):
             known.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return super().construct_mapping(node, deep)
 
+    def made_tuple(self, node):
+        """A tuple of a list; lists in it are complete, not filled later."""
+        if not isinstance(node, yaml.SequenceNode):
+            self.refuse(node)
+        return tuple(self.construct_sequence(node, deep=True))
+
     def refuse(self, node):
         raise yaml.MarkedYAMLError(
             problem=f"hostile, or no configuration: it has a tag {node.tag[:80]!r}",
@@ -43,8 +49,8 @@ class Loader(yaml.SafeLoader):
         )
 
 
-Loader.add_constructor(TUPLE, lambda loader, node: tuple(loader.construct_sequence(node, True)))
-Loader.add_constructor(None, Loader.refuse)
+Loader.add_constructor(TUPLE, Loader.made_tuple)
+Loader.add_constructor(None, Loader.refuse)  # pyright: ignore[reportArgumentType]: any other tag
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+0123456789"))
 
 

@@ -16,8 +16,8 @@ UNSTATED = "none stated"
 OWN = f"{ASSET}; {MUSDB}"
 LIST = "ZFTurbo's list of models"
 # Of SCNet's larger variants: shares of the bins, and strides of the bands.
-SMALL = {"shares": (0.175, 0.392, 0.433)}
-LARGE = {"shares": (0.225, 0.372, 0.403)}
+SMALL = {"shares": (0.175, 0.392, 0.433), "standardized_track": True}
+LARGE = {"shares": (0.225, 0.372, 0.403), "standardized_track": True}
 XL = {"shares": (0.23, 0.37, 0.4)}
 IHF = {**XL, "strides": (1, 4, 4)}
 
@@ -63,7 +63,7 @@ ROWS = {
     "bs_polarformer": row(
         "BS-RoFormer with polar positions, for vocals",
         f"{MSST}/v1.0.20/model_bs_polarformer_float16.ckpt", "bs_roformer", ("vocals",), ASSET,
-        settings={"hop": 441},
+        settings={"hop": 512},
     ),
     "mel_band_roformer_kim": row(
         "Mel-Band RoFormer for vocals, by Kimberley Jensen",
