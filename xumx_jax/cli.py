@@ -133,7 +133,7 @@ def settings_of(given: list[str]) -> dict:
             values = yamlfile.parse(f"[{value}]")
         except UserError as error:
             raise UserError(f"--setting {text}: {error}") from error
-        found[name] = values if len(values) > 1 or name == "sources" else values[0]
+        found[name] = tuple(values) if len(values) > 1 or name == "sources" else values[0]
     return found
 
 

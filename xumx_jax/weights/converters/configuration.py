@@ -95,7 +95,10 @@ def of_network(config: dict) -> dict[str, Any]:
 def of_all(config: dict) -> dict[str, Any]:
     """Part of `info` for any network: its stems, and how the programs separate with it."""
     names = instruments(config)
-    return {"settings": {"sources": names} if names else {}, "separation": separation(config)}
+    return {
+        "settings": {"sources": tuple(names)} if names else {},
+        "separation": separation(config),
+    }
 
 
 def section(config: dict, name: str) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 Batch normalisation behind a convolution becomes part of it, as the exporters of .onnx do.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 
+from xumx_jax.errors import UserError
 from xumx_jax.weights.converters import mdxnet_files
 from xumx_jax.weights.converters.arrays import cells, plane, spread
 from xumx_jax.weights.converters.configuration import agree, ask, of_all, section
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, stated, vote
 from xumx_jax.weights.converters.mdxnet_files import KNOWN
+from xumx_jax.weights.converters.onnxfile import WEIGHED
 from xumx_jax.weights.converters.rules import Rule
 
 # {option of the program: ours}, for what tensors do not show; and others
@@ -61,16 +64,15 @@ def rules(model: dict) -> list[Rule]:
 
 def onnx_arguments(tensors: Tensors, info: dict) -> dict:
     """Sizes from tensors; the rest from the settings or the defaults."""
+    scales, layers = plan_of(info.get("nodes") or [])
     features, inputs, *_ = tensors["onnx.conv.0.weight"].shape
     bins, inner = tensors["onnx.dense.0.weight"].shape
-    scales = len(groups_in(tensors, r"onnx\.up\.(\d+)\..+"))
-    blocks, convs = 2 * scales + 1, len(groups_in(tensors, r"onnx\.conv\.(\d+)\..+"))
     made = {
         "channels": inputs // 2,
         "bins": bins,
         "features": features,
         "scales": scales,
-        "layers": (convs - 2 - scales) // blocks,
+        "layers": layers,
         "taps": tensors["onnx.conv.1.weight"].shape[2],
         "bottleneck": bins // inner,
         **stated(info, "model_args", OPTIONS, SHOWN),
@@ -78,6 +80,24 @@ def onnx_arguments(tensors: Tensors, info: dict) -> dict:
     }
     checked(made, info)
     return made
+
+
+def plan_of(nodes: list[str]) -> tuple[int, int]:
+    """Scales, and layers of a block, of a network whose nodes with weights are these, in order.
+
+    Raises UserError, which says what was found, unless such a network of MDX-Net has these nodes.
+    """
+    count = Counter(nodes)
+    scales = count["up"]
+    layers = (count["conv"] - 2 - scales) // (2 * scales + 1)
+    block = ["conv"] * layers + ["dense", "norm"] * 2
+    wanted = ["conv", *(block + ["conv"]) * scales, *block, *(["up", "norm"] + block) * scales]
+    wanted += ["conv"]
+    if layers < 1 or nodes != wanted:
+        names = {name: operator for operator, (name, _) in WEIGHED.items()}
+        found = ", ".join(f"{number} {names[name]}" for name, number in count.items())
+        raise UserError(f"its nodes with weights are {found}, not those of MDX-Net in their order")
+    return scales, layers
 
 
 def checked(made: dict, info: dict) -> None:
@@ -196,8 +216,7 @@ KINDS = {
     ),
     "mdxnet-onnx": Kind(
         model="mdxnet",
-        anchor=r"(.*?)onnx\.conv\.0\.weight",
-        also=(r".*?onnx\.dense\.0\.weight",),
+        anchor=r"(.*?)onnx\.[a-z]+\.0\.weight",
         arguments=onnx_arguments,
         rules=onnx_rules,
         beside=mdxnet_files.settings,

@@ -140,7 +140,8 @@ def layout(values: list[int], made: dict) -> dict:
         widths = tuple(value // (2 * channels) for value in values)
         found = {"channels": channels, "n_fft": n_fft}
         return found if widths == WIDTHS else found | {"widths": widths}
-    raise UserError(f"its {len(values)} bands have {sum(values)} values, which fit {known(made)}")
+    found = f"its {len(values)} bands have {sum(values)} values"
+    raise UserError(f"{found}, which do not fit {known(made)}")
 
 
 def mel_layout(values: list[int], made: dict) -> dict:
@@ -156,7 +157,7 @@ def mel_layout(values: list[int], made: dict) -> dict:
             if [2 * channels * (high - low) for low, high in wanted] == values:
                 return {"channels": channels, "n_fft": n_fft, "bands": len(values)}
     raise UserError(
-        f"the widths of its {len(values)} bands are not those of mel bands of {known(made)} at "
+        f"the widths of its {len(values)} bands are not those of mel bands with {known(made)} at "
         f"{made['sample_rate']} Hz"
     )
 
