@@ -15,8 +15,9 @@ ASSET = "release asset of a repository under the MIT licence"
 UNSTATED = "none stated"
 OWN = f"{ASSET}; {MUSDB}"
 LIST = "ZFTurbo's list of models"
-# Of SCNet's larger variants: shares of the bins, and strides of the bands.
-LARGE = {"shares": (0.225, 0.372, 0.403)}
+# Of SCNet's variants: the level of the waveform, shares of the bins, and strides of the bands.
+SMALL = {"standardized_track": True}
+LARGE = {**SMALL, "shares": (0.225, 0.372, 0.403)}
 XL = {"shares": (0.23, 0.37, 0.4)}
 IHF = {**XL, "strides": (1, 4, 4)}
 
@@ -111,7 +112,7 @@ ROWS = {
     "scnet": row(
         "SCNet, its authors', trained on MUSDB18-HQ alone",
         f"{MSST}/v.1.0.6/scnet_checkpoint_musdb18.ckpt", "scnet", FOUR, OWN,
-        "md5-tail:6e749f5803b8baa7988a10393bb96df1", overall=9.03, reported=LIST,
+        "md5-tail:6e749f5803b8baa7988a10393bb96df1", SMALL, overall=9.03, reported=LIST,
     ),
     "scnet_large": row(
         "SCNet at twice the width, its authors'",
