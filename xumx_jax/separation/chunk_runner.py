@@ -35,9 +35,9 @@ def separate_chunk(
 
     `statistics` are those of the whole track, for models with a `normalization`. `post_filter` is a
     key of POST_FILTERS and filters `wiener_frames` at a time; without one the model's stems are
-    used as they are. If no filter gives the residual, it is the mixture minus the sum of the stems.
-    `precision` is JAX's of matrix products, for models that set none. `options` are those of the
-    filter.
+    used as they are. If no filter gives the residual, it is the mixture minus the sum of the stems,
+    times the model's `residual_gain`. `precision` is JAX's of matrix products, for models that set
+    none. `options` are those of the filter.
     """
     with matmul_precision(model, "compute", precision):
         given = {} if statistics is None else {"statistics": statistics}
@@ -57,7 +57,10 @@ def separate_chunk(
             wave = estimate.wave
             if wave.shape[-1] < length:
                 wave = model.transform.inverse(estimate.spec, length)
-        return jnp.concatenate([wave, (mix - wave.sum(0))[None]]) if residual else wave
+        if not residual:
+            return wave
+        rest = mix - optional(model, "residual_gain") * wave.sum(0)
+        return jnp.concatenate([wave, rest[None]])
 
 
 def filtered(

@@ -1,8 +1,9 @@
 """How other programs cut a track into chunks and blend them: plans for the engine for chunks.
 
 A plan is a class made from (model, samples of a chunk, overlap, transition power), with the
-attributes and methods of a `ChunkPlan`, and `overlap`, its program's own. An entry of PROTOCOLS says
-which one a model gets. Chunks keep their length when memory is short, since the stems depend on it.
+attributes and methods of a `ChunkPlan`, and `overlap`, its program's own. An entry of PROTOCOLS
+says which one a model gets. Chunks keep their length when memory is short, since the stems depend
+on it.
 """
 
 from typing import Literal

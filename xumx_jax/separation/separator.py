@@ -24,6 +24,7 @@ from xumx_jax.separation.engine import (
 )
 from xumx_jax.separation.inputs import InputBlocks, as_floats, check_layout
 from xumx_jax.separation.recommended import recommended
+from xumx_jax.separation.residual import residual_name
 from xumx_jax.weights.bag import Bag
 from xumx_jax.weights.load import Models, load_bag
 
@@ -39,9 +40,10 @@ SHIFT_SECONDS = 0.5  # the largest
 class Separator:
     """A model with its weights and how to apply it: arrays in, arrays out.
 
-    niter, softmask, alpha, logit, residual   as in `postfilters.wiener`; `residual` adds a stem of
-                    that name. They need a post filter, except the residual, which without one is
-                    the mixture minus the stems
+    niter, softmask, alpha, logit   as in `postfilters.wiener`; they need a post filter
+    residual        add a stem with what the others leave of the mixture: the filter's residual, or
+                    without one the mixture minus the stems. True calls it as
+                    `separation.residual` says, "instrumental" beside vocals alone; or a name
     post_filter     a key of POST_FILTERS; None: that of the model's original, which may be none
     wiener_frames   frames that the post filter takes at a time; None: as in the original
     chunk_seconds   None: UMX models with a Wiener filter of magnitudes take five minutes at once,
@@ -87,7 +89,7 @@ class Separator:
         softmask: bool = False,
         alpha: float = 1.0,
         logit: float | None = None,
-        residual: bool = False,
+        residual: bool | str = False,
         post_filter: str | None = None,
         wiener_frames: int | None = None,
         chunk_seconds: float | None = None,
@@ -118,13 +120,16 @@ class Separator:
                 "leave it out"
             )
         self.model, self.variables = module, variables
-        self.sources = tuple(module.sources) + ("residual",) * residual
+        self.sources = tuple(module.sources)
+        if residual:
+            name = residual if isinstance(residual, str) else residual_name(module.sources)
+            self.sources = (*self.sources, name)
         self.post_filter = post_filter or optional(module, "post_filter")
         if self.post_filter and not (niter or softmask or residual):
             # only the phase of another transform would be left of such a filter
             other = POST_FILTERS[self.post_filter].transform is not None
             self.post_filter = None if other else self.post_filter
-        of_filter = {name: given[name] for name in (*USUAL, "residual")}
+        of_filter = {name: given[name] for name in USUAL} | {"residual": bool(residual)}
         self.wiener_options = filter_options(module, self.post_filter, of_filter)
         if self.post_filter is not None:
             frames = wiener_frames or POST_FILTERS[self.post_filter].frames
@@ -164,6 +169,11 @@ class Separator:
     def rate(self) -> int:
         """The sample rate of the model, in hertz."""
         return self.model.sample_rate
+
+    @property
+    def residual_gain(self) -> float:
+        """The factor with which stems are taken from the mixture, to get what they leave of it."""
+        return optional(self.model, "residual_gain")
 
     def __call__(self, mix, rate: int, callback: CALLBACK | None = None) -> dict[str, np.ndarray]:
         """Separate [channel, time] at `rate` hertz -> {name: [channel, time]}.

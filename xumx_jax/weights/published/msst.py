@@ -15,9 +15,9 @@ ASSET = "release asset of a repository under the MIT licence"
 UNSTATED = "none stated"
 OWN = f"{ASSET}; {MUSDB}"
 LIST = "ZFTurbo's list of models"
-# Of SCNet's larger variants: shares of the bins, and strides of the bands.
+# Of SCNet's variants: the level of the waveform, shares of the bins, and strides of the bands.
 SMALL = {"shares": (0.175, 0.392, 0.433), "standardized_track": True}
-LARGE = {"shares": (0.225, 0.372, 0.403), "standardized_track": True}
+LARGE = {**SMALL, "shares": (0.225, 0.372, 0.403)}
 XL = {"shares": (0.23, 0.37, 0.4)}
 IHF = {**XL, "strides": (1, 4, 4)}
 
