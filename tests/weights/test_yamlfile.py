@@ -7,10 +7,12 @@ from xumx_jax.weights.converters import yamlfile
 
 
 def test_what_programs_write(tmp_path):
-    text = "a: !!python/tuple\n- 1\n- !!python/tuple [2, [3]]\nb: 1e-3\nc: 5.0e-05\nd:\ne: 955e\n"
+    text = (
+        "a: !!python/tuple\n- 1\n- !!python/tuple [2, [3]]\nb: 1e-3\nc: 5.0e-05\nd:\ne: 955717e8\n"
+    )
     path = tmp_path / "a.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())  # as Windows writes it
-    wanted = {"a": (1, (2, [3])), "b": 0.001, "c": 5e-05, "d": None, "e": "955e"}
+    wanted = {"a": (1, (2, [3])), "b": 0.001, "c": 5e-05, "d": None, "e": "955717e8"}
     assert yamlfile.read(path) == wanted
     assert isinstance(yamlfile.read(path)["a"], tuple)
 

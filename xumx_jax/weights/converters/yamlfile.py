@@ -15,7 +15,8 @@ from xumx_jax.errors import UserError
 
 LARGEST = 2**18  # bytes; published ones have some thousands
 TUPLE = "tag:yaml.org,2002:python/tuple"
-EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$")  # 1e-3, to YAML 1.1 a text
+# 1e-3, to YAML 1.1 a text; without a sign, 955717e8 is a name of Demucs's
+EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+][0-9]+$")
 
 
 class Loader(yaml.SafeLoader):
