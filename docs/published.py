@@ -5,7 +5,7 @@ from collections import Counter
 # dB between a published mean and one computed here that rounding, another decoder of STEMS and
 # other chunks explain
 TOLERANCE = 0.1
-MUSDB_STEMS = ("vocals", "drums", "bass", "other")
+MUSDB_TARGETS = ("vocals", "drums", "bass", "other", "accompaniment")
 
 
 def zoo() -> list[tuple]:
@@ -67,13 +67,14 @@ def reproduce() -> list[tuple]:
 
 def command_of(name: str, model) -> str | None:
     """How a model is scored as its score was made; None if MUSDB18 has no stem of its."""
-    found = [source for source in MUSDB_STEMS if source in model.sources]
+    named = ["accompaniment" if source == "instrumental" else source for source in model.sources]
+    found = [target for target in MUSDB_TARGETS if target in named]
     if not found or model.task == "karaoke":  # MUSDB18's vocals are all voices
         return None
-    if len(found) < len(model.sources) and "other" in found:
+    if len(found) < len(named) and "other" in found:
         found.remove("other")  # less than MUSDB18's: without guitar and piano
     words = f"xumx evaluate --model {name} --root {model.songs} --evaldir scores/{name}"
     words += f" --metrics {'usdr' if model.protocol == 'whole songs' else 'sdr'}"
-    if set(found) != set(model.sources) or len(found) == 1:
+    if len(found) < 4:
         words += f" --targets {' '.join(found)}"
     return words

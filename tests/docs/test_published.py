@@ -56,7 +56,7 @@ def test_commands_score_as_the_scores_were_made(name):
     assert options.model == [name] and options.root == PUBLISHED[name].songs
     metric = "usdr" if PUBLISHED[name].protocol == "whole songs" else "sdr"
     assert options.metrics == [metric]
-    assert set(options.targets) <= {*PUBLISHED[name].sources}
+    assert set(options.targets) <= {*PUBLISHED[name].sources, "accompaniment"}
 
 
 def test_tasks_say_how_long_they_take():
@@ -105,5 +105,5 @@ def test_commands_run(name, songs, tmp_path, monkeypatch, capsys):
 
 def test_there_is_a_run_of_each_kind():
     usual = ("--model", "--root", "--evaldir")
-    more = [("usdr",), ("sdr",), ("sdr", "--targets")]
+    more = [("usdr",), ("sdr",), ("sdr", "--targets"), ("sdr", "--targets", "accompaniment")]
     assert set(KINDS) == {(*usual, "--metrics", *options) for options in more}

@@ -8,6 +8,8 @@ from golden_files import golden
 
 from xumx_jax import assets
 from xumx_jax.errors import UserError
+from xumx_jax.separation.residual import residual_name
+from xumx_jax.separation.selection import choose
 from xumx_jax.weights import tasks
 from xumx_jax.weights.published import FOUR, PROTOCOLS, PUBLISHED, htdemucs, msst
 
@@ -35,6 +37,12 @@ def test_better_is_slower():
     for task in WANTED:
         took = [tasks.about(tasks.model_for(task, q), "cpu").seconds for q in tasks.QUALITIES]
         assert took == sorted(took)
+
+
+def test_the_rest_is_called_as_for_models_of_vocals_alone():
+    assert tasks.REST == residual_name([tasks.VOCALS])
+    factors = tasks.TASKS["vocals"].stems
+    assert factors == choose(["vocals"], two_stems="vocals")
 
 
 def test_without_words_it_is_four_stems_and_good():

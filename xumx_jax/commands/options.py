@@ -149,7 +149,8 @@ def add_separation(group) -> None:
     option(
         "--residual",
         action="store_true",
-        help="add a stem with what remains after the others are removed",
+        help="add a stem with what remains after the others are removed; of models of one source "
+        "under its usual name, such as instrumental beside vocals",
     )
     option(
         "--shifts",
@@ -174,25 +175,32 @@ def add_separation(group) -> None:
         type=float,
         metavar="R",
         help="share of a chunk that overlaps the next, 0 <= R < 1, with --chunk-seconds, "
-        "--batch or --protocol; default: 0.25",
+        "--batch or --protocol; default: 0.25, or that of the protocol",
     )
     option(
         "--protocol",
         metavar="P",
-        help="cut and blend chunks exactly as another program does: demucs; default: our own way",
+        help="cut and blend chunks exactly as another program does: demucs, msst, audio-separator, "
+        "or original, which is the one that the model was made for; default: our own way",
     )
     option(
         "--transition-power",
         type=float,
         default=1.0,
         metavar="P",
-        help="exponent of the protocol's weights: larger ones make shorter transitions; "
+        help="exponent of Demucs' weights: larger ones make shorter transitions; "
         "default: %(default)s",
     )
     option(
         "--mid-side",
         action="store_true",
         help="models for mono: separate stereo as left and right and as mid and side, and average",
+    )
+    option(
+        "--denoise",
+        action="store_true",
+        help="separate the mixture with its sign turned as well, and average: what a network adds "
+        "whatever it hears is gone, at twice the work",
     )
     option(
         "--batch",
@@ -237,6 +245,8 @@ def separator_options(options) -> dict:
     check_options(**made)
     if options.mid_side:
         made["mid_side"] = True
+    if options.denoise:
+        made["denoise"] = True
     return {**made, "residual": options.residual}
 
 

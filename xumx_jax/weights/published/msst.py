@@ -24,8 +24,9 @@ LISTED: dict[str, Any] = {
     "songs": HQ,
     "reported": "ZFTurbo's list of models",
 }
-# Of SCNet's larger variants: shares of the bins, and strides of the bands.
-LARGE = {"shares": (0.225, 0.372, 0.403)}
+# Of SCNet's variants: the level of the waveform, shares of the bins, and strides of the bands.
+SMALL = {"shares": (0.175, 0.392, 0.433), "standardized_track": True}
+LARGE = {**SMALL, "shares": (0.225, 0.372, 0.403)}
 XL = {"shares": (0.23, 0.37, 0.4)}
 IHF = {**XL, "strides": (1, 4, 4)}
 
@@ -56,15 +57,16 @@ ROWS = {
     "bs_roformer_musdb": row(
         "BS-RoFormer, trained on MUSDB18-HQ alone",
         f"{MSST}/v1.0.12/model_bs_roformer_ep_17_sdr_9.6568.ckpt",
-        "bs_roformer", FOUR, OWN, licensed=True, work=0.5, megabytes=526.8, **LISTED,
+        "bs_roformer", FOUR, OWN, settings={"hop": 441}, licensed=True, work=0.5, **LISTED,
         scores={"vocals": 11.08, "drums": 11.61, "bass": 8.48, "other": 7.44}, overall=9.65,
         elsewhere={"Multisong": {"vocals": 9.19, "drums": 11.29, "bass": 11.08, "other": 5.96}},
+        megabytes=526.8,
     ),
     "bs_roformer_vocals": row(
         "BS-RoFormer for vocals, by viperx (ep_317)",
         f"{UVR}/model_bs_roformer_ep_317_sdr_12.9755.ckpt",
         "bs_roformer", ("vocals",), UNSTATED,
-        "sha256:5b84f37e8d444c8cb30c79d77f613a41c05868ff9c9ac6c7049c00aefae115aa",
+        "sha256:5b84f37e8d444c8cb30c79d77f613a41c05868ff9c9ac6c7049c00aefae115aa", {"hop": 441},
         elsewhere={"Multisong": {"vocals": 10.87}, **heard(vocals=11.77, instrumental=16.45)},
         megabytes=639.3,
     ),
@@ -72,7 +74,7 @@ ROWS = {
         "BS-RoFormer for vocals, by viperx (ep_368)",
         f"{UVR}/model_bs_roformer_ep_368_sdr_12.9628.ckpt",
         "bs_roformer", ("vocals",), UNSTATED, "md5-tail:d789065adfd747d6f585b27b495bcdae",
-        elsewhere=heard(vocals=12.10, instrumental=16.31),
+        {"hop": 441}, elsewhere=heard(vocals=12.10, instrumental=16.31),
     ),
     "bs_roformer_other": row(
         "BS-RoFormer for all but vocals, drums and bass, by viperx (ep_937)",
@@ -83,7 +85,8 @@ ROWS = {
     "bs_polarformer": row(
         "BS-RoFormer with polar positions, for vocals",
         f"{MSST}/v1.0.20/model_bs_polarformer_float16.ckpt", "bs_roformer", ("vocals",), ASSET,
-        elsewhere={"Multisong": {"vocals": 11.00}}, work=0.4, megabytes=102.4,
+        settings={"hop": 512}, elsewhere={"Multisong": {"vocals": 11.00}}, work=0.4,
+        megabytes=102.4,
     ),
     "mel_band_roformer_kim": row(
         "Mel-Band RoFormer for vocals, by Kimberley Jensen",
@@ -157,7 +160,7 @@ ROWS = {
     "scnet": row(
         "SCNet, its authors', trained on MUSDB18-HQ alone",
         f"{MSST}/v.1.0.6/scnet_checkpoint_musdb18.ckpt", "scnet", FOUR, OWN,
-        "md5-tail:6e749f5803b8baa7988a10393bb96df1", overall=9.03, **LISTED, megabytes=42.3,
+        "md5-tail:6e749f5803b8baa7988a10393bb96df1", SMALL, overall=9.03, **LISTED, megabytes=42.3,
         elsewhere={"Multisong": {"vocals": 8.27, "drums": 10.79, "bass": 11.07, "other": 5.34}},
     ),
     "scnet_large": row(
