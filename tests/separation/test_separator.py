@@ -281,7 +281,8 @@ def test_one_source_alone_cannot_be_filtered():
     model = tiny("umx", sources=("vocals",))
     with pytest.raises(UserError, match="one source, vocals: .* use a residual, or niter 0"):
         Separator(*model)
-    assert list(Separator(*model, residual=True).sources) == ["vocals", "residual"]
+    assert list(Separator(*model, residual=True).sources) == ["vocals", "instrumental"]
+    assert list(Separator(*model, residual="rest").sources) == ["vocals", "rest"]
     assert Separator(*model, niter=0).sources == ("vocals",)
 
 

@@ -55,6 +55,8 @@ class Mdx23c(nn.Module):
     axis_name: str | None = None
     usual_speed = {"cpu": 0.3}
     checkpointed_layers = (Block,)
+    protocol = "msst"
+    audio_separator = "mdx23c"
 
     def __post_init__(self):
         check(self)

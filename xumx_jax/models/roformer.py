@@ -111,6 +111,8 @@ class RoFormer(nn.Module):
     compute: str = "float32"
     ends = False  # whether transformers normalise their outputs, or the last one's is
     checkpointed_layers = (Layer,)
+    protocol = "msst"
+    audio_separator = "roformer"
 
     def __post_init__(self):
         check(self)

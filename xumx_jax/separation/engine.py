@@ -35,7 +35,7 @@ class EngineOptions:
     devices         JAX's devices, to spread work over
     chosen          the user chose these devices, so no others are used
     cpu_fallback    continue on the CPU if the devices have too little memory
-    protocol, transition_power, mid_side  as in `Separator`
+    protocol, transition_power, mid_side, denoise  as in `Separator`
     """
 
     filter_options: dict[str, Any]
@@ -51,6 +51,7 @@ class EngineOptions:
     protocol: str | None = None
     transition_power: float = 1.0
     mid_side: bool = False
+    denoise: bool = False
 
 
 def check_options(
@@ -192,12 +193,14 @@ ENGINES = {
 def make_engine(model, variables, options: EngineOptions):
     """Make the engine that the model names, or "chunked" if that does not take the options.
 
-    Only "chunked" knows chunks without overlap, batches of chunks, other protocols, mid and side.
+    Only "chunked" knows chunks without overlap, batches of chunks, other protocols, mid and side,
+    and turned signs.
     """
     from xumx_jax.models.interface import optional  # which brings JAX along
 
     chunks = options.overlap == 0 or options.batch is not None
     chunks = chunks or options.protocol is not None or options.mid_side
+    chunks = chunks or options.denoise
     for key in ("chunked",) if chunks else (optional(model, "engine"), "chunked"):
         module, name = ENGINES[key]
         engine = getattr(import_module(module), name)
