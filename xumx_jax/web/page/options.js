@@ -62,9 +62,9 @@ export class Options {
     this.#showModel();
   }
 
-  /** The parameters of a job: those that differ from what the server does by itself. */
+  /** Parameters of a job that differ from what the server does by itself; null before `fill`. */
   get query() {
-    if (!this.#models) return {};
+    if (!this.#models) return null;
     const chosen = this.#chosen();
     const { model, two, some, bits, bitrate } = chosen;
     const query = {};
