@@ -165,19 +165,20 @@ class ChunkRunner:
 class Compiled:
     """A jitted function that gives back what compiling it leaves behind, before it first runs.
 
-    For a large network that is half a gigabyte, in pieces that its arrays do not fit into.
+    For a large network that is half a gigabyte, in pieces that its arrays do not fit into. `known`
+    has the code for each combination of shapes.
     """
 
     def __init__(self, function):
-        self.function, self._known = function, {}
+        self.function, self.known = function, {}
 
     def __call__(self, *arguments):
         leaves, structure = jax.tree.flatten(arguments)
         key = (structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
-        if key not in self._known:
-            self._known[key] = self.function.lower(*arguments).compile()
+        if key not in self.known:
+            self.known[key] = self.function.lower(*arguments).compile()
             give_memory_back()
-        return self._known[key](*arguments)
+        return self.known[key](*arguments)
 
 
 @lru_cache(maxsize=8)
