@@ -25,6 +25,10 @@ def begin(fresh: Callable, model, data, weights: str | None, log) -> state.State
     the model has a place for them.
     """
     now = jax.jit(fresh)()
+    if now.frozen is not None and not weights:
+        raise UserError(
+            "config.train.weights is '', wanted the weights that config.train.lora adapts"
+        )
     variables = jax.device_get(now.trained())
     statistics = interface.optional(model, "input_statistics")
     if weights:
@@ -44,10 +48,7 @@ def begin(fresh: Callable, model, data, weights: str | None, log) -> state.State
             log(f"input statistics: as kept in {folder}")
         params = jax.device_get(statistics.fill(variables["params"], found))
         variables = variables | {"params": params}
-    variables = distributed.share(variables)
-    params = variables.pop("params")
-    now = now.replace(params=params, collections=variables)
-    return now if now.average is None else state.with_average(now)
+    return now.beginning(distributed.share(variables))
 
 
 def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> dict:

@@ -25,6 +25,7 @@ from xumx_jax.metrics import energy_ratio
 from xumx_jax.models import interface
 from xumx_jax.separation.chunk_runner import filtered
 from xumx_jax.stems import Stems
+from xumx_jax.training import lora
 from xumx_jax.training.batches import Examples, Pieces, render, to_channels
 from xumx_jax.training.recompute import recomputing
 from xumx_jax.training.state import State
@@ -74,7 +75,7 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     def objective(params):
         with recomputing(this.model) if this.recompute else nullcontext():
             est, updates = this.model.apply(
-                {"params": params, **state.collections},
+                {"params": lora.merged(params, frozen), **state.collections},
                 mix,
                 train=True,
                 mutable=list(state.collections),
@@ -87,7 +88,7 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     # a zero made from this replica's data makes the parameters its own in both, so that one pmean
     # is right in both.
     zero = jnp.zeros_like(stems[0, 0, 0, 0])
-    own = jax.tree.map(lambda p: p + zero, state.params)
+    own, frozen = jax.tree.map(lambda p: p + zero, (state.params, state.frozen))
     (value, (parts, collections)), grads = jax.value_and_grad(objective, has_aux=True)(own)
     grads, value, parts = lax.pmean((grads, value, parts), AXIS)
 
