@@ -15,12 +15,13 @@ from xumx_jax.training import lora
 from xumx_jax.training.batches import channels_of
 
 LOWEST = {
-    "train.lora.rank": 0, "train.epochs": 1, "train.patience": 1, "train.batch_size": 1, "train.seconds": 0,
+    "train.epochs": 1, "train.patience": 1, "train.batch_size": 1, "train.seconds": 0,
     "train.examples_per_track": 1, "train.steps_per_epoch": 1, "train.valid_seconds": 0,
     "train.save_minutes": 0, "train.save_steps": 1, "train.keep": 1, "train.max_bad_steps": 1,
     "optimizer.learning_rate": 0, "optimizer.weight_decay": 0, "optimizer.accumulate": 1,
     "optimizer.warmup_steps": 0, "optimizer.per_batch": 1, "optimizer.plateau.patience": 0,
     "optimizer.plateau.cooldown": 0, "log.scalars_every": 1, "log.pictures_every": 0,
+    "train.lora.rank": 0,
 }  # fmt: skip
 COMPUTE = ("float32", "bfloat16")
 # Arguments that mean the same in every model that has them.
