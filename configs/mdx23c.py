@@ -1,4 +1,4 @@
-"""MDX23C, as ZFTurbo trains it for four sources (config_musdb18_mdx23c.yaml), without its effects."""
+"""MDX23C, as ZFTurbo trains it for four sources: config_musdb18_mdx23c.yaml, without effects."""
 
 from configs.msst import MASKED, recipe
 

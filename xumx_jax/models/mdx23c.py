@@ -55,6 +55,7 @@ class Mdx23c(nn.Module):
     axis_name: str | None = None
     usual_speed = {"cpu": 0.3}
     checkpointed_layers = (Block,)
+    source_outputs = {"last/(kernel|bias)": -1}
 
     def __post_init__(self):
         check(self)

@@ -77,6 +77,7 @@ class MdxNet(nn.Module):
     gain: float = 1.0
     usual_speed = {"cpu": 1.0}
     checkpointed_layers = (Block,)
+    source_outputs = {"last/(kernel|bias)": -1}
 
     def __post_init__(self):
         check(self)

@@ -61,6 +61,9 @@ class SCNet(nn.Module):
     masked: bool = False
     usual_speed = {"cpu": 2.0}
     checkpointed_layers = (Compress, DualPath)
+    source_outputs = {
+        r"decoder_0/band_\d+/(kernel|bias)": -1, "mask_wide/kernel": -2, "mask/(kernel|bias)": -1,
+    }  # fmt: skip
 
     def __post_init__(self):
         check(self)
