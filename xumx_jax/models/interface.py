@@ -165,6 +165,9 @@ OPTIONAL: dict[str, Any] = {
     "refused": None,
     # classes of its layers whose insides training may compute again instead of keeping them
     "checkpointed_layers": (),
+    # whether products of all its layers follow `layers.dense.autocast`, which training then enters
+    # for other precisions, in place of a field `dtype`
+    "autocast": False,
     # exponent of the magnitudes in `Stems.spec`, which losses compare
     "power": 1,
 }

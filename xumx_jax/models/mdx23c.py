@@ -53,6 +53,7 @@ class Mdx23c(nn.Module):
     act: str = "gelu"
     alpha: float = 1.0
     axis_name: str | None = None
+    autocast = True
     usual_speed = {"cpu": 0.3}
     checkpointed_layers = (Block,)
     source_outputs = {"last/(kernel|bias)": -1}

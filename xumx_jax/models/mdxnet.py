@@ -12,7 +12,7 @@ from jax import nn as jnn
 
 from xumx_jax.layers.cells import down, up
 from xumx_jax.layers.convolution import Conv
-from xumx_jax.layers.dense import contract
+from xumx_jax.layers.dense import along
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.models.interface import Segment, check
 from xumx_jax.models.scales import whole_scales
@@ -41,7 +41,7 @@ class Block(nn.Module):
             kernel = self.param(f"dense_{number}", symmetric(inputs**-0.5), (inputs, outputs))
             scale = self.param(f"scale_{number}", nn.initializers.ones, (channels,))
             shift = self.param(f"shift_{number}", nn.initializers.zeros, (channels,))
-            y = contract("btfc,fg->btgc", y, kernel, "float32")
+            y = along(y, kernel)
             y = jnn.relu(y * scale + shift)
         return x + y
 
@@ -75,6 +75,7 @@ class MdxNet(nn.Module):
     taps: int = 3
     bottleneck: int = 8
     gain: float = 1.0
+    autocast = True
     usual_speed = {"cpu": 1.0}
     checkpointed_layers = (Block,)
     source_outputs = {"last/(kernel|bias)": -1}

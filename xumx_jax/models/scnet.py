@@ -59,6 +59,7 @@ class SCNet(nn.Module):
     expand: int = 1
     standardized: bool = False
     masked: bool = False
+    autocast = True
     usual_speed = {"cpu": 2.0}
     checkpointed_layers = (Compress, DualPath)
     source_outputs = {

@@ -120,7 +120,11 @@ def check_lengths(config: ConfigDict, model) -> None:
             f"{largest / model.sample_rate:g}: model {config.model.name!r} takes no more than that"
         )
     has_dtype = "dtype" in interface.fields(models.model_class(config.model.name))
-    if config.train.compute != "float32" and not has_dtype:
+    if (
+        config.train.compute != "float32"
+        and not has_dtype
+        and not interface.optional(model, "autocast")
+    ):
         raise UserError(
             f"config.train.compute is {config.train.compute!r}, but model {config.model.name!r} "
             f"computes only in float32"

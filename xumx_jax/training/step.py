@@ -21,6 +21,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from xumx_jax import augment
+from xumx_jax.layers.dense import autocast
 from xumx_jax.metrics import energy_ratio
 from xumx_jax.models import interface
 from xumx_jax.separation.chunk_runner import filtered
@@ -44,6 +45,7 @@ class Step(NamedTuple):
                    None: the same sources in the same order
     augmentations  of the true stems, from `augment.build`
     recompute      whether what layers compute on their way is computed again for their gradients
+    compute        precision of products in training, for a model that says `autocast`
     valid_filter   key of POST_FILTERS: what comes between estimates and the SDRs of validation
     """
 
@@ -57,6 +59,7 @@ class Step(NamedTuple):
     mixing: np.ndarray | None = None
     augmentations: augment.Chosen = ()
     recompute: bool = False
+    compute: str = "float32"
     valid_filter: str | None = None
 
 
@@ -200,11 +203,11 @@ def mesh(devices=None) -> Mesh:
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def exact(function: Callable, this: Step) -> Callable:
-    """`function(..., this=this)`; matrix products are float32 unless the model sets a precision."""
+def exact(function: Callable, this: Step, compute: str = "float32") -> Callable:
+    """`function(..., this=this)`; products are in `compute` unless the model sets a precision."""
 
     def computed(*arguments):
-        with interface.matmul_precision(this.model, "dtype"):
+        with interface.matmul_precision(this.model, "dtype"), autocast(compute):
             return function(*arguments, this=this)
 
     return computed
@@ -217,7 +220,7 @@ def train_step(this: Step, over: Mesh) -> Callable:
     `axis_name="data"`.
     """
     wrapped = jax.shard_map(
-        exact(per_replica, this), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
+        exact(per_replica, this, this.compute), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
     )
     return jax.jit(wrapped, donate_argnums=0)
 
