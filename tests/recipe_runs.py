@@ -23,7 +23,9 @@ def overfitted(
     options = config_checks.options_of(config.loss, config.loss.name)
     adam = optimizer.build(config.optimizer.name, config.optimizer.weight_decay)
     loss = losses.build(config.loss.name, model.transform, **options)
-    this = step.Step(model, loss, adam, lambda done: RATE)
+    train = config.train
+    options = {"recompute": train.recompute, "compute": train.compute}
+    this = step.Step(model, loss, adam, lambda done: RATE, **options)
     collections = drawn(model)
     params = collections.pop("params")
     zero = np.zeros((), np.int32)

@@ -79,6 +79,7 @@ def applies(name: str, loss: str) -> bool:
     return all(getattr(RETURNED[name], field) != () for field in losses.LOSSES[loss].needs)
 
 
+RECIPES = ("htdemucs", "bs_roformer", "mel_band_roformer", "scnet", "mdx23c", "mdxnet")
 RETURNED = {name: estimate(model_of(name)) for name in NAMES}
 
 
@@ -86,11 +87,13 @@ def steps_of(name: str) -> list[str]:
     """The losses that a model trains with here: all that apply, for the first and the toys.
 
     For others that which needs most of what they return: losses see no more, and a run has one of
-    waveforms.
+    waveforms. None for those whose recipes train in tests/pipelines/test_config_msst.py.
     """
     found = [loss for loss in losses.LOSSES if applies(name, loss)]
     if name == "xumx" or name in TOYS:
         return found
+    if name in RECIPES:
+        return []
     return [max(found, key=lambda loss: len(losses.LOSSES[loss].needs))]
 
 

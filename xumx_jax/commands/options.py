@@ -174,8 +174,9 @@ def add_separation(group) -> None:
         "--overlap",
         type=float,
         metavar="R",
-        help="share of a chunk that overlaps the next, 0 <= R < 1, with --chunk-seconds, "
-        "--batch or --protocol; default: 0.25, or that of the protocol",
+        help="share of a chunk that overlaps the next, 0 <= R < 1; X-UMX, Open-Unmix and "
+        "xumx-sliCQ need --chunk-seconds, --batch or --protocol as well; default: 0.25, or that "
+        "of the protocol",
     )
     option(
         "--protocol",
