@@ -23,9 +23,7 @@ def overfitted(
     options = config_checks.options_of(config.loss, config.loss.name)
     adam = optimizer.build(config.optimizer.name, config.optimizer.weight_decay)
     loss = losses.build(config.loss.name, model.transform, **options)
-    train = config.train
-    options = {"recompute": train.recompute, "compute": train.compute}
-    this = step.Step(model, loss, adam, lambda done: RATE, **options)
+    this = step.Step(model, loss, adam, lambda done: RATE)
     collections = drawn(model)
     params = collections.pop("params")
     zero = np.zeros((), np.int32)

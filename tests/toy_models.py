@@ -159,7 +159,7 @@ ARGUMENTS = {
     },
     "htdemucs": {
         **TINY_WAVE, "n_fft": 64, "depth": 1, "dconv_depth": 1, "bottom_channels": 8,
-        "t_layers": 2, "t_heads": 2, "t_hidden_scale": 1.0, "dconv_comp": 2,
+        "t_layers": 2, "t_heads": 2, "t_hidden_scale": 1.0, "dconv_comp": 2, "dconv_mode": 2,
     },
     "bs_roformer": {
         "sources": SOURCES, "sample_rate": 8000, "n_fft": 128, "hop": 30, "features": 8,

@@ -5,19 +5,25 @@ import json
 import jax
 import numpy as np
 import pytest
-from recipe_runs import overfitted, tones
+import runs
+from recipe_runs import tones
 from toy_models import ARGUMENTS
 
 from configs import bs_roformer, htdemucs, mdx23c, mdxnet, mel_band_roformer, scnet
 from configs.command_line import read
+from configs.common import defaults
 from xumx_jax.errors import UserError
-from xumx_jax.models import interface, model_class
-from xumx_jax.training import config_checks, step
+from xumx_jax.models import build
+from xumx_jax.models.interface import variable_shapes
+from xumx_jax.training import config_checks, loop
+from xumx_jax.training.monitor.logs import read_metrics
+from xumx_jax.weights.bag import load_model
 
 CONFIGS = {
     "htdemucs": htdemucs, "bs_roformer": bs_roformer, "mel_band_roformer": mel_band_roformer,
     "scnet": scnet, "mdx23c": mdx23c, "mdxnet": mdxnet,
 }  # fmt: skip
+STEPS = 24
 IN_16_BITS = ("bs_roformer", "mdx23c", "mdxnet")
 VOCALS = ("vocals",)
 FOUR = ("drums", "bass", "other", "vocals")
@@ -73,23 +79,41 @@ def test_every_recipe_is_a_valid_config(name):
         CONFIGS[name].get_config("huge")
 
 
+def one_batch(model):
+    """Data that are the same batch of tones again and again, and nothing to validate on."""
+    examples = tones(model, model.segment.chunk(1024), rows=4)
+    again = runs.data(valid=False, spoil=lambda _: iter(lambda: examples, None))
+    return again._replace(tracks=len(examples.stems))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.usefixtures("quick_compile")
-def test_every_recipe_overfits_one_batch(name):
+@pytest.mark.usefixtures("quick_compile", "own_cache")
+def test_every_recipe_overfits_one_batch(name, tmp_path):
     """Its loss and its optimizer at a higher rate, on networks as small as they get.
 
-    Some in 16 bits, as its author has it, and with what layers compute computed again.
+    Some in 16 bits, as its author has it, and with what layers compute computed again. What the
+    run publishes is the network.
     """
     config = CONFIGS[name].get_config("tiny")
     config.model.args.update(ARGUMENTS[name])
+    model = config_checks.build(config)
+    config.loss.multi_resolution_l1.update({"windows": (256, 64), "n_fft": 128, "hop": 37})
+    config.optimizer.update({"learning_rate": 1e-2, "accumulate": 1})
+    seconds = model.segment.chunk(1024) / model.sample_rate
+    config.train.update({"seconds": seconds, "valid_seconds": seconds, "batch_size": 4})
+    config.train.update({"steps_per_epoch": STEPS, "epochs": 1})
+    config.log.pictures_every = 0
     if name in IN_16_BITS:
         config.train.update({"compute": "bfloat16", "recompute": True})
-        config_checks.check(config)
-    config.loss.multi_resolution_l1.update({"windows": (256, 64), "n_fft": 128, "hop": 37})
-    known = interface.fields(model_class(name))
-    given = {"axis_name": step.AXIS, "dtype": config.train.compute}
-    model = config_checks.build(config, **{key: given[key] for key in given if key in known})
-    trained, seen = overfitted(config, model, tones(model, model.segment.chunk(1024)))
-    assert np.isfinite(seen).all() and seen[-1] < 0.75 * seen[0], seen
-    assert {leaf.dtype for leaf in jax.tree.leaves(trained)} == {np.dtype(np.float32)}
+    loop.run(config, tmp_path, one_batch(model), runs.quiet, defaults(name))
+    records = [record for record in read_metrics(tmp_path / "metrics.jsonl") if "loss" in record]
+    seen = [record["loss"] for record in records]
+    assert len(seen) == STEPS and np.isfinite(seen).all() and seen[-1] < 0.75 * seen[0], seen
+
+    published = load_model(tmp_path / "best")
+    assert build(published.name, **published.args) == model
+    leaves = jax.tree.leaves(published.variables)
+    assert {leaf.dtype for leaf in leaves} == {np.dtype(np.float32)}
+    wanted = jax.tree.leaves(variable_shapes(model))
+    assert [leaf.shape for leaf in leaves] == [leaf.shape for leaf in wanted]
