@@ -45,8 +45,7 @@ def test_how_chunks_and_channels_are_separated():
     more = {"protocol": "demucs", "overlap": 0.5, "transition_power": 2.0, "mid_side": True}
     assert parsed(*words) == usual | more
     assert parsed("--denoise") == usual | {"denoise": True}
-    with pytest.raises(UserError, match="overlap is 0.5 without chunk_seconds"):
-        parsed("--overlap", "0.5")
+    assert parsed("--overlap", "0.5") == usual | {"overlap": 0.5}
     with pytest.raises(UserError, match="unknown protocol 'own'; known: original, demucs"):
         parsed("--protocol", "own")
 

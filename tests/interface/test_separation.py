@@ -212,7 +212,7 @@ def test_products_have_the_precision_that_was_chosen(models, compute, wanted, tm
         ("toy_ragged", {"softmask": True}, "softmask is True, but the model has no post filter"),
         ("toy_wave", {"post_filter": "norbert"}, "works on waveforms, and post filters on spectra"),
         ("xumx", {"overlap": 0.5}, "overlap is 0.5 without chunk_seconds"),
-        ("toy_wave", {"overlap": 0.5}, "overlap is 0.5 without chunk_seconds"),
+        ("xumx_slicq", {"overlap": 0.5}, "overlap is 0.5 without chunk_seconds"),
         ("xumx", {"compute": "int8"}, "compute is 'int8'; wanted one of float32, bfloat16, tf32"),
         ("xumx", {"device": "abacus"}, "unknown device 'abacus'; known: auto, cpu, gpu, tpu"),
     ],

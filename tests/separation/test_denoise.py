@@ -65,7 +65,7 @@ def test_masks_of_magnitudes_turn_with_the_mixture():
 def test_the_network_is_compiled_once_and_runs_alone():
     module, variables = drawn("toy_wave")
     run, *_ = chunk_runner.compile_chunks(module, (jax.devices()[0],), (("denoise", True),))
-    text = run.lower(variables, noise(1024)[None], None).as_text()
+    text = run.function.lower(variables, noise(1024)[None], None).as_text()
     assert text.count("stablehlo.convolution") == 1 and "stablehlo.while" in text
 
 

@@ -118,9 +118,9 @@ def test_lengths_and_separators_share_compiled_code():
                 runner = separator.engine.runner
                 arguments = tuple(runner.options.items())
                 run, *_ = compile_chunks(runner.model, runner.devices, arguments)
+                sizes.append(len(run.known))
             else:
-                run = offline._invert_masked
-            sizes.append(run._cache_size())
+                sizes.append(offline._invert_masked._cache_size())
         assert len(set(sizes)) == 1 and sizes[0] > 0
 
 

@@ -14,7 +14,7 @@ from xumx_jax.separation.engine import CALLBACK, USUAL, Progress
 from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.recommended import recommended
 from xumx_jax.separation.residual import RESIDUAL, residual_name
-from xumx_jax.separation.separator import Separator, at_once
+from xumx_jax.separation.separator import Separator
 from xumx_jax.weights import combinations
 from xumx_jax.weights.bag import Bag, average
 
@@ -65,7 +65,7 @@ class BagSeparator:
 
     def __call__(self, mix, rate: int, callback: CALLBACK | None = None) -> dict[str, np.ndarray]:
         """Separate an array: like `Separator.__call__`."""
-        return at_once(self, mix, rate, callback)
+        return streams.at_once(self, mix, rate, callback)
 
     def stream(self, blocks, rate: int, length: int | None = None, callback=None):
         """Separate a stream: like `Separator.stream`."""

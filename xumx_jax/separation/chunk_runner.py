@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from xumx_jax import postfilters
 from xumx_jax.models.interface import matmul_precision, optional
+from xumx_jax.runtime import give_memory_back
 from xumx_jax.separation.normalization import normalization
 from xumx_jax.stems import Stems
 
@@ -161,6 +162,25 @@ class ChunkRunner:
         return np.asarray(function(self._placed, each(stacked), statistics))[: len(chunks)]
 
 
+class Compiled:
+    """A jitted function that gives back what compiling it leaves behind, before it first runs.
+
+    For a large network that is half a gigabyte, in pieces that its arrays do not fit into. `known`
+    has the code for each combination of shapes.
+    """
+
+    def __init__(self, function):
+        self.function, self.known = function, {}
+
+    def __call__(self, *arguments):
+        leaves, structure = jax.tree.flatten(arguments)
+        key = (structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
+        if key not in self.known:
+            self.known[key] = self.function.lower(*arguments).compile()
+            give_memory_back()
+        return self.known[key](*arguments)
+
+
 @lru_cache(maxsize=8)
 def compile_chunks(model, devices: tuple, options: tuple):
     """The function `(variables, mix [chunk, channel, time], statistics)`, how to place arguments.
@@ -181,7 +201,7 @@ def compile_chunks(model, devices: tuple, options: tuple):
 
     if len(devices) == 1:
         on_device = partial(jax.device_put, device=devices[0])
-        return jax.jit(batched), on_device, on_device
+        return Compiled(jax.jit(batched)), on_device, on_device
     # jit alone would gather all chunks on every device at the FFTs.
     mesh = Mesh(np.array(devices), ("chunk",))
     spread = jax.shard_map(
@@ -189,4 +209,4 @@ def compile_chunks(model, devices: tuple, options: tuple):
     )
     everywhere = partial(jax.device_put, device=NamedSharding(mesh, P()))
     each = partial(jax.device_put, device=NamedSharding(mesh, P("chunk")))
-    return jax.jit(spread), everywhere, each
+    return Compiled(jax.jit(spread)), everywhere, each

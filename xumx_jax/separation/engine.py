@@ -21,6 +21,7 @@ AHEAD_SECONDS = 300.0  # how far statistics of a track are read ahead of what is
 CALLBACK = Callable[[float | None, float | None], object]
 # {option of a post filter: its values for models without one}
 USUAL = {"niter": (1, 0), "softmask": (False,), "alpha": (1.0,), "logit": (None,)}
+OVERLAP = 0.25  # of chunks
 _EARLY = 0.02  # part of the work before which the remaining time cannot be estimated
 
 
@@ -110,11 +111,6 @@ def check_options(
         raise UserError(
             f"transition-power is {transition_power} without protocol; use protocol demucs as well"
         )
-    if overlap is not None and chunk_seconds is None and batch is None and protocol is None:
-        raise UserError(
-            f"overlap is {overlap} without chunk_seconds, the length of the chunks that are to "
-            "overlap; use chunk_seconds as well"
-        )
     if batch is not None and batch < 1:
         raise UserError(f"batch is {batch}; wanted at least 1")
     if shifts != int(shifts) or shifts < 0:
@@ -156,6 +152,15 @@ def filter_options(model, post_filter: str | None, given: dict[str, Any]) -> dic
         )
     taken = {name: value for name, value in given.items() if name in takes}
     return {**taken, "residual": given["residual"], **known.options}
+
+
+def usual_overlap(model, protocol: str | None) -> float:
+    """The share of a chunk that overlaps the next, if none is given."""
+    if protocol is None:
+        return OVERLAP
+    from xumx_jax.separation.protocols import PROTOCOLS
+
+    return PROTOCOLS[protocol](model).overlap
 
 
 class Progress:

@@ -21,8 +21,9 @@ from xumx_jax.separation.engine import (
     check_options,
     filter_options,
     make_engine,
+    usual_overlap,
 )
-from xumx_jax.separation.inputs import InputBlocks, as_floats, check_layout
+from xumx_jax.separation.inputs import InputBlocks
 from xumx_jax.separation.recommended import recommended
 from xumx_jax.separation.residual import residual_name
 from xumx_jax.weights.bag import Bag
@@ -31,7 +32,6 @@ from xumx_jax.weights.load import Models, load_bag
 if TYPE_CHECKING:
     from xumx_jax.separation.umx.live import Live
 
-OVERLAP = 0.25  # of chunks
 # options that concern neither the engine's arithmetic nor its chunks, or depend on the model
 UNCHECKED = {"residual", "device", "cpu_fallback", "mid_side", "denoise"}
 SHIFT_SECONDS = 0.5  # the largest
@@ -136,14 +136,18 @@ class Separator:
             self.wiener_options["wiener_frames"] = frames
         elif wiener_frames is not None:
             raise UserError(f"wiener-frames is {wiener_frames}, but the model has no post filter")
-        self._undivided = chunk_seconds is None and batch is None and not shifts
-        self._undivided = self._undivided and protocol is None
-        self._undivided = self._undivided and not (mid_side or denoise)
+        whole = chunk_seconds is None and batch is None and protocol is None
+        if overlap is not None and whole and optional(module, "engine") != "chunked":
+            raise UserError(
+                f"overlap is {overlap} without chunk_seconds, the length of the chunks that are to "
+                "overlap; use chunk_seconds as well"
+            )
+        self._undivided = whole and not (shifts or mid_side or denoise)
         options = EngineOptions(
             filter_options={"post_filter": self.post_filter, **self.wiener_options},
             post_filter=self.post_filter,
             chunk_seconds=chunk_seconds,
-            overlap=_usual_overlap(module, protocol) if overlap is None else overlap,
+            overlap=usual_overlap(module, protocol) if overlap is None else overlap,
             batch=batch,
             compute=compute,
             streams=max(1, shifts),
@@ -181,7 +185,7 @@ class Separator:
         `callback(fraction, eta)` gets the part done and the seconds left (None at first); if it
         returns False, Cancelled is raised.
         """
-        return at_once(self, mix, rate, callback)
+        return streams.at_once(self, mix, rate, callback)
 
     def stream(self, blocks, rate: int, length: int | None = None, callback=None):
         """Separate blocks [channel, time] of any number and size -> yield {name: [channel, time]}.
@@ -194,7 +198,7 @@ class Separator:
         rate = whole_rate(rate)
         progress = Progress(callback, length and length * self.rate / rate)
         inputs = InputBlocks(blocks, self.model.channels)
-        stems = self._run(_resampled(inputs, rate, self.rate), progress)
+        stems = self._run(streams.resampled(inputs, rate, self.rate), progress)
         back, shape = None, (0, 0)
         for block in stems:
             if block.shape[1] > inputs.channels:
@@ -281,42 +285,6 @@ def load(models: Models = None, combine: str | None = None, **options):
     if isinstance(separator, Separator):
         separator._origin = bag.only.info["path"]  # loaded from there again when it is unpickled
     return separator
-
-
-def at_once(separator, mix, rate, callback) -> dict[str, np.ndarray]:
-    """Separate an array [channel, time] with the `stream` of a Separator or a BagSeparator."""
-    mix = as_floats(mix, "the mixture")
-    check_layout(mix, "the mixture")
-    length = mix.shape[1]
-    stems = {
-        name: np.zeros((min(2, mix.shape[0]), length), np.float32) for name in separator.sources
-    }
-    at = 0
-    for block in separator.stream([mix], rate, length, callback):
-        for name, samples in block.items():
-            stems[name][:, at : at + samples.shape[1]] = samples
-        at += samples.shape[1]
-    if at != length:
-        raise AssertionError(f"{at} samples of stems came of {length}")
-    return stems
-
-
-def _resampled(blocks, rate, target):
-    """Yield blocks [channel, time] at another rate."""
-    stream = None
-    for block in blocks:
-        stream = stream or StreamResampler(rate, target, block.shape[0])
-        yield stream.push(block)
-    if stream is not None:
-        yield stream.finish()
-
-
-def _usual_overlap(module, protocol):
-    if protocol is None:
-        return OVERLAP
-    from xumx_jax.separation.protocols import PROTOCOLS
-
-    return PROTOCOLS[protocol](module).overlap
 
 
 def _loaded(origin, given):

@@ -13,6 +13,7 @@ from xumx_jax import assets
 from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.weights import bag, pointer, safetensors, store
+from xumx_jax.weights.alignment import align
 from xumx_jax.weights.bag import Bag, Weight, load_model, save_model
 
 LOG = logging.getLogger(__name__)
@@ -102,6 +103,8 @@ def _located(name: Name) -> Bag:
         more["fallback"] = {"wanted": _default(), "reason": str(error)}
         LOG.warning("published weights unavailable (%s); using the bundled demo model", error)
     found = load_weights(path)
+    for member in found.members:
+        align(member.variables)
     if path == assets.DEMO_FILE:
         more["licence"] = assets.DEMO_LICENCE
     members = (
