@@ -47,9 +47,9 @@ ROWS = {
     ),
     "scnet": Row(
         11.0,
-        {"nfft": 4096, "hop_size": 1024, "win_size": 4096},
+        {"nfft": 4096, "hop_size": 1024, "win_size": 4096, "band_SR": [0.175, 0.392, 0.433]},
         {"dims": [4, 8, 8, 16], "nfft": 512, "hop_size": 128, "win_size": 512},
-        told=("nfft", "hop_size", "win_size"),
+        told=("nfft", "hop_size", "win_size", "band_SR"),
     ),
     "mel_band_roformer": Row(8.0, MEL, SMALL, told=tuple(MEL)),
     "bs_roformer": Row(8.0, BS, SMALL, told=tuple(BS)),

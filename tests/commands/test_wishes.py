@@ -109,5 +109,5 @@ def test_the_list_fits_a_terminal(capsys, monkeypatch):
     assert "htdemucs: 84 MB, about 30 s per minute of music on a CPU, to be downloaded" in said
     assert "--task drums: the parts of a drum kit; no licensed weights, by name alone" in said
     assert "--task 6stems: guitar and piano as well as the four; always htdemucs_6s" in said
-    assert "scnet_xl_ihf: 214 MB, about 6 min per minute of music on a CPU" in said
+    assert "scnet_xl_ihf: 214 MB, about 4 min per minute of music on a CPU" in said
     assert "whole songs: MUSDB18's 50 test songs, SDR of whole songs" in said

@@ -158,6 +158,9 @@ OPTIONAL: dict[str, Any] = {
     # the source axis of every array of the model, if each has one: fine-tuning then matches sources
     # by name
     "source_axis": None,
+    # otherwise {pattern of the path of an array: its axis of sources}, such as of the last layer's:
+    # each source has an equal part of the axis. Fine-tuning takes these parts by name
+    "source_outputs": {},
     # a model for mono also takes stereo, such as with one mask for both channels; else an engine
     # separates the channels one by one
     "any_channels": False,
@@ -168,6 +171,9 @@ OPTIONAL: dict[str, Any] = {
     "refused": None,
     # classes of its layers whose insides training may compute again instead of keeping them
     "checkpointed_layers": (),
+    # whether products of all its layers follow `layers.dense.autocast`, which training then enters
+    # for other precisions, in place of a field `dtype`
+    "autocast": False,
     # exponent of the magnitudes in `Stems.spec`, which losses compare
     "power": 1,
 }
