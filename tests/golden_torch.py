@@ -5,8 +5,10 @@ from functools import cache
 
 import jax
 import numpy as np
+import pytest
 from flax.traverse_util import unflatten_dict
 from foreign import write_pth
+from golden_files import golden_files
 
 from xumx_jax.weights.converters import KINDS, rules, shapes
 from xumx_jax.weights.load import load_module
@@ -23,6 +25,21 @@ def arrays(path):
 
 def meta(path) -> dict:
     return json.loads(str(arrays(path)["meta"]))
+
+
+def golden_settings(pattern: str):
+    """Mark a test as golden and run it once for every setting that a file recorded."""
+    found = [(path, name) for path in golden_files(pattern) for name in meta(path)["configs"]]
+    cases = [pytest.param(path, name, id=f"{path.stem}-{name}") for path, name in found]
+    if not cases:
+        reason = f"no golden file {pattern}; set GOLDEN_DIR to a folder that holds it"
+        cases = [pytest.param(None, None, id="none", marks=pytest.mark.skip(reason=reason))]
+    parametrize = pytest.mark.parametrize(("path", "setting"), cases)
+
+    def decorate(test):
+        return pytest.mark.golden(parametrize(test))
+
+    return decorate
 
 
 def under(path, prefix: str) -> dict:

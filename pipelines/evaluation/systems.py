@@ -17,9 +17,11 @@ from xumx_jax import audio, files
 from xumx_jax.audio import AudioStream
 from xumx_jax.commands.options import parse_models
 from xumx_jax.errors import UserError
-from xumx_jax.separation.selection import make
+from xumx_jax.separation.selection import Factors, make
 from xumx_jax.weights import pointer
 from xumx_jax.weights.bag import MEAN
+
+INSTRUMENTAL = "instrumental"  # what many models call the accompaniment
 
 # (song, {target: file}, check) -> None: write float32 WAV files; `check` may raise, to stop
 Write = Callable[[Song, dict[str, Path], Callable[[], None]], None]
@@ -149,10 +151,14 @@ def model(
     bag = load_bag(models, combine)
     separator = separator_of(bag, **options)
     digest = _digest(bag)
-    own = set(bag.sources)
     there = {source for track in tracks or data.tracks for source in track.sources}
     there |= set(data.targets) - set(data.sources)
-    known = (set(separator.sources) | ({ACCOMPANIMENT} if VOCALS in own else set())) & there
+    own = set(bag.sources)
+    if INSTRUMENTAL in own - there:  # the same under the data's name
+        own = own - {INSTRUMENTAL} | {ACCOMPANIMENT}
+    pair = {VOCALS, ACCOMPANIMENT}  # of which one gives the other
+    more = pair if VOCALS in own or own <= pair else set()
+    known = (own | set(separator.sources) | more) & there
     missing = own - known
     if missing and not targets:
         fewer = f", or --targets {' '.join(in_order(own & known))}" if own & known else ""
@@ -167,7 +173,7 @@ def model(
             separator,
             AudioStream(song.rate, len(mix), mix.shape[1], iter([mix])),
             paths,
-            aggregate=sums(paths, separator.sources),
+            aggregate=sums(paths, separator.sources, separator.residual_gain),
             bits="32f",
             label=song.track.name,
             on_progress=lambda fraction, eta: check(),
@@ -217,21 +223,23 @@ def folder(label: str, path: Path, data: Split, tracks, targets: Sequence[str]) 
     return System(label, str(path), {}, _chosen(targets, known, usual, path), folder=path)
 
 
-def sums(targets: Iterable[str], sources: Sequence[str]) -> dict[str, dict[str | None, int]]:
+def sums(targets: Iterable[str], sources: Sequence[str], gain: float = 1.0) -> dict[str, Factors]:
     """What each target is made from -> {target: {source: factor}}, where None is the mixture.
 
     The accompaniment of a system without one is the sum of its stems except vocals or, for a system
-    with only vocals, the mixture minus the vocals.
+    with only vocals, the mixture minus the vocals, times `gain`; and vocals of a system with only
+    the instrumental are the other way round.
     """
-    made: dict[str, dict[str | None, int]] = {}
+    made: dict[str, Factors] = {}
     for target in targets:
         others = [name for name in sources if name != VOCALS]
-        if target in sources or target != ACCOMPANIMENT:
+        if target in sources or target not in (ACCOMPANIMENT, VOCALS):
             made[target] = {target: 1}
-        elif others:
+        elif others and target == ACCOMPANIMENT:
             made[target] = dict.fromkeys(others, 1)
         else:
-            made[target] = {None: 1, VOCALS: -1}
+            (only,) = sources
+            made[target] = {None: 1, only: -gain}
     return made
 
 

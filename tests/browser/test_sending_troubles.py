@@ -75,3 +75,19 @@ def test_an_answer_that_is_not_the_servers_fails_the_upload_alone(idle, open_pag
     send(page, wav("a.wav"), wav("b.wav"))
     expect(wait(page, "a.wav", "failed").locator(".words")).to_contain_text("status 200")
     wait(page, "b.wav", "queued")
+
+
+def test_files_that_come_before_the_servers_answers_go_with_what_was_chosen_before(idle, open_page):
+    page = open_page(idle.url)
+    page.evaluate("""localStorage.setItem("xumx.options", '{"format": "flac"}')""")
+    held = []
+    page.route("**/api/v1/models", lambda route: held.append(route))
+    with page.expect_request("**/api/v1/models"):
+        page.reload()
+    page.locator("#files").set_input_files([wav("a.wav")])
+    wait(page, "a.wav", "uploading")
+    assert not idle.store.jobs()
+    held.pop().continue_()
+    wait(page, "a.wav", "queued")
+    (job,) = idle.store.jobs()
+    assert job.options.format == "flac"

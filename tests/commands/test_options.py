@@ -40,13 +40,13 @@ def parsed(*words):
 def test_how_chunks_and_channels_are_separated():
     """What is not asked for is not in reports either."""
     usual = parsed()
-    assert not {"protocol", "transition_power", "mid_side"} & set(usual)
+    assert not {"protocol", "transition_power", "mid_side", "denoise"} & set(usual)
     words = ("--protocol", "demucs", "--overlap", "0.5", "--transition-power", "2", "--mid-side")
     more = {"protocol": "demucs", "overlap": 0.5, "transition_power": 2.0, "mid_side": True}
     assert parsed(*words) == usual | more
-    with pytest.raises(UserError, match="overlap is 0.5 without chunk_seconds"):
-        parsed("--overlap", "0.5")
-    with pytest.raises(UserError, match="unknown protocol 'own'; known: demucs"):
+    assert parsed("--denoise") == usual | {"denoise": True}
+    assert parsed("--overlap", "0.5") == usual | {"overlap": 0.5}
+    with pytest.raises(UserError, match="unknown protocol 'own'; known: original, demucs"):
         parsed("--protocol", "own")
 
 

@@ -1,5 +1,6 @@
 """What can be evaluated: names, targets, and the accompaniment of systems that have none."""
 
+import jax
 import numpy as np
 import pytest
 import scored_songs
@@ -7,9 +8,10 @@ import scored_songs
 from pipelines.evaluation import systems
 from pipelines.evaluation.data import find
 from pipelines.evaluation.song import opened
-from xumx_jax import audio, files, load
+from xumx_jax import audio, files, load, models
 from xumx_jax.errors import UserError
 from xumx_jax.separation.selection import choose, make
+from xumx_jax.weights.bag import save_model
 
 
 @pytest.fixture
@@ -109,6 +111,34 @@ def test_an_accompaniment_of_vocals_alone_is_what_they_leave():
     )
     own = systems.sums(targets, ("vocals", "accompaniment"))
     assert own["accompaniment"] == {"accompaniment": 1}
+
+
+def test_vocals_of_the_instrumental_alone_are_what_it_leaves():
+    found = systems.sums(("vocals", "accompaniment"), ("instrumental",), gain=1.5)
+    assert found == {
+        "vocals": {None: 1, "instrumental": -1.5},
+        "accompaniment": {"instrumental": 1},
+    }
+    with_rest = systems.sums(("vocals", "accompaniment"), ("instrumental", "vocals"))
+    assert with_rest == {"vocals": {"vocals": 1}, "accompaniment": {"instrumental": 1}}
+
+
+def test_the_instrumental_is_scored_as_the_accompaniment(data, tmp_path):
+    path, sizes = tmp_path / "passing.safetensors", {"n_fft": 128, "hop": 32, "bins": 64}
+    args = {"sources": ("instrumental",), "sample_rate": 8000, **sizes, "frames": 32}
+    args |= {"features": 4, "scales": 1, "layers": 1}
+    variables = models.interface.variable_shapes(models.build("mdxnet", **args))
+    empty = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), variables)
+    save_model(path, "mdxnet", args, empty)
+
+    def made(targets, **options):
+        return systems.model("it", "it", [(str(path), 1)], data, targets, options)
+
+    assert made([]).targets == ("accompaniment",)
+    assert made([], residual=True).targets == ("accompaniment",)
+    assert made(["vocals"]).targets == ("vocals",)
+    with pytest.raises(UserError, match="unknown target 'bass'; it has vocals, accompaniment"):
+        made(["bass"])
 
 
 def test_an_oracle_knows_all_sources_whatever_the_targets(data, tmp_path):

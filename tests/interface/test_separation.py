@@ -21,9 +21,11 @@ from xumx_jax.models.interface import (
     variable_shapes,
 )
 from xumx_jax.postfilters import POST_FILTERS, PostFilter
+from xumx_jax.separation.audio_separator import FAMILIES
 from xumx_jax.separation.engine import ENGINES
 from xumx_jax.separation.export import export, load_exported
 from xumx_jax.separation.normalization import NORMALIZATIONS
+from xumx_jax.separation.protocols import PROTOCOLS
 from xumx_jax.separation.separator import Separator, load
 from xumx_jax.stems import Stems
 from xumx_jax.weights.bag import save_model
@@ -63,7 +65,10 @@ def test_a_model_says_what_it_takes(models, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_model_names_is_there(models, name):
     module, _ = models[name]
-    registries = {"post_filter": POST_FILTERS, "engine": ENGINES, "normalization": NORMALIZATIONS}
+    registries = {
+        "post_filter": POST_FILTERS, "engine": ENGINES, "normalization": NORMALIZATIONS,
+        "protocol": PROTOCOLS, "audio_separator": FAMILIES,
+    }  # fmt: skip
     for attribute, registry in registries.items():
         assert optional(module, attribute) in {*registry, OPTIONAL[attribute]}
     assert optional(module, "refused") is None and optional(module, "power") > 0
@@ -209,7 +214,7 @@ def test_products_have_the_precision_that_was_chosen(models, compute, wanted, tm
         ("toy_ragged", {"softmask": True}, "softmask is True, but the model has no post filter"),
         ("toy_wave", {"post_filter": "norbert"}, "works on waveforms, and post filters on spectra"),
         ("xumx", {"overlap": 0.5}, "overlap is 0.5 without chunk_seconds"),
-        ("toy_wave", {"overlap": 0.5}, "overlap is 0.5 without chunk_seconds"),
+        ("xumx_slicq", {"overlap": 0.5}, "overlap is 0.5 without chunk_seconds"),
         ("xumx", {"compute": "int8"}, "compute is 'int8'; wanted one of float32, bfloat16, tf32"),
         ("xumx", {"device": "abacus"}, "unknown device 'abacus'; known: auto, cpu, gpu, tpu"),
     ],

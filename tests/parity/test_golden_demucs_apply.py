@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from closed_form import ClosedForm
 from golden_files import golden
-from golden_torch import arrays, meta
+from golden_torch import arrays, close, loaded, meta
 from tiny_models import cut, stack
 
 from xumx_jax.separation.bag import BagSeparator
@@ -37,7 +37,7 @@ def separator(path, config, gain, offsets):
     return found
 
 
-def loaded(path, config):
+def made(path, config):
     """The model of a configuration, or its bag."""
     if config["model"] != "bag":
         return separator(path, config, 1.0, config["offsets"])
@@ -61,9 +61,24 @@ def test_every_configuration_gives_their_stems_in_blocks_too(path):
         (mix,) = arrays(path)["in/x"][..., : config["L"]]
         (wanted,) = arrays(path)[f"out/{name}"]
         atol = max(10 * known.get(name, {"max_abs": 0})["max_abs"], 1e-6 * np.abs(wanted).max())
-        found = loaded(path, config)
+        found = made(path, config)
         np.testing.assert_allclose(stack(found(mix, rate)), wanted, atol=atol, err_msg=name)
         for sizes in ((37,), (1, 250)):
             blocks = [stack(block) for block in found.stream(cut(mix, sizes), rate)]
             streamed = np.concatenate(blocks, axis=-1)
             np.testing.assert_allclose(streamed, wanted, atol=atol, err_msg=name)
+
+
+@golden("torch/modern_demucs_apply_htdemucs.npz")
+@pytest.mark.slow
+def test_a_network_with_a_shift_and_the_level_of_the_track(path, tmp_path):
+    said = meta(path)["apply"]
+    model, variables, _ = loaded(path, tmp_path)
+    found = Separator(
+        model, variables, protocol="original", overlap=said["overlap"], shifts=said["shifts"]
+    )
+    found.shifts = [said["max_shift"] - offset for offset in said["offsets"]]
+    mix = arrays(path)["in/x"]
+    close(path, "y", stack(found(mix, model.sample_rate)), factor=10, floor=0)
+    blocks = [stack(block) for block in found.stream(cut(mix, (37,)), model.sample_rate)]
+    close(path, "y", np.concatenate(blocks, axis=-1), factor=10, floor=0)

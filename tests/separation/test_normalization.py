@@ -1,13 +1,20 @@
 """Statistics of a track, measured while it streams."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from closed_form import Planes
 from flax import linen as nn
 from tiny_models import noise, stack
 
 from xumx_jax.models.interface import Segment
+from xumx_jax.models.scnet import SCNet
 from xumx_jax.separation import normalization
-from xumx_jax.separation.normalization import MeanAndDeviation
+from xumx_jax.separation.normalization import (
+    MeanAndDeviation,
+    MeanAndPopulationDeviation,
+    Peak,
+)
 from xumx_jax.separation.separator import Separator
 from xumx_jax.separation.stream_buffer import StreamBuffer
 from xumx_jax.stems import Stems
@@ -75,3 +82,46 @@ def test_what_is_heard_ahead_is_bounded(monkeypatch):
     buffer = StreamBuffer(blocks())
     MeanAndDeviation(Normalized()).measure(buffer, 0)
     assert sum(read) == 1000
+
+
+class Bent(SCNet):
+    """SCNet whose network squares."""
+
+    def _wave(self, mix):
+        return (mix**2)[:, None]
+
+
+def test_the_level_of_all_samples_is_that_of_numpy():
+    """As ZFTurbo's program has it; silence, where its own is not a number, stays silent."""
+    mix = noise(3000) + np.float32(0.2)
+    mean, spread = mix.mean(0).mean(), mix.mean(0).std()
+    model = Bent(("a",), RATE, n_fft=128, hop=32, standardized_track=True)
+    for options in ({"chunk_seconds": 0.1}, {"protocol": "original", "chunk_seconds": 0.1}):
+        found = Separator(model, {}, **options)
+        wanted = ((mix - mean) / spread) ** 2 * spread + mean
+        np.testing.assert_allclose(found(mix, RATE)["a"], wanted, rtol=1e-3)
+        np.testing.assert_array_equal(found(0 * mix, RATE)["a"], 0)
+    assert model.clone(standardized_track=False).normalization is None
+
+
+@pytest.mark.parametrize("gain", [0.5, 4])
+def test_a_loud_track_is_as_loud_for_the_network_as_another(gain):
+    """UVR's MDX-Net gets 0.9 at most, and bends what it gets."""
+    model = Planes(("a",), RATE, n_fft=128, hop=32, bins=65, frames=32)
+    mix = noise(6000)
+    mix *= gain / np.abs(mix).max()
+    scale = min(1, 0.9 / gain)
+    options = {"protocol": "original"}
+    quiet = Separator(model, {}, **options)(mix * scale, RATE)["a"]  # at most 0.9, so as it is
+    wanted = quiet / scale
+    found = Separator(model, {}, **options)
+    np.testing.assert_allclose(found(mix, RATE)["a"], wanted, atol=1e-5 * gain)
+
+
+@pytest.mark.parametrize("kind", [MeanAndDeviation, MeanAndPopulationDeviation, Peak])
+def test_a_chunk_by_itself_has_the_level_of_a_track(kind):
+    wave = noise(3000) + np.float32(0.5)
+    found = kind(Normalized()).measure(StreamBuffer(iter(np.split(wave, 3, axis=1))), 0)
+    np.testing.assert_allclose(kind.of_track(jnp.asarray(wave)), found, rtol=1e-5)
+    turned = kind(Normalized()).measure(StreamBuffer(iter([-wave])), 0)
+    np.testing.assert_allclose(kind.turned(found), turned, rtol=1e-5)

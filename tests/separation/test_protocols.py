@@ -114,10 +114,11 @@ def test_what_a_stream_holds_does_not_grow(options):
     assert max(held) < 16000 and max(held[len(held) // 2 :]) <= 1.1 * max(held[: len(held) // 2])
 
 
-def test_a_shortage_of_memory_leaves_chunks_as_they_are(monkeypatch):
+@pytest.mark.parametrize("protocol", ["demucs", "msst"])
+def test_a_shortage_of_memory_leaves_chunks_as_they_are(monkeypatch, protocol):
     from jax.errors import JaxRuntimeError
 
-    separator = Separator(*drawn("toy_wave"), protocol="demucs", batch=8)
+    separator = Separator(*drawn("toy_wave"), protocol=protocol, batch=8)
     mix, run, refused = noise(9000), separator.engine.runner.run, []
     wanted = stack(separator(mix, RATE))
 
@@ -145,7 +146,10 @@ def test_every_model_runs_in_chunks_for_it_and_none_live():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"protocol": "own"}, "unknown protocol 'own'; known: demucs"),
+        ({"protocol": "own"}, "unknown protocol 'own'; known: original, demucs"),
+        ({"protocol": "original"}, "the model's program has no chunks of its own"),
+        ({"protocol": "audio-separator"}, "is for RoFormers, MDX23C and MDX-Net; use another"),
+        ({"protocol": "msst", "transition_power": 2}, "is 2; wanted 1 with protocol msst"),
         ({"transition_power": 2}, "transition-power is 2 without protocol"),
         ({"protocol": "demucs", "transition_power": 0.5}, "transition-power is 0.5; wanted 1 or"),
         ({"protocol": "demucs", "transition_power": 99}, "99, and the weights vanish"),

@@ -37,6 +37,15 @@ def test_choices(options, levels):
         assert made[name].dtype == np.float32
 
 
+@pytest.mark.parametrize("name", ["vocals", "instrumental", " instrumental "])
+def test_two_stems_of_a_model_of_one_source_have_their_usual_names(name):
+    made = make(choose(("vocals",), two_stems=name, gain=2.0), SEPARATED, MIX)
+    assert list(made) == ["vocals", "instrumental"]
+    np.testing.assert_array_equal(made["instrumental"], MIX - 6)
+    made = make(choose(("drums",), two_stems="drums", gain=2.0), SEPARATED, MIX)
+    np.testing.assert_array_equal(made["rest"], MIX - 2)  # nobody's residual: what is left
+
+
 @pytest.mark.parametrize(
     "options",
     [{"stems": "a"}, {"mix": "bass+a"}, {"two_stems": "a"}, {"aggregate": "x=a"}],

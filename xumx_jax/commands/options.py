@@ -8,6 +8,7 @@ from typing import Any
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import DEVICES
 from xumx_jax.separation.engine import COMPUTE
+from xumx_jax.weights.tasks import QUALITIES, TASKS, USUAL_QUALITY, USUAL_TASK, model_for
 
 TOKEN = "XUMX_TOKEN"  # the variable with the token of a server
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
@@ -30,6 +31,33 @@ def add_model(group, default: bool = True, more: str = "") -> None:
         help="how several models are used together: mean, or cdx, for models of mono and models "
         "of one source (an unknown name lists all); default: mean, or that of a bag's folder",
     )
+
+
+def add_wish(group) -> None:
+    """Add `--task` and `--quality`, which choose the model, to a parser or to one of its groups."""
+    group.add_argument(
+        "--task",
+        choices=tuple(TASKS),
+        help=f"what you want, instead of --model; default with --quality: {USUAL_TASK}",
+    )
+    group.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        help="fast, good or best, instead of --model: `xumx models` says which model that is, and "
+        f"how long it takes; default with --task: {USUAL_QUALITY}",
+    )
+
+
+def wished(options) -> list[str]:
+    """The values of `--model`, or the one model that `--task` and `--quality` stand for.
+
+    Raises UserError if both are given, and where no model may be chosen unasked.
+    """
+    if options.task is None and options.quality is None:
+        return options.model
+    if options.model:
+        raise UserError("--model names the model itself; leave out --task and --quality")
+    return [model_for(options.task or USUAL_TASK, options.quality or USUAL_QUALITY)]
 
 
 def parse_models(given) -> list[tuple[str | None, float]]:
@@ -121,7 +149,8 @@ def add_separation(group) -> None:
     option(
         "--residual",
         action="store_true",
-        help="add a stem with what remains after the others are removed",
+        help="add a stem with what remains after the others are removed; of models of one source "
+        "under its usual name, such as instrumental beside vocals",
     )
     option(
         "--shifts",
@@ -145,26 +174,34 @@ def add_separation(group) -> None:
         "--overlap",
         type=float,
         metavar="R",
-        help="share of a chunk that overlaps the next, 0 <= R < 1, with --chunk-seconds, "
-        "--batch or --protocol; default: 0.25",
+        help="share of a chunk that overlaps the next, 0 <= R < 1; X-UMX, Open-Unmix and "
+        "xumx-sliCQ need --chunk-seconds, --batch or --protocol as well; default: 0.25, or that "
+        "of the protocol",
     )
     option(
         "--protocol",
         metavar="P",
-        help="cut and blend chunks exactly as another program does: demucs; default: our own way",
+        help="cut and blend chunks exactly as another program does: demucs, msst, audio-separator, "
+        "or original, which is the one that the model was made for; default: our own way",
     )
     option(
         "--transition-power",
         type=float,
         default=1.0,
         metavar="P",
-        help="exponent of the protocol's weights: larger ones make shorter transitions; "
+        help="exponent of Demucs' weights: larger ones make shorter transitions; "
         "default: %(default)s",
     )
     option(
         "--mid-side",
         action="store_true",
         help="models for mono: separate stereo as left and right and as mid and side, and average",
+    )
+    option(
+        "--denoise",
+        action="store_true",
+        help="separate the mixture with its sign turned as well, and average: what a network adds "
+        "whatever it hears is gone, at twice the work",
     )
     option(
         "--batch",
@@ -209,6 +246,8 @@ def separator_options(options) -> dict:
     check_options(**made)
     if options.mid_side:
         made["mid_side"] = True
+    if options.denoise:
+        made["denoise"] = True
     return {**made, "residual": options.residual}
 
 

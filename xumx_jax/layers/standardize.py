@@ -35,14 +35,32 @@ def standardize_mono(mix: Array) -> tuple[Array, Array, Array]:
     return (mix - mean) / (spread + OFFSET), mean, spread
 
 
+def with_peak(
+    separate: Callable[[Array], Array], mix: Array, peak: Array | None, most: float
+) -> Array:
+    """Separate a mixture that is made so quiet that the track's peak, [], is `most` at most.
+
+    The stems are made as loud again; None changes nothing.
+    """
+    if peak is None:
+        return separate(mix)
+    gain = most / jnp.maximum(peak, most)
+    return separate(mix * gain) / gain
+
+
 def with_statistics(
-    separate: Callable[[Array], Array], mix: Array, statistics: Array | None
+    separate: Callable[[Array], Array],
+    mix: Array,
+    statistics: Array | None,
+    offset: float = TRACK_OFFSET,
 ) -> Array:
     """Separate a mixture that is standardised by a whole track's mean and deviation, [2].
 
-    The stems get the same deviation and mean, as in the Demucs package; None changes nothing.
+    `offset` is added to the deviation; with 0, that of silence is taken to be 1. The stems get the
+    same deviation and mean, as in the Demucs package; None changes nothing.
     """
     if statistics is None:
         return separate(mix)
     mean, spread = statistics
-    return separate((mix - mean) / (spread + TRACK_OFFSET)) * spread + mean
+    divisor = spread + offset if offset else jnp.where(spread > 0, spread, 1)
+    return separate((mix - mean) / divisor) * spread + mean

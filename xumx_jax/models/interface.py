@@ -147,6 +147,12 @@ OPTIONAL: dict[str, Any] = {
     # (samples) -> how many its original gives it for a chunk of so many, with the music around it;
     # None: `segment.fit`
     "valid_length": None,
+    # factor with which its stems are taken from the mixture, to get the residual
+    "residual_gain": 1.0,
+    # key of separation.protocols.PROTOCOLS: how its original program cuts tracks
+    "protocol": None,
+    # key of separation.audio_separator.FAMILIES: how python-audio-separator cuts tracks for it
+    "audio_separator": None,
     # an InputStatistics
     "input_statistics": None,
     # the source axis of every array of the model, if each has one: fine-tuning then matches sources

@@ -56,6 +56,8 @@ class Mdx23c(nn.Module):
     autocast = True
     usual_speed = {"cpu": 0.3}
     checkpointed_layers = (Block,)
+    protocol = "msst"
+    audio_separator = "mdx23c"
     source_outputs = {"last/(kernel|bias)": -1}
 
     def __post_init__(self):

@@ -14,11 +14,13 @@ from xumx_jax.layers.cells import down, up
 from xumx_jax.layers.convolution import Conv
 from xumx_jax.layers.dense import along
 from xumx_jax.layers.initializers import symmetric
+from xumx_jax.layers.standardize import with_peak
 from xumx_jax.models.interface import Segment, check
 from xumx_jax.models.scales import whole_scales
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.stft import Stft
 
+LOUDEST = 0.9  # peak of a track
 SILENT_BINS = 3  # the lowest, which the network never sees
 STRIDE = 2
 
@@ -59,7 +61,7 @@ class MdxNet(nn.Module):
     scales       number of scales; frames and bins are halved after each
     layers, taps of the convolutions of a block
     bottleneck   by which the dense layers along frequency are narrower inside
-    gain         of the source; UVR calls it "compensate"
+    residual_gain   with which stems are taken from the mixture; UVR calls it "compensate"
     """
 
     sources: tuple[str, ...] = ("vocals",)
@@ -74,10 +76,13 @@ class MdxNet(nn.Module):
     layers: int = 3
     taps: int = 3
     bottleneck: int = 8
-    gain: float = 1.0
-    autocast = True
+    residual_gain: float = 1.0
     usual_speed = {"cpu": 1.0}
     checkpointed_layers = (Block,)
+    normalization = "peak"
+    protocol = "audio-separator"
+    audio_separator = "mdxnet"
+    autocast = True
     source_outputs = {"last/(kernel|bias)": -1}
 
     def __post_init__(self):
@@ -102,21 +107,25 @@ class MdxNet(nn.Module):
         """Lengths whose frames can be halved at every scale."""
         return whole_scales(self.hop, self.frames, STRIDE**self.scales)
 
-    def __call__(self, mix: Array, train: bool = False) -> Stems:
+    def __call__(self, mix: Array, train: bool = False, statistics: Array | None = None) -> Stems:
         """Separate [batch, channel, time] into Stems; `spec` is that of `wave`.
 
-        The length is one that `segment.fit` gives.
+        The length is one that `segment.fit` gives. `statistics`, []: the whole track's peak.
         """
+        found = with_peak(self._frames, mix, statistics, LOUDEST)
+        return Stems(self.transform.inverse_frames(found), (found.swapaxes(-1, -2),))
+
+    def _frames(self, mix: Array) -> Array:
+        """[batch, channel, time] -> spectra [batch, source, channel, frame, bin]."""
         spec = self.transform.forward_frames(mix, axis=-3)[..., : self.bins]
         batch, frames, channels, bins = spec.shape
         parts = jnp.stack([spec.real, spec.imag], axis=3).reshape(batch, frames, -1, bins)
         heard = jnp.arange(bins) >= SILENT_BINS
-        y = self.network((parts * heard).swapaxes(-1, -2)) * self.gain
+        y = self.network((parts * heard).swapaxes(-1, -2))
         y = y.reshape(batch, frames, bins, len(self.sources), channels, 2)
         y = y.transpose(5, 0, 3, 4, 1, 2)
         above = [(0, 0)] * 4 + [(0, self.transform.bins - bins)]
-        found = jnp.pad(lax.complex(y[0], y[1]), above)
-        return Stems(self.transform.inverse_frames(found), (found.swapaxes(-1, -2),))
+        return jnp.pad(lax.complex(y[0], y[1]), above)
 
     @nn.compact
     def network(self, x: Array) -> Array:

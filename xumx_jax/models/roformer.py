@@ -111,6 +111,8 @@ class RoFormer(nn.Module):
     compute: str = "float32"
     ends = False  # whether transformers normalise their outputs, or the last one's is
     checkpointed_layers = (Layer,)
+    protocol = "msst"
+    audio_separator = "roformer"
     source_outputs = {r"merge/(kernel|bias)": 1, r"merge/hidden_\d+(_bias)?": 0}
 
     def __post_init__(self):

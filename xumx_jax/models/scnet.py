@@ -11,7 +11,7 @@ from jax import Array, lax
 from xumx_jax.layers.convolution import Conv
 from xumx_jax.layers.dconv import gelu
 from xumx_jax.layers.sparse_bands import Compress, DualPath, Expand, bands_of
-from xumx_jax.layers.standardize import standardize
+from xumx_jax.layers.standardize import standardize, with_statistics
 from xumx_jax.models.interface import Segment, check
 from xumx_jax.stems import Stems
 from xumx_jax.transforms.stft import Stft
@@ -36,8 +36,9 @@ class SCNet(nn.Module):
     frame_taps   of their kernels
     pairs        of LSTMs, of which every other one sees the Fourier transform of the frames
     expand       units of the LSTMs, in channels
-    standardized spectra are standardised inside, as in the original; other weights want it of the
-                 waveform, or not at all
+    standardized spectra are standardised inside, as in the original
+    standardized_track   the waveform is, by mean and deviation of the whole track; ZFTurbo's
+                 program calls it "normalize"
     masked       with a position for each bin, and a window that is not flat
     """
 
@@ -58,10 +59,12 @@ class SCNet(nn.Module):
     pairs: int = 6
     expand: int = 1
     standardized: bool = False
+    standardized_track: bool = False
     masked: bool = False
     autocast = True
     usual_speed = {"cpu": 2.0}
     checkpointed_layers = (Compress, DualPath)
+    protocol = "msst"
     source_outputs = {
         r"decoder_0/band_\d+/(kernel|bias)": -1, "mask_wide/kernel": -2, "mask/(kernel|bias)": -1,
     }  # fmt: skip
@@ -85,6 +88,10 @@ class SCNet(nn.Module):
         """Any length; chunks of 11 s, as in training."""
         return Segment(round(SEGMENT_SECONDS * self.sample_rate), grid=self.hop)
 
+    @property
+    def normalization(self) -> str | None:
+        return "mean and population deviation" if self.standardized_track else None
+
     def _bands(self):
         """The bands of each layer, from the outermost on."""
         found, bins = [], self.transform.bins
@@ -93,9 +100,17 @@ class SCNet(nn.Module):
             bins = sum(band.length for band in found[-1])
         return found
 
+    def __call__(self, mix: Array, train: bool = False, statistics: Array | None = None) -> Stems:
+        """Separate [batch, channel, time] into Stems; `spec` is the transform of `wave`.
+
+        `statistics`, [2]: mean and deviation of the whole track.
+        """
+        wave = with_statistics(self._wave, mix, statistics, offset=0)
+        return Stems(wave, self.transform.forward(wave))
+
     @nn.compact
-    def __call__(self, mix: Array, train: bool = False) -> Stems:
-        """Separate [batch, channel, time] into Stems; `spec` is the transform of `wave`."""
+    def _wave(self, mix: Array) -> Array:
+        """[batch, channel, time] -> [batch, source, channel, time]."""
         length = mix.shape[-1]
         more = self.hop - length % self.hop
         if (length + more) // self.hop % 2 == 0:  # an even number of frames, for their transform
@@ -122,8 +137,7 @@ class SCNet(nn.Module):
         found = lax.complex(y[0], y[1])
         if self.masked:
             found = found * spec.swapaxes(1, 2)[:, None]
-        wave = self.transform.inverse_frames(found / scale, length + more)[..., :length]
-        return Stems(wave, self.transform.forward(wave))
+        return self.transform.inverse_frames(found / scale, length + more)[..., :length]
 
     def _network(self, x: Array) -> Array:
         """[batch, frame, bin, channel] -> the same, of all sources."""

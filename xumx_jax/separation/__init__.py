@@ -5,9 +5,10 @@ file, record               `separate_file`: from a file to files of its stems, w
 engine, chunked, umx/      what runs a model over a track of any length, in bounded memory
 slices, stft_filter        the engine for networks on a sliCQ, and a filter behind it
 chunk_plan, chunk_runner, overlap_add   the parts of the engine for chunks
-protocols                  other programs' chunks
+protocols, audio_separator   other programs' chunks
 inputs, multichannel, streams, stream_buffer   the signal on its way in and out
-selection                  which stems are written
+selection, residual        which stems are written; what the others leave of the mixture
+recommended                options that the file of a model recommends
 normalization              statistics of a whole track
 export                     a model as StableHLO
 out_of_memory              what these share

@@ -12,12 +12,13 @@ from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
 from xumx_jax.separation.engine import CALLBACK, USUAL, Progress
 from xumx_jax.separation.inputs import InputBlocks
-from xumx_jax.separation.separator import Separator, at_once
+from xumx_jax.separation.recommended import recommended
+from xumx_jax.separation.residual import RESIDUAL, residual_name
+from xumx_jax.separation.separator import Separator
 from xumx_jax.weights import combinations
 from xumx_jax.weights.bag import Bag, average
 
 LOG = logging.getLogger(__name__)
-RESIDUAL = "residual"
 OF_FILTERS = (*USUAL, "wiener_frames")  # options that only members with a post filter get
 
 
@@ -47,6 +48,12 @@ class BagSeparator:
         return self.separators[0].rate
 
     @property
+    def residual_gain(self) -> float:
+        """That of its models, if they agree on it; else 1."""
+        gains = {separator.residual_gain for separator in self.separators}
+        return gains.pop() if len(gains) == 1 else 1.0
+
+    @property
     def model(self):
         """The modules of all separators."""
         return tuple(separator.model for separator in self.separators)
@@ -58,7 +65,7 @@ class BagSeparator:
 
     def __call__(self, mix, rate: int, callback: CALLBACK | None = None) -> dict[str, np.ndarray]:
         """Separate an array: like `Separator.__call__`."""
-        return at_once(self, mix, rate, callback)
+        return streams.at_once(self, mix, rate, callback)
 
     def stream(self, blocks, rate: int, length: int | None = None, callback=None):
         """Separate a stream: like `Separator.stream`."""
@@ -108,7 +115,7 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
     alone (niter 0), unless `residual` gives the Wiener filter a second source. Raises UserError on
     options of a filter that no member can have.
     """
-    if options.get(RESIDUAL) and not np.allclose(bag.weights, bag.weights[:, :1]):
+    if options.get("residual") and not np.allclose(bag.weights, bag.weights[:, :1]):
         raise UserError(
             "a residual is what remains after all sources of one model are removed; use models "
             "with the same sources and one weight each"
@@ -134,10 +141,11 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
     for member, module, own, name in zip(bag.members, modules, all_own, filters, strict=True):
         if any(filters) and name is None:  # without any, each member refuses them
             own = {option: value for option, value in own.items() if option not in OF_FILTERS}
-        single = len(module.sources) == 1 and not own.get(RESIDUAL)
+        single = len(module.sources) == 1 and not own.get("residual")
         if single and name and not POST_FILTERS[name].alone and own.get("niter", 1):
             own["niter"] = 0
             alone += module.sources
+        own = recommended(own, member.info, module)
         separators.append(Separator(module, member.variables, **own))
     if alone:
         LOG.info(
@@ -147,8 +155,8 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
         )
     weights = [
         {name: weight for name, weight in zip(bag.sources, row, strict=True) if weight}
-        | ({RESIDUAL: row[0]} if options.get(RESIDUAL) else {})
+        | ({residual_name(bag.sources): row[0]} if options.get("residual") else {})
         for row in bag.weights.tolist()
     ]
-    helps = not options.get(RESIDUAL) and any(share.get(RESIDUAL) for share in shares)
+    helps = not options.get("residual") and any(share.get("residual") for share in shares)
     return BagSeparator(separators, weights, (RESIDUAL,) if helps else ())

@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from xumx_jax.errors import UserError
 from xumx_jax.models.interface import Segment
 from xumx_jax.separation.overlap_add import triangle
 
@@ -110,3 +111,29 @@ class ChunkPlan:
         while length < samples:
             length *= 2
         return self.segment.fit(min(length, self.length))
+
+
+def check_samples(model, samples: float) -> int:
+    """Whole samples of a chunk. Raises UserError if there are none, or more than a model takes."""
+    samples, largest = int(samples), model.segment.largest
+    if not samples:
+        raise UserError("a chunk has not one sample; use a larger chunk_seconds")
+    if largest is not None and samples > largest:
+        raise UserError(
+            f"a chunk has {samples} samples, and the model takes {largest} at most; use a smaller "
+            "chunk_seconds, or leave it out"
+        )
+    return samples
+
+
+def check_plain(power: float, protocol: str) -> None:
+    """Raise UserError for a `transition_power` that the protocol's weights do not have."""
+    if power != 1:
+        raise UserError(f"transition-power is {power:g}; wanted 1 with protocol {protocol}")
+
+
+def whole_step(samples: int, overlap: float) -> int:
+    """The step of chunks, for programs that take the number of chunks that cover a sample."""
+    number = round(1 / (1 - overlap))
+    whole = abs(number * (1 - overlap) - 1) < 1e-6
+    return max(1, samples // number if whole else int(samples * (1 - overlap)))

@@ -6,12 +6,14 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from xumx_jax import postfilters
 from xumx_jax.models.interface import matmul_precision, optional
+from xumx_jax.runtime import give_memory_back
+from xumx_jax.separation.normalization import normalization
 from xumx_jax.stems import Stems
 
 # JAX's precision for each `compute`, for models that do not handle it themselves.
@@ -34,9 +36,9 @@ def separate_chunk(
 
     `statistics` are those of the whole track, for models with a `normalization`. `post_filter` is a
     key of POST_FILTERS and filters `wiener_frames` at a time; without one the model's stems are
-    used as they are. If no filter gives the residual, it is the mixture minus the sum of the stems.
-    `precision` is JAX's of matrix products, for models that set none. `options` are those of the
-    filter.
+    used as they are. If no filter gives the residual, it is the mixture minus the sum of the stems,
+    times the model's `residual_gain`. `precision` is JAX's of matrix products, for models that set
+    none. `options` are those of the filter.
     """
     with matmul_precision(model, "compute", precision):
         given = {} if statistics is None else {"statistics": statistics}
@@ -56,7 +58,10 @@ def separate_chunk(
             wave = estimate.wave
             if wave.shape[-1] < length:
                 wave = model.transform.inverse(estimate.spec, length)
-        return jnp.concatenate([wave, (mix - wave.sum(0))[None]]) if residual else wave
+        if not residual:
+            return wave
+        rest = mix - optional(model, "residual_gain") * wave.sum(0)
+        return jnp.concatenate([wave, rest[None]])
 
 
 def filtered(
@@ -93,10 +98,26 @@ def separate_mid_side(model, variables, mix: Array, statistics=None, **options) 
     return (direct + jnp.stack([mid + side, mid - side], axis=1)) / 2
 
 
+def separate_turned(one, invert, mix: Array, statistics: Array | None = None) -> Array:
+    """The mean of what `one` makes of [channel, time], and of the same with its sign turned.
+
+    What a network adds whatever it hears is gone: UVR's "denoise". `invert` maps the statistics of
+    a mixture to those of the turned one. They run one after the other, since memory is scarce.
+    """
+    if statistics is None:
+        found = lax.map(one, jnp.stack([mix, -mix]))
+    else:
+        turned = invert(statistics)
+        pair = jnp.stack([mix, -mix]), jnp.stack([statistics, turned])
+        found = lax.map(lambda given: one(*given), pair)
+    return (found[0] - found[1]) / 2
+
+
 class ChunkRunner:
     """`run(chunks, length)`: chunks [channel, time] -> [chunk, source, channel, length].
 
-    options  of `separate_chunk`, and "mid_side" for `separate_mid_side`
+    options  of `separate_chunk`, "mid_side" for `separate_mid_side`, "denoise" for
+             `separate_turned`
     devices  over which chunks are spread
     compute  precision of matrix products, of `layers.dense.DTYPES`
     """
@@ -141,6 +162,25 @@ class ChunkRunner:
         return np.asarray(function(self._placed, each(stacked), statistics))[: len(chunks)]
 
 
+class Compiled:
+    """A jitted function that gives back what compiling it leaves behind, before it first runs.
+
+    For a large network that is half a gigabyte, in pieces that its arrays do not fit into. `known`
+    has the code for each combination of shapes.
+    """
+
+    def __init__(self, function):
+        self.function, self.known = function, {}
+
+    def __call__(self, *arguments):
+        leaves, structure = jax.tree.flatten(arguments)
+        key = (structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
+        if key not in self.known:
+            self.known[key] = self.function.lower(*arguments).compile()
+            give_memory_back()
+        return self.known[key](*arguments)
+
+
 @lru_cache(maxsize=8)
 def compile_chunks(model, devices: tuple, options: tuple):
     """The function `(variables, mix [chunk, channel, time], statistics)`, how to place arguments.
@@ -150,14 +190,18 @@ def compile_chunks(model, devices: tuple, options: tuple):
     """
     given = dict(options)
     function = separate_mid_side if given.pop("mid_side", False) else separate_chunk
-    one = partial(function, model, **given)
+    denoise, name = given.pop("denoise", False), optional(model, "normalization")
+    invert = normalization(name).turned if denoise and name else None
 
     def batched(variables, mix, statistics):
-        return jax.vmap(lambda chunk: one(variables, chunk, statistics))(mix)
+        one = partial(function, model, variables, **given)
+        if denoise:
+            one = partial(separate_turned, one, invert)
+        return jax.vmap(lambda chunk: one(chunk, statistics))(mix)
 
     if len(devices) == 1:
         on_device = partial(jax.device_put, device=devices[0])
-        return jax.jit(batched), on_device, on_device
+        return Compiled(jax.jit(batched)), on_device, on_device
     # jit alone would gather all chunks on every device at the FFTs.
     mesh = Mesh(np.array(devices), ("chunk",))
     spread = jax.shard_map(
@@ -165,4 +209,4 @@ def compile_chunks(model, devices: tuple, options: tuple):
     )
     everywhere = partial(jax.device_put, device=NamedSharding(mesh, P()))
     each = partial(jax.device_put, device=NamedSharding(mesh, P("chunk")))
-    return jax.jit(spread), everywhere, each
+    return Compiled(jax.jit(spread)), everywhere, each

@@ -34,7 +34,8 @@ class Chunked:
         if options.overlap and options.post_filter:
             given["wiener_frames"] = given["wiener_frames"] or WINDOW_FRAMES
         self._filter = given
-        applied = {**given, "mid_side": True} if options.mid_side else given
+        ways = {"mid_side": options.mid_side, "denoise": options.denoise}
+        applied = given | {way: True for way, wanted in ways.items() if wanted}
         self.runner = ChunkRunner(model, variables, applied, options.devices, options.compute)
         seconds = options.chunk_seconds
         self._fit(seconds * model.sample_rate if seconds else model.segment.usual)
@@ -74,7 +75,6 @@ class Chunked:
                 if not out_of_memory.is_out_of_memory(error):
                     raise
                 self._shrink()
-                at = batch.chunks[0].wanted
                 continue
             first = False
             for chunk, piece in zip(batch.chunks, pieces, strict=True):
@@ -104,9 +104,9 @@ class Chunked:
         """Choose the plan; with an overlap, chunks are whole windows of the filter, if possible."""
         segment = self.model.segment
         if self.options.protocol is not None:
-            protocol = PROTOCOLS[self.options.protocol]
+            plan = PROTOCOLS[self.options.protocol](self.model)
             power = self.options.transition_power
-            self.plan = protocol(self.model, samples, self.options.overlap, power)
+            self.plan = plan(self.model, samples, self.options.overlap, power)
             return
         unit = segment.grid
         if self.options.post_filter and (self._filter.get("niter") or self._filter["residual"]):

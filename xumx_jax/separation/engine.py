@@ -21,6 +21,7 @@ AHEAD_SECONDS = 300.0  # how far statistics of a track are read ahead of what is
 CALLBACK = Callable[[float | None, float | None], object]
 # {option of a post filter: its values for models without one}
 USUAL = {"niter": (1, 0), "softmask": (False,), "alpha": (1.0,), "logit": (None,)}
+OVERLAP = 0.25  # of chunks
 _EARLY = 0.02  # part of the work before which the remaining time cannot be estimated
 
 
@@ -35,7 +36,7 @@ class EngineOptions:
     devices         JAX's devices, to spread work over
     chosen          the user chose these devices, so no others are used
     cpu_fallback    continue on the CPU if the devices have too little memory
-    protocol, transition_power, mid_side  as in `Separator`
+    protocol, transition_power, mid_side, denoise  as in `Separator`
     """
 
     filter_options: dict[str, Any]
@@ -51,6 +52,7 @@ class EngineOptions:
     protocol: str | None = None
     transition_power: float = 1.0
     mid_side: bool = False
+    denoise: bool = False
 
 
 def check_options(
@@ -109,11 +111,6 @@ def check_options(
         raise UserError(
             f"transition-power is {transition_power} without protocol; use protocol demucs as well"
         )
-    if overlap is not None and chunk_seconds is None and batch is None and protocol is None:
-        raise UserError(
-            f"overlap is {overlap} without chunk_seconds, the length of the chunks that are to "
-            "overlap; use chunk_seconds as well"
-        )
     if batch is not None and batch < 1:
         raise UserError(f"batch is {batch}; wanted at least 1")
     if shifts != int(shifts) or shifts < 0:
@@ -157,6 +154,15 @@ def filter_options(model, post_filter: str | None, given: dict[str, Any]) -> dic
     return {**taken, "residual": given["residual"], **known.options}
 
 
+def usual_overlap(model, protocol: str | None) -> float:
+    """The share of a chunk that overlaps the next, if none is given."""
+    if protocol is None:
+        return OVERLAP
+    from xumx_jax.separation.protocols import PROTOCOLS
+
+    return PROTOCOLS[protocol](model).overlap
+
+
 class Progress:
     """Turn counts of samples into `callback(fraction, eta)`.
 
@@ -192,12 +198,14 @@ ENGINES = {
 def make_engine(model, variables, options: EngineOptions):
     """Make the engine that the model names, or "chunked" if that does not take the options.
 
-    Only "chunked" knows chunks without overlap, batches of chunks, other protocols, mid and side.
+    Only "chunked" knows chunks without overlap, batches of chunks, other protocols, mid and side,
+    and turned signs.
     """
     from xumx_jax.models.interface import optional  # which brings JAX along
 
     chunks = options.overlap == 0 or options.batch is not None
     chunks = chunks or options.protocol is not None or options.mid_side
+    chunks = chunks or options.denoise
     for key in ("chunked",) if chunks else (optional(model, "engine"), "chunked"):
         module, name = ENGINES[key]
         engine = getattr(import_module(module), name)

@@ -97,7 +97,8 @@ def separate_file(
 
     What is written:
     stems      some of the stems, ("vocals", "bass") or "vocals,bass"; all by default. Or one of
-    two_stems  a stem, and the rest of the mixture, called "rest"
+    two_stems  a stem, and the rest of the mixture, called "rest"; of a model of one source as
+               `separation.residual` says, such as "instrumental"
     mix        the sum of some, ("drums", "bass") or "drums+bass", under the latter name
     aggregate  {name: stems to add up}, or a text as for `--aggregate`
     format     one of `audio.FORMATS`, with `bits` ("16", "24", "32f") or `bitrate` (kbit/s); None:
@@ -135,7 +136,8 @@ def separate_file(
             f"rate is {rate!r} and channels {channels!r}; wanted one of {', '.join(RATES)}, and "
             f"one of {', '.join(CHANNELS)}"
         )
-    chosen = choose(separator.sources, stems, two_stems, mix, aggregate)
+    gain = getattr(separator, "residual_gain", 1.0)
+    chosen = choose(separator.sources, stems, two_stems, mix, aggregate, gain)
     label = label or ("the mixture" if isinstance(source, AudioStream) else str(source))
     paths = _paths(out, chosen, name, format)
     messages: list[str] = []

@@ -22,6 +22,7 @@ class MeanAndDeviation:
 
     # Whatever the chunks: the original measures these on the track and then cuts it.
     of_chunks = False
+    less = 1  # taken from the number of samples
 
     def __init__(self, model, lead: int = 0):
         self.ahead = round(AHEAD_SECONDS * model.sample_rate)
@@ -43,7 +44,7 @@ class MeanAndDeviation:
             self.spread += wave.var() * len(wave) + delta**2 * self.count * len(wave) / total
             self.mean += delta * len(wave) / total
             self.count = total
-        spread = (self.spread / max(1, self.count - 1)) ** 0.5
+        spread = (self.spread / max(1, self.count - self.less)) ** 0.5
         return np.array([self.mean, spread], np.float32)
 
     @staticmethod
@@ -53,13 +54,64 @@ class MeanAndDeviation:
         mean = mono.mean(keepdims=True)
         return jnp.concatenate([mean, deviation(mono, (0,), mean)])
 
+    @staticmethod
+    def turned(statistics: Array) -> Array:
+        """Those of the track with its sign turned."""
+        return statistics * jnp.array([-1, 1])
+
+
+class MeanAndPopulationDeviation(MeanAndDeviation):
+    """The same with the deviation over all samples, as NumPy's `std`: ZFTurbo's `normalize`."""
+
+    less = 0
+
+    @staticmethod
+    def of_track(mix: Array) -> Array:
+        """As in `MeanAndDeviation`."""
+        mono = mix.mean(0)
+        return jnp.stack([mono.mean(), jnp.sqrt(jnp.square(mono - mono.mean()).mean())])
+
+
+class Peak:
+    """The largest absolute sample, []: UVR's MDX-Net gets no track with a larger one than 0.9."""
+
+    of_chunks, silence = False, 0.0
+
+    def __init__(self, model, lead: int = 0):
+        self.ahead = round(AHEAD_SECONDS * model.sample_rate)
+        self.known, self.peak = 0, 0.0
+
+    def measure(self, buffer, at: int) -> np.float32:
+        """Read a StreamBuffer as far as AHEAD_SECONDS behind sample `at` -> the peak so far."""
+        buffer.reach(at + self.ahead)
+        if buffer.end > self.known:
+            self.peak = max(self.peak, float(np.abs(buffer.cut(self.known, buffer.end)).max()))
+            self.known = buffer.end
+        return np.float32(self.peak)
+
+    @staticmethod
+    def of_track(mix: Array) -> Array:
+        """That of a chunk [channel, time] that is a track by itself."""
+        return jnp.abs(mix).max()
+
+    @staticmethod
+    def turned(statistics: Array) -> Array:
+        """That of the track with its sign turned."""
+        return statistics
+
 
 # {name: (module, class)}; the class is made from (model, samples of silence before the track) and
 # has measure(buffer, at) -> array for `__call__`'s `statistics`, and `silence`, the sample that the
 # network then gets as 0. With `of_chunks`, chunks without overlap have their own instead, which
 # the model takes itself; without it the class has `of_track(mix)`, for chunks that are exported.
+# `turned(statistics)` are those of the track with its sign turned.
 NORMALIZATIONS = {
     "mean and deviation": ("xumx_jax.separation.normalization", "MeanAndDeviation"),
+    "mean and population deviation": (
+        "xumx_jax.separation.normalization",
+        "MeanAndPopulationDeviation",
+    ),
+    "peak": ("xumx_jax.separation.normalization", "Peak"),
     "band level": ("xumx_jax.separation.umx.offline", "BandLevel"),
 }
 

@@ -1,8 +1,9 @@
 """How other programs cut a track into chunks and blend them: plans for the engine for chunks.
 
-A protocol is a class made from (model, samples of a chunk, overlap, transition power), with the
-attributes `length`, `step` and methods of a `ChunkPlan`, and an entry of PROTOCOLS. Their chunks
-keep their length when memory is short, since the stems depend on it.
+A plan is a class made from (model, samples of a chunk, overlap, transition power), with the
+attributes and methods of a `ChunkPlan`, and `overlap`, its program's own. An entry of PROTOCOLS
+says which one a model gets. Chunks keep their length when memory is short, since the stems depend
+on it.
 """
 
 from typing import Literal
@@ -11,7 +12,14 @@ import numpy as np
 
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import optional
-from xumx_jax.separation.chunk_plan import Batch, Chunk
+from xumx_jax.separation import audio_separator
+from xumx_jax.separation.chunk_plan import (
+    Batch,
+    Chunk,
+    check_plain,
+    check_samples,
+    whole_step,
+)
 from xumx_jax.separation.overlap_add import triangle
 
 
@@ -27,17 +35,12 @@ class Demucs:
     blended  whether chunks are blended
     """
 
+    overlap = 0.25
+
     def __init__(self, model, samples: float, overlap: float, power: float):
-        segment, self.samples = model.segment, int(samples)
+        self.samples = check_samples(model, samples)
         self.blended = bool(overlap)
-        self._fit = optional(model, "valid_length") or segment.fit
-        if not self.samples:
-            raise UserError("a chunk has not one sample; use a larger chunk_seconds")
-        if segment.largest is not None and self.samples > segment.largest:
-            raise UserError(
-                f"a chunk has {self.samples} samples, and the model takes {segment.largest} at "
-                "most; use a smaller chunk_seconds, or leave it out"
-            )
+        self._fit = optional(model, "valid_length") or model.segment.fit
         self.length = self._fit(self.samples)
         self.step = max(1, int((1 - overlap) * self.samples))
         self._window = triangle(self.samples) ** np.float32(power)
@@ -59,12 +62,7 @@ class Demucs:
 
         The first `lead` samples of the stream, and all that it has not got, are `silence`.
         """
-        wave = buffer.cut(max(0, chunk.start), chunk.start + length)
-        filled = np.full((wave.shape[0], length), silence, np.float32)
-        at = max(0, -chunk.start)
-        filled[:, at : at + wave.shape[1]] = wave
-        filled[:, : max(0, lead - chunk.start)] = silence
-        return filled
+        return buffer.surrounded(chunk.start, chunk.start + length, silence, lead)
 
     def weights(self, batch: Batch, chunk: Chunk) -> np.ndarray:
         """As in `ChunkPlan`: the beginning of those of a whole chunk."""
@@ -109,16 +107,13 @@ class Msst:
     """
 
     blended = True
+    overlap = 0.5  # its num_overlap is 2 or 4
 
     def __init__(self, model, samples: float, overlap: float, power: float):
-        self.samples = int(samples)
+        check_plain(power, "msst")
+        self.samples = check_samples(model, samples)
         self.length = model.segment.fit(self.samples)
-        if power != 1:
-            raise UserError(f"transition-power is {power:g}; wanted 1 with protocol msst")
-        number = round(1 / (1 - overlap))
-        whole = abs(number * (1 - overlap) - 1) < 1e-6
-        step = self.samples // number if whole else int(self.samples * (1 - overlap))
-        self.step = max(1, step)
+        self.step = whole_step(self.samples, overlap)
         self.plain = model.segment.largest is not None
         self.border = 0 if self.plain else self.samples - self.step
         self.fade = 0 if self.plain else self.samples // 10
@@ -184,4 +179,20 @@ class Msst:
         return window[chunk.wanted - chunk.start : chunk.stop - chunk.start]
 
 
-PROTOCOLS = {"demucs": Demucs, "msst": Msst}
+def original(model):
+    """The plan of a model's own program. Raises UserError for one that takes whole tracks."""
+    name = optional(model, "protocol")
+    if name is None:
+        raise UserError(
+            "protocol original: the model's program has no chunks of its own; leave it out"
+        )
+    return PROTOCOLS[name](model)
+
+
+# {name: (model) -> the plan of its chunks, which raises UserError if that program has none}
+PROTOCOLS = {
+    "original": original,
+    "demucs": lambda model: Demucs,
+    "msst": lambda model: Msst,
+    "audio-separator": audio_separator.family,
+}

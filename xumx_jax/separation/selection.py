@@ -7,17 +7,22 @@ import numpy as np
 
 from xumx_jax.errors import UserError
 from xumx_jax.files import is_name
+from xumx_jax.separation.residual import RESIDUAL, residual_name
 
 REST = "rest"
 
 
+Factors = dict[str | None, float]  # {source: factor}, where the source None is the mixture
+
+
 def choose(
-    sources, stems=None, two_stems=None, mix=None, aggregate=None
-) -> dict[str, dict[str | None, int]]:
-    """Choose what to write: {name: {source: factor}}, where the source None is the mixture.
+    sources, stems=None, two_stems=None, mix=None, aggregate=None, gain: float = 1.0
+) -> dict[str, Factors]:
+    """Choose what to write, and of what it is made.
 
     stems      "vocals,bass" or ("vocals", "bass"): these stems as they are
-    two_stems  "vocals": this stem, and the mixture without it
+    two_stems  "vocals": this stem, and the mixture without it; of a model of one source, either
+    gain       of a stem that is taken from the mixture, of a model of one source
     mix        "drums+bass" or ("drums", "bass"): their sum, one stem
     aggregate  "karaoke=drums+bass,voice=vocals": sums under new names, or the same in Open-Unmix's
                form, '{"karaoke": ["drums", "bass"], "voice": ["vocals"]}', or a dictionary, which
@@ -31,8 +36,13 @@ def choose(
         if not is_name(name):
             raise UserError(f"the model's source {name!r} cannot be the name of a file")
     if two_stems is not None:
+        rest, factor = residual_name(sources), -gain
+        if rest == RESIDUAL:  # which is what all stems leave
+            rest, factor = REST, -1
+        elif two_stems.strip() == rest:
+            two_stems = sources[0]
         (name,) = _known([two_stems], sources)
-        return {name: {name: 1}, REST: {None: 1, name: -1}}
+        return {name: {name: 1}, rest: {None: 1, name: factor}}
     if mix is not None:
         names = _known(_split(mix, "+"), sources)
         return {"+".join(names): dict.fromkeys(names, 1)}

@@ -21,33 +21,36 @@ from xumx_jax.separation.engine import (
     check_options,
     filter_options,
     make_engine,
+    usual_overlap,
 )
-from xumx_jax.separation.inputs import InputBlocks, as_floats, check_layout
+from xumx_jax.separation.inputs import InputBlocks
+from xumx_jax.separation.recommended import recommended
+from xumx_jax.separation.residual import residual_name
 from xumx_jax.weights.bag import Bag
 from xumx_jax.weights.load import Models, load_bag
 
 if TYPE_CHECKING:
     from xumx_jax.separation.umx.live import Live
 
-OVERLAP = 0.25  # of chunks
 # options that concern neither the engine's arithmetic nor its chunks, or depend on the model
-UNCHECKED = {"residual", "device", "cpu_fallback", "mid_side"}
+UNCHECKED = {"residual", "device", "cpu_fallback", "mid_side", "denoise"}
 SHIFT_SECONDS = 0.5  # the largest
 
 
 class Separator:
     """A model with its weights and how to apply it: arrays in, arrays out.
 
-    niter, softmask, alpha, logit, residual   as in `postfilters.wiener`; `residual` adds a stem of
-                    that name. They need a post filter, except the residual, which without one is
-                    the mixture minus the stems
+    niter, softmask, alpha, logit   as in `postfilters.wiener`; they need a post filter
+    residual        add a stem with what the others leave of the mixture: the filter's residual, or
+                    without one the mixture minus the stems. True calls it as
+                    `separation.residual` says, "instrumental" beside vocals alone; or a name
     post_filter     a key of POST_FILTERS; None: that of the model's original, which may be none
     wiener_frames   frames that the post filter takes at a time; None: as in the original
     chunk_seconds   None: UMX models with a Wiener filter of magnitudes take five minutes at once,
                     so that shorter tracks have no borders; else chunks have the model's usual
                     length
-    overlap         share of a chunk that overlaps the next, a quarter by default. With 0, each
-                    chunk has its own edges and statistics: the original programs' protocol
+    overlap         share of a chunk that overlaps the next, a quarter by default, or as in the
+                    protocol. With 0, each chunk has its own edges and statistics
     batch           number of chunks at once, spread over the devices, for UMX models too
     shifts          number of runs to average, each on the track shifted by up to half a second; 0:
                     a single run, without a shift
@@ -58,10 +61,13 @@ class Separator:
     compute         precision of matrix products: "float32", "bfloat16", or "tf32", the device's
                     fastest with float32 operands; sums are float32
     protocol        a key of `separation.protocols.PROTOCOLS`: cut and blend chunks exactly as that
-                    program does, "demucs"; None: our own way. `chunk_seconds` is its segment
-    transition_power  of the protocol's weights: larger values make shorter transitions
+                    program does, such as "demucs", or as the model's own ("original"); None: our
+                    own way. `chunk_seconds` is its segment
+    transition_power  of Demucs' weights: larger values make shorter transitions
     mid_side        of a model for mono: stereo is separated as left and right and also as mid and
                     side, and the stems are the mean of both, at twice the work
+    denoise         of a model whose network is not odd: separate the mixture with its sign turned
+                    as well, and average; what the network adds by itself is gone, at twice the work
     cpu_fallback    continue on the CPU if a device has too little memory even for small steps
 
     `separator(mix [channel, time], rate)` returns {name: float32 [channel, time]} with the same
@@ -83,7 +89,7 @@ class Separator:
         softmask: bool = False,
         alpha: float = 1.0,
         logit: float | None = None,
-        residual: bool = False,
+        residual: bool | str = False,
         post_filter: str | None = None,
         wiener_frames: int | None = None,
         chunk_seconds: float | None = None,
@@ -96,6 +102,7 @@ class Separator:
         protocol: str | None = None,
         transition_power: float = 1.0,
         mid_side: bool = False,
+        denoise: bool = False,
         cpu_fallback: bool = True,
     ):
         runtime.check_not_forked()
@@ -113,26 +120,34 @@ class Separator:
                 "leave it out"
             )
         self.model, self.variables = module, variables
-        self.sources = tuple(module.sources) + ("residual",) * residual
+        self.sources = tuple(module.sources)
+        if residual:
+            name = residual if isinstance(residual, str) else residual_name(module.sources)
+            self.sources = (*self.sources, name)
         self.post_filter = post_filter or optional(module, "post_filter")
         if self.post_filter and not (niter or softmask or residual):
             # only the phase of another transform would be left of such a filter
             other = POST_FILTERS[self.post_filter].transform is not None
             self.post_filter = None if other else self.post_filter
-        of_filter = {name: given[name] for name in (*USUAL, "residual")}
+        of_filter = {name: given[name] for name in USUAL} | {"residual": bool(residual)}
         self.wiener_options = filter_options(module, self.post_filter, of_filter)
         if self.post_filter is not None:
             frames = wiener_frames or POST_FILTERS[self.post_filter].frames
             self.wiener_options["wiener_frames"] = frames
         elif wiener_frames is not None:
             raise UserError(f"wiener-frames is {wiener_frames}, but the model has no post filter")
-        self._undivided = chunk_seconds is None and batch is None and not shifts
-        self._undivided = self._undivided and protocol is None and not mid_side
+        whole = chunk_seconds is None and batch is None and protocol is None
+        if overlap is not None and whole and optional(module, "engine") != "chunked":
+            raise UserError(
+                f"overlap is {overlap} without chunk_seconds, the length of the chunks that are to "
+                "overlap; use chunk_seconds as well"
+            )
+        self._undivided = whole and not (shifts or mid_side or denoise)
         options = EngineOptions(
             filter_options={"post_filter": self.post_filter, **self.wiener_options},
             post_filter=self.post_filter,
             chunk_seconds=chunk_seconds,
-            overlap=OVERLAP if overlap is None else overlap,
+            overlap=usual_overlap(module, protocol) if overlap is None else overlap,
             batch=batch,
             compute=compute,
             streams=max(1, shifts),
@@ -142,6 +157,7 @@ class Separator:
             protocol=protocol,
             transition_power=transition_power,
             mid_side=mid_side,
+            denoise=denoise,
         )
         self.engine = make_engine(module, variables, options)
         draw = np.random.default_rng(seed)
@@ -158,13 +174,18 @@ class Separator:
         """The sample rate of the model, in hertz."""
         return self.model.sample_rate
 
+    @property
+    def residual_gain(self) -> float:
+        """The factor with which stems are taken from the mixture, to get what they leave of it."""
+        return optional(self.model, "residual_gain")
+
     def __call__(self, mix, rate: int, callback: CALLBACK | None = None) -> dict[str, np.ndarray]:
         """Separate [channel, time] at `rate` hertz -> {name: [channel, time]}.
 
         `callback(fraction, eta)` gets the part done and the seconds left (None at first); if it
         returns False, Cancelled is raised.
         """
-        return at_once(self, mix, rate, callback)
+        return streams.at_once(self, mix, rate, callback)
 
     def stream(self, blocks, rate: int, length: int | None = None, callback=None):
         """Separate blocks [channel, time] of any number and size -> yield {name: [channel, time]}.
@@ -177,7 +198,7 @@ class Separator:
         rate = whole_rate(rate)
         progress = Progress(callback, length and length * self.rate / rate)
         inputs = InputBlocks(blocks, self.model.channels)
-        stems = self._run(_resampled(inputs, rate, self.rate), progress)
+        stems = self._run(streams.resampled(inputs, rate, self.rate), progress)
         back, shape = None, (0, 0)
         for block in stems:
             if block.shape[1] > inputs.channels:
@@ -209,7 +230,7 @@ class Separator:
         if not self._undivided:
             raise UserError(
                 "the separator averages runs or cuts chunks, which live separation cannot do; "
-                "leave out shifts, chunk_seconds, overlap, batch, protocol and mid_side"
+                "leave out shifts, chunk_seconds, overlap, batch, protocol, mid_side and denoise"
             )
         return Live(
             self.model,
@@ -245,7 +266,9 @@ def separator_of(bag: Bag, **options):
         from xumx_jax.separation.bag import separators_of
 
         return separators_of(bag, options)
-    return Separator(build(bag.only.name, **bag.only.args), bag.only.variables, **options)
+    module = build(bag.only.name, **bag.only.args)
+    options = recommended(options, bag.only.info, module)
+    return Separator(module, bag.only.variables, **options)
 
 
 def load(models: Models = None, combine: str | None = None, **options):
@@ -262,34 +285,6 @@ def load(models: Models = None, combine: str | None = None, **options):
     if isinstance(separator, Separator):
         separator._origin = bag.only.info["path"]  # loaded from there again when it is unpickled
     return separator
-
-
-def at_once(separator, mix, rate, callback) -> dict[str, np.ndarray]:
-    """Separate an array [channel, time] with the `stream` of a Separator or a BagSeparator."""
-    mix = as_floats(mix, "the mixture")
-    check_layout(mix, "the mixture")
-    length = mix.shape[1]
-    stems = {
-        name: np.zeros((min(2, mix.shape[0]), length), np.float32) for name in separator.sources
-    }
-    at = 0
-    for block in separator.stream([mix], rate, length, callback):
-        for name, samples in block.items():
-            stems[name][:, at : at + samples.shape[1]] = samples
-        at += samples.shape[1]
-    if at != length:
-        raise AssertionError(f"{at} samples of stems came of {length}")
-    return stems
-
-
-def _resampled(blocks, rate, target):
-    """Yield blocks [channel, time] at another rate."""
-    stream = None
-    for block in blocks:
-        stream = stream or StreamResampler(rate, target, block.shape[0])
-        yield stream.push(block)
-    if stream is not None:
-        yield stream.finish()
 
 
 def _loaded(origin, given):

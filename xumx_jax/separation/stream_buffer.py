@@ -38,6 +38,19 @@ class StreamBuffer:
         ]
         return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
+    def surrounded(self, start: int, stop: int, silence: float, lead: int = 0) -> np.ndarray:
+        """A copy of the samples from `start` to `stop`, one of which at least has been read.
+
+        What the stream has not got, before it and behind it, and its first `lead` samples are
+        `silence`.
+        """
+        wave = self.cut(max(0, start), stop)
+        filled = np.full((wave.shape[0], stop - start), silence, np.float32)
+        at = max(0, -start)
+        filled[:, at : at + wave.shape[1]] = wave
+        filled[:, : max(0, lead - start)] = silence
+        return filled
+
     def frames(self, transform, first: int, last: int) -> np.ndarray:
         """The samples that frames `first` to `last` (exclusive) of a transform cover, and no more.
 

@@ -1,9 +1,11 @@
-"""Streams of blocks side by side: brought to one length, averaged, shifted in time."""
+"""Streams of blocks: side by side, shifted in time, at another rate; and all at once."""
 
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from xumx_jax.audio import StreamResampler
+from xumx_jax.separation.inputs import as_floats, check_layout
 from xumx_jax.separation.stream_buffer import SampleQueue
 
 
@@ -65,3 +67,31 @@ def advanced(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]
         samples -= left
         if left < block.shape[-1]:
             yield block[..., left:]
+
+
+def resampled(blocks, rate, target):
+    """Yield blocks [channel, time] at another rate."""
+    stream = None
+    for block in blocks:
+        stream = stream or StreamResampler(rate, target, block.shape[0])
+        yield stream.push(block)
+    if stream is not None:
+        yield stream.finish()
+
+
+def at_once(separator, mix, rate, callback) -> dict[str, np.ndarray]:
+    """Separate an array [channel, time] with the `stream` of a Separator or a BagSeparator."""
+    mix = as_floats(mix, "the mixture")
+    check_layout(mix, "the mixture")
+    length = mix.shape[1]
+    stems = {
+        name: np.zeros((min(2, mix.shape[0]), length), np.float32) for name in separator.sources
+    }
+    at = 0
+    for block in separator.stream([mix], rate, length, callback):
+        for name, samples in block.items():
+            stems[name][:, at : at + samples.shape[1]] = samples
+        at += samples.shape[1]
+    if at != length:
+        raise AssertionError(f"{at} samples of stems came of {length}")
+    return stems

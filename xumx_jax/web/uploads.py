@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from xumx_jax.audio.formats import check_format
 from xumx_jax.errors import UserError
 from xumx_jax.separation.engine import check_options
+from xumx_jax.separation.residual import residual_name
 from xumx_jax.separation.selection import check_choice, choose
 from xumx_jax.web import decoding, names
 from xumx_jax.web.answers import Problem
@@ -36,7 +37,7 @@ def options_of(here: Shared, *, model: str | None, **given) -> Options:
         check_options(**{name: given[name] for name in ("niter", "softmask", "alpha")})
         check_choice(given["stems"], given["two_stems"], None)
         if stems := stems_of(here.offered[model]):
-            sources = (*stems, "residual") if given["residual"] else stems
+            sources = (*stems, residual_name(stems)) if given["residual"] else stems
             choose(sources, given["stems"], given["two_stems"])
         check_format(given["format"], given["bits"], given["bitrate"])
     except UserError as error:

@@ -33,7 +33,8 @@ def cdx(models: Sequence) -> list[Options]:
                 "the rule cdx is for models for mono, and for models of one source that work on "
                 f"spectra; one takes {model.channels} channels and has {', '.join(model.sources)}"
             )
-        filtered = {"post_filter": TARGET_FILTER, "residual": True} if target else {}
+        # by this name whatever the source, since it is dropped by it
+        filtered = {"post_filter": TARGET_FILTER, "residual": "residual"} if target else {}
         found.append({"mid_side": True} | filtered if mono else filtered)
     return found
 

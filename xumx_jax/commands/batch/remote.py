@@ -16,6 +16,7 @@ from xumx_jax.commands.batch.run import TrackJob, closing_pipe, run_all
 from xumx_jax.commands.options import TOKEN
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.separation import record
+from xumx_jax.separation.residual import residual_name
 from xumx_jax.separation.selection import choose
 
 # What the server applies, with the values that it takes when nothing is given
@@ -27,7 +28,7 @@ _LOCAL = {
     **{"channels": "front", "rate": "original", "logit": None, "wiener_frames": None},
     **{"post_filter": None, "shifts": 0, "seed": 0, "chunk_seconds": None, "overlap": None},
     **{"protocol": None, "transition_power": 1.0, "mid_side": False, "batch": None},
-    "compute": "float32",
+    **{"denoise": False, "compute": "float32"},
 }
 _ATTENUATED = "samples reach "  # how the warning begins that the gain of 16 bits needs
 
@@ -75,7 +76,7 @@ def _sources(known, model, options) -> tuple[str, ...]:
                 f"--model {model}: the server does not say which stems it has; use --stems or --mix"
             )
         return tuple(asked)
-    return (*stems[model], *["residual"] * options.residual)
+    return (*stems[model], *[residual_name(stems[model])] * options.residual)
 
 
 class RemoteJob(TrackJob):

@@ -57,6 +57,11 @@ class BandLevel:
             self.frames = last
         return np.float32(level_of(self.squared, self.plain))
 
+    @staticmethod
+    def turned(statistics):
+        """The level of the track with its sign turned."""
+        return statistics
+
 
 SEGMENT_SECONDS = 300.0  # of full-size X-UMX 1.5 GB; see `make bench-long`
 LEAST_SECONDS = 30.0  # shorter segments are not tried when memory is short

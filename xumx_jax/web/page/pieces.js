@@ -174,18 +174,20 @@ export class Pieces {
 
 /** What `ask` gives, which is asked again while errors may pass. */
 async function attempted(ask, signal) {
-  for (const seconds of WAITS) {
+  for (let attempt = 0; ; attempt += 1) {
     try {
       return await ask();
     } catch (error) {
+      // a song that is heard while it is made, and that a server which restarted begins anew
+      const begun = error.code === "not_done";
       const passes = error.status === undefined || error.status >= 500;
-      if (signal.aborted || !(passes || PASSING.includes(error.status))) throw error;
+      const worth = (passes || PASSING.includes(error.status)) && attempt < WAITS.length;
+      if (signal.aborted || !(worth || begun)) throw error;
     }
     await new Promise((resolve) => {
-      setTimeout(resolve, 1000 * seconds);
+      setTimeout(resolve, 1000 * (WAITS[attempt] ?? WAITS.at(-1)));
       signal.addEventListener("abort", resolve, { once: true });
     });
     signal.throwIfAborted();
   }
-  return await ask();
 }

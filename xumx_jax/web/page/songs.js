@@ -50,7 +50,7 @@ export class Songs extends EventTarget {
 
   /** Begin to look at the server, and to take files. */
   start() {
-    watchFiles(this.#send, (files) => this.#uploads.add(files, this.#options.query));
+    watchFiles(this.#send, (files) => this.#uploads.add(files, this.#chosen()));
     this.#uploads.addEventListener("change", () => this.#show());
     this.#uploads.addEventListener("sent", ({ detail }) => this.#wasSent(detail));
     this.#jobs.addEventListener("jobs", () => this.#looked());
@@ -63,6 +63,16 @@ export class Songs extends EventTarget {
     // The seconds that are left to what waits for room.
     setInterval(() => this.#uploads.all.some((one) => one.until) && this.#show(), 1000);
     this.#jobs.look();
+  }
+
+  /** Options of files that are chosen now, maybe before it is known what the server offers. */
+  #chosen() {
+    const { query } = this.#options;
+    if (query) return () => query;
+    return async () => {
+      await (this.#loading ??= this.#load());
+      return this.#options.query ?? {}; // the server says what is wrong
+    };
   }
 
   #looked() {

@@ -62,7 +62,7 @@ export class Uploads extends EventTarget {
     return this.#all.some((upload) => upload.state !== "failed");
   }
 
-  /** Send files with the options of a job. */
+  /** Send files with the options of a job, which a function gives when they are sent. */
   add(files, options) {
     this.#all.push(...files.map((file) => new Upload(file, options)));
     this.#run();
@@ -115,7 +115,7 @@ export class Uploads extends EventTarget {
   }
 
   async #send(upload) {
-    const { file, options, stop } = upload;
+    const { file, stop } = upload;
     Object.assign(upload, { state: "sending", share: 0 });
     this.#began.set(upload.name, Date.now());
     this.#changed();
@@ -126,6 +126,7 @@ export class Uploads extends EventTarget {
     try {
       this.#check(upload);
       await readable(file);
+      const options = await upload.options();
       const job = await this.#server.send(file, options, { onProgress, signal: stop.signal });
       if (upload.unwanted) return await this.#server.remove(job.id);
       this.#all = this.#all.filter((one) => one !== upload);

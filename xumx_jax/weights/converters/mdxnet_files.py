@@ -8,9 +8,9 @@ from pathlib import Path
 
 from xumx_jax import files
 
-# {digest: (name, bins, frames, n_fft, gain, what it separates)}; "music" is without its
-# audience, "reverb" what a room adds
-INST = "instrumental"
+# {digest: (name, bins, frames, n_fft, gain of the residual, what it separates)}; "nocrowd" is music
+# without its audience, "reverb" what a room adds
+INST, CALM = "instrumental", "nocrowd"
 KNOWN = {
     "b6bccda408a436db8500083ef3491e8b": ("Kim_Inst", 3072, 256, 7680, 1.02, INST),
     "73492b58195c3b52d34590d5474452f6": ("Kim_Vocal_1", 3072, 256, 7680, 1.043, "vocals"),
@@ -35,7 +35,7 @@ KNOWN = {
     "cb790d0c913647ced70fc6b38f5bea1a": ("UVR-MDX-NET-Inst_HQ_5", 2560, 256, 5120, 1.01, INST),
     "1c56ec0224f1d559c42fd6fd2a67b154": ("UVR-MDX-NET-Inst_Main", 2048, 256, 5120, 1.025, INST),
     "77d07b2667ddf05b9e3175941b4454a0": ("UVR-MDX-NET-Voc_FT", 3072, 256, 7680, 1.021, "vocals"),
-    "b02be2d198d4968a121030cf8950b492": ("UVR-MDX-NET_Crowd_HQ_1", 2560, 256, 5120, 1.02, "music"),
+    "b02be2d198d4968a121030cf8950b492": ("UVR-MDX-NET_Crowd_HQ_1", 2560, 256, 5120, 1.02, CALM),
     "d2a1376f310e4f7fa37fb9b5774eb701": ("UVR-MDX-NET_Inst_187_beta", 3072, 256, 7680, 1.035, INST),
     "f2df6d6863d8f435436d8b561594ff49": ("UVR-MDX-NET_Inst_82_beta", 3072, 256, 7680, 1.035, INST),
     "488b3e6f8bd3717d9d7c428476be2d75": ("UVR-MDX-NET_Inst_90_beta", 3072, 256, 7680, 1.035, INST),
@@ -62,4 +62,5 @@ def settings(path: Path) -> dict:
     if known is None:
         return {}
     _, bins, frames, n_fft, gain, source = known
-    return {"sources": (source,), "bins": bins, "frames": frames, "n_fft": n_fft, "gain": gain}
+    sizes = {"bins": bins, "frames": frames, "n_fft": n_fft}
+    return {"sources": (source,), **sizes, "residual_gain": gain}
