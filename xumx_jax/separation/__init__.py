@@ -7,7 +7,7 @@ slices, stft_filter        the engine for networks on a sliCQ, and a filter behi
 chunk_plan, chunk_runner, overlap_add   the parts of the engine for chunks
 protocols, audio_separator   other programs' chunks
 inputs, multichannel, streams, stream_buffer   the signal on its way in and out
-selection                  which stems are written
+selection, residual        which stems are written, and what the rest is called
 normalization              statistics of a whole track
 export                     a model as StableHLO
 out_of_memory              what these share
