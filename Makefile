@@ -32,7 +32,7 @@ fi
 endef
 
 .PHONY: help demo quick test test-web coverage lint parity parity-full wheel release bench-accelerator bench-separate container
-.PHONY: learning fuzz bench-train bench-aimless bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve bench-web scores demo-model clean
+.PHONY: learning fuzz bench-train bench-aimless bench-modern bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve bench-web scores demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ bench-train: $(TORCH)/done ## time a training step against PyTorch
 
 bench-aimless: $(TORCH)/done ## time Demucs and AIMLESS's models against PyTorch; ARGS=--quick tries it out
 	@$(TORCH)/bin/python bench/aimless.py $(ARGS)
+
+bench-modern: $(TORCH)/done ## time HTDemucs, RoFormers, SCNet, MDX23C, MDX-Net against PyTorch; ARGS=--quick tries it out
+	@$(TORCH)/bin/python bench/modern.py $(ARGS)
 
 bench-slicq: $(TORCH)/done ## time the sliCQ and xumx-sliCQ against PyTorch; ARGS=--quick tries it out
 	@$(TORCH)/bin/python bench/slicq.py $(ARGS)

@@ -30,6 +30,8 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
         value = torch.randn(tensor.shape, generator=draw)
         if name.endswith(".scale"):  # of residual branches, tiny at first
             value = 0.25 + 0.1 * value
+        elif name.endswith("running_var"):
+            value = 1 + 0.3 * value.abs()
         elif tensor.ndim > 1:
             value = value / tensor[0].numel() ** 0.5
         elif name.endswith("weight"):  # of normalisations

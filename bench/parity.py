@@ -4,8 +4,8 @@
     make parity-full
     python bench/parity.py [--full | CASE...]
 
-Networks have their full size, except that those of the Demucs package have their full width and a
-depth of 4 or 5; `--full` runs these at full depth instead, with 10 s of music (every week).
+Networks have their full size, except that those of the Demucs and msst packages have their full
+width and less depth; `--full` runs these at full depth instead, with more music (every week).
 
 Every case saves the original's weights with `torch.save`, loads that file as a user would, runs
 both on the same audio, and prints the largest difference per tensor, relative to that tensor's
@@ -21,6 +21,7 @@ from pathlib import Path
 import asteroid_xumx
 import demucs_cases
 import jax
+import modern_cases
 import numpy as np
 import openunmix_cases
 import torch
@@ -186,6 +187,14 @@ def demucs_case(folder: Path, name: str):
     yield from compare(folder, seed, music(2, seconds, seed), differ, make, **arguments)
 
 
+def modern_case(folder: Path, name: str):
+    """Compare with HTDemucs and the networks of msst."""
+    cases = modern_cases.CASES | modern_cases.FULL
+    row, arguments, seconds = cases[name]
+    seed = 40 + list(cases).index(name)
+    yield from modern_cases.stems(folder, seed, music(2, seconds, seed), differ, row, arguments)
+
+
 CASES = {
     "asteroid, full": lambda folder: asteroid_case(folder, 1, outputs, **FULL),
     "asteroid, mono": lambda folder: asteroid_case(folder, 2, outputs, **MONO),
@@ -196,9 +205,13 @@ CASES = {
     "Open-Unmix, 16 kHz mono": lambda folder: openunmix_case(folder, 8, openunmix_cases.SPEECH),
     "asteroid, training step": lambda folder: asteroid_case(folder, 5, training, 2.0, **FULL),
     **{name: partial(demucs_case, name=name) for name in demucs_cases.CASES},
+    **{name: partial(modern_case, name=name) for name in modern_cases.CASES},
 }
 # Those of a size that takes its time.
-LARGE = {name: partial(demucs_case, name=name) for name in demucs_cases.FULL}
+LARGE = {
+    **{name: partial(demucs_case, name=name) for name in demucs_cases.FULL},
+    **{name: partial(modern_case, name=name) for name in modern_cases.FULL},
+}
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from aimless import QUICK_ENVIRONMENT, rounded
+from networks import QUICK_ENVIRONMENT, rounded
 from worker import KEPT, QUIET, Worker, environment, machine, take_turns
 
 HERE = Path(__file__).parent

@@ -1,4 +1,7 @@
-"""BS-RoFormer for vocals, as ZFTurbo trains it; published ones are larger (features 384 or 512)."""
+"""BS-RoFormer for vocals, as ZFTurbo trains it; published ones are larger (features 384 or 512).
+
+config_vocals_bs_roformer.yaml, without its dropout.
+"""
 
 from configs.msst import recipe
 

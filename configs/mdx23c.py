@@ -1,11 +1,13 @@
-"""MDX23C, with the values that UVR's InstVoc HQ states."""
+"""MDX23C, as ZFTurbo trains it for four sources: config_musdb18_mdx23c.yaml, without effects."""
 
 from configs.msst import MASKED, recipe
 
 CHANGES = {
     **MASKED,
-    "optimizer.learning_rate": 1e-5,
-    "train.batch_size": 6,
+    "model.args.sources": ("drums", "bass", "other", "vocals"),
+    "optimizer.learning_rate": 9e-5,
+    "optimizer.accumulate": 4,
+    "train.batch_size": 4,
     "train.seconds": 261120 / 44100,
 }
 

@@ -1,4 +1,7 @@
-"""Mel-Band RoFormer for vocals, as ZFTurbo trains it; published ones have 384 features."""
+"""Mel-Band RoFormer for vocals, as ZFTurbo trains it; published ones have 384 features.
+
+config_vocals_mel_band_roformer.yaml, without its dropout.
+"""
 
 from configs.msst import recipe
 

@@ -1,8 +1,9 @@
 """What recipes of ZFTurbo's Music-Source-Separation-Training have in common.
 
-Their values are those of its configs for MUSDB18 (git 22a4cd3), in float32 where it has 16 bits
-(`--config.train.compute=bfloat16` for models that take it). It validates by SDR of whole tracks;
-here the loss is validated, and the plateau follows it.
+Their values are those of its `configs/` (git 22a4cd3), in float32 where it has 16 bits
+(`--config.train.compute=bfloat16`). Differences: it validates by SDR of whole tracks, here the loss
+is validated, and the plateau follows it; it sometimes adds further stems of the same kind to a
+stem ("mixup"), here each is one.
 """
 
 from ml_collections import ConfigDict

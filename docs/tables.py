@@ -2,18 +2,18 @@
 
 `make(name)` gives Markdown. Names: the commands of `xumx`, `evaluate` and `train` (scripts),
 `slicq_search`, `preview`, `films`, `config.PREFIX` (config keys below a prefix), `data` (data
-sets), `augment` (augmentations), `effects`, `zoo` (published models), `public` (what `xumx_jax`
-offers, for mkdocstrings).
+sets), `augment` (augmentations), `effects`, `zoo`, `tasks` and `reproduce` (published models),
+`public` (what `xumx_jax` offers, for mkdocstrings).
 """
 
 import argparse
 import inspect
 import re
 import textwrap
-from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = ("zoo", "tasks", "reproduce")
 
 
 def make(name: str) -> str:
@@ -21,8 +21,10 @@ def make(name: str) -> str:
     head, _, rest = name.partition(".")
     if head == "config":
         return config_table(rest)
-    if head == "zoo":
-        return zoo_table()
+    if head in PUBLISHED:
+        import published  # beside this file
+
+        return table(getattr(published, head)())
     if head == "public":
         return public_names()
     if head == "augment":
@@ -227,21 +229,6 @@ def effects_table() -> str:
         package, extra = getattr(effect, "NEEDS", (None, None))
         words += f" Needs {package}: `pip install '.[{extra}]'`" if package else ""
         rows.append((f"`{name}`", shown, words))
-    return table(rows)
-
-
-def zoo_table() -> str:
-    """Every published model: its networks, scores and licence."""
-    from xumx_jax.weights.converters import KINDS
-    from xumx_jax.weights.published import FOUR, PUBLISHED
-
-    rows = [("name", "what", "networks", *FOUR, "mean", "weights' licence")]
-    for name, model in PUBLISHED.items():
-        numbers = [f"{model.scores[s]:.2f}" if s in model.scores else "" for s in FOUR]
-        mean = "" if model.mean is None else f"{model.mean:.2f}"
-        count = Counter(KINDS[member.kind].model for member in model.members)
-        networks = ", ".join(f"{many} `{key}`" for key, many in count.items())
-        rows.append((f"`{name}`", model.what, networks, *numbers, mean, model.licence))
     return table(rows)
 
 

@@ -117,7 +117,8 @@ def tiny_model(tmp_path_factory):
 def run_separate(tiny_model, tmp_path, monkeypatch, capsys):
     """`run(*arguments) -> (status, stdout, stderr)` of `xumx separate`, inside an empty folder.
 
-    Stems of an earlier run are replaced; `keep=True` leaves out `--overwrite`.
+    Stems of an earlier run are replaced; `keep=True` leaves out `--overwrite`, and `model=None`
+    leaves out `--model`.
     """
     from xumx_jax import cli
 
@@ -127,7 +128,7 @@ def run_separate(tiny_model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path / "work")
 
     def run(*arguments, model=tiny_model, keep=False):
-        words = [*map(str, arguments), "--model", str(model)]
+        words = [*map(str, arguments), *(["--model", str(model)] if model else [])]
         piped = "--out" in words and words[words.index("--out") + 1] == "-"
         if not (keep or piped or "--skip-existing" in words):
             words.append("--overwrite")

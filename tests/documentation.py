@@ -8,6 +8,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+sys.path.append(str(DOCS))  # as mkdocs has it, for modules there that import others
 
 
 def docs_module(name: str) -> ModuleType:

@@ -158,16 +158,16 @@ ARGUMENTS = {
         "inner_size": 4,
     },
     "htdemucs": {
-        **TINY_WAVE, "n_fft": 256, "depth": 2, "dconv_depth": 1, "bottom_channels": 8,
-        "t_layers": 2, "t_heads": 2, "t_hidden_scale": 1.0, "dconv_comp": 2,
+        **TINY_WAVE, "n_fft": 64, "depth": 1, "dconv_depth": 1, "bottom_channels": 8,
+        "t_layers": 2, "t_heads": 2, "t_hidden_scale": 1.0, "dconv_comp": 2, "dconv_mode": 2,
     },
     "bs_roformer": {
         "sources": SOURCES, "sample_rate": 8000, "n_fft": 128, "hop": 30, "features": 8,
-        "layers": 1, "heads": 2, "head_size": 4, "mask_width": 1, "widths": (1, 1, 15, 16, 32),
+        "layers": 1, "heads": 2, "head_size": 4, "mask_width": 1, "widths": (1, 1, 63),
     },
     "mel_band_roformer": {
         "sources": SOURCES, "sample_rate": 8000, "n_fft": 128, "hop": 32, "features": 8,
-        "layers": 1, "heads": 2, "head_size": 4, "mask_width": 1, "mask_layers": 1, "bands": 6,
+        "layers": 1, "heads": 2, "head_size": 4, "mask_width": 1, "mask_layers": 1, "bands": 3,
     },
     "mdx23c": {
         "sources": SOURCES, "sample_rate": 8000, "n_fft": 128, "hop": 32, "bins": 64, "frames": 32,
@@ -179,7 +179,7 @@ ARGUMENTS = {
     },
     "scnet": {
         "sources": SOURCES, "sample_rate": 8000, "n_fft": 128, "hop": 32, "features": (4,),
-        "depths": (1, 1, 1), "pairs": 2,
+        "depths": (1, 0, 0), "pairs": 2,
     },
     "toy_wave": {},
     "toy_ragged": {},

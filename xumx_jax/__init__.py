@@ -21,12 +21,14 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr_
     from xumx_jax.spleeter_web import SpleeterWebSeparator
     from xumx_jax.stems import Stems
     from xumx_jax.weights.load import convert
+    from xumx_jax.weights.tasks import model_for
 
     __version__: str
 
 PUBLIC = {
     "build": "xumx_jax.models",
     "load": "xumx_jax.separation.separator",
+    "model_for": "xumx_jax.weights.tasks",
     "separate_file": "xumx_jax.separation.file",
     "SeparatedFile": "xumx_jax.separation.file",
     "AudioStream": "xumx_jax.audio",
@@ -43,6 +45,7 @@ PUBLIC = {
 __all__ = [
     "build",
     "load",
+    "model_for",
     "separate_file",
     "SeparatedFile",
     "AudioStream",

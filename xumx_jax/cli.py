@@ -86,24 +86,55 @@ def _add_convert(commands):
     command.add_argument("target", metavar="OUT")
     command.add_argument("--kind", metavar="K", help="kind of weights; default: detected")
     command.add_argument("--combine", metavar="RULE", help="as for separate; kept in the folder")
+    command.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="argument of the model that the file leaves open, such as hop=441; may be repeated",
+    )
     command.set_defaults(run=convert)
 
 
 def convert(options) -> int:
     """Convert what the options name, and print what was written."""
     models = parse_models(options.source)
-    if len(models) > 1 and options.kind:
-        raise UserError(
-            f"--kind {options.kind} is for one model; convert each one on its own first"
-        )
+    for name, given in (("kind", options.kind), ("setting", " ".join(options.setting))):
+        if len(models) > 1 and given:
+            raise UserError(f"--{name} {given} is for one model; convert each one on its own first")
 
     from xumx_jax.weights.load import convert
 
     given = str(models[0][0]) if len(models) == 1 else models
-    written = convert(given, options.target, options.kind, combine=options.combine)
+    settings = settings_of(options.setting)
+    written = convert(
+        given, options.target, options.kind, combine=options.combine, settings=settings
+    )
     names = ", ".join(dict.fromkeys(member.name for member in written.members))
     print(f"{options.target}: {names} ({', '.join(written.sources)})")
     return 0
+
+
+def settings_of(given: list[str]) -> dict:
+    """{"hop": 441, "shares": [0.2, 0.4, 0.4]} of ["hop=441", "shares=0.2,0.4,0.4"].
+
+    Raises UserError on another form, and on a name that occurs twice.
+    """
+    from xumx_jax.weights.converters import yamlfile
+
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UserError(f"--setting {text}: wanted NAME=VALUE, such as hop=441")
+        if name in found:
+            raise UserError(f"--setting {text}: {name} is given twice")
+        try:
+            values = yamlfile.parse(f"[{value}]")
+        except UserError as error:
+            raise UserError(f"--setting {text}: {error}") from error
+        found[name] = tuple(values) if len(values) > 1 or name == "sources" else values[0]
+    return found
 
 
 COMMANDS = {

@@ -7,10 +7,12 @@ from math import isfinite
 from pathlib import Path
 
 from pipelines.evaluation.messages import show_warning
+from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
 from xumx_jax import files
 from xumx_jax.commands import options as common
 from xumx_jax.commands.console import SOME_FAILED, Parser, run_program, shown_log
 from xumx_jax.errors import UserError
+from xumx_jax.weights.tasks import TASKS
 
 TERMINATED = 128 + signal.SIGTERM
 METRICS = ("v4", "sdr", "usdr", "si-sdr")
@@ -48,6 +50,7 @@ def parser(prog: str = "evaluate.py") -> Parser:
     )
     add = made.add_argument
     common.add_model(made, False, ". Or an oracle or a baseline. LABEL=... gives it a name")
+    common.add_wish(made)
     add(
         "--estimates",
         metavar="FOLDER",
@@ -133,6 +136,9 @@ def run(options) -> int:
 
 def _check(options) -> None:
     """Raise UserError on options that are missing, do not go together or make no sense."""
+    options.model = common.wished(options)
+    if options.task and TASKS[options.task].stems and not options.targets:
+        options.targets = [VOCALS, ACCOMPANIMENT]
     if options.model and options.estimates:
         raise UserError(
             "--model and --estimates cannot be combined; put the others after --compare"

@@ -6,6 +6,8 @@ import pytest
 from serving import JOBS, clip, listening
 
 from xumx_jax.web.jobs import Live
+from xumx_jax.weights import zoo
+from xumx_jax.weights.tasks import TASKS
 
 UNKNOWN = "0" * 32
 
@@ -157,9 +159,16 @@ def test_models_are_listed_by_what_they_separate(server, tmp_path):
         found = other.get("/api/v1/models").json()
     assert found["default"] == "x-umx"
     names = [model["name"] for task in found["tasks"] for model in task["models"]]
-    from xumx_jax.weights import zoo
-
     assert sorted(names) == sorted(zoo.names())
+    assert [t["task"] for t in found["tasks"]][:2] == ["4stems", "vocals"]
+    four = found["tasks"][0]
+    assert [m["name"] for m in four["models"]][:3] == list(TASKS["4stems"].models.values())
+    assert four["what"] == TASKS["4stems"].what and four["models"][1]["licensed"]
+    assert four["models"][1]["wishes"] == {"4stems": ["good"], "vocals": ["good"]}
+    assert (four["models"][1]["megabytes"], four["models"][1]["seconds_per_minute"]) == (84, 30)
+    assert (four["models"][1]["measured_on"], four["models"][1]["protocol"]) == ("cpu", "museval")
+    lead, _ = (t for t in found["tasks"] if t["task"] == "karaoke")
+    assert lead["stems"] == ["vocals"] and not lead["models"][0]["licensed"]
     (official,) = (m for t in found["tasks"] for m in t["models"] if m["name"] == "x-umx")
     assert official["mean_sdr_db"] == pytest.approx(5.7875) and "Apache" in official["licence"]
 

@@ -198,9 +198,10 @@ def test_a_bag_without_weights_counts_how_often_a_model_is_named(folder):
     ("text", "said"),
     [
         ("segment: 44", "no list of names for models; wanted a bag of Demucs"),
-        ("models: [aaaa0000]", "the value of models is not understood; wanted a bag"),
-        ("models:\n- aaaa0000", "the value of models is not understood"),
-        ("models: __import__('os').getcwd()", "the value of models is not understood"),
+        ("models: [aaaa0000", "line 1: expected"),
+        ("models: __import__('os').getcwd()", "no list of names for models; wanted a bag"),
+        ("models: !!python/object/apply:os.getcwd []", "hostile"),
+        ("models: ['aaaa0000']\nmodels: ['bbbb0000']", "the key 'models' occurs twice"),
         ("models: [1]", "no list of names"),
         ("models: ['aaaa0000']\nweights: [[1, 1], [1, 1]]", "2 rows of weights for 1 models"),
         ("models: ['aaaa0000']\nweights: [1]", "wanted a bag of Demucs"),

@@ -8,6 +8,7 @@ from typing import Any
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import DEVICES
 from xumx_jax.separation.engine import COMPUTE
+from xumx_jax.weights.tasks import QUALITIES, TASKS, USUAL_QUALITY, USUAL_TASK, model_for
 
 TOKEN = "XUMX_TOKEN"  # the variable with the token of a server
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
@@ -30,6 +31,33 @@ def add_model(group, default: bool = True, more: str = "") -> None:
         help="how several models are used together: mean, or cdx, for models of mono and models "
         "of one source (an unknown name lists all); default: mean, or that of a bag's folder",
     )
+
+
+def add_wish(group) -> None:
+    """Add `--task` and `--quality`, which choose the model, to a parser or to one of its groups."""
+    group.add_argument(
+        "--task",
+        choices=tuple(TASKS),
+        help=f"what you want, instead of --model; default with --quality: {USUAL_TASK}",
+    )
+    group.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        help="fast, good or best, instead of --model: `xumx models` says which model that is, and "
+        f"how long it takes; default with --task: {USUAL_QUALITY}",
+    )
+
+
+def wished(options) -> list[str]:
+    """The values of `--model`, or the one model that `--task` and `--quality` stand for.
+
+    Raises UserError if both are given, and where no model may be chosen unasked.
+    """
+    if options.task is None and options.quality is None:
+        return options.model
+    if options.model:
+        raise UserError("--model names the model itself; leave out --task and --quality")
+    return [model_for(options.task or USUAL_TASK, options.quality or USUAL_QUALITY)]
 
 
 def parse_models(given) -> list[tuple[str | None, float]]:

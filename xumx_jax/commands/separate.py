@@ -13,6 +13,7 @@ from xumx_jax.commands.batch import input_files
 from xumx_jax.commands.console import SOME_FAILED, STDOUT, say
 from xumx_jax.errors import UserError
 from xumx_jax.separation.selection import check_choice, parse_aggregate
+from xumx_jax.weights.tasks import TASKS
 
 
 def add(commands):
@@ -30,6 +31,7 @@ def add(commands):
         help="audio or video files, folders, patterns; - is stdin",
     )
     common.add_model(command)
+    common.add_wish(command)
     common.add_device(command)
     option("--out", default="separated", metavar="DIR", help="default: %(default)s; - is stdout")
     option("--recursive", action="store_true", help="search subfolders too")
@@ -127,7 +129,8 @@ def _check(options):
     for name in ("out", "json"):  # shells leave ~ as it is in --out=~/stems
         if value := getattr(options, name):
             setattr(options, name, str(files.expanded(value)))
-    models = common.parse_models(options.model)
+    models = common.parse_models(common.wished(options))
+    _check_task(options)
     if options.server is not None:
         from xumx_jax.commands.batch import remote
 
@@ -145,6 +148,23 @@ def _check(options):
     if options.out == STDOUT:
         _check_stdout(options)
     return models, applied
+
+
+def _check_task(options):
+    """Let a task choose the stems, too, unless they are chosen. Raises UserError."""
+    made = TASKS[options.task].stems if options.task else None
+    if made is None or options.two_stems or options.mix or options.aggregate is not None:
+        return
+    if options.server is not None:
+        (first, *_) = made
+        raise UserError(
+            f"--task {options.task} does not work with --server; use --two-stems {first} and a "
+            "--model of the server's"
+        )
+    if options.stems is None:
+        options.aggregate = made
+    elif (asked := [name.strip() for name in options.stems.split(",")]) and set(asked) <= set(made):
+        options.stems, options.aggregate = None, {name: made[name] for name in asked}
 
 
 def _separate_all(options, models, applied, found, report) -> int:

@@ -32,9 +32,9 @@ def normalised(x: Array, gain: Array) -> Array:
 
 
 def unit(x: Array, axis: int = -1) -> Array:
-    """Make the sum of squares along an axis 1, or leave zeros."""
-    size = jnp.sqrt(jnp.square(x).sum(axis, keepdims=True))
-    return x / jnp.maximum(size, SMALLEST)
+    """Make the sum of squares along an axis 1, or leave zeros, which have a gradient too."""
+    squares = jnp.square(x).sum(axis, keepdims=True)
+    return x * lax.rsqrt(jnp.maximum(squares, SMALLEST**2))
 
 
 def dense(x: Array, kernel: Array, dtype: str) -> Array:

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
+from xumx_jax.layers.dense import asked, product
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.lstm_projected import lstm_projected
 
@@ -33,7 +34,9 @@ class BidirectionalLstm(nn.Module):
         y = y.swapaxes(0, 1)  # [frame, item, channel]
         for number in range(self.layers):
             y = self._layer(number, y, self.hidden or channels)
-        y = nn.Dense(self.features or channels, name="linear")(y).swapaxes(0, 1)
+        product = None if asked() == "float32" else by_rows
+        y = nn.Dense(self.features or channels, name="linear", dot_general=product)(y)
+        y = y.swapaxes(0, 1)
         y = joined(y, len(x), piece)[:, :frames] if framed else y
         return x + y if self.skip else y
 
@@ -44,7 +47,12 @@ class BidirectionalLstm(nn.Module):
             return self.param(f"{name}_{number}", uniform, (2, *shape, 4 * hidden))
 
         w_ih = param("w_ih", y.shape[-1])
-        return lstm_projected(y, w_ih, param("w_hh", hidden), None, param("bias"))
+        return lstm_projected(y, w_ih, param("w_hh", hidden), None, param("bias"), asked())
+
+
+def by_rows(x: Array, kernel: Array, *_, **__) -> Array:
+    """[..., in] by [in, out] as `layers.dense.product`, in place of `lax.dot_general`."""
+    return product(x.reshape(-1, x.shape[-1]), kernel).reshape(*x.shape[:-1], -1)
 
 
 def cut(x: Array, width: int) -> Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array, lax
 
+from xumx_jax.layers.dense import asked, operand, product
 from xumx_jax.layers.initializers import symmetric
 
 Pads = tuple[int, int]
@@ -105,7 +106,7 @@ def convolve(
         return convolve(turned, kernel, bias, stride, pads, dilation).swapaxes(-3, -2)
     if axis == -2 and kernel.ndim == 3 and x.shape[-2] == len(kernel) and not any(pads):
         # a single column is left: a plain product, five times as fast
-        y = x.reshape(-1, kernel[..., 0].size) @ kernel.reshape(-1, kernel.shape[-1])
+        y = rows_by(x.reshape(-1, kernel[..., 0].size), kernel.reshape(-1, kernel.shape[-1]))
         y = y.reshape(*x.shape[:-2], 1, -1)
         return y if bias is None else y + bias
     along, across = Step(stride, pads, dilation), Step()
@@ -119,14 +120,28 @@ def convolve(
     # `layers.dense`.
     kernel = kernel + jnp.zeros_like(x[:1, :1, :1, :1])
     if kernel.shape[:2] == (1, 1) and stride == 1 and not any(pads):
-        y = (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], -1)
+        y = rows_by(x.reshape(-1, x.shape[-1]), kernel[0, 0]).reshape(*x.shape[:-1], -1)
     else:
-        y = correlate(plan, x, kernel)
+        y = correlate(plan, asked(), x, kernel)
     return y if bias is None else y + bias
 
 
-def _raw(plan: tuple[Step, Step], x: Array, kernel: Array) -> Array:
-    """Convolve [batch, row, column, in] with [row, column, in, out]; `plan` is of rows, columns."""
+def rounded(dtype: str, *arrays: Array) -> tuple[Array, ...]:
+    """Operands in the type that `dtype`, one of `layers.dense.DTYPES`, asks for."""
+    return arrays if dtype == "float32" else tuple(x.astype(operand(dtype)) for x in arrays)
+
+
+def rows_by(x: Array, kernel: Array) -> Array:
+    """Multiply [row, in] by [in, out], with operands as `layers.dense.autocast` says."""
+    return x @ kernel if asked() == "float32" else product(x, kernel)
+
+
+def _raw(plan: tuple[Step, Step], dtype: str, x: Array, kernel: Array) -> Array:
+    """Convolve [batch, row, column, in] with [row, column, in, out]; `plan` is of rows, columns.
+
+    Operands are rounded to `dtype`, one of `layers.dense.DTYPES`; sums are float32.
+    """
+    x, kernel = rounded(dtype, x, kernel)
     inputs, outputs = kernel.shape[2:]
     if LANES < outputs < 2 * LANES and outputs % 8:
         # On a CPU, 25 outputs of 55 inputs take one and a half times as long as 32 of 56.
@@ -140,37 +155,48 @@ def _raw(plan: tuple[Step, Step], x: Array, kernel: Array) -> Array:
         [step.padding for step in plan],
         rhs_dilation=[step.dilation for step in plan],
         dimension_numbers=LAYOUT,
+        preferred_element_type=None if dtype == "float32" else jnp.float32,
     )
     return y[..., :outputs]
 
 
 # The same with gradients in two to three times the speed of XLA's own, on a CPU: that of the kernel
 # as few large products, that of a strided convolution's input as a transposed one.
-correlate = jax.custom_vjp(_raw, nondiff_argnums=(0,))
+correlate = jax.custom_vjp(_raw, nondiff_argnums=(0, 1))
 
 
-def _forward(plan, x, kernel):
-    return _raw(plan, x, kernel), (x, kernel)
+def _forward(plan, dtype, x, kernel):
+    x, kernel = rounded(dtype, x, kernel)
+    return _raw(plan, dtype, x, kernel), (x, kernel)
 
 
-def _backward(plan, saved, dy):
+def _backward(plan, dtype, saved, dy):
     x, kernel = saved
+    (dy,) = rounded(dtype, dy)
     (row_stride, *_), (stride, pads, dilation) = plan
     if row_stride > 1 or (stride > 1 and (dilation > 1 or len(kernel) > 1)):
-        return jax.vjp(partial(_raw, plan), x, kernel)[1](dy)
+        return _xla_gradients(plan, x, kernel, dy)
     if stride > 1:
-        dx = transposed(dy, kernel[0].swapaxes(-1, -2), None, stride)
+        dx = transposed(dy, kernel[0].swapaxes(-1, -2), None, stride, dtype)
         missing = max(0, pads[0] + x.shape[-2] - dx.shape[-2])
         dx = jnp.pad(dx, [(0, 0), (0, 0), (0, missing), (0, 0)])
         return dx[..., pads[0] : pads[0] + x.shape[-2], :], _strided_gradient(plan, saved, dy)
     taps = kernel.shape[:2]
     turned = _turned(taps[0], plan[0]), _turned(taps[1], plan[1])
-    dx = _raw(turned, dy, kernel[::-1, ::-1].swapaxes(-1, -2))
+    dx = _raw(turned, dtype, dy, kernel[::-1, ::-1].swapaxes(-1, -2))
     beyond = min(*turned[0].padding, *turned[1].padding) < 0  # padded by more than it reaches
     if x.shape[-1] <= dy.shape[-1] or beyond:
         return dx, _kernel_gradient(plan, x, dy, taps)
     # of the two, that with fewer channels is the one to shift
     return dx, _kernel_gradient(turned, dy, x, taps)[::-1, ::-1].swapaxes(-1, -2)
+
+
+def _xla_gradients(plan, x: Array, kernel: Array, dy: Array) -> tuple[Array, ...]:
+    """Gradients of both operands as XLA has them, in float32."""
+    x, kernel, dy = (
+        each.astype(jnp.promote_types(each.dtype, jnp.float32)) for each in (x, kernel, dy)
+    )
+    return jax.vjp(partial(_raw, plan, "float32"), x, kernel)[1](dy)
 
 
 def _kernel_gradient(plan, x: Array, dy: Array, taps: tuple[int, int]) -> Array:
@@ -219,14 +245,19 @@ def _strided_gradient(plan, saved, dy) -> Array:
 def product_over_rows(x: Array, dy: Array) -> Array:
     """[..., in] and [..., out] -> [in, out], summed over all other axes."""
     return lax.dot_general(
-        x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1]), (((0,), (0,)), ((), ()))
+        x.reshape(-1, x.shape[-1]),
+        dy.reshape(-1, dy.shape[-1]),
+        (((0,), (0,)), ((), ())),
+        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
     )
 
 
 correlate.defvjp(_forward, _backward)
 
 
-def transposed(x: Array, kernel: Array, bias: Array | None, stride: int) -> Array:
+def transposed(
+    x: Array, kernel: Array, bias: Array | None, stride: int, dtype: str = "float32"
+) -> Array:
     """Transpose-convolve [..., column, in] -> [..., (column - 1) * stride + tap, out].
 
     Each input sample adds `kernel` [tap, in, out], scaled, to the output at `stride` times its
@@ -236,7 +267,8 @@ def transposed(x: Array, kernel: Array, bias: Array | None, stride: int) -> Arra
     columns, pieces = x.shape[-2], -(-taps // stride)
     kernel = jnp.pad(kernel, [(0, pieces * stride - taps), (0, 0), (0, 0)])
     flat = kernel.transpose(1, 0, 2).reshape(inputs, -1)
-    z = x.reshape(-1, inputs) @ flat
+    rows = x.reshape(-1, inputs)
+    z = product(rows, flat, dtype) if asked(dtype) != "float32" else rows @ flat
     z = z.reshape(*x.shape[:-1], pieces, stride * outputs)
     shifted = []
     for piece in range(pieces):

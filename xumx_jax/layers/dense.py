@@ -1,5 +1,8 @@
 """Matrix products whose gradient transposes the smaller operand, never the larger one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 
 import jax
@@ -11,6 +14,26 @@ PRECISION = lax.Precision.HIGHEST  # no TF32 or bfloat16 passes: the weights wer
 # The operands of a matrix product: exact float32, rounded to bfloat16, or float32 at the device's
 # own precision (TF32 on NVIDIA GPUs, exact on a CPU). Sums are float32 in all cases.
 DTYPES = ("float32", "bfloat16", "tf32")
+_autocast = ContextVar("autocast", default="float32")
+
+
+@contextmanager
+def autocast(dtype: str) -> Iterator[None]:
+    """A context in which products that name no other type have operands of this one of DTYPES.
+
+    For networks that do not pass one through all of their layers. It has to be entered where a
+    function is traced, not where it runs.
+    """
+    before = _autocast.set(dtype)
+    try:
+        yield
+    finally:
+        _autocast.reset(before)
+
+
+def asked(dtype="float32"):
+    """The type of a product's operands: `autocast`'s for those that name float32."""
+    return _autocast.get() if isinstance(dtype, str) and dtype == "float32" else dtype
 
 
 class Dense(nn.Module):
@@ -44,7 +67,7 @@ def product(x: Array, kernel: Array, dtype: str = "float32") -> Array:
     """
     # Under shard_map, adding a zero made from x marks shared weights as this device's own, as the
     # hand-written gradient treats them; the gradient of the mark sums over devices.
-    return _product(dtype, x, kernel + jnp.zeros_like(x[..., :1, :1]))
+    return _product(asked(dtype), x, kernel + jnp.zeros_like(x[..., :1, :1]))
 
 
 def operand(dtype: str) -> str:
@@ -54,6 +77,7 @@ def operand(dtype: str) -> str:
 
 def contract(subscripts: str, x: Array, y: Array, dtype) -> Array:
     """Two-operand einsum of operands in `dtype`, one of DTYPES, summed in float32."""
+    dtype = asked(dtype)
     return jnp.einsum(
         subscripts,
         x.astype(operand(dtype)),
@@ -61,6 +85,15 @@ def contract(subscripts: str, x: Array, y: Array, dtype) -> Array:
         precision=lax.Precision.DEFAULT if dtype == "tf32" else PRECISION,
         preferred_element_type=jnp.float32,
     )
+
+
+def along(x: Array, kernel: Array) -> Array:
+    """[batch, row, in, channel] by [in, out] -> [batch, row, out, channel]."""
+    if asked() == "float32":
+        return contract("btfc,fg->btgc", x, kernel, "float32")
+    rows = x.swapaxes(-1, -2)  # as `product` has it, whose gradient is rounded as well
+    y = product(rows.reshape(-1, rows.shape[-1]), kernel)
+    return y.reshape(*rows.shape[:-1], -1).swapaxes(-1, -2)
 
 
 def matmul(x: Array, y: Array, dtype: str = "float32") -> Array:

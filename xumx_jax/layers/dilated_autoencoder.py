@@ -85,14 +85,15 @@ def _correlated(x: Array, kernel: Array) -> Array:
 
     There are as many positions as before: past the end the input is silent.
     """
-    return correlate((Step(), Step(padding=(0, kernel.shape[1] - 1))), x, kernel)
+    plan = Step(), Step(padding=(0, kernel.shape[1] - 1))
+    return correlate(plan, "float32", x, kernel)
 
 
 def _turned(x: Array, kernel: Array) -> Array:
     """The transposed convolution with a kernel [rows, positions, in, out]: more rows come out."""
     rows, reach = len(kernel) - 1, kernel.shape[1] - 1
     plan = Step(padding=(rows, rows)), Step(padding=(reach, 0))
-    return correlate(plan, x, kernel[::-1, ::-1])
+    return correlate(plan, "float32", x, kernel[::-1, ::-1])
 
 
 def _turned_few(x: Array, kernel: Array) -> Array:

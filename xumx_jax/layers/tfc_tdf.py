@@ -14,7 +14,7 @@ from jax import nn as jnn
 
 from xumx_jax.layers.cells import down, up
 from xumx_jax.layers.convolution import Conv
-from xumx_jax.layers.dense import contract
+from xumx_jax.layers.dense import along
 from xumx_jax.layers.group_norm import GroupNorm
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.norm import BatchNorm
@@ -79,7 +79,7 @@ class Block(nn.Module):
             x = self.options.normalised(x, train, f"dense_{number}_norm")
             limit = symmetric(inputs**-0.5)
             kernel = self.param(f"dense_{number}", limit, (inputs, outputs))
-            x = contract("btfc,fg->btgc", x, kernel, "float32")
+            x = along(x, kernel)
         return x
 
 

@@ -79,6 +79,7 @@ class Demucs(nn.Module):
     usual_speed = {"cpu": 2.3}
     checkpointed_layers = (Encoder, Decoder, BidirectionalLstm)
     protocol = "demucs"
+    source_outputs = {"decoder_0/conv/(kernel|bias)": -1}
 
     def __post_init__(self):
         check(self)

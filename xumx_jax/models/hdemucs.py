@@ -98,6 +98,7 @@ class HDemucs(nn.Module):
     normalization = "mean and deviation"
     checkpointed_layers = (Encoder, Decoder, MultiEncoder, MultiDecoder)
     protocol = "demucs"
+    source_outputs = {r"(wave_)?decoder_0/(band_\d+/)?conv/(kernel|bias)": -1}
     usual_speed = {"cpu": 2.5}
 
     def __post_init__(self):

@@ -59,6 +59,7 @@ class HTDemucs(HDemucs):
     t_gelu: bool = True
     t_cross_first: bool = False
     checkpointed_layers = (Encoder, Decoder, MultiEncoder, MultiDecoder, CrossLayer)
+    autocast = True
     usual_speed = {"cpu": 2.0}
 
     def __post_init__(self):

@@ -53,10 +53,12 @@ class Mdx23c(nn.Module):
     act: str = "gelu"
     alpha: float = 1.0
     axis_name: str | None = None
+    autocast = True
     usual_speed = {"cpu": 0.3}
     checkpointed_layers = (Block,)
     protocol = "msst"
     audio_separator = "mdx23c"
+    source_outputs = {"last/(kernel|bias)": -1}
 
     def __post_init__(self):
         check(self)

@@ -12,7 +12,7 @@ from jax import nn as jnn
 
 from xumx_jax.layers.cells import down, up
 from xumx_jax.layers.convolution import Conv
-from xumx_jax.layers.dense import contract
+from xumx_jax.layers.dense import along
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.standardize import with_peak
 from xumx_jax.models.interface import Segment, check
@@ -43,7 +43,7 @@ class Block(nn.Module):
             kernel = self.param(f"dense_{number}", symmetric(inputs**-0.5), (inputs, outputs))
             scale = self.param(f"scale_{number}", nn.initializers.ones, (channels,))
             shift = self.param(f"shift_{number}", nn.initializers.zeros, (channels,))
-            y = contract("btfc,fg->btgc", y, kernel, "float32")
+            y = along(y, kernel)
             y = jnn.relu(y * scale + shift)
         return x + y
 
@@ -82,6 +82,8 @@ class MdxNet(nn.Module):
     normalization = "peak"
     protocol = "audio-separator"
     audio_separator = "mdxnet"
+    autocast = True
+    source_outputs = {"last/(kernel|bias)": -1}
 
     def __post_init__(self):
         check(self)

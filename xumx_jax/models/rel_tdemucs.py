@@ -115,6 +115,7 @@ class RelTDemucs(nn.Module):
     transform = None
     usual_speed = {"cpu": 1.7}
     checkpointed_layers = (TransformerLayer,)
+    source_outputs = {"decoder_0/(kernel|bias)": -1}
 
     def __post_init__(self):
         check(self)

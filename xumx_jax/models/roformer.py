@@ -113,6 +113,7 @@ class RoFormer(nn.Module):
     checkpointed_layers = (Layer,)
     protocol = "msst"
     audio_separator = "roformer"
+    source_outputs = {r"merge/(kernel|bias)": 1, r"merge/hidden_\d+(_bias)?": 0}
 
     def __post_init__(self):
         check(self)

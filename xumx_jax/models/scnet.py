@@ -61,9 +61,13 @@ class SCNet(nn.Module):
     standardized: bool = False
     standardized_track: bool = False
     masked: bool = False
+    autocast = True
     usual_speed = {"cpu": 2.0}
     checkpointed_layers = (Compress, DualPath)
     protocol = "msst"
+    source_outputs = {
+        r"decoder_0/band_\d+/(kernel|bias)": -1, "mask_wide/kernel": -2, "mask/(kernel|bias)": -1,
+    }  # fmt: skip
 
     def __post_init__(self):
         check(self)

@@ -12,6 +12,7 @@ from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.separation import streams
 from xumx_jax.separation.engine import CALLBACK, USUAL, Progress
 from xumx_jax.separation.inputs import InputBlocks
+from xumx_jax.separation.recommended import recommended
 from xumx_jax.separation.residual import RESIDUAL, residual_name
 from xumx_jax.separation.separator import Separator
 from xumx_jax.weights import combinations
@@ -144,6 +145,7 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
         if single and name and not POST_FILTERS[name].alone and own.get("niter", 1):
             own["niter"] = 0
             alone += module.sources
+        own = recommended(own, member.info, module)
         separators.append(Separator(module, member.variables, **own))
     if alone:
         LOG.info(

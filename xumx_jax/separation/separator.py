@@ -24,6 +24,7 @@ from xumx_jax.separation.engine import (
     usual_overlap,
 )
 from xumx_jax.separation.inputs import InputBlocks
+from xumx_jax.separation.recommended import recommended
 from xumx_jax.separation.residual import residual_name
 from xumx_jax.weights.bag import Bag
 from xumx_jax.weights.load import Models, load_bag
@@ -265,7 +266,9 @@ def separator_of(bag: Bag, **options):
         from xumx_jax.separation.bag import separators_of
 
         return separators_of(bag, options)
-    return Separator(build(bag.only.name, **bag.only.args), bag.only.variables, **options)
+    module = build(bag.only.name, **bag.only.args)
+    options = recommended(options, bag.only.info, module)
+    return Separator(module, bag.only.variables, **options)
 
 
 def load(models: Models = None, combine: str | None = None, **options):

@@ -1,9 +1,9 @@
 """A run's checkpoints: what they contain, which configs they fit, and who may write them.
 
 `checkpoints/<step>` holds two Orbax items, `model` (what separation needs: params and other
-collections, averaged if the run averages) and `optimizer` (the rest of the state), and in its
-description `TrainingProgress`, the config and what it was trained on. `best` is a pointer to
-`best-<step>`, which holds only the model.
+collections, averaged if the run averages, adapters added to the weights) and `optimizer` (the rest
+of the state; in a run with adapters all of it), and in its description `TrainingProgress`, the
+config and what it was trained on. `best` is a pointer to `best-<step>`, which holds only the model.
 Nothing else is needed to resume exactly: data, augmentations and dropout are functions of
 seed and step.
 """
@@ -74,9 +74,12 @@ def locked(workdir: Path) -> Iterator[None]:
 def items(state: State) -> dict:
     """Split a state into the items of a checkpoint."""
     rest = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
-    del rest["average"]
-    if state.average is None:  # then the model is the weights themselves
-        del rest["params"], rest["collections"]
+    if state.frozen is None or state.average is None:
+        del rest["average"]
+    if state.frozen is None:
+        del rest["frozen"]
+        if state.average is None:  # then the model is the weights themselves
+            del rest["params"], rest["collections"]
     return {"model": state.variables(), "optimizer": rest}
 
 
@@ -85,11 +88,13 @@ def state_of(found: dict, fresh: Callable[[], State], folder: Path) -> State:
 
     A field of State that is newer than the checkpoint gets its fresh value.
     """
-    wanted = items(jax.eval_shape(fresh))
+    wanted = jax.eval_shape(lambda: items(fresh()))
     known = {name: tree for name, tree in wanted["optimizer"].items() if name in found["optimizer"]}
     rest = store.fit(found["optimizer"], known, folder / "optimizer")
     if set(known) < set(wanted["optimizer"]):
         rest = items(jax.device_get(jax.jit(fresh)()))["optimizer"] | rest
+    if "frozen" in rest:  # all of the state: the model is what adapters and weights make
+        return State(**{"average": None} | rest)
     model = store.fit(found["model"], wanted["model"], folder / "model")
     if "params" in wanted["optimizer"]:
         return State(**rest, average=model)

@@ -11,6 +11,7 @@ from xumx_jax import augment, losses, models
 from xumx_jax.errors import UserError
 from xumx_jax.models import interface
 from xumx_jax.postfilters import POST_FILTERS
+from xumx_jax.training import lora
 from xumx_jax.training.batches import channels_of
 
 LOWEST = {
@@ -20,6 +21,7 @@ LOWEST = {
     "optimizer.learning_rate": 0, "optimizer.weight_decay": 0, "optimizer.accumulate": 1,
     "optimizer.warmup_steps": 0, "optimizer.per_batch": 1, "optimizer.plateau.patience": 0,
     "optimizer.plateau.cooldown": 0, "log.scalars_every": 1, "log.pictures_every": 0,
+    "train.lora.rank": 0,
 }  # fmt: skip
 COMPUTE = ("float32", "bfloat16")
 # Arguments that mean the same in every model that has them.
@@ -46,6 +48,7 @@ def check(config: ConfigDict) -> None:
     check_lengths(config, model)
     check_valid_filter(config, model)
     check_recompute(config, model)
+    check_adapters(config, model)
     samples = samples_of(model, config.train.seconds) or model.segment.usual
     shape = len(model.sources), channels_of(model), samples
     augment.check(augmentations(config, model), shape)
@@ -117,7 +120,11 @@ def check_lengths(config: ConfigDict, model) -> None:
             f"{largest / model.sample_rate:g}: model {config.model.name!r} takes no more than that"
         )
     has_dtype = "dtype" in interface.fields(models.model_class(config.model.name))
-    if config.train.compute != "float32" and not has_dtype:
+    if (
+        config.train.compute != "float32"
+        and not has_dtype
+        and not interface.optional(model, "autocast")
+    ):
         raise UserError(
             f"config.train.compute is {config.train.compute!r}, but model {config.model.name!r} "
             f"computes only in float32"
@@ -129,6 +136,27 @@ def check_recompute(config: ConfigDict, model) -> None:
     if config.train.recompute and not interface.optional(model, "checkpointed_layers"):
         wanted = f"False: model {config.model.name!r} names no checkpointed_layers"
         raise wrong(config, "train.recompute", wanted)
+
+
+def adapters_of(config: ConfigDict) -> lora.Lora | None:
+    """The adapters that a run trains, if it does."""
+    options = config.train.lora
+    if not options.rank:
+        return None
+    return lora.Lora(options.rank, options.alpha, tuple(options.targets), tuple(options.full))
+
+
+def check_adapters(config: ConfigDict, model) -> None:
+    """Raise UserError if adapters can't be made, or if their options would do nothing."""
+    adapters, options = adapters_of(config), config.train.lora
+    if adapters is not None:
+        if options.alpha is not None and not options.alpha > 0:
+            raise wrong(config, "train.lora.alpha", "more than 0")
+        adapters.chosen(interface.variable_shapes(model)["params"])
+        return
+    for name in ("alpha", "targets", "full"):
+        if options[name] not in (None, ()):
+            raise wrong(config, f"train.lora.{name}", "None or () without a train.lora.rank")
 
 
 def check_valid_filter(config: ConfigDict, model) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 
 import jax
@@ -25,6 +26,10 @@ def begin(fresh: Callable, model, data, weights: str | None, log) -> state.State
     the model has a place for them.
     """
     now = jax.jit(fresh)()
+    if now.frozen is not None and not weights:
+        raise UserError(
+            "config.train.weights is '', wanted the weights that config.train.lora adapts"
+        )
     variables = jax.device_get(now.trained())
     statistics = interface.optional(model, "input_statistics")
     if weights:
@@ -44,10 +49,7 @@ def begin(fresh: Callable, model, data, weights: str | None, log) -> state.State
             log(f"input statistics: as kept in {folder}")
         params = jax.device_get(statistics.fill(variables["params"], found))
         variables = variables | {"params": params}
-    variables = distributed.share(variables)
-    params = variables.pop("params")
-    now = now.replace(params=params, collections=variables)
-    return now if now.average is None else state.with_average(now)
+    return now.beginning(distributed.share(variables))
 
 
 def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> dict:
@@ -55,22 +57,33 @@ def adopted(weights: str, model: nn.Module, variables: dict, log: Callable) -> d
 
     If the model's arrays have a source axis, sources are matched by name, and a source that the
     weights lack begins as a copy of their "other", or else of their first: a trained network is a
-    better start for a new stem than a random one. Otherwise the sources have to be the same.
+    better start for a new stem than a random one. If only the outputs of its last layers do, those
+    of a source that the weights lack stay as `variables` has them: drawn. Otherwise the sources
+    have to be the same.
     """
     theirs, found, info = load.load_module(os.path.expanduser(weights))
     check_arguments(model, theirs, info)
     axis = interface.optional(model, "source_axis")
     rows = rows_of(model.sources, theirs.sources, info["path"], log) if axis is not None else None
-    if axis is None and tuple(theirs.sources) != tuple(model.sources):
+    outputs = interface.optional(model, "source_outputs")
+    same = tuple(theirs.sources) == tuple(model.sources)
+    if axis is None and not outputs and not same:
         raise UserError(
             f"{info['path']}: separates {', '.join(theirs.sources)}; its weights are not separate "
             f"for each source, so config.model.args.sources must be {tuple(theirs.sources)!r}"
         )
+    if outputs and not same:
+        log(taken_and_drawn(model.sources, theirs.sources, info["path"]))
 
     def pick(path, ours, value):
         picked = np.asarray(value)
         if rows is not None:
             picked = np.take(picked, rows, axis)
+        elif not same:
+            _, *names = (step.key for step in path)
+            at = [place for name, place in outputs.items() if re.fullmatch(name, "/".join(names))]
+            if at:
+                picked = with_sources(ours, picked, model.sources, theirs.sources, at[0])
         if picked.shape != ours.shape:
             raise UserError(
                 f"{info['path']}: {jax.tree_util.keystr(path)} is {picked.shape}, "
@@ -98,6 +111,29 @@ def rows_of(sources, known, path, log: Callable) -> list[int]:
             rows.append(spare)
             log(f"{source}: begins as a copy of {known[spare]} in {path}")
     return rows
+
+
+def taken_and_drawn(sources, known, path) -> str:
+    """Say which sources' outputs come from given weights, and which are drawn."""
+    taken = [source for source in sources if source in known]
+    drawn = [source for source in sources if source not in known]
+    left = [source for source in known if source not in sources]
+    parts = [f"{', '.join(names)} {what}" for names, what in (
+        (taken, "taken"), (drawn, "drawn anew"), (left, "left out")) if names]  # fmt: skip
+    return f"{path}: outputs of {'; '.join(parts)}"
+
+
+def with_sources(ours: np.ndarray, theirs: np.ndarray, sources, known, axis: int) -> np.ndarray:
+    """`ours` with the parts of an axis that `theirs` has for sources of the same names.
+
+    Arrays whose parts have other shapes stay what `theirs` is, which then fits nowhere.
+    """
+    parts = np.split(np.asarray(ours), len(sources), axis)
+    given = dict(zip(known, np.split(theirs, len(known), axis), strict=True))
+    made = np.concatenate(
+        [given.get(name, part) for name, part in zip(sources, parts, strict=True)], axis
+    )
+    return made if made.shape == ours.shape else theirs
 
 
 def check_arguments(model: nn.Module, theirs: nn.Module, info: dict) -> None:

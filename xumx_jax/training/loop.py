@@ -21,7 +21,7 @@ from xumx_jax.errors import UserError
 from xumx_jax.models.interface import example_mix
 from xumx_jax.training import checkpointing, distributed, phases, state, step
 from xumx_jax.training.batches import Data, Examples, filled
-from xumx_jax.training.config_checks import build, check
+from xumx_jax.training.config_checks import adapters_of, build, check
 from xumx_jax.training.example import separated
 from xumx_jax.training.identity import Defaults
 from xumx_jax.training.initialization import begin
@@ -162,8 +162,8 @@ class Run:
         model, mix = self.step.model, example_mix(self.step.model)
         key, average = jax.random.key(self.config.train.seed), self.config.train.average > 0
         adam = build_optimizer(phases.during(self.config, epochs))
-        more = bool(phases.phases_of(self.config))
-        return state.init(model, adam, key, mix, self.plateau.init(), average, more)
+        more, adapters = bool(phases.phases_of(self.config)), adapters_of(self.config)
+        return state.init(model, adam, key, mix, self.plateau.init(), average, more, adapters)
 
     def train_epoch(self, batches: Iterator[Examples]) -> None:
         """Train to the last step of the epoch."""

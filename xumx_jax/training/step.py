@@ -21,10 +21,12 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from xumx_jax import augment
+from xumx_jax.layers.dense import autocast
 from xumx_jax.metrics import energy_ratio
 from xumx_jax.models import interface
 from xumx_jax.separation.chunk_runner import filtered
 from xumx_jax.stems import Stems
+from xumx_jax.training import lora
 from xumx_jax.training.batches import Examples, Pieces, render, to_channels
 from xumx_jax.training.recompute import recomputing
 from xumx_jax.training.state import State
@@ -43,6 +45,7 @@ class Step(NamedTuple):
                    None: the same sources in the same order
     augmentations  of the true stems, from `augment.build`
     recompute      whether what layers compute on their way is computed again for their gradients
+    compute        precision of products in training, for a model that says `autocast`
     valid_filter   key of POST_FILTERS: what comes between estimates and the SDRs of validation
     """
 
@@ -56,6 +59,7 @@ class Step(NamedTuple):
     mixing: np.ndarray | None = None
     augmentations: augment.Chosen = ()
     recompute: bool = False
+    compute: str = "float32"
     valid_filter: str | None = None
 
 
@@ -74,7 +78,7 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     def objective(params):
         with recomputing(this.model) if this.recompute else nullcontext():
             est, updates = this.model.apply(
-                {"params": params, **state.collections},
+                {"params": lora.merged(params, frozen), **state.collections},
                 mix,
                 train=True,
                 mutable=list(state.collections),
@@ -87,7 +91,7 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     # a zero made from this replica's data makes the parameters its own in both, so that one pmean
     # is right in both.
     zero = jnp.zeros_like(stems[0, 0, 0, 0])
-    own = jax.tree.map(lambda p: p + zero, state.params)
+    own, frozen = jax.tree.map(lambda p: p + zero, (state.params, state.frozen))
     (value, (parts, collections)), grads = jax.value_and_grad(objective, has_aux=True)(own)
     grads, value, parts = lax.pmean((grads, value, parts), AXIS)
 
@@ -199,11 +203,11 @@ def mesh(devices=None) -> Mesh:
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def exact(function: Callable, this: Step) -> Callable:
-    """`function(..., this=this)`; matrix products are float32 unless the model sets a precision."""
+def exact(function: Callable, this: Step, compute: str = "float32") -> Callable:
+    """`function(..., this=this)`; products are in `compute` unless the model sets a precision."""
 
     def computed(*arguments):
-        with interface.matmul_precision(this.model, "dtype"):
+        with interface.matmul_precision(this.model, "dtype"), autocast(compute):
             return function(*arguments, this=this)
 
     return computed
@@ -216,7 +220,7 @@ def train_step(this: Step, over: Mesh) -> Callable:
     `axis_name="data"`.
     """
     wrapped = jax.shard_map(
-        exact(per_replica, this), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
+        exact(per_replica, this, this.compute), mesh=over, in_specs=(P(), P(AXIS)), out_specs=P()
     )
     return jax.jit(wrapped, donate_argnums=0)
 

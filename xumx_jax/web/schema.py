@@ -134,11 +134,36 @@ class ModelOut(BaseModel):
     here: bool = Field(
         description="whether its weights are on this server; if not, they are fetched"
     )
+    licensed: bool | None = Field(
+        default=None,
+        description="whether its makers state a licence that allows any use; null: unknown",
+    )
+    wishes: dict[str, list[str]] = Field(
+        default={},
+        description="the tasks for which it is chosen, with the qualities: fast, good, best",
+        examples=[{"4stems": ["good"], "vocals": ["good"]}],
+    )
+    megabytes: float | None = Field(default=None, description="of its download; null: unknown")
+    seconds_per_minute: float | None = Field(
+        default=None, description="that a minute of music takes, roughly; null: unknown"
+    )
+    measured_on: str | None = Field(
+        default=None, description="cpu, gpu or tpu, of which that is known", examples=["cpu"]
+    )
+    protocol: str | None = Field(
+        default=None,
+        description="how `mean_sdr_db` was measured: museval, or whole songs; "
+        "the two cannot be compared",
+    )
 
 
 class Task(BaseModel):
     """Models that separate the same stems."""
 
+    task: str | None = Field(
+        default=None, description="as `--task` names it, or other; null: of models from files"
+    )
+    what: str | None = Field(default=None, description="the task in words")
     stems: list[str] | None = Field(description="null: known once the model is loaded")
     models: list[ModelOut]
 

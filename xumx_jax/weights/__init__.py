@@ -6,6 +6,7 @@ safetensors   one model in one file; the format number, and the migration of old
 bag           models as they are stored, and several whose stems are averaged
 combinations  rules by which several are used together
 alignment     arrays where XLA on a CPU takes them as they are
+tasks         the model that a wish names, and what is known of each
 pointer       small files that name a checkpoint, such as `best`
 converters/   weights of other programs
 zoo, download, published/   models by name

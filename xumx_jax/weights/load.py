@@ -43,14 +43,20 @@ def resolve(name_or_path: Name) -> Path:
     return zoo.find(str(name_or_path))
 
 
-def load_weights(path: str | Path, kind: str | None = None) -> Bag:
+def load_weights(
+    path: str | Path, kind: str | None = None, settings: dict[str, Any] | None = None
+) -> Bag:
     """Read an Orbax folder, our `.safetensors`, a bag's folder, or another program's weights.
 
     Another program's weights are a file, a folder with one file per target (Open-Unmix), or a bag:
     a `.yaml` with the files that it names beside it, or the folder of all these (Demucs).
     `kind` (of `converters.KINDS`) says which program wrote them; None looks at tensor names.
+    `settings` are arguments of the model that another program's file leaves open. Raises UserError
+    with one line.
     """
     path = Path(path)
+    if settings and (bag.is_bag(path) or path.suffix in (".yaml", ".yml")):
+        raise UserError(f"{path}: settings are for the file of one model, and this is a bag")
     if bag.is_bag(path):
         return bag.load(path)
     if path.suffix == ".safetensors" and path.is_file() and safetensors.is_ours(path):
@@ -63,7 +69,8 @@ def load_weights(path: str | Path, kind: str | None = None) -> Bag:
         return converters.convert_bag(described, kind)
     if not openunmix_files.is_folder(path) and (path.is_dir() or pointer.is_pointer(path)):
         return bag.bag([load_model(path)])
-    return converters.convert_all(openunmix_files.read(path), kind)
+    weights = converters.completed(openunmix_files.read(path), kind, settings)
+    return converters.convert_all(weights, kind)
 
 
 def load_bag(models: Models = None, combine: str | None = None) -> Bag:
@@ -139,11 +146,13 @@ def convert(
     kind: str | None = None,
     half: bool = False,
     combine: str | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> Bag:
     """Write any weights that `load` reads as an Orbax folder, or as `.safetensors` by suffix.
 
     Several models, as for `load_bag`, become the folder of a bag, which keeps their weights and the
-    rule `combine`. `half` stores float16 (`.safetensors` only). Returns the bag that was written.
+    rule `combine`. `half` stores float16 (`.safetensors` only). `settings` are as for
+    `load_weights`, of one model. Returns the bag that was written.
     """
     from xumx_jax.weights.converters import readers
 
@@ -160,7 +169,7 @@ def convert(
     if path is None:
         found = load_bag(source, combine)
     else:
-        found = bag.joined([load_weights(path, kind)], combine=combine)
+        found = bag.joined([load_weights(path, kind, settings)], combine=combine)
     if len(found.members) > 1 and (half or target.suffix == ".safetensors"):
         raise UserError(
             f"{target}: {len(found.members)} models become a folder, in float32; use a folder"

@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { keep, kept } from "./kept.js";
 import { ordered } from "./stems.js";
 import { text } from "./texts.js";
+import { duration, size } from "./words.js";
 
 const KEPT = "xumx.options";
 // Those of the server: what is left at its default is not sent.
@@ -34,7 +35,7 @@ export class Options {
     const { model, choice, format } = this.#fields;
     model.replaceChildren(
       ...models.tasks.map((task) => {
-        const label = task.stems ? ordered(task.stems).join(", ") : text("separates_unknown");
+        const label = labelled(task, models.tasks);
         const names = task.models.map((one) => element("option", { text: one.name }));
         return element("optgroup", { label }, ...names);
       }),
@@ -139,10 +140,18 @@ export class Options {
     const model = task.models.find((one) => one.name === name);
     const parts = [sentence(model.what)];
     if (model.mean_sdr_db !== null) {
-      parts.push(text("score", { score: model.mean_sdr_db.toFixed(2) }));
+      const key = model.protocol === "whole songs" ? "score_of_songs" : "score";
+      parts.push(text(key, { score: model.mean_sdr_db.toFixed(2) }));
+    }
+    if (model.seconds_per_minute) {
+      const key = model.measured_on === "cpu" ? "takes_on_cpu" : "takes";
+      parts.push(text(key, { time: duration(Math.ceil(model.seconds_per_minute)) }));
     }
     if (model.licence) parts.push(text("licence", { licence: model.licence }));
-    if (!model.here) parts.push(text("fetched"));
+    if (!model.here) {
+      const known = model.megabytes && size(model.megabytes * 2 ** 20);
+      parts.push(known ? text("fetched_size", { size: known }) : text("fetched"));
+    }
     this.#about.textContent = parts.map((part) => part.replace(/\.?$/, ".")).join(" ");
     const residual = this.#fields.residual.checked ? ["residual"] : [];
     this.#showStems(task.stems && [...ordered(task.stems), ...residual]);
@@ -166,6 +175,14 @@ export class Options {
     });
     return this.#some.replaceChildren(legend, ...boxes);
   }
+}
+
+/** What a group of models separates; the task as well, where two have the same stems. */
+function labelled(task, tasks) {
+  if (!task.stems) return text("separates_unknown");
+  const names = ordered(task.stems).join(", ");
+  const same = tasks.filter((one) => one.stems && ordered(one.stems).join(", ") === names);
+  return same.length > 1 && task.what ? `${names}: ${task.what}` : names;
 }
 
 /** A field for the stems of a model that nobody knows before it is loaded. */

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
+from xumx_jax import runtime
 from xumx_jax.audio.formats import BITRATES, BITS, FORMATS
 from xumx_jax.versions import own
 from xumx_jax.web import catalogue, metrics, pages
@@ -18,7 +19,9 @@ interface = APIRouter(tags=["server"], dependencies=[Depends(check_query)])
 @get(interface, "/models", responses=errors("no_token"))
 def list_models(here: Here) -> Models:
     """List the models by what they separate."""
-    return catalogue.listed(here.offered)
+    known = here.workers.ready()["devices"]  # else asking JAX would start it
+    backend = runtime.devices(here.settings.device)[0].platform if known else "cpu"
+    return catalogue.listed(here.offered, backend)
 
 
 @get(interface, "/limits", responses=errors("no_token"))

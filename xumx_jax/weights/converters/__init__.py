@@ -2,11 +2,13 @@
 
 readers, torchfile   files to named tensors; nothing that a file names is executed
 openunmix_files      folders and archives with one file per target
+configuration, yamlfile  the .yaml beside a checkpoint of ZFTurbo's and UVR's programs
 demucs_files         bags of models, as Demucs describes them in a .yaml
 onnxfile, mdxnet_files   .onnx files by the order of their nodes, and what UVR knows of them
 kinds, rules         what a kind of weights is: a name map, applied completely or not at all
 umx, bsrnn, openunmix, demucs, aimless, slicq, slicq_v2   the kinds, listed in KINDS
 roformer, htdemucs, mdx23c, mdxnet, scnet   others of them
+roformer_arguments   what RoFormers' tensors and configurations say
 arrays               how tensors are turned, for several of them
 unet                 maps of the layers of Demucs' U-Nets
 
@@ -17,14 +19,16 @@ import re
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from xumx_jax.errors import UserError
-from xumx_jax.models import build
-from xumx_jax.models.interface import variable_shapes
+from xumx_jax.models import build, model_class
+from xumx_jax.models.interface import TRAINING_FIELDS, fields, variable_shapes
 from xumx_jax.weights.bag import Bag, Member, bag
 from xumx_jax.weights.converters import (
     aimless,
     bsrnn,
+    configuration,
     demucs,
     demucs_files,
     htdemucs,
@@ -34,6 +38,7 @@ from xumx_jax.weights.converters import (
     openunmix_files,
     readers,
     roformer,
+    roformer_arguments,
     rules,
     scnet,
     slicq,
@@ -84,6 +89,28 @@ def read_all(places: dict[str, Path], kind: str, settings: dict | None = None) -
     return Weights(folder, KINDS[kind].joined(parts), known | more)
 
 
+def completed(
+    weights: Weights, kind: str | None = None, settings: dict[str, Any] | None = None
+) -> Weights:
+    """The same with what a configuration beside the file says, and `settings`, which go first.
+
+    `settings` are arguments of the model, by our names; `kind` is as for `convert`.
+    """
+    known = KINDS.get(kind or detect(weights.tensors) or "")
+    if known is not None and known.configured is not None:
+        weights = configuration.completed(weights, known.configured)
+    if settings and known is not None:
+        names = [name for name in fields(model_class(known.model)) if name not in TRAINING_FIELDS]
+        for name in settings:
+            if name not in names:
+                raise UserError(
+                    f"{weights.path}: unknown setting {name!r}; known: {', '.join(names)}"
+                )
+        given = {**(weights.info.get("settings") or {}), **settings}
+        weights = replace(weights, info={**weights.info, "settings": given, "given": settings})
+    return weights
+
+
 def convert(weights: Weights, kind: str | None = None) -> Member:
     """Turn the tensors of a file into a model's arguments and variables; `kind` None: detect it.
 
@@ -97,8 +124,11 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
     kind = kind or detect(weights.tensors)
     if kind is None:
         some = ", ".join(list(weights.tensors)[:3])
+        known = roformer_arguments.variant(weights.tensors)
         raise UserError(
-            f"{weights.path}: its tensors fit none of the known kinds ({', '.join(KINDS)}): "
+            f"{weights.path}: {known}"
+            if known
+            else f"{weights.path}: its tensors fit none of the known kinds ({', '.join(KINDS)}): "
             f"{some}, ..."
         )
     known = KINDS[kind]
@@ -107,6 +137,7 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
         settings = {**known.beside(weights.path), **(weights.info.get("settings") or {})}
         info = {**weights.info, **({"settings": settings} if settings else {})}
         arguments = known.arguments(tensors, info)
+        configuration.check_used(info.get("given") or {}, arguments)
         variables = rules.apply(
             known.rules(arguments),
             tensors,
@@ -121,9 +152,13 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
         other = f"; by its names it is {found}" if found not in (None, kind) else ""
         said = weights.info.get("class")
         other += f"; it says that its model is {said}" if said else ""
+        beside = weights.info.get("configuration")
+        other += f"; {beside} is its configuration" if beside else ""
         why = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{weights.path}: as {kind}: {why}{other}") from error
     info = {"kind": kind, "origin": weights.path.name}
+    if usual := weights.info.get("separation"):
+        info["separation"] = usual
     return Member(known.model, arguments, variables, info)
 
 

@@ -9,7 +9,6 @@ SHA-256>.th`. One row of weights per model has a number for each of its sources;
 all are equal.
 """
 
-import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from typing import Any
 
 from xumx_jax import files
 from xumx_jax.errors import UserError
+from xumx_jax.weights.converters import yamlfile
 from xumx_jax.weights.converters.readers import DAMAGE
 
 SUFFIXES = (".yaml", ".yml")
-LARGEST = 2**16  # bytes of a description
 KEYS = ("models", "weights", "segment")
 WANTED = (
     "wanted a bag of Demucs: models: ['name', ...], and perhaps weights: [[number, ...], ...] "
@@ -78,20 +77,18 @@ def bag_at(path: Path) -> Path | None:
 def names_any(path: Path) -> bool:
     """Whether a `.yaml` looks like a bag: other programs write such files as well."""
     try:
-        return re.search(r"^models:", text_of(path), re.M) is not None
-    except (OSError, ValueError):
+        text = path.read_bytes()[: yamlfile.LARGEST]
+    except OSError:
         return False
-
-
-def text_of(path: Path) -> str:
-    with path.open(encoding="utf-8") as file:
-        return file.read(LARGEST)
+    return re.search(rb"^models:", text, re.M) is not None
 
 
 def read_bag(path: Path) -> BagFile:
     """Read a description and find the files. Raises UserError naming what is wrong or missing."""
+    content = yamlfile.read(path)
     try:
-        content = parse(text_of(path))
+        if not isinstance(content, dict):
+            raise ValueError("no names and values")
         models, weights, segment = (content.get(key) for key in KEYS)
         named = isinstance(models, list) and all(isinstance(name, str) for name in models)
         if not models or not named:
@@ -112,20 +109,6 @@ def read_bag(path: Path) -> BagFile:
         tuple(row[0] if weights is None else row for row in together.values()),
         segment,
     )
-
-
-def parse(text: str) -> dict[str, Any]:
-    """The YAML of such descriptions: `key: value`, where a list may take several lines."""
-    text = re.sub(r"(^|\s)#.*", "", text, flags=re.M)
-    entries = re.findall(r"^(\w+):((?:.|\n(?!\w))*)", text, re.M)
-    found = {}
-    for key, value in entries:
-        try:
-            found[key] = ast.literal_eval(value.strip())  # which calls nothing
-        except (ValueError, SyntaxError) as error:
-            if key in KEYS:
-                raise ValueError(f"the value of {key} is not understood") from error
-    return found
 
 
 def numbers(row: Any) -> tuple[float, ...]:

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.models.htdemucs import HTDemucs
+from xumx_jax.weights.converters.configuration import agree, of_all, section
 from xumx_jax.weights.converters.demucs import (
     RENAMED,
     WITHOUT_EFFECT,
@@ -48,11 +50,27 @@ def arguments(tensors: Tensors, info: dict) -> dict:
     wide = size(tensors, rf"{ROOT}layers\.0\.linear2\.weight", 1, "the hidden size")
     found["t_hidden_scale"] = wide / channels
     found["t_cross_first"] = bool(numbers(tensors, rf"{ROOT}layers\.(0)\.cross_attn\..*"))
+    said = info.get("kwargs") or info.get("model_args") or {}
+    names = ("t_layers", "bottom_channels", "t_hidden_scale", "t_cross_first")
+    agree(said, {name: found[name] for name in names})
     if learned := sizes(tensors, rf"{ROOT}position_embeddings\.embedding\.weight", 0):
         found |= {"t_emb": "scaled", "t_max_positions": learned[0]}
     if not found["t_norm_in_group"]:
         found["t_norm_in"] = bool(sizes(tensors, rf"{ROOT}norm_in\.weight", 0))
     return found
+
+
+def configured(config: dict) -> dict:
+    """Part of `info` for what a configuration of ZFTurbo's program says."""
+    name = config.get("model")
+    if name != "htdemucs":
+        raise UserError(f"model is {name!r:.60}; wanted htdemucs, which the tensors are")
+    training, about = section(config, "training"), of_all(config)
+    names = {"samplerate": "samplerate", "segment": "segment", "channels": "audio_channels"}
+    said = {theirs: training[here] for here, theirs in names.items() if here in training}
+    for name in ("chunk_size", "normalize"):  # there a chunk is a segment, normalised inside
+        about["separation"].pop(name, None)
+    return {**about, "model_args": {**section(config, "htdemucs"), **said}}
 
 
 def rules(arguments: dict) -> list[Rule]:
@@ -114,5 +132,6 @@ KINDS = {
         rules=rules,
         # where normalisation comes after each part, attention to the other branch has one to spare
         ignore=(*TORCH_IGNORE, "crosstransformer.layers*.norm3.*"),
+        configured=configured,
     ),
 }

@@ -27,9 +27,15 @@ def source_names(number: int, info: dict, alone: str = "source_1") -> tuple[str,
     """Name sources: as a file or a row states, or as so many usually are; `alone` if it is one.
 
     `info` is that of the file, whose program's own arguments may be "kwargs" or "model_args".
+    Raises UserError if it states another number of them.
     """
     for place in ("settings", "kwargs", "model_args"):
         if stated := (info.get(place) or {}).get("sources"):
+            if len(stated) != number:
+                raise UserError(
+                    f"its sources are stated as {', '.join(map(str, stated))}, and its tensors "
+                    f"have {number}"
+                )
             return tuple(stated)
     if targets := info.get("targets"):
         return tuple(targets)
@@ -88,6 +94,7 @@ class Kind:
     part       the kind of such a part, a key of KINDS
     prepared   tensors, without a wrapper's prefix -> the same by the names that the map knows
     beside     path of a file of weights -> "settings" that other files beside it state
+    configured  a configuration of ZFTurbo's and UVR's programs -> part of `info`; None: it has none
     """
 
     model: str
@@ -102,6 +109,7 @@ class Kind:
     part: str | None = None
     prepared: Callable[[Tensors], Tensors] = lambda tensors: tensors
     beside: Callable[[Path], dict[str, Any]] = lambda path: {}
+    configured: Callable[[dict], dict[str, Any]] | None = None
 
 
 def sizes(tensors: Tensors, pattern: str, axis: int) -> list[int]:

@@ -3,18 +3,31 @@
 import numpy as np
 
 from xumx_jax.errors import UserError
+from xumx_jax.models.mdx23c import Mdx23c
 from xumx_jax.weights.converters.arrays import cells, plane, spread
+from xumx_jax.weights.converters.configuration import (
+    agree,
+    ask,
+    instruments,
+    of_all,
+    plain,
+    section,
+)
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, source_names, vote
 from xumx_jax.weights.converters.rules import Rule
 
 NORMS = {"BatchNorm": "batch", "InstanceNorm": "instance", "GroupNorm": None, "None": "none"}
+KNOWN = ("act", "bottleneck_factor", "growth", "norm", "num_blocks_per_scale", "num_channels")
+KNOWN += ("num_scales", "num_subbands", "scale", "name")
 BLOCK = "encoder_blocks.0.tfc_tdf.blocks.0."
 
 
 def settings_of(config: dict) -> dict:
     """Our arguments for what a configuration of the programs says and tensors do not."""
-    audio, model = config.get("audio") or {}, config.get("model") or {}
-    inference = config.get("inference") or {}
+    audio, model, inference = (section(config, name) for name in ("audio", "model", "inference"))
+    unknown = [name for name, value in model.items() if name not in KNOWN and value is not False]
+    if unknown:
+        raise UserError(f"its model has an unknown argument, {', '.join(unknown[:3])}")
     names = {"n_fft": "n_fft", "hop_length": "hop", "num_channels": "channels"}
     found = {ours: audio[theirs] for theirs, ours in names.items() if theirs in audio}
     found |= {"sample_rate": audio["sample_rate"]} if "sample_rate" in audio else {}
@@ -36,11 +49,9 @@ def settings_of(config: dict) -> dict:
     return found
 
 
-def sources_of(config: dict) -> list[str] | None:
-    """The stems that a configuration names: its target, or all instruments."""
-    training = config.get("training") or {}
-    target = training.get("target_instrument")
-    return [target] if target else training.get("instruments")
+def configured(config: dict) -> dict:
+    """Part of `info` for what a configuration says."""
+    return {"model_args": config, **of_all(config)}
 
 
 def arguments(tensors: Tensors, info: dict) -> dict:
@@ -57,11 +68,9 @@ def arguments(tensors: Tensors, info: dict) -> dict:
     channels = given.get("channels", 2)
     subbands = inputs // (2 * channels)
     outputs = vote(sizes(tensors, r"final_conv\.2\.weight", 0), "the sources")
-    named = sources_of(config)
-    if named:
-        info = {**info, "settings": {"sources": named}}
+    named = {"sources": instruments(config), **(info.get("settings") or {})}
     made = {
-        "sources": source_names(outputs // inputs, info, "vocals"),
+        "sources": source_names(outputs // inputs, {"settings": named}, "vocals"),
         "channels": channels,
         "bins": bins * subbands,
         "features": features,
@@ -73,11 +82,30 @@ def arguments(tensors: Tensors, info: dict) -> dict:
         "subbands": subbands,
         **given,
     }
-    made.setdefault("n_fft", 2 * made["bins"])
-    made.setdefault("frames", down**scales)
+    agree(section(config, "model"), shown(made))
+    agree(section(config, "audio"), {"dim_f": made["bins"]})
+    ask(
+        {
+            "n_fft": (2 * made["bins"], "audio: n_fft"),
+            "hop": (Mdx23c.hop, "audio: hop_length"),
+        },
+        made,
+        "published ones have 8192 and 1024, or 2048 and 512",
+    )
+    made.setdefault("frames", max(Mdx23c.frames, down**scales))
     if any("running_mean" in name for name in tensors):
         made["norm"] = "batch"
     return made
+
+
+def shown(made: dict) -> dict:
+    """What tensors show, by the programs' names."""
+    names = {
+        "num_channels": "features", "growth": "growth", "num_scales": "scales", "scale": "scale",
+        "num_blocks_per_scale": "blocks", "bottleneck_factor": "bottleneck",
+        "num_subbands": "subbands",
+    }  # fmt: skip
+    return {theirs: made[ours] for theirs, ours in names.items()}
 
 
 def rules(model: dict) -> list[Rule]:
@@ -136,5 +164,6 @@ KINDS = {
         also=(r".*?encoder_blocks\.0\.tfc_tdf\.blocks\.0\.tdf\.2\.weight",),
         arguments=arguments,
         rules=rules,
+        configured=plain(configured),
     ),
 }

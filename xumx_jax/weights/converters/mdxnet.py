@@ -3,18 +3,24 @@
 Batch normalisation behind a convolution becomes part of it, as the exporters of .onnx do.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 
+from xumx_jax.errors import UserError
 from xumx_jax.weights.converters import mdxnet_files
 from xumx_jax.weights.converters.arrays import cells, plane, spread
+from xumx_jax.weights.converters.configuration import agree, ask, of_all, section
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, stated, vote
+from xumx_jax.weights.converters.mdxnet_files import KNOWN
+from xumx_jax.weights.converters.onnxfile import WEIGHED
 from xumx_jax.weights.converters.rules import Rule
 
 # {option of the program: ours}, for what tensors do not show; and others
-OPTIONS = {"n_fft": "n_fft", "hop_length": "hop", "dim_t": "frames"}
+OPTIONS = {"n_fft": "n_fft", "hop_length": "hop", "dim_t": "frames", "sample_rate": "sample_rate"}
 SHOWN = ("optimizer", "lr", "dim_c", "dim_f", "num_blocks", "l", "g", "k", "bn", "bias", "overlap")
+AUDIO = ("n_fft", "hop_length", "dim_t", "dim_f", "sample_rate")
 EPSILON = 1e-5  # of batch normalisation
 NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -36,7 +42,7 @@ def arguments(tensors: Tensors, info: dict) -> dict:
         "bottleneck": bins // inner,
         **given,
     }
-    made.setdefault("n_fft", 2 * bins)
+    checked(made, info)
     made.setdefault("frames", 256 if scales <= 8 else 2**scales)
     return made
 
@@ -58,21 +64,53 @@ def rules(model: dict) -> list[Rule]:
 
 def onnx_arguments(tensors: Tensors, info: dict) -> dict:
     """Sizes from tensors; the rest from the settings or the defaults."""
+    scales, layers = plan_of(info.get("nodes") or [])
     features, inputs, *_ = tensors["onnx.conv.0.weight"].shape
     bins, inner = tensors["onnx.dense.0.weight"].shape
-    scales = len(groups_in(tensors, r"onnx\.up\.(\d+)\..+"))
-    blocks, convs = 2 * scales + 1, len(groups_in(tensors, r"onnx\.conv\.(\d+)\..+"))
-    return {
+    made = {
         "channels": inputs // 2,
-        "n_fft": 2 * bins,
         "bins": bins,
         "features": features,
         "scales": scales,
-        "layers": (convs - 2 - scales) // blocks,
+        "layers": layers,
         "taps": tensors["onnx.conv.1.weight"].shape[2],
         "bottleneck": bins // inner,
+        **stated(info, "model_args", OPTIONS, SHOWN),
         **(info.get("settings") or {}),
     }
+    checked(made, info)
+    return made
+
+
+def plan_of(nodes: list[str]) -> tuple[int, int]:
+    """Scales, and layers of a block, of a network whose nodes with weights are these, in order.
+
+    Raises UserError, which says what was found, unless such a network of MDX-Net has these nodes.
+    """
+    count = Counter(nodes)
+    scales = count["up"]
+    layers = (count["conv"] - 2 - scales) // (2 * scales + 1)
+    block = ["conv"] * layers + ["dense", "norm"] * 2
+    wanted = ["conv", *(block + ["conv"]) * scales, *block, *(["up", "norm"] + block) * scales]
+    wanted += ["conv"]
+    if layers < 1 or nodes != wanted:
+        names = {name: operator for operator, (name, _) in WEIGHED.items()}
+        found = ", ".join(f"{number} {names[name]}" for name, number in count.items())
+        raise UserError(f"its nodes with weights are {found}, not those of MDX-Net in their order")
+    return scales, layers
+
+
+def checked(made: dict, info: dict) -> None:
+    """Raise UserError if what is stated is not so, and if the transform is not known.
+
+    The latter since the published ones do not have 2 * bins.
+    """
+    shown = {"dim_f": made["bins"], "g": made["features"], "bn": made["bottleneck"]}
+    agree(info.get("model_args") or {}, shown)
+    usual = sorted({n_fft for _, bins, _, n_fft, *_ in KNOWN.values() if bins == made["bins"]})
+    also = f"; with {made['bins']} bins, published ones have {', '.join(map(str, usual))}"
+    values = {"n_fft": (usual[0] if usual else 6144, "audio: n_fft")}
+    ask(values, made, f"MDX-Net leaves out the highest bins{also if usual else ''}")
 
 
 def onnx_rules(model: dict) -> list[Rule]:
@@ -135,6 +173,12 @@ def block(model: dict, ours: str, theirs: str) -> list[Rule]:
     return made
 
 
+def configured(config: dict) -> dict:
+    """Part of `info` for what a configuration says of the transform."""
+    about = {name: value for name, value in section(config, "audio").items() if name in AUDIO}
+    return {**of_all(config), "model_args": about}
+
+
 def conv(ours: str, theirs: str, how: Callable | None = None) -> list[Rule]:
     names, how = with_norm(theirs), how or plane
     return [
@@ -168,13 +212,14 @@ KINDS = {
         also=(r".*?encoding_blocks\.0\.tdf\.0\.weight",),
         arguments=arguments,
         rules=rules,
+        configured=configured,
     ),
     "mdxnet-onnx": Kind(
         model="mdxnet",
-        anchor=r"(.*?)onnx\.conv\.0\.weight",
-        also=(r".*?onnx\.dense\.0\.weight",),
+        anchor=r"(.*?)onnx\.[a-z]+\.0\.weight",
         arguments=onnx_arguments,
         rules=onnx_rules,
         beside=mdxnet_files.settings,
+        configured=configured,
     ),
 }

@@ -29,10 +29,14 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict]:
     """
     try:
         import onnx
+        from google.protobuf.message import DecodeError
         from onnx import numpy_helper
     except ModuleNotFoundError:
         raise UserError(f"reading .onnx needs the package onnx: {EXTRA}") from None
-    graph = onnx.load(str(path), load_external_data=False).graph
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+    except DecodeError as error:
+        raise ValueError(error) from error
     known = {one.name: one for one in graph.initializer}
     aliases: dict[str, str] = {}
     for node in graph.node:

@@ -43,7 +43,15 @@ DAMAGE += (zlib.error, SafetensorError)
 VALUES, NAME = 100_000, 10_000
 # Keys under which programs save the arguments of their models; and keys with which `info` is
 # completed here, which no file sets.
-ARGUMENTS, OURS = ("kwargs", "model_args"), ("settings", "targets")
+ARGUMENTS, OURS = (
+    ("kwargs", "model_args"),
+    (
+        "settings",
+        "targets",
+        "configuration",
+        "separation",
+    ),
+)
 # Keys under which PyTorch programs save the tensors if they save other things as well.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "state")
 QUANTISED = (

@@ -9,114 +9,14 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from xumx_jax.errors import UserError
 from xumx_jax.models.roformer import WIDTHS
-from xumx_jax.transforms.bands import mel_bands
 from xumx_jax.weights.converters.arrays import joined, joined_turned, stacked, stacked_turned
-from xumx_jax.weights.converters.kinds import (
-    Kind,
-    Tensors,
-    groups_in,
-    sizes,
-    source_names,
-    stated,
-    vote,
-)
+from xumx_jax.weights.converters.configuration import of_network, plain
+from xumx_jax.weights.converters.kinds import Kind
+from xumx_jax.weights.converters.roformer_arguments import arguments
 from xumx_jax.weights.converters.rules import Rule
 
-# {option of the programs: ours}, for what tensors do not show
-OPTIONS = {
-    "stft_n_fft": "n_fft", "stft_hop_length": "hop", "stft_win_length": "window",
-    "sample_rate": "sample_rate", "zero_dc": "zero_dc", "skip_connection": "skips",
-    "stereo": "channels",
-}  # fmt: skip
-# What tensors show, what only training or its speed depend on, and a scale that cancels out.
-SHOWN = ("dim", "depth", "num_stems", "time_transformer_depth", "freq_transformer_depth")
-SHOWN += ("linear_transformer_depth", "freqs_per_bands", "num_bands", "dim_head", "heads")
-SHOWN += ("mask_estimator_depth", "mlp_expansion_factor", "use_pope", "stft_normalized")
-SHOWN += ("attn_dropout", "ff_dropout", "flash_attn", "use_torch_checkpoint", "sage_attention")
-SHOWN += ("dim_freqs_in", "match_input_audio_length", "multi_stft_resolutions_window_sizes")
-SHOWN += ("multi_stft_hop_size", "multi_stft_resolution_loss_weight", "multi_stft_normalized")
-SIZES = [2**power for power in range(5, 15)]  # of transforms, where none is stated
-LAYER, BAND = r"layers\.0\.{}\.layers\.(\d+)\..+", r"band_split\.to_features\.(\d+)\..+"
 MASK = "mask_estimators.{}.to_freqs.{}.0.{}.{}"
-
-
-def arguments(tensors: Tensors, info: dict, mel: bool) -> dict:
-    """Sizes from tensors; the rest from the settings, the options in the file, or the defaults."""
-    first = len(groups_in(tensors, r"layers\.0\.(\d+)\..+")) - 2  # 1 if there is a linear one
-    counts = [len(groups_in(tensors, LAYER.format(n))) for n in range(first + 2)]
-    heads = vote(sizes(tensors, r".*\.to_gates\.(?:weight|bias)", 0), "the heads")
-    rows = vote(sizes(tensors, rf"layers\.\d+\.{first}\..*\.to_qkv\.weight", 0), "the head size")
-    features = vote(sizes(tensors, r"layers\..*\.norm\.gamma", 0), "the features")
-    sources = len(groups_in(tensors, r"mask_estimators\.(\d+)\..+"))
-    depth = len(groups_in(tensors, r"mask_estimators\.0\.to_freqs\.0\.0\.(\d+)\.weight")) - 1
-    given = stated(info, "model_args", OPTIONS, SHOWN) | (info.get("settings") or {})
-    if "channels" in given:
-        given["channels"] = 1 + int(given["channels"])
-    made = {
-        "sources": source_names(sources, info, "vocals"),
-        "sample_rate": 44100,
-        "features": features,
-        "layers": len(groups_in(tensors, r"layers\.(\d+)\..+")),
-        "time_layers": counts[-2],
-        "band_layers": counts[-1],
-        "linear_layers": counts[0] if first else 0,
-        "heads": heads,
-        "head_size": rows // (3 * heads),
-        "position": "polar" if any("pope_embed" in name for name in tensors) else "rotary",
-        "mask_layers": depth,
-        **given,
-    }
-    if depth:
-        hidden = vote(sizes(tensors, r"mask_estimators\..*\.0\.0\.bias", 0), "the hidden size")
-        made["mask_width"] = hidden // features
-    values = [vote(band_sizes(tensors, band), f"band {band}") for band in range(bands(tensors))]
-    made |= (mel_layout if mel else layout)(values, made)
-    if made.get("window") == made["n_fft"]:
-        made["window"] = None
-    return made
-
-
-def bands(tensors: Tensors) -> int:
-    return len(groups_in(tensors, BAND))
-
-
-def band_sizes(tensors: Tensors, band: int) -> list[int]:
-    """The values of a band, as its tensors have them."""
-    place = rf"band_split\.to_features\.{band}\."
-    return sizes(tensors, place + r"0\.gamma", 0) + sizes(tensors, place + r"1\.weight", 1)
-
-
-def layout(values: list[int], made: dict) -> dict:
-    """Channels, n_fft and widths of bands beside each other, from how many values each has."""
-    for channels in [made["channels"]] if "channels" in made else [2, 1]:
-        bins, left = divmod(sum(values), 2 * channels)
-        n_fft = 2 * (bins - 1)
-        if left or n_fft not in ([made["n_fft"]] if "n_fft" in made else SIZES):
-            continue
-        if any(value % (2 * channels) for value in values):
-            continue
-        widths = tuple(value // (2 * channels) for value in values)
-        found = {"channels": channels, "n_fft": n_fft}
-        return found if widths == WIDTHS else found | {"widths": widths}
-    raise UserError(f"its {len(values)} bands have {sum(values)} values, which fit no transform")
-
-
-def mel_layout(values: list[int], made: dict) -> dict:
-    """Channels and n_fft of bands equally wide in mel, from how many values each has."""
-    for channels in [made["channels"]] if "channels" in made else [2, 1]:
-        for n_fft in [made["n_fft"]] if "n_fft" in made else SIZES:
-            try:
-                wanted = mel_bands(made["sample_rate"], n_fft, len(values))
-            except ValueError:
-                continue
-            if [2 * channels * (high - low) for low, high in wanted] == values:
-                return {"channels": channels, "n_fft": n_fft, "bands": len(values)}
-    raise UserError(
-        f"the widths of its {len(values)} bands are not those of mel bands at "
-        f"{made['sample_rate']} Hz"
-    )
 
 
 def rules(model: dict, mel: bool) -> list[Rule]:
@@ -279,6 +179,7 @@ def kind(mel: bool) -> Kind:
         arguments=lambda tensors, info: arguments(tensors, info, mel),
         rules=lambda model: rules(model, mel),
         also=(ending if mel else r".*?final_norm\.gamma",),
+        configured=plain(of_network),
     )
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 
 from xumx_jax.errors import UserError
+from xumx_jax.models.scnet import SCNet
+from xumx_jax.weights.converters.configuration import agree, ask, of_network
 from xumx_jax.weights.converters.kinds import (
     Kind,
     Tensors,
@@ -45,8 +47,9 @@ def arguments(tensors: Tensors, info: dict) -> dict:
         sizes(tensors, rf"decoder\.{layers - 1}\.1\.convtrs\.\d\.(?:bias)", 0), "the sources"
     )
     units = vote(sizes(tensors, r".*dp_modules\.0\..*weight_hh_l0", 1), "the LSTMs' units")
+    said = info.get("model_args") or {}
     given = stated(info, "model_args", OPTIONS, SHOWN) | (info.get("settings") or {})
-    made = {
+    made: dict = {
         "sources": source_names(outputs // inputs, info),
         "channels": inputs // 2,
         "features": features,
@@ -62,9 +65,42 @@ def arguments(tensors: Tensors, info: dict) -> dict:
         "masked": any(name.startswith("mask_layer.") for name in tensors),
         **given,
     }
+    if made["taps"][0] == 3:  # as published: kernels of bands that are thinned out do not overlap
+        made.setdefault("strides", (1, *made["taps"][1:]))
+    agree(said, shown(made, inside, said))
+    ask(
+        {
+            "shares": (SCNet.shares, "model: band_SR"),
+            "strides": (SCNet.strides, "model: band_stride"),
+        },
+        made,
+        "the usual shares are those of the small one; 0.225, 0.372, 0.403 and 0.23, 0.37, 0.4 are "
+        "those of the large and of the XL ones",
+    )
     if made.get("window") == made.get("n_fft", 4096):
         made["window"] = None
     return made
+
+
+def configured(config: dict) -> dict:
+    """Part of `info` for what a configuration says, its `normalize` among it."""
+    about = of_network(config)
+    if about["separation"].pop("normalize", False):
+        about["settings"]["standardized_track"] = True
+    return about
+
+
+def shown(made: dict, inside: list[int], said: dict) -> dict:
+    """What tensors show, by the programs' names."""
+    names = {
+        "audio_channels": "channels", "band_kernel": "taps", "conv_depths": "depths",
+        "conv_kernel": "frame_taps", "num_dplayer": "pairs", "expand": "expand",
+    }  # fmt: skip
+    found = {theirs: made[ours] for theirs, ours in names.items()}
+    by = said.get("compress") or made["compress"]  # several may give the same layers
+    same = [int(outer / by) for outer in made["features"]] == inside
+    found["compress"] = by if same else made["compress"]
+    return {**found, "dims": (2 * made["channels"], *made["features"])}
 
 
 def compress(features: list[int], inside: list[int]) -> int:
@@ -132,5 +168,6 @@ KINDS = {
         anchor=r"(.*?)encoder\.0\.SDlayer\.convs\.0\.weight",
         arguments=arguments,
         rules=rules,
+        configured=configured,
     ),
 }

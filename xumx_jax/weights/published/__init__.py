@@ -4,7 +4,7 @@ Downloading and converting them is not here but in `xumx_jax.weights.zoo`.
 """
 
 from xumx_jax.weights.published import demucs, htdemucs, msst, open_unmix, slicq, xumx
-from xumx_jax.weights.published.rows import FOUR, File, Published, PublishedMember
+from xumx_jax.weights.published.rows import FOUR, PROTOCOLS, File, Published, PublishedMember
 
 PUBLISHED: dict[str, Published] = {
     **xumx.ROWS,
@@ -14,4 +14,4 @@ PUBLISHED: dict[str, Published] = {
     **msst.ROWS,
     **slicq.ROWS,
 }
-__all__ = ["FOUR", "PUBLISHED", "File", "Published", "PublishedMember"]
+__all__ = ["FOUR", "PROTOCOLS", "PUBLISHED", "File", "Published", "PublishedMember"]

@@ -1,6 +1,6 @@
 """Demucs and Hybrid Demucs, as published by their author and by Torchaudio."""
 
-from xumx_jax.weights.published.rows import MUSDB, File, Published, PublishedMember
+from xumx_jax.weights.published.rows import HQ, MUSDB, File, Published, PublishedMember
 
 SOURCES = ("drums", "bass", "other", "vocals")
 ROOT = "https://dl.fbaipublicfiles.com/demucs"
@@ -52,6 +52,7 @@ ROWS = {
         ),
         licence=f"{UNSTATED}; {MUSDB}",
         scores={"vocals": 8.13, "drums": 8.24, "bass": 8.76, "other": 5.59},
+        songs=HQ,
         reported="arXiv 2111.03600v3",
     ),
     "mdx_extra": Published(
@@ -69,6 +70,7 @@ ROWS = {
         members=(*REPRO_TIME, *REPRO_HYBRID),
         licence=f"{UNSTATED}; {MUSDB}",
         overall=7.64,
+        songs=HQ,
         reported="Demucs's docs/training.md",
     ),
     "repro_mdx_a_hybrid_only": Published(
@@ -85,15 +87,18 @@ ROWS = {
         what="Hybrid Demucs, trained on MUSDB18-HQ and 800 more songs",
         members=(member("hybrid_transformer/75fc33f5-1941ce65.th", "hdemucs"),),
         licence=f"{UNSTATED}; {MUSDB}",
+        elsewhere={"Multisong": {"vocals": 8.22, "drums": 10.70, "bass": 11.17, "other": 5.42}},
     ),
     "hdemucs_high_musdb": Published(
         what="Hybrid Demucs, Torchaudio's, trained on MUSDB18-HQ",
         members=torchaudio("hdemucs_high_musdbhq_only.pt"),
         licence=f"{TORCHAUDIO_UNSTATED}; {MUSDB}",
+        megabytes=334.6,
     ),
     "hdemucs_high_musdb_plus": Published(
         what="Hybrid Demucs, Torchaudio's, trained on 150 more songs and MUSDB18's test songs",
         members=torchaudio("hdemucs_high_trained.pt"),
         licence=f"{TORCHAUDIO_UNSTATED}; {WITH_TEST_SONGS}",
+        megabytes=334.6,
     ),
 }

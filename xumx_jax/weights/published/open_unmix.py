@@ -5,6 +5,7 @@ from xumx_jax.weights.published.rows import FOUR, MUSDB, File, Published, Publis
 USUAL = {"sample_rate": 44100, "n_fft": 4096, "hop": 1024}
 THEIR_SCORES = "Open-Unmix's README"
 SONY_SCORES = "umx.md in Sony's ai-research-code"
+# Where umx.md offers the weights, it says MIT. Both licences allow any use.
 SONY_LICENCE = f"MIT according to umx.md, their program's LICENSE is Apache-2.0; {MUSDB}"
 
 
@@ -43,6 +44,7 @@ ROWS = {
             ),
         ),
         licence=f"see zenodo.org/records/3370486; their program is MIT; {MUSDB}",
+        megabytes=142.7,
         scores={"vocals": 6.32, "drums": 5.73, "bass": 5.23, "other": 4.02},
         reported=THEIR_SCORES,
     ),
@@ -65,6 +67,7 @@ ROWS = {
             ),
         ),
         licence=f"see zenodo.org/records/3370489; their program is MIT; {MUSDB}",
+        megabytes=142.7,
         scores={"vocals": 6.25, "drums": 6.04, "bass": 5.07, "other": 4.28},
         reported=THEIR_SCORES,
     ),
@@ -84,9 +87,11 @@ ROWS = {
                 kind="openunmix",
                 sources=FOUR,
                 settings=USUAL,
+                work=3.2,
             ),
         ),
         licence="CC BY-NC-SA 4.0: no commercial use, share alike",
+        megabytes=452.2,
         scores={"vocals": 7.21, "drums": 7.15, "bass": 6.02, "other": 4.89},
         reported=THEIR_SCORES,
     ),
@@ -100,6 +105,8 @@ ROWS = {
             ),
         ),
         licence=SONY_LICENCE,
+        licensed=True,
+        megabytes=142.7,
         scores={"vocals": 6.41, "drums": 5.58, "bass": 5.30, "other": 4.24},
         reported=SONY_SCORES,
     ),
@@ -113,6 +120,8 @@ ROWS = {
             ),
         ),
         licence=SONY_LICENCE,
+        licensed=True,
+        megabytes=142.7,
         scores={"vocals": 6.30, "drums": 5.78, "bass": 5.21, "other": 4.17},
         reported=SONY_SCORES,
     ),
@@ -127,5 +136,6 @@ ROWS = {
             ),
         ),
         licence="see zenodo.org/records/3786908; trained on Voicebank+DEMAND",
+        megabytes=12.7,
     ),
 }

@@ -4,7 +4,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+HQ = "MUSDB18-HQ"
 MUSDB = "trained on MUSDB18, which is for non-commercial use"
+# {whose: how they measure}: numbers of different ones cannot be compared
+PROTOCOLS = {
+    "museval": "MUSDB18's 50 test songs, BSSEval v4, median over frames and songs",
+    "whole songs": "MUSDB18's 50 test songs, SDR of whole songs, mean over songs",
+    "Multisong": "MVSep's quality checker, whose songs are not public; as ZFTurbo lists it",
+    "audio-separator": "11 to 41 songs of MUSDB18, training songs among them, median over songs of "
+    "museval's SDR; as audio-separator lists it",
+    "DrumSep": "as its makers report it, by a measure that they do not describe",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,8 @@ class PublishedMember:
     sources   in the order of the model's outputs
     settings  what no tensor shows, such as sample_rate and hop, as the kind's `arguments` take it
     weight    in the average over the row's members, a number or {source: number}
+    work      how much more there is to compute than for a network of the default size, whose
+              `usual_speed` is known
     """
 
     files: dict[str, File]
@@ -42,25 +54,39 @@ class PublishedMember:
     sources: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     weight: float | dict[str, float] = 1.0
+    work: float = 1.0
 
 
 @dataclass(frozen=True)
 class Published:
     """What others publish under a name: one model, or several whose stems are averaged.
 
-    scores    by source, as its authors report: BSSEval v4 SDR in dB on the 50 test songs of
-              MUSDB18, median over frames, median over songs
-    overall   the mean of these over the sources, where that alone is reported
-    reported  where they report them
+    licence   what is stated for the weights, or that nothing is
+    licensed  whether those who made the weights state a licence, and it allows any use: only then
+              `tasks` may choose them unasked
+    scores    by source, SDR in dB as `reported`
+    overall   the mean over the sources, where it is reported
+    protocol  how these were measured, of PROTOCOLS
+    songs     the data set of these songs: MUSDB18, or MUSDB18-HQ
+    reported  where they are reported
+    elsewhere SDR in dB by other protocols: {of PROTOCOLS: {source, or "mean": dB}}
+    megabytes of the download, where that is known
+    task      of `tasks.TASKS`, where the sources do not tell
     combine   how several are used together, of `combinations.COMBINATIONS`; None: their average
     """
 
     what: str
     members: tuple[PublishedMember, ...]
     licence: str
+    licensed: bool = False
     scores: dict[str, float] = field(default_factory=dict)
     overall: float | None = None
+    protocol: str = "museval"
+    songs: str = "MUSDB18"
     reported: str = ""
+    elsewhere: dict[str, dict[str, float]] = field(default_factory=dict)
+    megabytes: float | None = None
+    task: str = ""
     combine: str | None = None
 
     @property
@@ -70,14 +96,25 @@ class Published:
 
     @property
     def mean(self) -> float | None:
-        return sum(self.scores.values()) / len(self.scores) if self.scores else self.overall
+        """The mean SDR on MUSDB18's test songs, by `protocol`; None if there is none."""
+        if self.overall is None and self.scores:
+            return sum(self.scores.values()) / len(self.scores)
+        return self.overall
 
     @property
     def score(self) -> str:
-        if self.mean is None:
-            return "none published for music"
-        each = "".join(f"{source} {value:.2f}, " for source, value in self.scores.items())
-        return f"{each}mean {self.mean:.2f} dB ({self.reported})"
+        """All that is reported, and by whose measure."""
+        parts = []
+        if self.mean is not None:
+            each = _listed({**self.scores, "mean": self.mean})
+            measure = "" if self.protocol == "museval" else f", {self.protocol}"
+            parts.append(f"{each} dB ({self.reported}{measure})")
+        parts += [f"{_listed(each)} dB ({whose})" for whose, each in self.elsewhere.items()]
+        return "; ".join(parts) or "none published for music"
+
+
+def _listed(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in values.items())
 
 
 FOUR = ("vocals", "drums", "bass", "other")

@@ -1,6 +1,6 @@
 """xumx-sliCQ, as published by its author."""
 
-from xumx_jax.weights.published.rows import FOUR, MUSDB, File, Published, PublishedMember
+from xumx_jax.weights.published.rows import FOUR, HQ, MUSDB, File, Published, PublishedMember
 
 ROOT = "https://media.githubusercontent.com/media/sevagh/xumx-sliCQ/main"
 LICENCE = f"none stated for the weights; their program is MIT; {MUSDB}"
@@ -30,6 +30,7 @@ ROWS = {
         ),
         licence=LICENCE,
         overall=3.6,
+        songs=HQ,
         reported="xumx-sliCQ's README",
     ),
     "xumx-slicq-v2": Published(
@@ -41,6 +42,7 @@ ROWS = {
         ),
         licence=LICENCE,
         scores={"vocals": 4.791, "drums": 4.846, "bass": 4.690, "other": 3.273},
+        songs=HQ,
         reported="xumx-sliCQ-V2's README",
     ),
     "xumx-slicq-v2-realtime": Published(
@@ -53,6 +55,7 @@ ROWS = {
         ),
         licence=LICENCE,
         scores={"vocals": 4.526, "drums": 4.749, "bass": 3.837, "other": 3.168},
+        songs=HQ,
         reported="xumx-sliCQ-V2's .github/results.txt",
     ),
     "xumx-slicq-v2-tiny": Published(

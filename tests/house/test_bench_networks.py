@@ -1,4 +1,4 @@
-"""`bench/aimless.py`: what it compares, when it fails, and a run of it with tiny models."""
+"""`bench/networks.py` with its benches: what is compared, when it fails, runs of tiny models."""
 
 import importlib.util
 import json
@@ -27,20 +27,22 @@ FOUND = {
         "torch, heap kept (2 threads)": 3.0,
     },
     "seconds": {"ours": 1.0, "torch (2 threads)": 4.0, "torch, heap kept (2 threads)": 3.0},
+    "gflop": 10.0,
+    "gemm_gflop_per_s": 50.0,
     "peak_mib": {"ours": 100.0, "torch (2 threads)": 150.0, "torch, heap kept (2 threads)": 300.0},
 }
 
 
 @pytest.fixture
-def aimless(monkeypatch):
+def networks(monkeypatch):
     monkeypatch.syspath_prepend(BENCH)
-    import aimless
+    import networks
 
-    return aimless
+    return networks
 
 
-def test_ratios_are_to_the_better_number_of_threads(aimless):
-    assert aimless.ratios(FOUND) == {
+def test_ratios_are_to_the_better_number_of_threads(networks):
+    assert networks.ratios(FOUND) == {
         "cpu_seconds": 3.0,
         "cpu_seconds_heap_kept": 1.5,
         "seconds": 4.0,
@@ -50,21 +52,23 @@ def test_ratios_are_to_the_better_number_of_threads(aimless):
     }
 
 
-def test_differences_are_relative(aimless):
+def test_differences_are_relative(networks):
     wave = np.array([[1.0, -4.0]])
-    assert aimless.compare(wave[:, None] + 0.4, wave) == pytest.approx(0.1)
+    assert networks.compare(wave[:, None] + 0.4, wave) == pytest.approx(0.1)
     # loss and norm of the gradient, each to itself
-    assert aimless.compare(np.array([1.1, 4.0]), np.array([1.0, 4.0])) == pytest.approx(0.1)
+    assert networks.compare(np.array([1.1, 4.0]), np.array([1.0, 4.0])) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("difference, status", [(1e-6, 0), (2e-4, 1), (float("nan"), 1)])
-def test_it_fails_if_the_sides_differ(aimless, monkeypatch, capsys, difference, status):
-    def measure(name, task, *rest):
+def test_it_fails_if_the_sides_differ(networks, monkeypatch, capsys, difference, status):
+    from aimless import BENCH
+
+    def measure(bench, name, task, *rest):
         return FOUND | {"row": name, "task": task, "difference": difference}
 
-    monkeypatch.setattr(aimless, "measure", measure)
-    monkeypatch.setattr(aimless.subprocess, "run", lambda *command, **options: None)
-    assert aimless.main(["--rows", "demucs"]) == status
+    monkeypatch.setattr(networks, "measure", measure)
+    monkeypatch.setattr(networks.subprocess, "run", lambda *command, **options: None)
+    assert networks.main(BENCH, "", ["--rows", "demucs"]) == status
     said = capsys.readouterr().out
     assert json.loads(said.splitlines()[-1])["ratio"] == 3.0
     assert ("demucs, infer: differ by" in said) == bool(status)
@@ -72,7 +76,7 @@ def test_it_fails_if_the_sides_differ(aimless, monkeypatch, capsys, difference, 
 
 def python_with_torch() -> str | None:
     """This interpreter, or that of `make parity`, whichever has what is compared with."""
-    if all(importlib.util.find_spec(name) for name in ("torch", "demucs")):
+    if all(importlib.util.find_spec(name) for name in ("torch", "demucs", "msst")):
         return sys.executable
     other = ROOT / ".venv-torch" / "bin" / "python"
     return str(other) if other.exists() else None
@@ -80,19 +84,20 @@ def python_with_torch() -> str | None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(python_with_torch() is None, reason="wanted: PyTorch, as in bench/parity-*.txt")
-def test_tiny_models_are_measured():
-    options = ["--quick", "--rounds", "1", "--rows", "bsrnn"]
+@pytest.mark.parametrize(
+    "bench, row, tasks",
+    [("aimless", "bsrnn", ("infer", "train")), ("modern", "mdxnet", ("infer",))],
+)
+def test_tiny_models_are_measured(bench, row, tasks):
+    options = ["--quick", "--rounds", "1", "--rows", row]
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
-    command = [python_with_torch(), BENCH / "aimless.py", *options]
+    command = [python_with_torch(), BENCH / f"{bench}.py", *options]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     told = json.loads(ran.stdout.splitlines()[-1])
-    measured = [(row["row"], row["task"]) for row in told["rows"]]
-    assert measured == [("bsrnn", "infer"), ("bsrnn", "train")]
+    assert [(each["row"], each["task"]) for each in told["rows"]] == [(row, task) for task in tasks]
     assert told["ratio"] == told["rows"][0]["ratios"]["cpu_seconds"] > 0
-    for row in told["rows"]:
-        assert 0 <= row["difference"] < 1e-4
-        assert len(row["seconds"]) == 5
-        assert all(
-            f"| {row['row']} | {row['task']} | {side} |" in ran.stdout for side in row["seconds"]
-        )
+    for each in told["rows"]:
+        assert 0 <= each["difference"] < 1e-4
+        assert all(f"| {row} | {each['task']} | {side} |" in ran.stdout for side in each["seconds"])
+    assert len(told["rows"][0]["seconds"]) == (5 if bench == "aimless" else 3)

@@ -1,6 +1,6 @@
-"""Our side of `make bench-aimless`: one chunk, or one training step, with our program's settings.
+"""Our side of `networks`: one chunk, or one training step, with our program's settings.
 
-python bench/aimless_jax.py FOLDER ROW TASK
+python bench/networks_jax.py FOLDER ROW TASK
 """
 
 import sys
@@ -36,6 +36,19 @@ def norm_of(gradients):
     return jnp.sqrt(sum(squares))
 
 
+def gemm_rate() -> float:
+    """Billions of operations per CPU second of a large matrix product."""
+    rows, size = 4096, 1536
+    left, right = jnp.ones((rows, size)), jnp.ones((size, size))
+    product = jax.jit(jnp.matmul)
+    seconds = []
+    for _ in range(6):
+        begin = time.process_time()
+        product(left, right).block_until_ready()
+        seconds.append(time.process_time() - begin)
+    return 2 * rows * size**2 / min(seconds[1:]) / 1e9
+
+
 def main(folder: Path, row: str, task: str) -> None:
     cache_compiled_code()
     module, variables, _ = load_module(folder / "weights.safetensors")
@@ -47,12 +60,12 @@ def main(folder: Path, row: str, task: str) -> None:
         return separate(variables, mix, False)
 
     def train(variables, mix):
-        """As in `aimless_torch.py`; a training step needs the gradients, so they are results."""
+        """As in `networks_torch.py`; a training step needs the gradients, so they are results."""
 
-        def loss(variables):
-            return jnp.square(separate(variables, mix, True)).mean()
+        def loss(params):
+            return jnp.square(separate({**variables, "params": params}, mix, True)).mean()
 
-        value, gradients = jax.value_and_grad(loss)(variables)
+        value, gradients = jax.value_and_grad(loss)(variables["params"])
         return jnp.stack([value, norm_of(gradients)]), gradients
 
     begin = time.perf_counter()
@@ -63,7 +76,7 @@ def main(folder: Path, row: str, task: str) -> None:
         result = jax.block_until_ready(compiled(variables, mix))
         return np.asarray(result[0] if task == "train" else result)
 
-    serve(run, compiled=seconds, version=jax.__version__)
+    serve(run, compiled=seconds, version=jax.__version__, gemm=gemm_rate())
 
 
 if __name__ == "__main__":
