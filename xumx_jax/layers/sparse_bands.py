@@ -121,8 +121,8 @@ class Expand(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, skip: Array) -> Array:
-        x = jnp.tile(x + skip, 2)
-        x = glu(Conv(x.shape[-1], (TAPS, TAPS), padding=1, name="all")(x))
+        wide = Conv(2 * x.shape[-1], (TAPS, TAPS), padding=1, copies=2, name="all")
+        x = glu(wide(x + skip))
         start, found = 0, []
         for number, band in enumerate(self.bands):
             y = x[..., start : start + band.length, :]
