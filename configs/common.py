@@ -85,12 +85,12 @@ def base(model: str = "xumx") -> ConfigDict:
             "compute": "float32",  # of matrix products, or "bfloat16"; weights stay float32
             "recompute": False,  # what layers compute on their way is computed again for their
             # gradients, not kept: less memory, for more work
-            # adapters (LoRA): the weights stay, and low-rank matrices that are added are trained
             "lora": {
-                "rank": 0,  # of these matrices; 0: none, all weights are trained
-                "alpha": config_dict.placeholder(float),  # alpha / rank is their factor; None: 1
-                "targets": (),  # names of layers that have them; (): attention and dense layers
-                "full": (),  # names of layers whose weights are trained themselves
+                "rank": 0,  # of what is added to matrices and trained in place of them; 0: none
+                "alpha": config_dict.placeholder(float),  # alpha / rank is the factor of that;
+                # None: 1
+                "targets": (),  # layers whose matrices these are; (): attention and dense layers
+                "full": (),  # layers whose weights are trained themselves
             },
             "average": 0.0,  # decay of a running average of the weights; 0: none
             "max_bad_steps": 10,  # end the run after this many consecutive steps

@@ -10,8 +10,9 @@ import pytest
 from documentation import DOCS, ROOT, docs_module, pages, shell_lines
 
 from configs import command_line
-from xumx_jax.models import build
-from xumx_jax.models.interface import optional, variable_shapes
+from xumx_jax.models import MODELS, build, model_class
+from xumx_jax.models.interface import fields, optional, variable_shapes
+from xumx_jax.training import config_checks
 
 tables = docs_module("tables")
 COMMANDS = ("separate", "web", "serve", "convert", "models", "export", "doctor", "plot")
@@ -75,7 +76,8 @@ def config_overrides():
 
 @pytest.mark.parametrize("path, key", config_overrides())
 def test_config_keys_exist(path, key):
-    known = command_line.flatten(command_line.base().to_dict())
+    known = set(command_line.flatten(command_line.base().to_dict()))
+    known |= {f"model.args.{name}" for model in MODELS for name in fields(model_class(model))}
     made_up = path.startswith("docs/extend/")  # of what the page adds, whose test runs it
     assert key in known or key.endswith(("KEY", "OPTION")) or made_up, path
 
@@ -100,7 +102,7 @@ def test_commands_are_understood(path, line, monkeypatch):
         given, rest = tables.parser_of("train").parse_known_args(
             words[words.index("train.py") + 1 :]
         )
-        command_line.override(command_line.read(given.config), rest)
+        config_checks.check(command_line.override(command_line.read(given.config), rest))
     elif words[0] == "python":
         assert words[1] == "-m" or glob.glob(words[1]), line
     else:
@@ -171,7 +173,6 @@ def rows_of_networks() -> dict[str, list[str]]:
 
 
 def test_every_model_is_among_the_networks():
-    from xumx_jax.models import MODELS
     from xumx_jax.weights.published import PUBLISHED
 
     found = rows_of_networks()

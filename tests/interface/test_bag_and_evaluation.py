@@ -7,7 +7,7 @@ import pytest
 import scored_songs
 import soundfile
 from tiny_models import noise, stack
-from toy_models import ARGUMENTS, NAMES, TOYS, drawn, toys  # noqa: F401
+from toy_models import ARGUMENTS, NAMES, TOYS, UNLIKE, drawn, toys  # noqa: F401
 
 import xumx_jax
 from pipelines.evaluation import command
@@ -30,7 +30,7 @@ def saved(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", UNLIKE)
 def test_a_bag_averages_what_its_members_give(saved, name):
     path, mix = saved(name), noise(2000)
     alone = xumx_jax.load(path)(mix, RATE)
@@ -89,7 +89,7 @@ def test_a_file_becomes_files(saved, name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", UNLIKE)
 def test_evaluation_scores_it(saved, name, tmp_path):
     sources = drawn(name)[0].sources
     root = scored_songs.make(tmp_path / "data", ["one"], sources=sources, samples=RATE)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from tiny_models import noise, stack
-from toy_models import ARGUMENTS, NAMES, TOYS, drawn, toys  # noqa: F401
+from toy_models import ARGUMENTS, NAMES, TOYS, drawn, made, toys  # noqa: F401
 
 from xumx_jax.errors import UserError
 from xumx_jax.models import MODELS
@@ -32,6 +32,8 @@ from xumx_jax.weights.bag import save_model
 
 pytestmark = pytest.mark.usefixtures("quick_compile", "toys")
 RATE = 8000
+COMPUTING = [n for n in NAMES if n in TOYS or set(SEPARATING_FIELDS) & set(fields(type(made(n))))]
+COMPUTING.remove("mel_band_roformer")  # the other one's layers
 
 
 @pytest.fixture(scope="module")
@@ -247,13 +249,14 @@ def test_export_and_pickle_give_the_same(models, name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COMPUTING)
 def test_other_precisions_are_near(models, name):
+    """Of the networks that choose theirs; others leave it to JAX, whose products are exact here."""
     mix = noise(1000)
     exact = stack(Separator(*models[name])(mix, RATE))
     for compute, most in (("bfloat16", 0.05), ("tf32", 1e-3)):
         near = stack(Separator(*models[name], compute=compute)(mix, RATE))
         off = np.sqrt(np.mean((near - exact) ** 2) / np.mean(exact**2))
         assert off < most, compute
-        if compute == "bfloat16" and set(SEPARATING_FIELDS) & set(fields(type(models[name][0]))):
+        if compute == "bfloat16" and name not in TOYS:
             assert off > 1e-6  # a model that lets its precision be chosen computes in it

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import runs
 from ml_collections import ConfigDict
-from toy_models import ARGUMENTS, NAMES, TOYS, estimate, toys  # noqa: F401
+from toy_models import ARGUMENTS, NAMES, RECIPES, TOYS, UNLIKE, estimate, toys  # noqa: F401
 from toy_models import made as model_of
 
 from configs.command_line import override
@@ -79,8 +79,6 @@ def applies(name: str, loss: str) -> bool:
     return all(getattr(RETURNED[name], field) != () for field in losses.LOSSES[loss].needs)
 
 
-# Whose recipes run in tests/pipelines/test_config_msst.py.
-RECIPES = ("mdxnet", "htdemucs", "bs_roformer", "mel_band_roformer", "scnet", "mdx23c")
 RETURNED = {name: estimate(model_of(name)) for name in NAMES}
 
 
@@ -117,8 +115,6 @@ def test_every_loss_that_applies_takes_what_a_model_returns(name):
 
 
 CASES = [(name, loss) for name in NAMES for loss in steps_of(name)]
-ALIKE = RECIPES[1:]  # they return what the first of them does
-UNLIKE = [name for name in NAMES if name not in ALIKE]
 REFUSED = [case for case in itertools.product(UNLIKE, losses.LOSSES) if not applies(*case)]
 
 

@@ -1,4 +1,4 @@
-"""The masked loss, by hand: what lies at the quantile of a batch's errors or above it counts as 0."""
+"""The masked loss, by hand: what is not below the quantile of a batch's errors counts as 0."""
 
 import jax
 import jax.numpy as jnp
