@@ -122,8 +122,7 @@ class Separator:
         self.model, self.variables = module, variables
         self.sources = tuple(module.sources)
         if residual:
-            name = residual if isinstance(residual, str) else residual_name(module.sources)
-            self.sources = (*self.sources, name)
+            self.sources = (*self.sources, residual_name(module.sources, residual))
         self.post_filter = post_filter or optional(module, "post_filter")
         if self.post_filter and not (niter or softmask or residual):
             # only the phase of another transform would be left of such a filter
