@@ -93,6 +93,7 @@ def _add_convert(commands):
         metavar="NAME=VALUE",
         help="argument of the model that the file leaves open, such as hop=441; may be repeated",
     )
+    command.add_argument("--adapters", metavar="FILE", help="adapters of a run, to be added to IN")
     command.set_defaults(run=convert)
 
 
@@ -108,7 +109,12 @@ def convert(options) -> int:
     given = str(models[0][0]) if len(models) == 1 else models
     settings = settings_of(options.setting)
     written = convert(
-        given, options.target, options.kind, combine=options.combine, settings=settings
+        given,
+        options.target,
+        options.kind,
+        combine=options.combine,
+        settings=settings,
+        adapters=options.adapters,
     )
     names = ", ".join(dict.fromkeys(member.name for member in written.members))
     print(f"{options.target}: {names} ({', '.join(written.sources)})")

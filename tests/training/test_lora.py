@@ -9,6 +9,7 @@ from toy_models import toys as toys
 
 from configs.command_line import override
 from xumx_jax import models
+from xumx_jax.cli import main
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import variable_shapes
 from xumx_jax.training import config_checks, loop
@@ -141,6 +142,13 @@ def test_a_run_trains_adapters_alone_and_publishes_the_sum(tmp_path):
     assert not any("dense_1" in path for path in leaves_of(kept["opt_state"]))
     sums = merged(kept["average"]["params"], kept["frozen"])
     jax.tree.map(np.testing.assert_array_equal, sums, published.variables["params"])
+
+    words = [tmp_path / "base.safetensors", tmp_path / "sum.safetensors"]
+    words += ["--adapters", tmp_path / "run" / "adapters.safetensors"]
+    assert main(["convert", *map(str, words)]) == 0
+    again = leaves(load_model(words[1]).variables["params"])
+    assert all(np.array_equal(again[key], now[key]) for key in now)
+    assert main(["convert", *map(str, [words[0], words[1], *words[2:3], words[0]])]) == 2
 
     wanted.train.update({"epochs": 2, "weights": ""})  # which are in the checkpoint
     loop.run(wanted, tmp_path / "run", data(), lambda _: None, loop.Defaults({}, ("train",)))

@@ -24,7 +24,7 @@ from xumx_jax.training.identity import Defaults, differences
 from xumx_jax.training.monitor.monitor import PICTURES
 from xumx_jax.training.state import State
 from xumx_jax.versions import installed
-from xumx_jax.weights import pointer, store
+from xumx_jax.weights import adapters, pointer, store
 
 BEST = "best"  # of a workdir
 
@@ -121,7 +121,7 @@ def save(workdir: Path, state: State, progress: TrainingProgress, about: dict, k
 def save_best(
     workdir: Path, state: State, progress: TrainingProgress, about: dict, value: float
 ) -> None:
-    """Save the current model, and point `best` to it."""
+    """Save the current model, and point `best` to it; also its adapters alone, if it has any."""
     step = int(state.step)
     description = describe(about, step, progress)
     description["info"]["value"] = value
@@ -130,6 +130,11 @@ def save_best(
         store.write(folder, {"model": state.variables()}, description)
 
     pointer.point(workdir / BEST, step, write)
+    if state.frozen is not None:
+        kept = {"params": state.params, **state.collections}
+        kept = dict(kept if state.average is None else state.average)
+        trained, scale = kept.pop("params"), state.frozen["scale"]
+        adapters.write(workdir / adapters.FILE, trained, scale, kept, about["name"], about["args"])
 
 
 def describe(about: dict, step: int, progress: TrainingProgress) -> dict:

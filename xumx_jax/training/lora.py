@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jax import Array, lax
+from jax import Array
 
 from xumx_jax.errors import UserError
 from xumx_jax.layers.initializers import symmetric
+from xumx_jax.weights.adapters import merged
+
+__all__ = ["LINEAR", "Lora", "merged", "with_base"]
 
 # Names of attention's and of dense layers, of all models; convolutions and LSTMs have others.
 LINEAR = (
@@ -91,19 +93,6 @@ class Lora(NamedTuple):
         return trained, {"params": unflatten_dict(left), "scale": jnp.float32(factor)}
 
 
-def merged(trained: dict, frozen: dict | None) -> dict:
-    """A model's parameters from what is trained and what is left alone; None: all is trained."""
-    if frozen is None:
-        return trained
-    flat, adapters = flatten_dict(frozen["params"]), flatten_dict(trained["adapters"])
-    for *path, part in adapters:
-        if part == "a":
-            key = tuple(path)
-            a, b = adapters[(*key, "a")], adapters[(*key, "b")]
-            flat[key] = flat[key] + frozen["scale"] * _matmul(a, b)
-    return unflatten_dict(flat | flatten_dict(trained["full"]))
-
-
 def with_base(trained: dict, frozen: dict | None, params: dict) -> tuple[dict, dict | None]:
     """The same adapters for other weights `params`: (what is trained, what is left alone)."""
     if frozen is None:
@@ -112,12 +101,6 @@ def with_base(trained: dict, frozen: dict | None, params: dict) -> tuple[dict, d
     left = {path: leaf for path, leaf in flat.items() if path not in full}
     now = trained | {"full": unflatten_dict({path: flat[path] for path in full})}
     return now, frozen | {"params": unflatten_dict(left)}
-
-
-def _matmul(a: Any, b: Any):
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a @ b  # of a state on the host, where it is saved
-    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
 
 
 def _is_matrix(key: Key, leaf) -> bool:

@@ -5,6 +5,7 @@ store         checkpoints: Orbax folders with digests
 safetensors   one model in one file; the format number, and the migration of older files
 bag           models as they are stored, and several whose stems are averaged
 combinations  rules by which several are used together
+adapters      low-rank adapters in a file, added to the weights they were trained for
 alignment     arrays where XLA on a CPU takes them as they are
 tasks         the model that a wish names, and what is known of each
 pointer       small files that name a checkpoint, such as `best`

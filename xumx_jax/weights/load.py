@@ -154,12 +154,14 @@ def convert(
     half: bool = False,
     combine: str | None = None,
     settings: dict[str, Any] | None = None,
+    adapters: str | Path | None = None,
 ) -> Bag:
     """Write any weights that `load` reads as an Orbax folder, or as `.safetensors` by suffix.
 
     Several models, as for `load_bag`, become the folder of a bag, which keeps their weights and the
     rule `combine`. `half` stores float16 (`.safetensors` only). `settings` are as for
-    `load_weights`, of one model. Returns the bag that was written.
+    `load_weights`, of one model. `adapters` is a file as of `weights.adapters`, to be added to it.
+    Returns the bag that was written.
     """
     from xumx_jax.weights.converters import readers
 
@@ -177,6 +179,10 @@ def convert(
         found = load_bag(source, combine)
     else:
         found = bag.joined([load_weights(path, kind, settings)], combine=combine)
+    if adapters is not None:
+        from xumx_jax.weights.adapters import added
+
+        found = added(adapters, found)
     if len(found.members) > 1 and (half or target.suffix == ".safetensors"):
         raise UserError(
             f"{target}: {len(found.members)} models become a folder, in float32; use a folder"

@@ -1,0 +1,82 @@
+"""Low-rank adapters in a file of their own, and the weights that they are added to.
+
+What adapters are: `xumx_jax.training.lora`, whose runs write this file.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax import lax
+
+from xumx_jax.errors import UserError
+from xumx_jax.weights import safetensors
+from xumx_jax.weights.bag import Bag
+
+FILE = "adapters.safetensors"  # in a workdir, of the best weights
+
+
+def merged(trained: dict, frozen: dict | None) -> dict:
+    """A model's parameters from what is trained and what is left alone; None: all is trained."""
+    if frozen is None:
+        return trained
+    flat: dict[Any, Any] = dict(flatten_dict(frozen["params"]))
+    adapters: dict[Any, Any] = dict(flatten_dict(trained["adapters"]))
+    for *path, part in adapters:
+        if part == "a":
+            key = tuple(path)
+            a, b = adapters[(*key, "a")], adapters[(*key, "b")]
+            flat[key] = flat[key] + frozen["scale"] * _matmul(a, b)
+    return unflatten_dict(flat | flatten_dict(trained["full"]))
+
+
+def _matmul(a: Any, b: Any):
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a @ b  # of a state on the host, where it is saved
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+
+
+def write(path: Path, trained: dict, scale, collections: dict, name: str, args: dict) -> None:
+    """Write what a run trains of a model, and its other collections, without what it leaves."""
+    tree = {**trained, **({"collections": collections} if collections else {})}
+    description = {"adapters": {"model": name, "args": args, "scale": float(scale)}}
+    safetensors.write(path, tree, description)
+
+
+def added(path: str | Path, found: Bag) -> Bag:
+    """Add the adapters of a file to the weights that they were trained for.
+
+    Raises UserError if the file holds none, or other ones.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such file; wanted the {FILE} of a run")
+    description, tree = safetensors.read(Path(path))
+    if "adapters" not in description:
+        raise UserError(f"{path}: holds no adapters; wanted the {FILE} of a run")
+    about = description["adapters"]
+    if len(found.members) > 1 or found.only.name != about["model"]:
+        names = ", ".join(member.name for member in found.members)
+        raise UserError(f"{path}: adapters of one model {about['model']!r}, not of {names}")
+    only = found.only
+    base = only.variables["params"]
+    trained = {"adapters": tree.get("adapters", {}), "full": tree.get("full", {})}
+    if not _fit(trained, base):
+        raise UserError(f"{path}: adapters of other arrays than those of the weights")
+    params = merged(trained, {"params": base, "scale": np.float32(about["scale"])})
+    variables = {**only.variables, **tree.get("collections", {}), "params": params}
+    return replace(found, members=(replace(only, variables=variables),))
+
+
+def _fit(trained: dict, base: dict) -> bool:
+    """Whether what is trained has its place in the weights."""
+    arrays: dict[Any, Any] = dict(flatten_dict(base))
+    adapters: dict[Any, Any] = dict(flatten_dict(trained["adapters"]))
+    shapes = {key: np.shape(leaf) for key, leaf in flatten_dict(trained["full"]).items()}
+    for *path, _ in adapters:
+        key = tuple(path)
+        *stack, inputs, _ = adapters[(*key, "a")].shape
+        shapes[key] = (*stack, inputs, adapters[(*key, "b")].shape[-1])
+    return all(key in arrays and np.shape(arrays[key]) == shape for key, shape in shapes.items())
