@@ -120,7 +120,7 @@ class Separator:
                 "leave it out"
             )
         self.model, self.variables = module, variables
-        self.sources = tuple(module.sources)
+        self.sources, self.residual = tuple(module.sources), residual
         if residual:
             self.sources = (*self.sources, residual_name(module.sources, residual))
         self.post_filter = post_filter or optional(module, "post_filter")
@@ -237,7 +237,7 @@ class Separator:
             rate,
             hops=hops,
             background=background,
-            **self.wiener_options,
+            **self.wiener_options | {"residual": self.residual},
         )
 
     def _run(self, blocks, progress):
