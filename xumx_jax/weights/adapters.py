@@ -77,7 +77,8 @@ def _fit(trained: dict, base: dict) -> bool:
     shapes = {key: np.shape(leaf) for key, leaf in flatten_dict(trained["full"]).items()}
     for *path, part in adapters:
         key = tuple(path)
-        a, b = (np.shape(adapters.get((*key, name), ())) for name in "ab")
+        pair: Any = [adapters.get((*key, name), 0.0) for name in "ab"]
+        a, b = map(np.shape, pair)
         if part not in ("a", "b") or a[:-2] != b[:-2] or not a[-1:] == b[-2:-1] != ():
             return False
         shapes[key] = (*a[:-1], b[-1])
