@@ -74,11 +74,11 @@ def _fit(trained: dict, base: dict) -> bool:
     """Whether what is trained has its place in the weights."""
     arrays: dict[Any, Any] = dict(flatten_dict(base))
     adapters: dict[Any, Any] = dict(flatten_dict(trained["adapters"]))
-    shapes = {key: np.shape(leaf) for key, leaf in flatten_dict(trained["full"]).items()}
+    full: dict[Any, Any] = dict(flatten_dict(trained["full"]))
+    shapes = {key: np.shape(leaf) for key, leaf in full.items()}
     for *path, part in adapters:
         key = tuple(path)
-        pair: Any = [adapters.get((*key, name), 0.0) for name in "ab"]
-        a, b = map(np.shape, pair)
+        a, b = (np.shape(adapters.get((*key, name), 0.0)) for name in "ab")
         if part not in ("a", "b") or a[:-2] != b[:-2] or not a[-1:] == b[-2:-1] != ():
             return False
         shapes[key] = (*a[:-1], b[-1])
