@@ -165,6 +165,11 @@ class Task(BaseModel):
     )
     what: str | None = Field(default=None, description="the task in words")
     stems: list[str] | None = Field(description="null: known once the model is loaded")
+    residual: str | None = Field(
+        default=None,
+        description="how the stem is called that `residual` adds, such as instrumental beside "
+        "vocals alone; null: known once the model is loaded",
+    )
     models: list[ModelOut]
 
 
