@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from serving import ROOT, clip, environment, served
 
 from xumx_jax import cli
-from xumx_jax.commands.batch.remote import _LOCAL
+from xumx_jax.commands.batch.remote import _LOCAL, _sources
 from xumx_jax.separation import record
 
 
@@ -44,6 +45,16 @@ CHOICES = [
     ("--two-stems", "vocals", "--bits", "32f", "--niter", "0"),
     ("--stems", "vocals,residual", "--residual", "--softmask", "--alpha", "2"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"), [({}, "residual"), ({"residual": "instrumental"}, "instrumental")]
+)
+def test_the_residual_is_called_as_the_server_says(said, wanted):
+    known = {"tasks": [{"stems": ["vocals"], "models": [{"name": "one"}], **said}]}
+    for asked in (False, True):
+        options = SimpleNamespace(residual=asked)
+        assert _sources(known, "one", options) == ("vocals", *[wanted] * asked)
 
 
 @pytest.mark.slow

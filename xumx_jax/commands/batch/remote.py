@@ -16,7 +16,7 @@ from xumx_jax.commands.batch.run import TrackJob, closing_pipe, run_all
 from xumx_jax.commands.options import TOKEN
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.separation import record
-from xumx_jax.separation.residual import residual_name
+from xumx_jax.separation.residual import RESIDUAL
 from xumx_jax.separation.selection import choose
 
 # What the server applies, with the values that it takes when nothing is given
@@ -65,10 +65,11 @@ def separate(models, tracks, options, report) -> None:
 
 def _sources(known, model, options) -> tuple[str, ...]:
     """The stems of a model of the server's. Raises UserError for one that it has not got."""
-    stems = {one["name"]: task["stems"] for task in known["tasks"] for one in task["models"]}
-    if model not in stems:
-        raise UserError(f"--model {model}: the server has {', '.join(stems)}")
-    if stems[model] is None:  # only its weights tell; what is asked for is taken for granted
+    tasks = {one["name"]: task for task in known["tasks"] for one in task["models"]}
+    if model not in tasks:
+        raise UserError(f"--model {model}: the server has {', '.join(tasks)}")
+    stems = tasks[model]["stems"]
+    if stems is None:  # only its weights tell; what is asked for is taken for granted
         asked = (options.stems or "").split(",") + (options.mix or "").split("+")
         asked = [name.strip() for name in asked if name.strip()]
         if not asked:
@@ -76,7 +77,8 @@ def _sources(known, model, options) -> tuple[str, ...]:
                 f"--model {model}: the server does not say which stems it has; use --stems or --mix"
             )
         return tuple(asked)
-    return (*stems[model], *[residual_name(stems[model])] * options.residual)
+    # a server of an earlier version knows no other name
+    return (*stems, *[tasks[model].get("residual", RESIDUAL)] * options.residual)
 
 
 class RemoteJob(TrackJob):
