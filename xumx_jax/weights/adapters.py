@@ -74,7 +74,8 @@ def _fit(trained: dict, base: dict) -> bool:
     """Whether what is trained has its place in the weights."""
     arrays: dict[Any, Any] = dict(flatten_dict(base))
     adapters: dict[Any, Any] = dict(flatten_dict(trained["adapters"]))
-    shapes = {key: np.shape(leaf) for key, leaf in flatten_dict(trained["full"]).items()}
+    full: dict[Any, Any] = dict(flatten_dict(trained["full"]))
+    shapes = {key: np.shape(leaf) for key, leaf in full.items()}
     for *path, _ in adapters:
         key = tuple(path)
         *stack, inputs, _ = adapters[(*key, "a")].shape
