@@ -5,6 +5,7 @@ msst's RoFormers want librosa for mel bands alone, which here come from the form
 
 import sys
 import types
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -12,6 +13,7 @@ from demucs.htdemucs import HTDemucs
 from mdxnet_torch import MdxNet
 from ml_collections import ConfigDict
 
+warnings.filterwarnings("ignore", "A window was not provided")  # SCNet means it
 SOURCES = ["drums", "bass", "other", "vocals"]
 
 

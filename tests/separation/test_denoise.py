@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from tiny_models import MODEL, RATE, noise, stack
-from toy_models import drawn
+from toy_models import ToyMask, drawn
 
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import Segment
 from xumx_jax.separation import chunk_runner
 from xumx_jax.separation.chunked import Chunked
+from xumx_jax.separation.normalization import NORMALIZATIONS, normalization
 from xumx_jax.separation.separator import Separator
 from xumx_jax.stems import Stems
 
@@ -54,12 +55,20 @@ def test_a_residual_and_mono_go_with_it():
 
 
 def test_masks_of_magnitudes_turn_with_the_mixture():
-    """They have nothing to lose, and statistics of the track that do not depend on the sign."""
-    mix, options = noise(3000), {"niter": 0, "chunk_seconds": 0.2}
-    plain, both = (Separator(*MODEL, **options, denoise=way) for way in (False, True))
-    assert isinstance(both.engine, Chunked)
-    plain = Separator(*MODEL, **options, batch=1)
-    np.testing.assert_allclose(stack(both(mix, RATE)), stack(plain(mix, RATE)), atol=1e-5)
+    """They have nothing to lose."""
+    mix = noise(3000)
+    plain, both = (Separator(ToyMask(), {}, denoise=way) for way in (False, True))
+    np.testing.assert_allclose(stack(both(mix, RATE)), stack(plain(mix, RATE)), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_every_level_of_a_track_is_known_for_the_turned_one(name):
+    turned = np.asarray(normalization(name).turned(np.float32([0.5, 2])))
+    np.testing.assert_array_equal(np.abs(turned), [0.5, 2])
+
+
+def test_it_is_done_in_chunks():
+    assert isinstance(Separator(*MODEL, niter=0, denoise=True).engine, Chunked)
 
 
 def test_the_network_is_compiled_once_and_runs_alone():

@@ -23,6 +23,7 @@ from xumx_jax.errors import UserError
 from xumx_jax.weights import converters
 from xumx_jax.weights.converters import KINDS, configuration, htdemucs, readers
 from xumx_jax.weights.load import load_weights
+from xumx_jax.weights.published import PUBLISHED
 
 
 def arguments(path, settings=None):
@@ -140,3 +141,10 @@ def test_nothing_is_asked_where_all_published_agree():
     tensors = roformer((44100, 2048, 4))
     found = KINDS["mel_band_roformer"].arguments(tensors, {})
     assert (found["n_fft"], found["hop"], found["sources"]) == (2048, 441, ("vocals",))
+
+
+def test_published_weights_never_ask():
+    asked = {"bs_roformer": {"hop"}, "scnet": {"shares"}, "mdx23c": {"n_fft", "hop"}}
+    for name, row in PUBLISHED.items():
+        for member in row.members:
+            assert not asked.get(member.kind, set()) - set(member.settings), name

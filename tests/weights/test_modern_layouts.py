@@ -9,11 +9,13 @@ from math import prod
 
 import jax
 import numpy as np
+import pytest
 from golden_files import golden
 
 from xumx_jax.models import frozen
 from xumx_jax.weights.converters import KINDS, detect, rules, shapes
 
+pytestmark = pytest.mark.slow
 CLASSES = {  # of the programs: kinds
     "BSRoformer": "bs_roformer",
     "MelBandRoformer": "mel_band_roformer",

@@ -12,7 +12,7 @@ from foreign import write_pth
 from foreign_modern import AUDIO, BS, MDX, SC, STATES, VOCALS, checkpoint, roformer
 from onnx import helper, numpy_helper
 
-from xumx_jax import cli
+from xumx_jax import assets, cli
 from xumx_jax.errors import UserError
 from xumx_jax.weights.load import load_weights
 
@@ -47,9 +47,10 @@ SN = {"model": SC, "training": {"instruments": ["a", "b"]}}
         ("bs", changed("model", RO, num_stems=2), "num_stems is stated as 2; its tensors have 1"),
         ("bs", changed("model", RO, use_pope=True), "use_pope is stated as True"),
         ("bs", changed("model", RO, stereo=False), "which do not fit channels 1 and n_fft 64"),
-        ("bs", changed("model", RO, stft_n_fft=10**12), "do not fit channels 2 and n_fft 1000000"),
-        ("bs", changed("model", RO, stft_hop_length="x"), "hop 'x': wanted a whole number"),
-        ("bs", changed("model", RO, stft_hop_length=0), "hop 0"),
+        ("bs", changed("model", RO, stft_n_fft=10**9), "do not fit channels 2 and n_fft 1000000"),
+        ("bs", changed("model", RO, stft_hop_length="x"), "hop is 'x'; wanted a whole number"),
+        ("bs", changed("model", RO, stft_hop_length=0), "hop is 0; wanted"),
+        ("bs", changed("model", RO, sample_rate=1e400), "sample_rate is inf; wanted a whole"),
         ("bs", changed("model", RO, new_part=2), "an unknown argument, new_part"),
         ("bs", changed("training", RO, target_instrument=None), "stated as vocals, other, and"),
         ("bs", changed("training", RO, target_instrument="a/b"), "'a/b' cannot be the name of a"),
@@ -64,7 +65,9 @@ SN = {"model": SC, "training": {"instruments": ["a", "b"]}}
         ("mel", changed("model", RO, num_bands=7), "channels 2 and n_fft 64 at 44100 Hz"),
         ("mdx", changed("model", MD, growth=4), "growth is stated as 4; its tensors have 2"),
         ("mdx", changed("model", MD, act="swish"), "act 'swish': wanted gelu, relu or elu"),
+        ("mdx", changed("model", MD, act="elux"), "act 'elux': wanted gelu, relu or elu"),
         ("mdx", changed("model", MD, norm="LayerNorm"), "norm 'LayerNorm': wanted one of"),
+        ("mdx", changed("model", MD, norm="GroupNormx"), "norm 'GroupNormx': wanted one of"),
         ("mdx", changed("model", MD, attention=1), "model has an unknown argument, attention"),
         ("mdx", changed("audio", MD, dim_f=32), "dim_f is stated as 32; its tensors have 16"),
         ("mdx", changed("audio", MD, n_fft=16), "n_fft 16, hop 16: wanted"),
@@ -188,7 +191,7 @@ def test_onnx_that_uvr_does_not_know(tmp_path):
         (["hopp=16"], "m.ckpt: unknown setting 'hopp'; known: sources, sample_rate"),
         (["hop=16", "features=16"], "m.ckpt: as bs_roformer: tensor .* wanted .2, 16"),
         (["hop=16", "sources=a,b"], "m.ckpt: .*sources are stated as a, b, and its tensors have 1"),
-        (["hop=x"], "m.ckpt: .*hop 'x': wanted a whole number"),
+        (["hop=x"], "m.ckpt: .*hop is 'x'; wanted a whole number"),
     ],
 )
 def test_settings_that_make_no_sense(tmp_path, capsys, settings, message):
@@ -197,3 +200,13 @@ def test_settings_that_make_no_sense(tmp_path, capsys, settings, message):
     assert cli.main(["convert", str(path), str(target), *given]) == 2
     said = capsys.readouterr().err
     assert re.search(message, said) and said.count("\n") == 1 and not target.exists()
+
+
+def test_settings_are_for_what_is_open(tmp_path, capsys):
+    """Files of ours, and so models by name, have all of theirs."""
+    path, target = tmp_path / "m.safetensors", tmp_path / "n.safetensors"
+    path.write_bytes(assets.DEMO_FILE.read_bytes())
+    assert cli.main(["convert", str(path), str(target), "--setting", "hop=441"]) == 2
+    said = capsys.readouterr().err
+    assert "m.safetensors: it leaves no hop open" in said and said.count("\n") == 1
+    assert not target.exists()

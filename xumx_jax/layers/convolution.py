@@ -39,6 +39,8 @@ class Conv(nn.Module):
     rescale  the deviation that initial weights are drawn towards: theirs becomes the geometric
              mean of it and PyTorch's (Défossez et al. 2019, "Music Source Separation in the
              Waveform Domain"); None: PyTorch's
+    copies   how often the channels of the input follow each other; given once, their kernels are
+             added, which is a fraction of the work
     """
 
     features: int
@@ -49,13 +51,16 @@ class Conv(nn.Module):
     axis: int = -2
     bias: bool = True
     rescale: float | None = None
+    copies: int = 1
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         taps = (self.taps,) if isinstance(self.taps, int) else self.taps
-        shape = (*taps, x.shape[-1], self.features)
+        shape = (*taps, self.copies * x.shape[-1], self.features)
         limit = uniform_limit(math.prod(shape[:-1]), self.rescale)
         kernel = self.param("kernel", symmetric(limit), shape)
+        if self.copies > 1:
+            kernel = kernel.reshape(*taps, self.copies, *x.shape[-1:], self.features).sum(-3)
         bias = self.param("bias", symmetric(limit), shape[-1:]) if self.bias else None
         return convolve(x, kernel, bias, self.stride, self.padding, self.dilation, self.axis)
 

@@ -20,6 +20,7 @@ from xumx_jax.layers.group_norm import GroupNorm
 from xumx_jax.layers.initializers import symmetric
 
 TAPS = 3
+GATES = 1 << 22  # values that the gates of an LSTM have at once, of either direction
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ class Expand(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, skip: Array) -> Array:
-        x = jnp.tile(x + skip, 2)
-        x = glu(Conv(x.shape[-1], (TAPS, TAPS), padding=1, name="all")(x))
+        wide = Conv(2 * x.shape[-1], (TAPS, TAPS), padding=1, copies=2, name="all")
+        x = glu(wide(x + skip))
         start, found = 0, []
         for number, band in enumerate(self.bands):
             y = x[..., start : start + band.length, :]
@@ -143,6 +144,28 @@ class DualPath(nn.Module):
             y = GroupNorm(1, name=f"{axis}_norm")(x)
             y = y if axis == "bins" else y.swapaxes(1, 2)
             rows = y.reshape(-1, *y.shape[2:])
-            found = BidirectionalLstm(1, hidden=self.hidden, name=axis)(rows).reshape(y.shape)
+            lstm = BidirectionalLstm(1, hidden=self.hidden, name=axis)
+            found = by_groups(lstm, rows, GATES // (4 * self.hidden)).reshape(y.shape)
             x = x + (found if axis == "bins" else found.swapaxes(1, 2))
         return x
+
+
+def by_groups(module: nn.Module, x: Array, rows: int) -> Array:
+    """Apply a module, which treats items alike, to [item, position, feature]: some at a time.
+
+    Groups have about so many positions in all, which bounds what is in memory on the way.
+    """
+    items, positions, _ = x.shape
+    groups = max(1, items * positions // rows)
+    if groups == 1:
+        return module(x)
+    size = -(-items // groups)
+    groups = -(-items // size)
+    padded = jnp.pad(x, [(0, groups * size - items), (0, 0), (0, 0)])
+    run = nn.scan(
+        lambda module, carry, group: (carry, module(group)),
+        variable_broadcast="params",
+        split_rngs={"params": False},
+    )
+    _, made = run(module, (), padded.reshape(groups, size, *x.shape[1:]))
+    return made.reshape(-1, *made.shape[2:])[:items]

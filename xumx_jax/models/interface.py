@@ -149,20 +149,16 @@ OPTIONAL: dict[str, Any] = {
     "valid_length": None,
     # factor with which its stems are taken from the mixture, to get the residual
     "residual_gain": 1.0,
-    # key of separation.protocols.PROTOCOLS: how its original program cuts tracks
-    "protocol": None,
-    # key of separation.audio_separator.FAMILIES: how python-audio-separator cuts tracks for it
-    "audio_separator": None,
+    # keys of separation.protocols.PROTOCOLS, for how its original program cuts tracks, and of
+    # separation.audio_separator.FAMILIES, for how python-audio-separator does
+    **{"protocol": None, "audio_separator": None},
     # an InputStatistics
     "input_statistics": None,
-    # the source axis of every array of the model, if each has one: fine-tuning then matches sources
-    # by name
-    "source_axis": None,
-    # otherwise {pattern of the path of an array: its axis of sources}, such as of the last layer's:
-    # each source has an equal part of the axis. Fine-tuning takes these parts by name
-    "source_outputs": {},
-    # a model for mono also takes stereo, such as with one mask for both channels; else an engine
-    # separates the channels one by one
+    # the source axis of every array, if each has one: fine-tuning then matches sources by name.
+    # Otherwise {pattern of the path of an array: its axis of sources}, such as of the last layer's:
+    # each source has an equal part of the axis, which fine-tuning takes by name
+    **{"source_axis": None, "source_outputs": {}},
+    # a model for mono also takes stereo, with one mask; else channels are separated one by one
     "any_channels": False,
     # {backend of JAX: seconds of music that a full-size model separates in a second}, for the time
     # that a batch may take until its first track has been measured; None: not known

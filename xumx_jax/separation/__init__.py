@@ -7,7 +7,7 @@ slices, stft_filter        the engine for networks on a sliCQ, and a filter behi
 chunk_plan, chunk_runner, overlap_add   the parts of the engine for chunks
 protocols, audio_separator   other programs' chunks
 inputs, multichannel, streams, stream_buffer   the signal on its way in and out
-selection, residual        which stems are written; what the others leave of the mixture
+selection, residual        which stems are written, and what the rest is called
 recommended                options that the file of a model recommends
 normalization              statistics of a whole track
 export                     a model as StableHLO

@@ -1,6 +1,7 @@
 """What is known of the models on offer without loading them: tasks, stems, licences, scores."""
 
 from xumx_jax import assets
+from xumx_jax.separation.residual import residual_name
 from xumx_jax.web.schema import ModelOut, Models, Task
 
 
@@ -34,6 +35,7 @@ def listed(offered: dict[str, str | None], backend: str = "cpu") -> Models:
                 task=task,
                 what=tasks.TASKS[task].what if task in tasks.TASKS else None,
                 stems=list(stems) if stems else None,
+                residual=residual_name(stems or ()),
                 models=[made for _, made in sorted(models, key=lambda pair: pair[0])],
             )
             for (task, stems), models in groups

@@ -153,7 +153,7 @@ export class Options {
       parts.push(known ? text("fetched_size", { size: known }) : text("fetched"));
     }
     this.#about.textContent = parts.map((part) => part.replace(/\.?$/, ".")).join(" ");
-    const residual = this.#fields.residual.checked ? ["residual"] : [];
+    const residual = this.#fields.residual.checked ? [task.residual] : [];
     this.#showStems(task.stems && [...ordered(task.stems), ...residual]);
   }
 

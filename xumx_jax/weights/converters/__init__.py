@@ -124,13 +124,8 @@ def convert(weights: Weights, kind: str | None = None) -> Member:
     kind = kind or detect(weights.tensors)
     if kind is None:
         some = ", ".join(list(weights.tensors)[:3])
-        known = roformer_arguments.variant(weights.tensors)
-        raise UserError(
-            f"{weights.path}: {known}"
-            if known
-            else f"{weights.path}: its tensors fit none of the known kinds ({', '.join(KINDS)}): "
-            f"{some}, ..."
-        )
+        unknown = f"its tensors fit none of the known kinds ({', '.join(KINDS)}): {some}, ..."
+        raise UserError(f"{weights.path}: {roformer_arguments.variant(weights.tensors) or unknown}")
     known = KINDS[kind]
     try:
         tensors = known.prepared(strip(weights.tensors, known.anchor))

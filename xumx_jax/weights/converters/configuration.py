@@ -21,7 +21,7 @@ from xumx_jax.weights.converters.readers import ARGUMENTS, SUFFIXES, Weights
 
 NAMES = ("{}.yaml", "{}.yml", "{}_config.yaml", "config_{}.yaml")
 SECTIONS = ("audio", "model", "training", "inference")
-LARGEST = 2**31  # samples of a chunk
+LARGEST = 2**31  # of counts, such as samples of a chunk
 
 
 def beside(path: Path) -> Path | None:
@@ -137,10 +137,15 @@ def separation(config: dict) -> dict[str, Any]:
     inference = section(config, "inference")
     given = section(config, "audio") | inference
     found = {name: given[name] for name in ("chunk_size", "num_overlap") if name in given}
+    check_whole(found)
+    return found | ({"normalize": True} if inference.get("normalize") else {})
+
+
+def check_whole(found: dict[str, Any]) -> None:
+    """Raise UserError unless the values are whole numbers above 0."""
     for name, value in found.items():
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < LARGEST:
             raise UserError(f"{name} is {value!r:.60}; wanted a whole number above 0")
-    return found | ({"normalize": True} if inference.get("normalize") else {})
 
 
 def agree(said: dict[str, Any], shown: dict[str, Any]) -> None:

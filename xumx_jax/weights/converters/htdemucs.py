@@ -51,7 +51,8 @@ def arguments(tensors: Tensors, info: dict) -> dict:
     found["t_hidden_scale"] = wide / channels
     found["t_cross_first"] = bool(numbers(tensors, rf"{ROOT}layers\.(0)\.cross_attn\..*"))
     said = info.get("kwargs") or info.get("model_args") or {}
-    names = ("t_layers", "bottom_channels", "t_hidden_scale", "t_cross_first")
+    names = ["t_layers", "bottom_channels", "t_hidden_scale", "t_cross_first", "t_layer_scale"]
+    names += ["t_norm_out"] * found.get("t_norm_first", True)  # without it, there is none
     agree(said, {name: found[name] for name in names})
     if learned := sizes(tensors, rf"{ROOT}position_embeddings\.embedding\.weight", 0):
         found |= {"t_emb": "scaled", "t_max_positions": learned[0]}

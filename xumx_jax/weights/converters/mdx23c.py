@@ -1,5 +1,7 @@
 """Name map of MDX23C, as kuielab's, ZFTurbo's and UVR's programs save it."""
 
+import re
+
 import numpy as np
 
 from xumx_jax.errors import UserError
@@ -8,6 +10,7 @@ from xumx_jax.weights.converters.arrays import cells, plane, spread
 from xumx_jax.weights.converters.configuration import (
     agree,
     ask,
+    check_whole,
     instruments,
     of_all,
     plain,
@@ -16,7 +19,7 @@ from xumx_jax.weights.converters.configuration import (
 from xumx_jax.weights.converters.kinds import Kind, Tensors, groups_in, sizes, source_names, vote
 from xumx_jax.weights.converters.rules import Rule
 
-NORMS = {"BatchNorm": "batch", "InstanceNorm": "instance", "GroupNorm": None, "None": "none"}
+NORMS = {"BatchNorm": "batch", "InstanceNorm": "instance", "None": "none"}
 KNOWN = ("act", "bottleneck_factor", "growth", "norm", "num_blocks_per_scale", "num_channels")
 KNOWN += ("num_scales", "num_subbands", "scale", "name")
 BLOCK = "encoder_blocks.0.tfc_tdf.blocks.0."
@@ -33,19 +36,22 @@ def settings_of(config: dict) -> dict:
     found |= {"sample_rate": audio["sample_rate"]} if "sample_rate" in audio else {}
     if frames := inference.get("dim_t") or audio.get("dim_t"):
         found["frames"] = frames
+    check_whole(found)
     norm, act = str(model.get("norm", "InstanceNorm")), str(model.get("act", "gelu"))
-    if norm.startswith("GroupNorm"):
-        found["norm"] = norm.removeprefix("GroupNorm")
+    groups = re.fullmatch(r"GroupNorm([1-9]\d{0,3})", norm)
+    if groups:
+        found["norm"] = groups[1]
     elif norm in NORMS:
         found["norm"] = NORMS[norm]
     else:
-        raise UserError(f"norm {norm!r}: wanted one of {', '.join(NORMS)}")
-    if act.startswith("elu"):
-        found |= {"act": "elu", "alpha": float(act.removeprefix("elu") or 1)}
+        raise UserError(f"norm {norm!r:.60}: wanted one of {', '.join(NORMS)}, GroupNorm2")
+    alpha = re.fullmatch(r"elu(\d*\.?\d*)", act)
+    if alpha:
+        found |= {"act": "elu", "alpha": float(alpha[1] or 1)}
     elif act in ("gelu", "relu"):
         found["act"] = act
     else:
-        raise UserError(f"act {act!r}: wanted gelu, relu or elu with a number")
+        raise UserError(f"act {act!r:.60}: wanted gelu, relu or elu with a number")
     return found
 
 

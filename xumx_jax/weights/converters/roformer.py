@@ -110,7 +110,13 @@ def mask_rules(model: dict, count: int) -> list[Rule]:
 
     def of_sources(how: Callable[..., np.ndarray]):
         """Apply to the tensors of each source -> [source, ...]."""
-        return lambda *parts: np.stack([how(*parts[s * count : (s + 1) * count]) for s in sources])
+
+        def applied(*parts):
+            found = [how(*parts[s * count : (s + 1) * count]) for s in sources]
+            # not stacked: it may be half of a large file
+            return found[0][None] if len(found) == 1 else np.stack(found)
+
+        return applied
 
     made = []
     for layer in range(depth):

@@ -5,7 +5,7 @@ import re
 from xumx_jax.errors import UserError
 from xumx_jax.models.roformer import WIDTHS
 from xumx_jax.transforms.bands import mel_bands
-from xumx_jax.weights.converters.configuration import agree, ask
+from xumx_jax.weights.converters.configuration import agree, ask, check_whole
 from xumx_jax.weights.converters.kinds import (
     Tensors,
     groups_in,
@@ -56,7 +56,9 @@ def arguments(tensors: Tensors, info: dict, mel: bool) -> dict:
     said = info.get("model_args") or {}
     given = stated(info, "model_args", OPTIONS, SHOWN)
     if "channels" in given:
-        given["channels"] = 1 + int(given["channels"])
+        if not isinstance(given["channels"], bool):
+            raise UserError(f"stereo is {given['channels']!r:.60}; wanted true or false")
+        given["channels"] = 1 + given["channels"]
     given |= info.get("settings") or {}
     made = {
         "sources": source_names(sources, info, "vocals"),
@@ -75,6 +77,7 @@ def arguments(tensors: Tensors, info: dict, mel: bool) -> dict:
     if depth:
         hidden = vote(sizes(tensors, r"mask_estimators\..*\.0\.0\.bias", 0), "the hidden size")
         made["mask_width"] = hidden // features
+    check_whole({name: made[name] for name in ("n_fft", "hop", "sample_rate") if name in made})
     values = [vote(band_sizes(tensors, band), f"band {band}") for band in range(bands(tensors))]
     made |= (mel_layout if mel else layout)(values, made)
     if made.get("window") == made["n_fft"]:

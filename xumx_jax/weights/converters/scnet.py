@@ -4,7 +4,7 @@ import numpy as np
 
 from xumx_jax.errors import UserError
 from xumx_jax.models.scnet import SCNet
-from xumx_jax.weights.converters.configuration import agree, ask, of_network
+from xumx_jax.weights.converters.configuration import agree, ask, check_whole, of_network
 from xumx_jax.weights.converters.kinds import (
     Kind,
     Tensors,
@@ -21,11 +21,11 @@ from xumx_jax.weights.converters.unet import convolution, norm, taps_first_trans
 # {option of the programs: ours}, for what tensors do not show; and those that they show
 OPTIONS = {
     "nfft": "n_fft", "hop_size": "hop", "win_size": "window", "normalized": "normalized",
-    "band_SR": "shares", "band_stride": "strides", "band_kernel": "taps",
+    "band_SR": "shares", "band_stride": "strides",
     "sample_rate": "sample_rate", "standardized": "standardized",
 }  # fmt: skip
 SHOWN = ("sources", "audio_channels", "dims", "conv_depths", "compress", "conv_kernel")
-SHOWN += ("num_dplayer", "expand")
+SHOWN += ("num_dplayer", "expand", "band_kernel")
 
 
 def arguments(tensors: Tensors, info: dict) -> dict:
@@ -98,6 +98,7 @@ def shown(made: dict, inside: list[int], said: dict) -> dict:
     }  # fmt: skip
     found = {theirs: made[ours] for theirs, ours in names.items()}
     by = said.get("compress") or made["compress"]  # several may give the same layers
+    check_whole({"compress": by})
     same = [int(outer / by) for outer in made["features"]] == inside
     found["compress"] = by if same else made["compress"]
     return {**found, "dims": (2 * made["channels"], *made["features"])}

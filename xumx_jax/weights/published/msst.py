@@ -85,6 +85,7 @@ ROWS = {
     "bs_polarformer": row(
         "BS-RoFormer with polar positions, for vocals",
         f"{MSST}/v1.0.20/model_bs_polarformer_float16.ckpt", "bs_roformer", ("vocals",), ASSET,
+        "sha256:fc8b72c3beb92caad4e14f180979c02ddf18a330182176cf6c7bb0eb6c685e87",
         settings={"hop": 512}, elsewhere={"Multisong": {"vocals": 11.00}}, work=0.4,
         megabytes=102.4,
     ),
