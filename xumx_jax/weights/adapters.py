@@ -13,6 +13,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import lax
 
 from xumx_jax.errors import UserError
+from xumx_jax.models import build
+from xumx_jax.models.interface import SEPARATING_FIELDS, TRAINING_FIELDS, fields
 from xumx_jax.weights import safetensors
 from xumx_jax.weights.bag import Bag
 
@@ -61,6 +63,8 @@ def added(path: str | Path, found: Bag) -> Bag:
         names = ", ".join(member.name for member in found.members)
         raise UserError(f"{path}: adapters of one model {about['model']!r}, not of {names}")
     only = found.only
+    if unlike := _unlike(only.name, about["args"], only.args):
+        raise UserError(f"{path}: adapters of a model with {unlike}")
     base = only.variables["params"]
     trained = {"adapters": tree.get("adapters", {}), "full": tree.get("full", {})}
     if not _fit(trained, base):
@@ -68,6 +72,17 @@ def added(path: str | Path, found: Bag) -> Bag:
     params = merged(trained, {"params": base, "scale": np.float32(about["scale"])})
     variables = {**only.variables, **tree.get("collections", {}), "params": params}
     return replace(found, members=(replace(only, variables=variables),))
+
+
+def _unlike(name: str, theirs: dict, args: dict) -> str:
+    """What tells two models of a name apart, as text; "" if nothing does."""
+    one, other = build(name, **theirs), build(name, **args)
+    found = []
+    for key in fields(type(one)):
+        a, b = getattr(one, key), getattr(other, key)
+        if key not in (*TRAINING_FIELDS, *SEPARATING_FIELDS) and a != b:
+            found.append(f"{key} {a}, not {b}")
+    return "; ".join(found)
 
 
 def _fit(trained: dict, base: dict) -> bool:
