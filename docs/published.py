@@ -34,7 +34,8 @@ def zoo() -> list[tuple]:
 def tasks() -> list[tuple]:
     """What each task is, and the models of its qualities with their rough times."""
     from xumx_jax.commands.models import rounded
-    from xumx_jax.weights.tasks import QUALITIES, TASKS, about
+    from xumx_jax.weights.catalogue import about
+    from xumx_jax.weights.tasks import QUALITIES, TASKS
 
     rows = [("`--task`", "gives", *(f"`{quality}`" for quality in QUALITIES))]
     for name, task in TASKS.items():

@@ -10,7 +10,7 @@ from separating import SOURCES, noise, stems_in, write
 
 from xumx_jax import cli
 from xumx_jax.commands import models, separate
-from xumx_jax.weights import tasks
+from xumx_jax.weights import catalogue
 from xumx_jax.weights.tasks import TASKS
 
 GOOD = TASKS["vocals"].models["good"]
@@ -100,7 +100,7 @@ def test_models_are_listed_by_task(capsys, monkeypatch, tmp_path):
 
 
 def test_the_list_fits_a_terminal(capsys, monkeypatch):
-    found = tasks.by_task("cpu")
+    found = catalogue.by_task("cpu")
     for width in (60, 100):
         lines = models.table(found, "cpu", width, "cache")
         # but for addresses, which are one word

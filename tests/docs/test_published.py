@@ -10,7 +10,7 @@ from documentation import docs_module
 from toy_models import toys  # noqa: F401
 
 from pipelines.evaluation import command
-from xumx_jax.weights import bag, tasks
+from xumx_jax.weights import bag, catalogue, tasks
 from xumx_jax.weights.published import PUBLISHED
 
 published = docs_module("published")
@@ -32,7 +32,7 @@ def test_every_model_has_its_row():
     assert list(COMMANDS) == list(PUBLISHED)
     for name in set(COMMANDS) - set(GIVEN):
         assert COMMANDS[name].startswith("none: "), name
-        assert tasks.task_of(PUBLISHED[name]) != "4stems", name
+        assert catalogue.task_of(PUBLISHED[name]) != "4stems", name
 
 
 @pytest.mark.parametrize("row", published.reproduce()[1:], ids=lambda row: row[0].strip("`"))

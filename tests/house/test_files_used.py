@@ -10,7 +10,7 @@ import pytest
 import xumx_jax
 
 PACKAGE = Path(xumx_jax.__file__).parent
-LIMIT = 41
+LIMIT = 45
 
 COUNT = """
 import sys, threading

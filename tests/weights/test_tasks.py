@@ -10,7 +10,7 @@ from xumx_jax import assets
 from xumx_jax.errors import UserError
 from xumx_jax.separation.residual import residual_name
 from xumx_jax.separation.selection import choose
-from xumx_jax.weights import tasks
+from xumx_jax.weights import catalogue, tasks
 from xumx_jax.weights.published import FOUR, PROTOCOLS, PUBLISHED, htdemucs, msst
 
 # what a licence that is stated by others, for others' work or for some uses alone sounds like
@@ -24,7 +24,7 @@ def test_a_wish_names_licensed_weights_that_have_the_stems(task, quality):
     if task not in WANTED:
         with pytest.raises(UserError, match=f"--task {task}: there are no weights") as caught:
             tasks.model_for(task, quality)
-        named = [name for name, row in PUBLISHED.items() if tasks.task_of(row) == task]
+        named = [name for name, row in PUBLISHED.items() if catalogue.task_of(row) == task]
         assert named and "\n" not in str(caught.value)
         for name in named:
             assert f"{name} (licence: {PUBLISHED[name].licence})" in str(caught.value)
@@ -35,7 +35,7 @@ def test_a_wish_names_licensed_weights_that_have_the_stems(task, quality):
 
 def test_better_is_slower():
     for task in WANTED:
-        took = [tasks.about(tasks.model_for(task, q), "cpu").seconds for q in tasks.QUALITIES]
+        took = [catalogue.about(tasks.model_for(task, q), "cpu").seconds for q in tasks.QUALITIES]
         assert took == sorted(took)
 
 
@@ -91,7 +91,7 @@ def test_what_came_out_of_a_product_has_no_name():
 
 
 def test_every_model_has_a_place():
-    found = tasks.by_task("cpu")
+    found = catalogue.by_task("cpu")
     assert list(found) == [*tasks.TASKS, tasks.OTHER] and all(found.values())
     names = [one.name for models in found.values() for one in models]
     assert sorted(names) == sorted([*PUBLISHED, assets.DEMO])
@@ -104,18 +104,20 @@ def test_every_model_has_a_place():
 
 
 def test_times_are_those_of_the_device_where_they_are_known():
-    slow, quick = (tasks.about("htdemucs", backend) for backend in ("cpu", "gpu"))
+    slow, quick = (catalogue.about("htdemucs", backend) for backend in ("cpu", "gpu"))
     assert slow.seconds == quick.seconds == 30 and quick.measured == "cpu"
-    slow, quick = (tasks.about("x-umx", backend) for backend in ("cpu", "gpu"))
+    slow, quick = (catalogue.about("x-umx", backend) for backend in ("cpu", "gpu"))
     assert slow.seconds > quick.seconds and (slow.measured, quick.measured) == ("cpu", "gpu")
-    one, four = (tasks.about(name, "cpu").seconds for name in ("htdemucs", "htdemucs_ft"))
+    one, four = (catalogue.about(name, "cpu").seconds for name in ("htdemucs", "htdemucs_ft"))
     assert four == 4 * one
-    assert tasks.about("scnet_xl_ihf", "cpu").seconds > 5 * tasks.about("scnet", "cpu").seconds
+    assert (
+        catalogue.about("scnet_xl_ihf", "cpu").seconds > 5 * catalogue.about("scnet", "cpu").seconds
+    )
 
 
 def test_what_is_known_of_the_bundled_model(tmp_path, monkeypatch):
     monkeypatch.setenv("XUMX_CACHE", str(tmp_path))
-    demo, other = tasks.about(assets.DEMO, "cpu"), tasks.about("x-umx", "cpu")
+    demo, other = catalogue.about(assets.DEMO, "cpu"), catalogue.about("x-umx", "cpu")
     assert demo.cached and demo.licensed and demo.megabytes == pytest.approx(3.5, abs=1)
     assert not other.cached and other.megabytes == 142.5 and not other.wishes
 

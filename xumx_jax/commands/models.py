@@ -9,7 +9,6 @@ import textwrap
 from xumx_jax import assets
 from xumx_jax.commands import options as common
 from xumx_jax.errors import UserError
-from xumx_jax.weights.published import PROTOCOLS
 from xumx_jax.weights.tasks import OTHER, TASKS
 
 UNLIMITED = 10_000  # columns, where nobody reads at a terminal
@@ -63,13 +62,13 @@ def listed(options) -> None:
     import jax
 
     from xumx_jax import runtime
-    from xumx_jax.weights import tasks
+    from xumx_jax.weights import catalogue
 
     runtime.choose_device(options.device)
     backend = jax.default_backend()
     found = {
         task: [one for one in models if one.licensed or not options.licensed]
-        for task, models in tasks.by_task(backend).items()
+        for task, models in catalogue.by_task(backend).items()
         if options.task in (None, task)
     }
     if options.json:
@@ -82,6 +81,7 @@ def listed(options) -> None:
 
 def table(found, backend: str, width: int, cache: str) -> list[str]:
     """Lines of at most `width` columns, but for words that are longer, on models by task."""
+    from xumx_jax.weights.published import PROTOCOLS  # which other commands need not
 
     def wrapped(text: str, indent: str = "") -> list[str]:
         return textwrap.wrap(

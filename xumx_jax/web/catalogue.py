@@ -45,14 +45,14 @@ def listed(offered: dict[str, str | None], backend: str = "cpu") -> Models:
 
 def _described(name, source, backend) -> tuple[str | None, tuple, ModelOut]:
     """(task, place within it, what is known); the task of a model from a path is None."""
-    from xumx_jax.weights import tasks, zoo
+    from xumx_jax.weights import catalogue, zoo
 
     key = source or zoo.DEFAULT
     if key not in zoo.names():
         what = "a model of this server"
         made = ModelOut(name=name, what=what, licence=None, score=None, mean_sdr_db=None, here=True)
         return None, (), made
-    about = tasks.about(key, backend)
+    about = catalogue.about(key, backend)
     wishes: dict[str, list[str]] = {}
     for task, quality in about.wishes:
         wishes.setdefault(task, []).append(quality)
@@ -70,4 +70,4 @@ def _described(name, source, backend) -> tuple[str | None, tuple, ModelOut]:
         measured_on=about.measured,
         protocol=about.protocol,
     )
-    return about.task, tasks.place(about), made
+    return about.task, catalogue.place(about), made

@@ -7,7 +7,8 @@ bag           models as they are stored, and several whose stems are averaged
 combinations  rules by which several are used together
 adapters      low-rank adapters in a file, added to the weights they were trained for
 alignment     arrays where XLA on a CPU takes them as they are
-tasks         the model that a wish names, and what is known of each
+tasks         the model that a wish names
+catalogue     what is known of every model by name
 pointer       small files that name a checkpoint, such as `best`
 converters/   weights of other programs
 zoo, download, published/   models by name
