@@ -69,7 +69,7 @@ class SpleeterWebSeparator:
         # the application stores an alpha with every mix, even without a softmask
         options |= {"niter": iterations, "softmask": softmask, "alpha": alpha if softmask else 1.0}
         # of a Separator, which is imported with JAX, these are no options of its engine
-        others = ("residual", "device", "cpu_fallback", "mid_side", "combine")
+        others = ("residual", "device", "cpu_fallback", "mid_side", "denoise", "combine")
         check_options(**{name: value for name, value in options.items() if name not in others})
         self.cpu_separation, self.model, self.options = cpu_separation, model, options
 

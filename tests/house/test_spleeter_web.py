@@ -106,7 +106,7 @@ def test_options_reach_the_separator(model):
     assert (separator.format, separator.bitrate) == ("mp3", 192)
     made = spleeter_web.prepared(model, True, separator.options)
     assert made.wiener_options["niter"] == 0 and len(made.shifts) == 2
-    soft = xumx_jax.SpleeterWebSeparator(True, 256, True, 1.5, 1, model=model)
+    soft = xumx_jax.SpleeterWebSeparator(True, 256, True, 1.5, 1, model=model, denoise=True)
     made = spleeter_web.prepared(model, True, soft.options)
     assert (
         made.wiener_options["softmask"],

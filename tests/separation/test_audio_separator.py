@@ -1,5 +1,7 @@
 """Chunks of python-audio-separator beyond what was recorded: where it fails, and how many."""
 
+from itertools import zip_longest
+
 import numpy as np
 import pytest
 from closed_form import ClosedForm, Planes
@@ -51,6 +53,22 @@ def test_mdxnet_has_silence_around_the_track(options):
         assert found.shape == tone.shape and np.isfinite(found).all()
     inside = slice(200, -200)  # beyond, the three lowest bins of the silence's edge are missing
     np.testing.assert_allclose(found[:, inside], tone[:, inside], atol=0.01)
+
+
+@pytest.mark.parametrize("protocol", ["audio-separator", "msst"])
+def test_streams_side_by_side_are_those_alone(protocol):
+    """As with `shifts`: how the end of one is weighted is nothing to another."""
+    model = ClosedForm(("0",), **PASSING, audio_separator="roformer")
+    one = Separator(model, {}, protocol=protocol, overlap=0.6)
+    mixes = [noise(1000, seed=1), noise(1730, seed=2)]
+    alone = [stack(one(mix, RATE)) for mix in mixes]
+    running = [one.stream([mix], RATE) for mix in mixes]
+    blocks = [[], []]
+    for pair in zip_longest(*running):
+        for block, found in zip(pair, blocks, strict=True):
+            found += [] if block is None else [stack(block)]
+    for found, wanted in zip(blocks, alone, strict=True):
+        np.testing.assert_allclose(np.concatenate(found, axis=-1), wanted, atol=1e-6)
 
 
 def test_how_far_chunks_are_apart_by_default():

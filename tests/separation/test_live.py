@@ -9,7 +9,7 @@ from xumx_jax.errors import UserError
 from xumx_jax.models import build
 from xumx_jax.separation.separator import Separator
 from xumx_jax.separation.umx.live import Live
-from xumx_jax.separation.umx.live_steps import step
+from xumx_jax.separation.umx.live_steps import Steps, step
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 MODEL = tiny(unidirectional=True)
@@ -193,6 +193,14 @@ def test_a_separator_goes_live_with_its_options(name, options):
     live = Separator(*model, niter=0, **options).live(RATE, hops=2, background=True)
     assert live.latency == LATENCY + 32 + 64
     check(live, model, noise(500), **options)
+
+
+def test_the_residual_has_its_usual_name(monkeypatch):
+    monkeypatch.setattr(Steps, "compile", lambda self: None)
+    model = tiny("umx", unidirectional=True, sources=("vocals",))
+    for residual, name in ((True, "instrumental"), ("band", "band")):
+        live = Separator(*model, niter=0, residual=residual).live(RATE)
+        assert live.sources == ("vocals", name)
 
 
 def test_a_separator_that_cannot_go_live():

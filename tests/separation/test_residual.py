@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from closed_form import Planes
 from tiny_models import RATE, noise
+from toy_models import drawn, toys  # noqa: F401
 
 from xumx_jax import separate_file
 from xumx_jax.audio import AudioStream
 from xumx_jax.separation.bag import BagSeparator
 from xumx_jax.separation.residual import COMPLEMENTS, residual_name
-from xumx_jax.separation.separator import Separator
+from xumx_jax.separation.separator import Separator, separator_of
+from xumx_jax.weights.bag import Member, bag
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -26,6 +28,13 @@ pytestmark = pytest.mark.usefixtures("quick_compile")
 )
 def test_names(sources, wanted):
     assert residual_name(sources) == wanted
+
+
+def test_a_name_of_ones_own_is_kept_by_a_bag_too(toys):  # noqa: F811
+    _, variables = drawn("toy_wave")
+    for count in (1, 2):
+        made = separator_of(bag([Member("toy_wave", {}, variables, {})] * count), residual="hiss")
+        assert list(made(noise(600), RATE))[-1] == "hiss"
 
 
 def test_no_stem_is_its_own_rest():

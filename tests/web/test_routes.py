@@ -168,8 +168,8 @@ def test_models_are_listed_by_what_they_separate(server, tmp_path):
     assert (four["models"][1]["megabytes"], four["models"][1]["seconds_per_minute"]) == (84, 30)
     assert (four["models"][1]["measured_on"], four["models"][1]["protocol"]) == ("cpu", "museval")
     lead, _ = (t for t in found["tasks"] if t["task"] == "karaoke")
-    assert lead["stems"] == ["vocals"] and not lead["models"][0]["licensed"]
-    assert (four["residual"], lead["residual"]) == ("residual", "instrumental")
+    assert (lead["stems"], lead["residual"]) == (["vocals"], "instrumental")
+    assert four["residual"] == "residual" and not lead["models"][0]["licensed"]
     (official,) = (m for t in found["tasks"] for m in t["models"] if m["name"] == "x-umx")
     assert official["mean_sdr_db"] == pytest.approx(5.7875) and "Apache" in official["licence"]
 

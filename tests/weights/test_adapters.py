@@ -12,11 +12,11 @@ from xumx_jax.weights.load import convert
 pytestmark = pytest.mark.usefixtures("toys")
 
 
-def saved(tmp_path, name: str = "toy_ragged", rows: int = 65):
+def saved(tmp_path, name: str = "toy_ragged", rows: int = 65, rank: int = 1):
     """The file of a model of random weights, one of adapters of rank 1, and the weights."""
     variables = drawn("toy_ragged")[1]
     save_model(tmp_path / "base.safetensors", "toy_ragged", ARGUMENTS["toy_ragged"], variables)
-    a, b = np.ones((rows, 1), np.float32), np.full((1, 130), 2, np.float32)
+    a, b = np.ones((rows, 1), np.float32), np.full((rank, 130), 2, np.float32)
     trained = {"adapters": {"dense_0": {"kernel": {"a": a, "b": b}}}, "full": {}}
     adapters.write(tmp_path / "adapters.safetensors", trained, 0.5, {}, name, {})
     return tmp_path / "base.safetensors", tmp_path / "adapters.safetensors", variables["params"]
@@ -35,6 +35,7 @@ def test_they_are_added_to_the_weights(tmp_path):
         ({"name": "toy_wave"}, None, "adapters of one model 'toy_wave', not of toy_ragged"),
         ({"rows": 3}, None, "adapters.safetensors: adapters of other arrays than"),
         ({"rows": 1}, None, "adapters.safetensors: adapters of other arrays than"),
+        ({"rank": 2}, None, "adapters.safetensors: adapters of other arrays than"),
         ({}, "base.safetensors", "base.safetensors: holds no adapters; wanted the adapters"),
         ({}, "none.safetensors", "none.safetensors: no such file; wanted the adapters"),
     ],

@@ -12,7 +12,7 @@ from foreign import write_pth
 from foreign_modern import AUDIO, BS, MDX, SC, STATES, VOCALS, checkpoint, roformer
 from onnx import helper, numpy_helper
 
-from xumx_jax import cli
+from xumx_jax import assets, cli
 from xumx_jax.errors import UserError
 from xumx_jax.weights.load import load_weights
 
@@ -200,3 +200,13 @@ def test_settings_that_make_no_sense(tmp_path, capsys, settings, message):
     assert cli.main(["convert", str(path), str(target), *given]) == 2
     said = capsys.readouterr().err
     assert re.search(message, said) and said.count("\n") == 1 and not target.exists()
+
+
+def test_settings_are_for_what_is_open(tmp_path, capsys):
+    """Files of ours, and so models by name, have all of theirs."""
+    path, target = tmp_path / "m.safetensors", tmp_path / "n.safetensors"
+    path.write_bytes(assets.DEMO_FILE.read_bytes())
+    assert cli.main(["convert", str(path), str(target), "--setting", "hop=441"]) == 2
+    said = capsys.readouterr().err
+    assert "m.safetensors: it leaves no hop open" in said and said.count("\n") == 1
+    assert not target.exists()

@@ -32,6 +32,7 @@ def test_what_programs_write(tmp_path):
         ("a: [1, 2", "line 1: expected"),
         ("a: " + "9" * 5000, "not YAML"),
         ("a: 2020-99-99", "not YAML"),
+        ("a: !!timestamp x", "not YAML"),
         ("a: \x01", "not YAML"),
         ("[" * 3000, "too many lists within lists"),
         ("a: " + "x" * yamlfile.LARGEST, "has more than"),

@@ -20,7 +20,7 @@ from xumx_jax.layers.group_norm import GroupNorm
 from xumx_jax.layers.initializers import symmetric
 
 TAPS = 3
-GATES = 1 << 24  # values that the gates of an LSTM have at once, of either direction
+GATES = 1 << 22  # values that the gates of an LSTM have at once, of either direction
 
 
 @dataclass(frozen=True)

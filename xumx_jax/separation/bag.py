@@ -153,10 +153,11 @@ def separators_of(bag: Bag, options: dict) -> BagSeparator:
             "Wiener filter weighs the sources of one model against each other",
             ", ".join(dict.fromkeys(alone)),
         )
+    residual = options.get("residual")
     weights = [
         {name: weight for name, weight in zip(bag.sources, row, strict=True) if weight}
-        | ({residual_name(bag.sources): row[0]} if options.get("residual") else {})
+        | ({residual_name(bag.sources, residual): row[0]} if residual else {})
         for row in bag.weights.tolist()
     ]
-    helps = not options.get("residual") and any(share.get("residual") for share in shares)
+    helps = not residual and any(share.get("residual") for share in shares)
     return BagSeparator(separators, weights, (RESIDUAL,) if helps else ())

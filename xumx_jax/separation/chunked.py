@@ -1,5 +1,7 @@
 """The engine for any model: chunks of a stream, a batch at a time, cross-faded."""
 
+from copy import copy
+
 from jax.errors import JaxRuntimeError
 
 from xumx_jax.models.interface import optional
@@ -50,9 +52,11 @@ class Chunked:
         buffer, stems, at, first = StreamBuffer(blocks), OverlapAdd(), 0, True
         blended, statistics = self.plan.blended, self._statistics(lead)
         while True:
+            # a plan keeps what it found of the end for its own chunks, and others run beside these
+            plan = copy(self.plan)
             measured = statistics and statistics.measure(buffer, at)
-            buffer.reach(self.plan.reach(at, self.batch))
-            batch = self.plan.next(at, self.batch, buffer.end, buffer.over)
+            buffer.reach(plan.reach(at, self.batch))
+            batch = plan.next(at, self.batch, buffer.end, buffer.over)
             if not batch.chunks:
                 if batch.last and blended:
                     yield from _some(stems.take(buffer.end))
@@ -62,14 +66,12 @@ class Chunked:
                 continue
             # of a model that is given the track's statistics, it is silence as the network sees
             silence = statistics.silence if statistics else 0.0
-            cuts = [
-                self.plan.cut(buffer, chunk, batch.length, lead, silence) for chunk in batch.chunks
-            ]
+            cuts = [plan.cut(buffer, chunk, batch.length, lead, silence) for chunk in batch.chunks]
             # a stream of few chunks runs them alone, and what is left has a shape of its own
-            alone = batch.length != self.plan.length or (batch.last and (first or not blended))
+            alone = batch.length != plan.length or (batch.last and (first or not blended))
             rows = None if alone else self.batch
             try:
-                padding = self.plan.padding(batch)
+                padding = plan.padding(batch)
                 pieces = self.runner.run(cuts, batch.length, rows, measured, padding)
             except JaxRuntimeError as error:
                 if not out_of_memory.is_out_of_memory(error):
@@ -81,12 +83,12 @@ class Chunked:
                 piece = piece[..., chunk.wanted - chunk.start : chunk.stop - chunk.start]
                 if blended:
                     yield from _some(stems.take(chunk.wanted))
-                    stems.add(chunk.wanted, piece, self.plan.weights(batch, chunk))
+                    stems.add(chunk.wanted, piece, plan.weights(batch, chunk))
                 else:
                     yield piece
             following = batch.following
-            at = batch.chunks[-1].wanted + self.plan.step if following is None else following
-            buffer.drop(self.plan.keep(at))
+            at = batch.chunks[-1].wanted + plan.step if following is None else following
+            buffer.drop(plan.keep(at))
             if batch.last and blended:
                 yield from _some(stems.take(buffer.end))
             progress(buffer.end if batch.last else batch.chunks[-1].stop)

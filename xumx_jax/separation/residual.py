@@ -23,6 +23,8 @@ COMPLEMENTS = {
 }
 
 
-def residual_name(sources: Sequence[str]) -> str:
-    """What the residual of a model with these sources is called."""
+def residual_name(sources: Sequence[str], asked: bool | str = True) -> str:
+    """What the residual of a model with these sources is called; `asked` may be a name for it."""
+    if isinstance(asked, str):
+        return asked
     return COMPLEMENTS.get(sources[0], RESIDUAL) if len(sources) == 1 else RESIDUAL

@@ -120,10 +120,9 @@ class Separator:
                 "leave it out"
             )
         self.model, self.variables = module, variables
-        self.sources = tuple(module.sources)
+        self.sources, self.residual = tuple(module.sources), residual
         if residual:
-            name = residual if isinstance(residual, str) else residual_name(module.sources)
-            self.sources = (*self.sources, name)
+            self.sources = (*self.sources, residual_name(module.sources, residual))
         self.post_filter = post_filter or optional(module, "post_filter")
         if self.post_filter and not (niter or softmask or residual):
             # only the phase of another transform would be left of such a filter
@@ -238,7 +237,7 @@ class Separator:
             rate,
             hops=hops,
             background=background,
-            **self.wiener_options,
+            **self.wiener_options | {"residual": self.residual},
         )
 
     def _run(self, blocks, progress):

@@ -35,7 +35,7 @@ def listed(offered: dict[str, str | None], backend: str = "cpu") -> Models:
                 task=task,
                 what=tasks.TASKS[task].what if task in tasks.TASKS else None,
                 stems=list(stems) if stems else None,
-                residual=residual_name(stems) if stems else None,
+                residual=residual_name(stems or ()),
                 models=[made for _, made in sorted(models, key=lambda pair: pair[0])],
             )
             for (task, stems), models in groups

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from xumx_jax.separation.residual import RESIDUAL
 from xumx_jax.web import jobs, names
 
 ROOT = "/api/v1"
@@ -165,10 +166,8 @@ class Task(BaseModel):
     )
     what: str | None = Field(default=None, description="the task in words")
     stems: list[str] | None = Field(description="null: known once the model is loaded")
-    residual: str | None = Field(
-        default=None,
-        description="how the stem is called that `residual` adds, such as instrumental beside "
-        "vocals alone; null: known once the model is loaded",
+    residual: str = Field(
+        default=RESIDUAL, description="what that of theirs is called", examples=["instrumental"]
     )
     models: list[ModelOut]
 

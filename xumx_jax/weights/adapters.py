@@ -54,9 +54,9 @@ def added(path: str | Path, found: Bag) -> Bag:
     if not Path(path).is_file():
         raise UserError(f"{path}: no such file; wanted the {FILE} of a run")
     description, tree = safetensors.read(Path(path))
-    if "adapters" not in description:
+    about = description.get("adapters")
+    if not isinstance(about, dict) or not {"model", "args", "scale"} <= about.keys():
         raise UserError(f"{path}: holds no adapters; wanted the {FILE} of a run")
-    about = description["adapters"]
     if len(found.members) > 1 or found.only.name != about["model"]:
         names = ", ".join(member.name for member in found.members)
         raise UserError(f"{path}: adapters of one model {about['model']!r}, not of {names}")
@@ -75,8 +75,10 @@ def _fit(trained: dict, base: dict) -> bool:
     arrays: dict[Any, Any] = dict(flatten_dict(base))
     adapters: dict[Any, Any] = dict(flatten_dict(trained["adapters"]))
     shapes = {key: np.shape(leaf) for key, leaf in flatten_dict(trained["full"]).items()}
-    for *path, _ in adapters:
+    for *path, part in adapters:
         key = tuple(path)
-        *stack, inputs, _ = adapters[(*key, "a")].shape
-        shapes[key] = (*stack, inputs, adapters[(*key, "b")].shape[-1])
+        a, b = (np.shape(adapters.get((*key, name), ())) for name in "ab")
+        if part not in ("a", "b") or a[:-2] != b[:-2] or not a[-1:] == b[-2:-1] != ():
+            return False
+        shapes[key] = (*a[:-1], b[-1])
     return all(key in arrays and np.shape(arrays[key]) == shape for key, shape in shapes.items())

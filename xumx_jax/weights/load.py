@@ -55,20 +55,27 @@ def load_weights(
     with one line.
     """
     path = Path(path)
-    if settings and (bag.is_bag(path) or path.suffix in (".yaml", ".yml")):
-        raise UserError(f"{path}: settings are for the file of one model, and this is a bag")
+
+    def complete(found: Bag) -> Bag:
+        if settings:
+            raise UserError(
+                f"{path}: it leaves no {', '.join(settings)} open; settings are for the file of "
+                "one model by another program"
+            )
+        return found
+
     if bag.is_bag(path):
-        return bag.load(path)
+        return complete(bag.load(path))
     if path.suffix == ".safetensors" and path.is_file() and safetensors.is_ours(path):
-        return bag.bag([load_model(path)])
+        return complete(bag.bag([load_model(path)]))
     # only for other programs' weights
     from xumx_jax.weights import converters
     from xumx_jax.weights.converters import demucs_files, openunmix_files
 
     if (described := demucs_files.bag_at(path)) is not None:
-        return converters.convert_bag(described, kind)
+        return complete(converters.convert_bag(described, kind))
     if not openunmix_files.is_folder(path) and (path.is_dir() or pointer.is_pointer(path)):
-        return bag.bag([load_model(path)])
+        return complete(bag.bag([load_model(path)]))
     weights = converters.completed(openunmix_files.read(path), kind, settings)
     return converters.convert_all(weights, kind)
 

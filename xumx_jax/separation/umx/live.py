@@ -20,6 +20,7 @@ from xumx_jax.audio.resample import whole_rate
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import optional
 from xumx_jax.separation.inputs import as_floats, check_layout, finite, replaced
+from xumx_jax.separation.residual import residual_name
 from xumx_jax.separation.stream_buffer import SampleQueue
 from xumx_jax.separation.umx import kernels
 from xumx_jax.separation.umx.live_steps import Steps
@@ -40,6 +41,7 @@ class Live:
                  (hops - 1) * hop more samples of latency
     background   compute a step while the samples of the next come in, so that `push` need not
                  wait if there is a core for each; adds one step of latency
+    residual     as of a Separator
     options      of `wiener`, as a Separator passes them on
 
     Raises UserError for models and options that need samples which have not been played yet, and
@@ -56,18 +58,20 @@ class Live:
         hops: int = 1,
         background: bool = False,
         niter: int = 0,
-        residual: bool = False,
+        residual: bool | str = False,
         difference: bool = False,
         wiener_frames: int | None = None,  # of statistics, which are not made here
         **options,
     ):
-        check(module, niter, residual and not difference)
+        check(module, niter, bool(residual) and not difference)
         rate = whole_rate(rate)
         if hops != int(hops) or hops < 1:
             raise UserError(f"hops is {hops}; wanted a positive whole number")
         self.model, self.rate = module, rate
-        self.sources = tuple(module.sources) + ("residual",) * residual
-        options |= {"niter": 0, "residual": residual, "difference": difference}
+        self.sources = tuple(module.sources)
+        if residual:
+            self.sources = (*self.sources, residual_name(module.sources, residual))
+        options |= {"niter": 0, "residual": bool(residual), "difference": difference}
         weights = jax.tree.map(jnp.asarray, kernels.fold(module, variables))
         self._steps_of = lambda width: Steps(
             module, weights, tuple(options.items()), width, hops, background

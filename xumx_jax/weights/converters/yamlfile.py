@@ -80,7 +80,14 @@ def parse(text: str) -> Any:
         mark = error.problem_mark
         place = f"line {mark.line + 1}: " if mark else ""
         raise UserError(f"{place}{one_line(error.problem or error.context)}") from error
-    except (yaml.YAMLError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (
+        yaml.YAMLError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise UserError(f"not YAML ({one_line(error)})") from error
     except RecursionError as error:
         raise UserError("too many lists within lists") from error
