@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 from documentation import run
+from foreign import write_pth
+from foreign_modern import roformer
 
 import xumx_jax
 from xumx_jax.weights.bag import save_model
@@ -62,6 +64,7 @@ def test_evaluate(mix):
 def test_weights_convert_and_export(mix, tmp_path):
     save("weights")
     (tmp_path / "weights.pth").symlink_to("weights")
+    write_pth(tmp_path / "roformer.ckpt", roformer((44100, 2048, 6)))
     run("weights/convert.md", {})
     assert xumx_jax.load("checkpoints/x-umx", niter=0).rate == RATE
     xumx_jax.export("weights", "x-umx-export", seconds=0.2, platforms=("cpu",), niter=0)

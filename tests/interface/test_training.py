@@ -314,7 +314,7 @@ def test_fine_tuning_from_another_family_is_one_line(tmp_path):
         adopted(str(path), wider, variables, print)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITH_STATISTICS])
+@pytest.mark.parametrize("name", [name for name in UNLIKE if name not in WITH_STATISTICS])
 def test_a_model_without_statistics_begins_as_drawn(name):
     """Nothing is read for them."""
     this, now = prepared(name, "weighted_sdr")

@@ -12,13 +12,14 @@ from xumx_jax.weights.load import convert
 pytestmark = pytest.mark.usefixtures("toys")
 
 
-def saved(tmp_path, name: str = "toy_ragged", rows: int = 65, rank: int = 1):
+def saved(tmp_path, name: str = "toy_ragged", rows: int = 65, rank: int = 1, **args):
     """The file of a model of random weights, one of adapters of rank 1, and the weights."""
     variables = drawn("toy_ragged")[1]
     save_model(tmp_path / "base.safetensors", "toy_ragged", ARGUMENTS["toy_ragged"], variables)
     a, b = np.ones((rows, 1), np.float32), np.full((rank, 130), 2, np.float32)
     trained = {"adapters": {"dense_0": {"kernel": {"a": a, "b": b}}}, "full": {}}
-    adapters.write(tmp_path / "adapters.safetensors", trained, 0.5, {}, name, {})
+    args = ARGUMENTS[name] | args
+    adapters.write(tmp_path / "adapters.safetensors", trained, 0.5, {}, name, args)
     return tmp_path / "base.safetensors", tmp_path / "adapters.safetensors", variables["params"]
 
 
@@ -33,6 +34,7 @@ def test_they_are_added_to_the_weights(tmp_path):
     "options, file, wanted",
     [
         ({"name": "toy_wave"}, None, "adapters of one model 'toy_wave', not of toy_ragged"),
+        ({"sample_rate": 22050}, None, "of a model with sample_rate 22050, not 8000"),
         ({"rows": 3}, None, "adapters.safetensors: adapters of other arrays than"),
         ({"rows": 1}, None, "adapters.safetensors: adapters of other arrays than"),
         ({"rank": 2}, None, "adapters.safetensors: adapters of other arrays than"),

@@ -241,14 +241,14 @@ def test_a_row_of_single_targets_is_a_bag(server, toy, monkeypatch, pattern):
     """The row says what a file's target is, and what no tensor shows."""
     singly = [(name,) for name in published.FOUR]
     settings = {"sample_rate": 16000}
-    offer_toys(server, monkeypatch, *singly, pattern=pattern, settings=settings)
+    offer_toys(server, monkeypatch, *singly, pattern=pattern, settings=settings, chunk=900)
     found = load.load_bag("toy")
     assert found.sources == published.FOUR
     np.testing.assert_array_equal(found.weights, np.eye(4))
     for number, member in enumerate(found.members):
         wanted = {"sources": (published.FOUR[number],), "width": 5, "sample_rate": 16000}
         assert build("toy_wave", **member.args) == build("toy_wave", **wanted)
-        assert member.info["kind"] == "toy"
+        assert member.info["kind"] == "toy" and member.info["separation"] == {"chunk_size": 900}
         np.testing.assert_array_equal(member.variables["params"]["conv"]["bias"], [-number])
 
 

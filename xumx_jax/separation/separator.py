@@ -237,7 +237,7 @@ class Separator:
             rate,
             hops=hops,
             background=background,
-            **self.wiener_options | {"residual": self.residual},
+            **{**self.wiener_options, "residual": self.residual},
         )
 
     def _run(self, blocks, progress):

@@ -13,6 +13,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import lax
 
 from xumx_jax.errors import UserError
+from xumx_jax.models import build
+from xumx_jax.models.interface import SEPARATING_FIELDS, TRAINING_FIELDS, fields
 from xumx_jax.weights import safetensors
 from xumx_jax.weights.bag import Bag
 
@@ -61,6 +63,8 @@ def added(path: str | Path, found: Bag) -> Bag:
         names = ", ".join(member.name for member in found.members)
         raise UserError(f"{path}: adapters of one model {about['model']!r}, not of {names}")
     only = found.only
+    if unlike := _unlike(only.name, about["args"], only.args):
+        raise UserError(f"{path}: adapters of a model with {unlike}")
     base = only.variables["params"]
     trained = {"adapters": tree.get("adapters", {}), "full": tree.get("full", {})}
     if not _fit(trained, base):
@@ -70,14 +74,26 @@ def added(path: str | Path, found: Bag) -> Bag:
     return replace(found, members=(replace(only, variables=variables),))
 
 
+def _unlike(name: str, theirs: dict, args: dict) -> str:
+    """What tells two models of a name apart, as text; "" if nothing does."""
+    one, other = build(name, **theirs), build(name, **args)
+    found = []
+    for key in fields(type(one)):
+        a, b = getattr(one, key), getattr(other, key)
+        if key not in (*TRAINING_FIELDS, *SEPARATING_FIELDS) and a != b:
+            found.append(f"{key} {a}, not {b}")
+    return "; ".join(found)
+
+
 def _fit(trained: dict, base: dict) -> bool:
     """Whether what is trained has its place in the weights."""
     arrays: dict[Any, Any] = dict(flatten_dict(base))
     adapters: dict[Any, Any] = dict(flatten_dict(trained["adapters"]))
-    shapes = {key: np.shape(leaf) for key, leaf in flatten_dict(trained["full"]).items()}
+    full: dict[Any, Any] = dict(flatten_dict(trained["full"]))
+    shapes = {key: np.shape(leaf) for key, leaf in full.items()}
     for *path, part in adapters:
         key = tuple(path)
-        a, b = (np.shape(adapters.get((*key, name), ())) for name in "ab")
+        a, b = (np.shape(adapters.get((*key, name), 0.0)) for name in "ab")
         if part not in ("a", "b") or a[:-2] != b[:-2] or not a[-1:] == b[-2:-1] != ():
             return False
         shapes[key] = (*a[:-1], b[-1])

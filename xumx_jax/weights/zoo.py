@@ -81,6 +81,9 @@ def make(name: str, ours: Path, opener: Callable, progress: Callable | None) -> 
             urls.append(file.url)
             digests.append(files.digest(places[target]))
         weights = converters.read_all(places, member.kind, member.settings)
+        if member.chunk is not None:
+            usual = {"chunk_size": member.chunk}
+            weights = replace(weights, info={**weights.info, "separation": usual})
         made = converters.convert_all(weights, member.kind)
         found = set(made.sources)  # in the file's own order, whatever is said of it
         if found != set(member.sources):

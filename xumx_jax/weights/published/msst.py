@@ -29,13 +29,16 @@ SMALL = {"shares": (0.175, 0.392, 0.433), "standardized_track": True}
 LARGE = {**SMALL, "shares": (0.225, 0.372, 0.403)}
 XL = {"shares": (0.23, 0.37, 0.4)}
 IHF = {**XL, "strides": (1, 4, 4)}
+LONG = 485_100  # samples of the chunks of some that were trained on 11 s
 
 
-def row(what, url, kind, sources, licence, digest="", settings=None, work=1.0, **more) -> Published:
+def row(
+    what, url, kind, sources, licence, digest="", settings=None, work=1.0, chunk=None, **more
+) -> Published:
     """A row of one file; `settings` are what its tensors leave open."""
     files = {"": File(url, digest)}
     settings = {"sources": sources, **(settings or {})}
-    member = PublishedMember(files, kind, sources, settings, work=work)
+    member = PublishedMember(files, kind, sources, settings, work=work, chunk=chunk)
     return Published(what, (member,), licence, **more)
 
 
@@ -57,7 +60,8 @@ ROWS = {
     "bs_roformer_musdb": row(
         "BS-RoFormer, trained on MUSDB18-HQ alone",
         f"{MSST}/v1.0.12/model_bs_roformer_ep_17_sdr_9.6568.ckpt",
-        "bs_roformer", FOUR, OWN, settings={"hop": 441}, licensed=True, work=0.5, **LISTED,
+        "bs_roformer", FOUR, OWN, settings={"hop": 441}, licensed=True, work=0.5, chunk=LONG,
+        **LISTED,
         scores={"vocals": 11.08, "drums": 11.61, "bass": 8.48, "other": 7.44}, overall=9.65,
         elsewhere={"Multisong": {"vocals": 9.19, "drums": 11.29, "bass": 11.08, "other": 5.96}},
         megabytes=526.8,
@@ -85,7 +89,6 @@ ROWS = {
     "bs_polarformer": row(
         "BS-RoFormer with polar positions, for vocals",
         f"{MSST}/v1.0.20/model_bs_polarformer_float16.ckpt", "bs_roformer", ("vocals",), ASSET,
-        "sha256:fc8b72c3beb92caad4e14f180979c02ddf18a330182176cf6c7bb0eb6c685e87",
         settings={"hop": 512}, elsewhere={"Multisong": {"vocals": 11.00}}, work=0.4,
         megabytes=102.4,
     ),
@@ -132,7 +135,7 @@ ROWS = {
         f"{HUGGING_FACE}/pcunwa/Mel-Band-Roformer-Inst/resolve/main/melband_roformer_inst_v2.ckpt",
         "mel_band_roformer", ("instrumental",), UNREVIEWED,
         "sha256:bd19766620f7d6f58fdf7aaada7e89907fe41bc64490ce3faa9a6dab15d6e1f2",
-        elsewhere=heard(instrumental=16.06), work=2.1, megabytes=1574.5,
+        elsewhere=heard(instrumental=16.06), work=2.1, chunk=LONG, megabytes=1574.5,
     ),
     "mel_band_roformer_bleedless": row(
         "Mel-Band RoFormer for vocals with little else in them, by unwa",

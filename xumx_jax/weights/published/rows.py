@@ -47,6 +47,7 @@ class PublishedMember:
     weight    in the average over the row's members, a number or {source: number}
     work      how much more there is to compute than for a network of the default size, whose
               `usual_speed` is known
+    chunk     samples at once as in its training, where they are not the network's usual ones
     """
 
     files: dict[str, File]
@@ -55,6 +56,7 @@ class PublishedMember:
     settings: dict[str, Any] = field(default_factory=dict)
     weight: float | dict[str, float] = 1.0
     work: float = 1.0
+    chunk: int | None = None
 
 
 @dataclass(frozen=True)
