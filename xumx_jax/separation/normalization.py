@@ -4,6 +4,7 @@ A track may be longer than memory: the statistics are those of the track so far 
 AHEAD_SECONDS, which for nearly every song is all of it.
 """
 
+from collections.abc import Iterator
 from importlib import import_module
 
 import jax.numpy as jnp
@@ -12,6 +13,15 @@ from jax import Array
 
 from xumx_jax.layers.standardize import deviation
 from xumx_jax.separation.engine import AHEAD_SECONDS
+
+PIECE = 1 << 19  # samples that are measured at once: minutes of them would be in memory twice
+
+
+def read_on(buffer, stop: int, known: int) -> Iterator[np.ndarray]:
+    """Read a StreamBuffer up to `stop`, and yield what it has from `known` on, piece by piece."""
+    buffer.reach(stop)
+    for start in range(known, buffer.end, PIECE):
+        yield buffer.cut(start, min(start + PIECE, buffer.end))
 
 
 class MeanAndDeviation:
@@ -36,9 +46,8 @@ class MeanAndDeviation:
 
     def measure(self, buffer, at: int) -> np.ndarray:
         """Read a StreamBuffer as far as AHEAD_SECONDS behind sample `at` -> mean and deviation."""
-        buffer.reach(at + self.ahead)
-        if buffer.end > self.lead + self.count:
-            wave = buffer.cut(self.lead + self.count, buffer.end).mean(0, dtype=np.float64)
+        for piece in read_on(buffer, at + self.ahead, self.lead + self.count):
+            wave = piece.mean(0, dtype=np.float64)
             # join two sets of samples: Chan, Golub and LeVeque 1979
             total, delta = self.count + len(wave), wave.mean() - self.mean
             self.spread += wave.var() * len(wave) + delta**2 * self.count * len(wave) / total
@@ -83,10 +92,9 @@ class Peak:
 
     def measure(self, buffer, at: int) -> np.float32:
         """Read a StreamBuffer as far as AHEAD_SECONDS behind sample `at` -> the peak so far."""
-        buffer.reach(at + self.ahead)
-        if buffer.end > self.known:
-            self.peak = max(self.peak, float(np.abs(buffer.cut(self.known, buffer.end)).max()))
-            self.known = buffer.end
+        for piece in read_on(buffer, at + self.ahead, self.known):
+            self.peak = max(self.peak, float(np.abs(piece).max()))
+            self.known += piece.shape[1]
         return np.float32(self.peak)
 
     @staticmethod
