@@ -80,6 +80,7 @@ ELSEWHERE = {
     "train.max_bad_steps", "model.args.sample_rate",
     "phases",
     "train.recompute",  # the same gradients, of less memory
+    "train.lora.rank", "train.lora.alpha", "train.lora.targets", "train.lora.full",  # test_lora
     "model.args.filter",  # what separates with the weights applies it
 }  # fmt: skip
 
