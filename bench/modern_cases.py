@@ -39,8 +39,8 @@ def stems(folder: Path, seed: int, mix, differ, row: str, arguments: dict):
     original = MODELS[row](**arguments).eval()
     randomise(original, seed)
     path = folder / f"{seed}.ckpt"
-    told = {name: arguments[name] for name in ROWS[row].told if name in arguments}
-    torch.save({"state_dict": original.state_dict(), "model_args": told}, path)
+    saved = {"state_dict": original.state_dict(), "model_args": ROWS[row].stated(arguments)}
+    torch.save(saved, path)
     with torch.no_grad():
         wanted = original(torch.from_numpy(mix)).numpy()
     del original

@@ -49,6 +49,10 @@ class Row:
     decisive: bool = True
     told: tuple[str, ...] = ()  # arguments that the file of weights states
 
+    def stated(self, args: dict) -> dict:
+        """Those of PyTorch's model that its file states."""
+        return {name: args[name] for name in self.told if name in args}
+
 
 @dataclass(frozen=True)
 class Bench:

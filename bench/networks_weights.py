@@ -42,7 +42,7 @@ def main(folder: Path, bench: str, name: str, quick: bool) -> None:
             state[kernel] = torch.from_numpy(np.float32(torchaudio_kernel(*rates)[:, None]))
     saved = {"state_dict": state, "built_with": args}
     if row.told:
-        saved["model_args"] = {name: args[name] for name in row.told if name in args}
+        saved["model_args"] = row.stated(args)
     torch.save(saved, folder / "weights.pth")
     xumx_jax.convert(folder / "weights.pth", folder / "weights.safetensors")
     seconds = row.quick_seconds if quick else row.seconds

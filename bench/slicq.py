@@ -32,6 +32,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import networks
 import numpy as np
 from networks import QUICK_ENVIRONMENT, rounded
 from worker import KEPT, QUIET, Worker, environment, machine, take_turns
@@ -156,8 +157,7 @@ def compare(ours: np.ndarray, theirs: np.ndarray) -> float:
     """The largest difference: of a training step's values each, of arrays to the largest."""
     if ours.shape != theirs.shape:
         raise SystemExit(f"ours is {ours.shape}, theirs {theirs.shape}")
-    largest = np.abs(theirs) if theirs.ndim == 1 else np.abs(theirs).max()
-    return float((np.abs(ours - theirs) / largest).max())
+    return networks.compare(ours, theirs)
 
 
 def ratios(found: dict) -> dict[str, float]:

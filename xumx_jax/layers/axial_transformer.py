@@ -15,6 +15,7 @@ from jax import nn as jnn
 
 from xumx_jax.layers.attention import attended
 from xumx_jax.layers.dense import contract, product
+from xumx_jax.layers.groups import by_groups
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.rotary import polar, rotary
 
@@ -109,19 +110,14 @@ def over_items(function: Callable[[Array], Array], x: Array) -> Array:
     """
     items, positions, _ = x.shape
 
-    def by_groups(x, rows):
+    def some(x, rows):
         size = max(1, rows // positions)
-        if items <= size:
-            return function(x)
-        groups = -(-items // size)
-        wider = jnp.pad(x, [(0, groups * size - items), (0, 0), (0, 0)])
-        made = lax.map(function, wider.reshape(groups, size, *x.shape[1:]))
-        return made.reshape(-1, *x.shape[1:])[:items]
+        return function(x) if items <= size else by_groups(partial(lax.map, function), x, size)
 
     if items * positions <= ROWS:
         return function(x)
     return lax.platform_dependent(
-        x, cpu=partial(by_groups, rows=ROWS), default=partial(by_groups, rows=DEVICE_ROWS)
+        x, cpu=partial(some, rows=ROWS), default=partial(some, rows=DEVICE_ROWS)
     )
 
 

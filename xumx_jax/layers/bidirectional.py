@@ -34,8 +34,8 @@ class BidirectionalLstm(nn.Module):
         y = y.swapaxes(0, 1)  # [frame, item, channel]
         for number in range(self.layers):
             y = self._layer(number, y, self.hidden or channels)
-        product = None if asked() == "float32" else by_rows
-        y = nn.Dense(self.features or channels, name="linear", dot_general=product)(y)
+        dot = None if asked() == "float32" else by_rows
+        y = nn.Dense(self.features or channels, name="linear", dot_general=dot)(y)
         y = y.swapaxes(0, 1)
         y = joined(y, len(x), piece)[:, :frames] if framed else y
         return x + y if self.skip else y

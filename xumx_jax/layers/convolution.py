@@ -136,9 +136,9 @@ def rounded(dtype: str, *arrays: Array) -> tuple[Array, ...]:
     return arrays if dtype == "float32" else tuple(x.astype(operand(dtype)) for x in arrays)
 
 
-def rows_by(x: Array, kernel: Array) -> Array:
+def rows_by(x: Array, kernel: Array, dtype: str = "float32") -> Array:
     """Multiply [row, in] by [in, out], with operands as `layers.dense.autocast` says."""
-    return x @ kernel if asked() == "float32" else product(x, kernel)
+    return x @ kernel if asked(dtype) == "float32" else product(x, kernel, dtype)
 
 
 def _raw(plan: tuple[Step, Step], dtype: str, x: Array, kernel: Array) -> Array:
@@ -272,8 +272,7 @@ def transposed(
     columns, pieces = x.shape[-2], -(-taps // stride)
     kernel = jnp.pad(kernel, [(0, pieces * stride - taps), (0, 0), (0, 0)])
     flat = kernel.transpose(1, 0, 2).reshape(inputs, -1)
-    rows = x.reshape(-1, inputs)
-    z = product(rows, flat, dtype) if asked(dtype) != "float32" else rows @ flat
+    z = rows_by(x.reshape(-1, inputs), flat, dtype)
     z = z.reshape(*x.shape[:-1], pieces, stride * outputs)
     shifted = []
     for piece in range(pieces):

@@ -17,6 +17,7 @@ from xumx_jax.layers.bidirectional import BidirectionalLstm
 from xumx_jax.layers.convolution import Conv, TransposedConv
 from xumx_jax.layers.dconv import gelu, glu
 from xumx_jax.layers.group_norm import GroupNorm
+from xumx_jax.layers.groups import by_groups
 from xumx_jax.layers.initializers import symmetric
 
 TAPS = 3
@@ -145,13 +146,13 @@ class DualPath(nn.Module):
             y = y if axis == "bins" else y.swapaxes(1, 2)
             rows = y.reshape(-1, *y.shape[2:])
             lstm = BidirectionalLstm(1, hidden=self.hidden, name=axis)
-            found = by_groups(lstm, rows, GATES // (4 * self.hidden)).reshape(y.shape)
+            found = some_at_a_time(lstm, rows, GATES // (4 * self.hidden)).reshape(y.shape)
             x = x + (found if axis == "bins" else found.swapaxes(1, 2))
         return x
 
 
-def by_groups(module: nn.Module, x: Array, rows: int) -> Array:
-    """Apply a module, which treats items alike, to [item, position, feature]: some at a time.
+def some_at_a_time(module: nn.Module, x: Array, rows: int) -> Array:
+    """Apply a module, which treats items alike, to groups of [item, position, feature].
 
     Groups have about so many positions in all, which bounds what is in memory on the way.
     """
@@ -159,13 +160,9 @@ def by_groups(module: nn.Module, x: Array, rows: int) -> Array:
     groups = max(1, items * positions // rows)
     if groups == 1:
         return module(x)
-    size = -(-items // groups)
-    groups = -(-items // size)
-    padded = jnp.pad(x, [(0, groups * size - items), (0, 0), (0, 0)])
-    run = nn.scan(
+    scan = nn.scan(
         lambda module, carry, group: (carry, module(group)),
         variable_broadcast="params",
         split_rngs={"params": False},
     )
-    _, made = run(module, (), padded.reshape(groups, size, *x.shape[1:]))
-    return made.reshape(-1, *made.shape[2:])[:items]
+    return by_groups(lambda parts: scan(module, (), parts)[1], x, -(-items // groups))
