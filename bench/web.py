@@ -43,7 +43,8 @@ BOUNDS = {"ready_seconds": 1.0, "seek_seconds": 0.3, "memory_mb": 300.0, "page_k
 FLAGS = ["--autoplay-policy=no-user-gesture-required", "--mute-audio"]
 # From the link to the first piece in memory; then from pressing play to sound.
 READY = """async () => {
-  const engine = () => document.querySelector("#player").engine;
+  // The navigation has only begun, so what is read so far may end before the player.
+  const engine = () => document.querySelector("#player")?.engine;
   while (!(engine()?.held > 0)) await new Promise((resolve) => setTimeout(resolve, 5));
   return performance.now() / 1000;
 }"""
