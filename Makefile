@@ -32,7 +32,7 @@ fi
 endef
 
 .PHONY: help demo quick test test-web coverage lint parity parity-full wheel release bench-accelerator bench-separate container
-.PHONY: learning fuzz bench-train bench-aimless bench-modern bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve bench-web scores demo-model clean
+.PHONY: learning fuzz bench-train bench-aimless bench-modern bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve bench-web scores where choose demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,11 +133,25 @@ SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 
 MUSDB :=
 SUBSET := test
+MODEL := demo
+# Of what a person has to fetch: a folder of recordings, a song's stems, those of a short clip.
+MATERIAL :=
+SONG :=
+CLIP :=
+RUN := runs/demo
 
-scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=FOLDER SUBSET=test
+scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=FOLDER CLIP=FOLDER SONG=FOLDER
 	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
 	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
+		$(if $(CLIP),--clip '$(CLIP)') $(if $(SONG),--song '$(SONG)') --model $(MODEL) \
 		--songs songs/test $(ARGS)
+
+where: $(VENV)/dev ## which stem gets which instrument; MODEL=FILE MATERIAL=FOLDER
+	@$(PY) bench/where.py $(if $(MATERIAL),--material '$(MATERIAL)') --model $(MODEL) $(ARGS)
+
+choose: $(VENV)/songs ## name the best checkpoint of RUN by other songs; SONG=FOLDER is a real one
+	@$(SONGS) songs/choose --songs 12 --first-seed 120000 --rate 44100
+	@$(PY) bench/choose.py $(RUN) --songs songs/choose $(if $(SONG),--song '$(SONG)') $(ARGS)
 
 demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; resumes if stopped)
 	@$(SONGS) songs/train --songs 288 --first-seed 0 --seconds 40 --rate 22050

@@ -25,12 +25,13 @@ sys.path.insert(0, str(ROOT))
 
 from where_cases import CASES, INSTRUMENTAL, Case, mixtures  # noqa: E402
 from where_measure import level_db, shares  # noqa: E402
+from where_picture import draw, typical  # noqa: E402
 from where_recorded import Material, NoMaterial  # noqa: E402
 from where_sounds import RATE  # noqa: E402
 
 import xumx_jax  # noqa: E402
 from pipelines.tracks.folders import track_folders  # noqa: E402
-from xumx_jax import audio  # noqa: E402
+from xumx_jax import audio, files  # noqa: E402
 from xumx_jax.errors import UserError  # noqa: E402
 
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -72,7 +73,8 @@ def measure(case: Case, separate: Separate, made) -> dict:
     found = [shares(one.part, one.rest, separate(one.mix), RATE, case.band_hz) for one in made]
     each = np.array([percent for percent, _ in found])
     mean = dict(zip(SOURCES, each.mean(0).tolist(), strict=True))
-    row = {"source": case.source, "percent": mean, "each": each.tolist()}
+    row = {"source": case.source, "index": SOURCES.index(case.source)}
+    row |= {"percent": mean, "each": each.tolist()}
     row["kept"] = float(np.mean([kept for _, kept in found]))
     if case.bound:
         row["bound"], row["met"] = list(case.bound), is_met(case.bound, mean)
@@ -117,9 +119,8 @@ def run(name: str, material: Material, songs: Path | None, options) -> dict:
     common = (material, options.mixtures, options.seconds, options.seed)
     rows, silent, unmeasured = {}, {}, {}
     for case in CASES:
-        made = mixtures(case.name, case.part, *common, case.beds, case.gain_db)
         try:
-            rows[case.name] = measure(case, separate, made)
+            rows[case.name] = measure(case, separate, made_of(case, material, options))
         except NoMaterial as error:
             unmeasured[case.name] = str(error)
     for title, part in INSTRUMENTAL.items():
@@ -137,6 +138,24 @@ def run(name: str, material: Material, songs: Path | None, options) -> dict:
     bounds = sum("bound" in row for row in every.values())
     return {"model": name, "rows": rows, "phantom": silent, "bounds": bounds, "missed": missed,
             "unmeasured": unmeasured}  # fmt: skip
+
+
+def picture(result: dict, material: Material, options) -> bytes:
+    """Draw a typical success and a typical failure of a model, by its own table."""
+    separate = separator(result["model"])
+    columns = {}
+    for kind, (title, number) in typical(result["rows"]).items():
+        (case,) = (case for case in CASES if case.name == title)
+        one = made_of(case, material, options)[number]
+        stems = dict(zip(SOURCES, separate(one.mix), strict=True))
+        columns[f"{kind}: {title}"] = {"mixture": one.mix, "the part": one.part, **stems}
+    return draw(columns)
+
+
+def made_of(case: Case, material: Material, options) -> list:
+    """The mixtures of a row."""
+    common = (options.mixtures, options.seconds, options.seed)
+    return list(mixtures(case.name, case.part, material, *common, case.beds, case.gain_db))
 
 
 def stated(bound) -> str:
@@ -190,20 +209,22 @@ def main(arguments=None) -> None:
     add("--seconds", type=float, default=8.0, help="of each mixture (default: %(default)s)")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--out", type=Path, metavar="FILE", help="also write tables and JSON to FILE.md, FILE.json")
+    add("--picture", type=Path, metavar="FILE", help="draw a typical success and failure (PNG)")
     options = parser.parse_args(arguments)
     if options.mixtures < 1 or options.seconds < 1:
         raise UserError("wanted at least 1 mixture of 1 second")
     for folder in (options.material, options.songs):
         if folder and not folder.is_dir():
             raise UserError(f"{folder}: no such folder")
-    results = [run(n, Material(options.material), options.songs, options) for n in options.model]
+    material = Material(options.material)
+    results = [run(name, material, options.songs, options) for name in options.model]
     title = f"{options.mixtures} mixtures of {options.seconds:g} s a row."
     text = "\n\n".join(f"`{one['model']}`, {title}\n\n{table(one)}" for one in results)
     line = json.dumps({"bench": "where", "models": results})
     print(f"{text}\n\n{line}")
+    if options.picture:
+        files.write(options.picture, picture(results[0], material, options))
     if options.out:
-        from xumx_jax import files
-
         files.write(options.out.with_suffix(".md"), f"{text}\n")
         files.write(options.out.with_suffix(".json"), f"{line}\n")
 

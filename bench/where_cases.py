@@ -13,7 +13,7 @@ from where_sounds import RATE
 from pipelines.songs import effects
 
 ALL = (0.0, np.inf)
-LOOP, BAND = ("loop",), ("loop", "bassline", "pad")
+LOOP, BAND = ("loop",), ("kit", "bassline", "pad")
 FULL_SCALE = 0.7  # of a mixture's largest sample
 
 
@@ -96,6 +96,10 @@ def _loop(material: Material, rng, length: float) -> np.ndarray:
     return material.loop(rng, length)
 
 
+def _kit(material: Material, rng, length: float) -> np.ndarray:
+    return material.kit(rng, length)
+
+
 NOT_SUNG = ("vocals", "most", 30.0)
 LOW, HIGH, SIBILANT = (80.0, 300.0), (3000.0, 8000.0), (2000.0, 8000.0)
 DRUMLESS = (("pad",),)
@@ -120,7 +124,7 @@ CASES = (
     Case("sub-bass without drums", "bass", _made(sounds.sub, 0.8), DRUMLESS,
          bound=("bass", "least", 70.0)),
     Case("short bass notes", "bass", _recorded("short bass"), (LOOP,)),
-    Case("bass guitar", "bass", _recorded("bass"), (LOOP, ("loop", "pad"))),
+    Case("bass guitar", "bass", _recorded("bass"), (LOOP, ("kit", "pad"))),
     Case("bass guitar without drums", "bass", _recorded("bass"), DRUMLESS),
     Case("double bass, plucked", "bass", _recorded("double bass"), (LOOP,)),
     Case("stacked voices, recorded", "vocals", _sung(BACKING), (),
@@ -131,6 +135,7 @@ CASES = (
     Case("soft lead voice", "vocals", _sung(LEAD), (), gain_db=(-12.0, -6.0)),
     Case("lead voice, 2-8 kHz", "vocals", _sung(LEAD), (), SIBILANT, gain_db=None),
     Case("drum loops", "drums", _loop, TUNED),
+    Case("drum machine and break kit", "drums", _kit, TUNED),
     Case("rock kit, loud", "drums", _made(sounds.drums, "rock"), TUNED, gain_db=(3.0, 9.0)),
     Case("brushes", "drums", _made(sounds.drums, "brushes"), TUNED, gain_db=(-9.0, -3.0)),
     Case("long kicks", "drums", _made(sounds.drums, "house", 0.35), DRUMLESS),
@@ -160,8 +165,8 @@ def loudness(wave: np.ndarray) -> float:
 def _bed(names: tuple[str, ...], material: Material, rng, length: float) -> np.ndarray:
     out = np.zeros((2, round(length * RATE)))
     for name in names:
-        if name == "loop":
-            wave = material.loop(rng, length)
+        if name in ("loop", "kit"):
+            wave = _stereo(getattr(material, name)(rng, length))
         else:
             wave = _stereo(getattr(sounds, name)(rng, length))
         out += wave * 10 ** (rng.uniform(-3, 0) / 20) / loudness(wave)

@@ -1,50 +1,41 @@
-"""Recordings for `bench/where.py` that training never sees: notes, loops, and tracks with stems.
+"""Recordings for `bench/where.py` that training never sees: notes, strokes, loops, real tracks.
 
-The material is a folder with one folder for each of FOLDERS, wherever in it the files lie. What is
-held out is decided by name, by the rule of the songs' generator; of Caesium only the first half is
-used, since scores are reported on the second.
+`pipelines.songs.material` says what lies where and what is held out. Of the held-out song, only the
+first half is used: scores are reported on the second.
 """
 
-import hashlib
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from where_sounds import MINOR, RATE, gate, place, seconds
+from where_sounds import GROOVES, MINOR, RATE, STEP_SECONDS, gate, place, seconds
 
+from pipelines.songs import material
 from xumx_jax import audio
 from xumx_jax.errors import UserError
 
-# Instrument: folder of the material, and what a file's path in it has to contain.
+# Instrument: entry and shelf of the material.
 NOTES = {
-    "guitar": ("emilyguitar", r"notes/"),
-    "archtop": ("shinyguitar", r"acoustic/.*_vl"),
-    "sax": ("weresax", r"alto/.*_cnd"),
-    "bass": ("growlybass", r"sustain/"),
-    "short bass": ("growlybass", r"staccato/"),
-    "double bass": ("meatbass", r"pizz/.*_vl"),
+    "guitar": ("emilyguitar", "notes"),
+    "archtop": ("shinyguitar", "acoustic"),
+    "sax": ("weresax", "condenser"),
+    "bass": ("growlybass", "notes"),
+    "short bass": ("growlybass", "staccato"),
+    "double bass": ("meatbass", "pizz"),
 }
-LOOPS = {
-    "sonic-pi": r"loop_(amen|breakbeat|compus|industrial|mehackit|perc|safari|tabla)",
-    "web-audio-samples": r"loops/break|drum-samples/loops",
-}
-BAND = ("sectoid", "guitar", "song")  # folder, file of the guitar, file of all others
-ALBUM, SONG = "everything-is-free", "caesium"
-FOLDERS = sorted({folder for folder, _ in NOTES.values()} | {*LOOPS, BAND[0], ALBUM})
-SUFFIXES = {".wav", ".flac", ".ogg", ".aif", ".aiff", ".m4a"}
-PITCH = re.compile(r"([a-g])(b|#)?(-?\d+)_")
-CLASSES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+LOOPS, KITS, BAND = ("sonic-pi", "loops"), ("web-audio-samples", "kits"), ("sectoid", "guitar")
+OTHERS = "song"  # what the band's file without its guitar is called
+SONG = (material.ALBUM, "stems")
+UNSUNG = re.compile(r"master|mix", re.I)
+SUNG = re.compile(r"vox|vocal", re.I)
+FARTHEST = 4  # semitones that a note is moved
 SILENT_DB = -45  # under a stem's loudest second: it does not sound
 
 
 class NoMaterial(UserError):
-    """A recording that is wanted is not there; the message names the folder."""
-
-
-def held_out(name: str) -> bool:
-    """Whether a file is kept from training, by its name: one in five."""
-    return hashlib.sha256(name.encode()).digest()[0] % 5 == 0
+    """A recording that is wanted is not there; the message names its entry and source."""
 
 
 class Material:
@@ -53,105 +44,95 @@ class Material:
     def __init__(self, root: Path | None):
         self.root = root
 
-    def files(self, folder: str, pattern: str = "") -> list[Path]:
-        """The audio files of a folder whose paths in it match, sorted. Raises NoMaterial."""
-        place = self.root / folder if self.root else None
-        found = _listed(place) if place and place.is_dir() else ()
-        wanted = re.compile(pattern, re.I)
-        chosen = [path for path in found if wanted.search(path.relative_to(place).as_posix())]
-        if not chosen:
-            what = f" with files like {pattern!r}" if found else ""
-            raise NoMaterial(f"{place or '--material'}: wanted a folder {folder}{what}")
-        return chosen
+    def files(self, entry: str, shelf: str) -> tuple[Path, ...]:
+        """The held-out files of a shelf, sorted. Raises NoMaterial if there are none."""
+        found = material.files(self.root, entry, shelf, held=True) if self.root else ()
+        if not found:
+            where = f"--material {self.root}: " if self.root else "no --material: "
+            raise NoMaterial(f"{where}wanted {entry}, from {material.ENTRIES[entry].source}")
+        return found
 
     def line(self, rng, length: float, instrument: str, low: bool = False) -> np.ndarray:
         """A line of held-out notes [time] along a minor scale, with bends and vibrato on long ones.
 
-        `low`: within the lowest octave of the instrument.
+        `low`: within the lowest octave that can be played.
         """
-        notes = self._notes(instrument)
-        pitches = np.array([pitch for pitch, _ in notes])
-        floor, top = pitches.min(), pitches.max()
-        top = min(top, floor + 12) if low else top
-        scale = [p for p in range(floor, top + 1) if (p - floor) % 12 in MINOR]
+        entry, shelf = NOTES[instrument]
+        self.files(entry, shelf)
+        notes = material.notes(self.root, entry, shelf, held=True)
+        pitches = np.array([note.pitch for note in notes])
+        if not len(pitches):
+            raise NoMaterial(f"--material {self.root}: {entry} has no held-out notes")
+        floor = int(pitches.min()) - FARTHEST
+        top = min(int(pitches.max()) + FARTHEST, floor + 12 if low else 1000)
+        scale = [
+            pitch
+            for pitch in range(floor, top + 1)
+            if (pitch - floor) % 12 in MINOR and np.abs(pitches - pitch).min() <= FARTHEST
+        ]
         at, start = len(scale) // 2, 0.0
         out = np.zeros(round(length * RATE))
         while start < length:
             at = int(np.clip(at + rng.choice((-2, -1, -1, 1, 1, 2, 3)), 0, len(scale) - 1))
-            near = np.flatnonzero(np.abs(pitches - scale[at]) == np.abs(pitches - scale[at]).min())
-            pitch, path = notes[int(rng.choice(near))]
+            apart = np.abs(pitches - scale[at])
+            note = notes[int(rng.choice(np.flatnonzero(apart == apart.min())))]
             held = float(rng.choice((0.25, 0.25, 0.5, 0.5, 1.0)))
-            place(out, _played(rng, path, scale[at] - pitch, held), start)
+            place(out, _played(rng, note.path, scale[at] - note.pitch, held), start)
             start += held
         return out
 
-    def _notes(self, instrument: str) -> list[tuple[int, Path]]:
-        folder, pattern = NOTES[instrument]
-        named = [(PITCH.match(path.name), path) for path in self.files(folder, pattern)]
-        found = [(name, path) for name, path in named if name and held_out(path.name)]
-        if not found:
-            raise NoMaterial(f"{self.root / folder}: no held-out notes like {pattern!r}")
-        accidental = {"b": -1, "#": 1, None: 0}
-        return [
-            (12 * int(name[3]) + CLASSES[name[1]] + accidental[name[2]], path)
-            for name, path in found
-        ]
-
     def loop(self, rng, length: float) -> np.ndarray:
-        """A held-out drum loop [channel, time], again and again. Raises NoMaterial."""
-        found = []
-        for folder, pattern in LOOPS.items():
-            try:
-                found += self.files(folder, pattern)
-            except NoMaterial:
-                continue
-        found = [path for path in found if held_out(path.name)]
-        if not found:
-            raise NoMaterial(f"{self.root or '--material'}: no held-out drum loops")
+        """A held-out drum loop [channel, time], again and again."""
+        found = self.files(*LOOPS)
         wave = _read(found[int(rng.integers(len(found)))])
         count = -(-round(length * RATE) // wave.shape[1])
         return np.tile(wave, count)[:, : round(length * RATE)]
 
+    def kit(self, rng, length: float, groove: str = "rock") -> np.ndarray:
+        """A held-out kit [channel, time], playing a groove."""
+        kits = sorted({path.parent for path in self.files(*KITS)})
+        kit = kits[int(rng.integers(len(kits)))]
+        strokes = {path.stem.lower(): path for path in self.files(*KITS) if path.parent == kit}
+        out = np.zeros((2, round(length * RATE)))
+        for row, name in zip(GROOVES[groove], ("kick", "snare", "hihat"), strict=True):
+            if name not in strokes:
+                raise NoMaterial(f"{kit}: wanted kick, snare and hihat")
+            for index in range(int(length / STEP_SECONDS)):
+                level = (int(row[index % len(row)]) / 9) ** 1.5
+                if level:
+                    place(out, level * _read(strokes[name]), index * STEP_SECONDS)
+        return out
+
     def band(self, rng, length: float) -> tuple[np.ndarray, np.ndarray]:
         """Of a held-out song: real lead guitar, and the band without it, both [channel, time]."""
-        folder, lead, others = BAND
-        pairs = [
-            (path, other)
-            for path in self.files(folder, rf"{lead}\.")
-            for other in path.parent.iterdir()
-            if other.stem == others and held_out(path.parent.name)
-        ]
-        if not pairs:
-            raise NoMaterial(f"{self.root / folder}: no held-out song with {lead} and {others}")
-        return self._excerpt(rng, length, *map(_read, pairs[int(rng.integers(len(pairs)))]))
+        found = self.files(*BAND)
+        lead = found[int(rng.integers(len(found)))]
+        others = [path for path in lead.parent.iterdir() if path.stem == OTHERS]
+        if not others:
+            raise NoMaterial(f"{lead.parent}: wanted {OTHERS}.ogg, the band without its guitar")
+        return _excerpt(rng, length, _read(lead), _read(others[0]))
 
     def sung(self, rng, length: float, parts: str) -> tuple[np.ndarray, np.ndarray]:
-        """Of the held-out song: the voices of files like `parts`, and all that is not sung."""
-        pattern = f"{SONG}[^/]*/"
-        chosen = _sum(self.files(ALBUM, f"{pattern}.*({parts})"))
-        others = [
-            p for p in self.files(ALBUM, pattern) if not re.search("vox|vocal|master", str(p), re.I)
-        ]
-        rest = _sum(others)
-        half = min(chosen.shape[1], rest.shape[1]) // 2
-        return self._excerpt(rng, length, chosen[:, :half], rest[:, :half])
-
-    @staticmethod
-    def _excerpt(rng, length: float, part: np.ndarray, rest: np.ndarray):
-        """A place where the part sounds throughout, or as nearly as there is."""
-        size = round(length * RATE)
-        blocks = part[:, : part.shape[1] // RATE * RATE].reshape(len(part), -1, RATE)
-        power = np.square(blocks, dtype=float).mean((0, 2))
-        sounds = power > power.max() * 10 ** (SILENT_DB / 10)
-        count = np.convolve(sounds, np.ones(max(1, round(length))), "valid")
-        starts = np.flatnonzero(count >= count.max() - 1)
-        first = int(rng.choice(starts)) * RATE
-        return part[:, first : first + size], rest[:, first : first + size]
+        """Of the held-out song: voices whose files' names match, and all that is not sung."""
+        stems = [path for path in self.files(*SONG) if not UNSUNG.search(path.stem)]
+        chosen = [path for path in stems if re.search(parts, path.stem, re.I)]
+        if not chosen:
+            raise NoMaterial(f"{stems[0].parent}: wanted stems with names like {parts!r}")
+        voices = _sum(chosen)
+        rest = _sum([path for path in stems if not SUNG.search(path.stem)])
+        half = min(voices.shape[1], rest.shape[1]) // 2
+        return _excerpt(rng, length, voices[:, :half], rest[:, :half])
 
 
-@lru_cache(maxsize=16)
-def _listed(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES))
+def _excerpt(rng, length: float, part: np.ndarray, rest: np.ndarray):
+    """A place where the part sounds throughout, or as nearly as there is."""
+    size = round(length * RATE)
+    blocks = part[:, : part.shape[1] // RATE * RATE].reshape(len(part), -1, RATE)
+    power = np.square(blocks, dtype=float).mean((0, 2))
+    sounds = power > power.max() * 10 ** (SILENT_DB / 10)
+    count = np.convolve(sounds, np.ones(max(1, round(length))), "valid")
+    first = int(rng.choice(np.flatnonzero(count >= count.max() - 1))) * RATE
+    return part[:, first : first + size], rest[:, first : first + size]
 
 
 @lru_cache(maxsize=64)
@@ -164,14 +145,16 @@ def _read(path: Path) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _summed(paths: tuple[Path, ...]) -> np.ndarray:
-    waves = [_read.__wrapped__(path) for path in paths]
-    out = np.zeros((2, max(wave.shape[1] for wave in waves)), np.float32)
-    for wave in waves:
+    out = np.zeros((2, 0), np.float32)
+    for path in paths:
+        wave = _read.__wrapped__(path)
+        longer = max(out.shape[1], wave.shape[1])
+        out = np.pad(out, [(0, 0), (0, longer - out.shape[1])])
         out[:, : wave.shape[1]] += wave
     return out
 
 
-def _sum(paths: list[Path]) -> np.ndarray:
+def _sum(paths: Sequence[Path]) -> np.ndarray:
     return _summed(tuple(paths))
 
 
@@ -189,5 +172,5 @@ def _played(rng, path: Path, semitones: float, held: float) -> np.ndarray:
         bend += vibrato * np.clip(at / 0.3 - 0.5, 0, 1)
     where = np.cumsum(2 ** (bend / 12))
     note = np.interp(where, np.arange(len(wave)), wave, right=0.0)
-    peak = np.sqrt(np.square(note[: RATE // 4]).mean())
-    return note / max(peak, 1e-6) * gate(held + 0.05, 0.002, 0.05) * rng.uniform(0.6, 1.0)
+    level = np.sqrt(np.square(note[: RATE // 4]).mean())
+    return note / max(level, 1e-6) * gate(held + 0.05, 0.002, 0.05) * rng.uniform(0.6, 1.0)

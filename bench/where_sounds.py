@@ -9,6 +9,7 @@ RATE = 44_100
 MINOR = (0, 2, 3, 5, 7, 8, 10)
 CHORDS = ((0, 3, 7), (-4, 0, 3), (3, 7, 10), (-2, 2, 5))  # semitones above the key: i VI III VII
 BAR_SECONDS = 2.0
+STEP_SECONDS = BAR_SECONDS / 16
 # Kick, snare and hi-hat by sixteenths, in strokes from 0 to 9.
 GROOVES = {
     "rock": ("9000003090900000", "0000900000009001", "7050705070507050"),
@@ -56,7 +57,7 @@ def harmonics(hz: np.ndarray, gains: np.ndarray) -> np.ndarray:
 def arpeggio(rng, length: float, octaves: int = 1) -> np.ndarray:
     """A plucked sawtooth through a falling filter, in sixteenths over four chords."""
     out = np.zeros(round(length * RATE))
-    step = BAR_SECONDS / 16
+    step = STEP_SECONDS
     key = 57 + int(rng.integers(7))
     order = rng.permutation(4)
     number = np.arange(1, 40)
@@ -144,11 +145,11 @@ def drums(rng, length: float, groove: str, kick_seconds: float = 0.12) -> np.nda
     soft = groove == "brushes"
     top, end = rng.uniform(110, 180), rng.uniform(46, 60)
     for row, sound in zip(GROOVES[groove], ("kick", "snare", "hat"), strict=True):
-        for index in range(int(length * 16 / BAR_SECONDS)):
+        for index in range(int(length / STEP_SECONDS)):
             level = (int(row[index % 16]) / 9) ** 1.5
             if level:
                 wave = level * _stroke(rng, sound, soft, kick_seconds, top, end)
-                place(out, wave, index * BAR_SECONDS / 16 + rng.uniform(0, 0.006))
+                place(out, wave, index * STEP_SECONDS + rng.uniform(0, 0.006))
     return out
 
 
