@@ -1,8 +1,7 @@
 """Tables of players for songs with recordings: lines, basses, guitars, drums, rooms."""
 
-from pathlib import Path
-
 from . import material, styles
+from .material import Stock
 from .score import pick
 
 GUITAR_AMPS = {"clean": 3, "crunch": 2, "lead": 3, "high": 1.5, "bright": 1.5, "wah": 0.7, "": 1}
@@ -64,11 +63,11 @@ GUITAR_ROLES = ("power", "chug", "riff", "lead", "strum", "picked", "scratch", "
 LINE_ROLES = ("riff", "lead", "synthlead", "fiddle", "reeds")
 
 
-def cast(rng, table: dict, root: Path) -> dict | None:
+def cast(rng, table: dict, stock: Stock) -> dict | None:
     """An instrument drawn from a table, of those whose recordings are there; None if none is."""
     there = {
         name: row[0] for name, row in table.items()
-        if row[1][0] != "recorded" or material.notes(root, *row[1][1:])
+        if row[1][0] != "recorded" or material.notes(stock, *row[1][1:])
     }  # fmt: skip
     if not there:
         return None
@@ -104,12 +103,12 @@ STROKES = {
 SERVES = {36: (35,), 38: (40,), 49: (57, 52), 51: (53,), 48: (50,), 45: (47,), 41: (43,)}
 
 
-def strokes(rng, root: Path) -> dict:
+def strokes(rng, stock: Stock) -> dict:
     """{drum key: file}: a folder's kit, or strokes of any kind thrown together."""
     kits = {}
-    for path in material.files(root, "web-audio-samples", "kits"):
+    for path in material.files(stock, "web-audio-samples", "kits"):
         kits.setdefault(path.parent.name, []).append(path)
-    loose = material.files(root, "sonic-pi", "strokes")
+    loose = material.files(stock, "sonic-pi", "strokes")
     mixed = not kits or (loose and rng.random() < 0.55)
     found = loose if mixed else kits[pick(rng, sorted(kits))]
     out = {}
@@ -130,10 +129,10 @@ LOOPS = {"loop_amen": 4, "loop_amen_full": 16, "loop_breakbeat": 4, "loop_compus
 LOW_KEYS = {"piano": 5, "epiano": 2, "bright": 1, "organ": 1, "clean": 2, "fmpiano": 1}
 
 
-def low_key(rng, root: Path) -> dict:
+def low_key(rng, stock: Stock) -> dict:
     """A piano, organ or clean guitar to be played low, recorded if that is there."""
     name = pick(rng, LOW_KEYS)
-    guitar = cast(rng, CHORD_GUITARS, root) if name == "clean" else None
+    guitar = cast(rng, CHORD_GUITARS, stock) if name == "clean" else None
     if guitar:
         return {**guitar, "manner": "struck", "amp": pick(rng, ("clean", "clean", "crunch"))}
     return {"name": name, **styles.INSTRUMENTS[name]}

@@ -4,10 +4,10 @@ A song has one centre, which carries its middle, and any of the traits, each dra
 reasons are what a model that was trained without them did wrong with real music.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 from . import material
+from .material import Stock
 from .score import pick, stream
 
 
@@ -56,24 +56,24 @@ NEEDS = {
 }
 
 
-def possible(table: dict, root: Path) -> dict:
-    """Of a table of kinds those that can be made with the recordings below `root`."""
+def possible(table: dict, stock: Stock) -> dict:
+    """Of a table of kinds those that can be made with the recordings below `stock`."""
     return {
         name: kind for name, kind in table.items()
-        if not kind.needs or any(material.files(root, *shelf) for shelf in NEEDS[kind.needs])
+        if not kind.needs or any(material.files(stock, *shelf) for shelf in NEEDS[kind.needs])
     }  # fmt: skip
 
 
-def draw(seed: int, root: Path) -> tuple:
+def draw(seed: int, stock: Stock) -> tuple:
     """(centre, traits in the table's order) of a song.
 
     The same seed and recordings draw the same. Traits that would leave nothing to play or speak of
     what is not there are dropped: no drums have no kind of drums.
     """
     rng = stream(seed, "kind")
-    centres = possible(CENTRES, root)
+    centres = possible(CENTRES, stock)
     centre = pick(rng, {name: kind.share for name, kind in centres.items()})
-    able = possible(TRAITS, root)
+    able = possible(TRAITS, stock)
     chances = {name: rng.random() for name in TRAITS}  # for all, so that what lacks moves no other
     traits = [name for name in able if chances[name] < TRAITS[name].share]
     dropped = set()

@@ -147,6 +147,13 @@ TESTED = {
 ONE_IN = 5
 
 
+class Stock(NamedTuple):
+    """The recordings below a folder: those to train on, or those `held` out for testing."""
+
+    root: Path
+    held: bool = False
+
+
 class Recorded(NamedTuple):
     """A recorded note: its file, its MIDI pitch, and how hard it was played, 0..1."""
 
@@ -197,24 +204,26 @@ def base(root: Path, entry: str) -> Path | None:
 
 
 @lru_cache(maxsize=256)
-def files(root: Path, entry: str, shelf: str, held: bool = False) -> tuple:
-    """The files of a shelf in the order of their names: those to train on, or those held out."""
-    place = base(root, entry)
+def files(stock: Stock, entry: str, shelf: str) -> tuple:
+    """The files of a shelf that are in the stock, in the order of their names."""
+    place = base(stock.root, entry)
     if place is None:
         return ()
     found = sorted(place.glob(ENTRIES[entry].shelves[shelf].pattern))
+    if shelf == "rooms":  # they make no sound of their own
+        return tuple(found)
     return tuple(
         path for path in found
-        if held_out(f"{entry}/{path.relative_to(place).as_posix()}") == held
+        if held_out(f"{entry}/{path.relative_to(place).as_posix()}") == stock.held
     )  # fmt: skip
 
 
 @lru_cache(maxsize=256)
-def notes(root: Path, entry: str, shelf: str, held: bool = False) -> tuple:
+def notes(stock: Stock, entry: str, shelf: str) -> tuple:
     """The recorded notes of a shelf by pitch; files whose names tell no pitch are left out."""
     octaves = ENTRIES[entry].shelves[shelf].octaves
     out = []
-    for path in files(root, entry, shelf, held):
+    for path in files(stock, entry, shelf):
         pitch = pitch_of(path.stem, octaves)
         if pitch is not None:
             force = FORCE.search(path.stem)

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from xumx_jax.errors import UserError
 from . import drumming, effects, formants, sampler, singing, styles, synth, takes, voices, wordbank
 from .arrange import arrange
 from .compose import Plan, compose
+from .material import Stock
 from .score import SOURCES, stream
 
 RATE = sampler.RATE  # instruments are played at this rate and converted at the end
@@ -103,7 +103,7 @@ def _drums(plan: Plan, samples: int, sampled: bool) -> np.ndarray:
     return ceiling * np.tanh(out / ceiling) if ceiling else out
 
 
-def _part(plan: Plan, part, index: int, samples: int, sampled: bool, root) -> np.ndarray:
+def _part(plan: Plan, part, index: int, samples: int, sampled: bool, stock) -> np.ndarray:
     """One player, or the two takes of a doubled one, [2, time]."""
     out = np.zeros((2, samples), np.float32)
     rng = stream(plan.seed, "play", index)
@@ -116,7 +116,7 @@ def _part(plan: Plan, part, index: int, samples: int, sampled: bool, root) -> np
         notes = plan.clock.timed(part.notes, rng, 0.005 if part.source == "bass" else 0.008)
         notes = [n for n in notes if n.start < samples / RATE]
         if "line" in part.instrument:
-            wave = voices.play(part.instrument, notes, samples, rng, root, sampled)
+            wave = voices.play(part.instrument, notes, samples, rng, stock, sampled)
         elif sampled and program:
             wave = sampler.play(font + take * int(wide > 0.8), *program, notes, samples,
                                 float(rng.normal(0, 0.03)))  # fmt: skip
@@ -189,22 +189,22 @@ def render(
     seconds: float = 40.0,
     engine: str = "auto",
     full: bool = False,
-    root: Path | None = None,
+    stock: Stock | None = None,
 ) -> Song:
     """Renders song `seed`: stems [source, channel, time] that sum to a mix without clipping.
 
     The same seed, engine, recordings and package versions give the same samples. `full` keeps all
-    four sources playing throughout. `root` is a folder of recordings (`material`): with it songs
-    are of the kinds in `kinds`. Raises ValueError for an unknown engine or missing packages.
+    four sources playing throughout. With a `stock` of recordings songs are of the kinds in `kinds`.
+    Raises ValueError for an unknown engine or missing packages.
     """
     engine = choose(engine)
     sampled = engine == "sampled"
-    plan = compose(seed, seconds, full) if root is None else arrange(seed, seconds, root)
+    plan = compose(seed, seconds, full) if stock is None else arrange(seed, seconds, stock)
     samples = round(seconds * RATE)
     buses = {name: np.zeros((2, samples), np.float32) for name in SOURCES if name != "vocals"}
     buses["drums"] += _drums(plan, samples, sampled)
     for index, part in enumerate(plan.parts):
-        buses[part.source] += _part(plan, part, index, samples, sampled, root)
+        buses[part.source] += _part(plan, part, index, samples, sampled, stock)
     for take in plan.takes:
         if take.source in buses:
             buses[take.source] += _take(take, samples, RATE, sampled)

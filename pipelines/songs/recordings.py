@@ -15,12 +15,15 @@ FARTHEST = 6.0  # semitones between a recording and the note it plays, where the
 
 
 def read(path: Path, start: float = 0.0, seconds: float | None = None) -> tuple:
-    """(samples [channel, time], rate) of a file from `start`; UserError if it cannot be read."""
+    """(samples [channel, time], rate) of a file from `start`; UserError if it cannot be read.
+
+    `seconds` beyond its end are not there.
+    """
     try:
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
             file.seek(min(round(start * rate), file.frames))
-            count = -1 if seconds is None else round(seconds * rate)
+            count = -1 if seconds is None else min(file.frames, round(seconds * rate))
             wave = file.read(count, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import material, recordings
+from .material import Stock
 from .score import BEATS, pick
 
 
@@ -17,6 +18,7 @@ class Performance(NamedTuple):
     key: int
     mode: str
     stems: dict
+    part: float = 1.0  # how much of it, from its start, songs may be made of
 
 
 class Take(NamedTuple):
@@ -29,6 +31,7 @@ class Take(NamedTuple):
     at: float
     gain_db: float
     effects: tuple = ()
+    until: float = float("inf")  # seconds in the files
 
 
 # Stems by their names without the song's. "PAD + BASS" of Potassium is two sources: left out.
@@ -44,31 +47,45 @@ SONGS = {
                   "OUTRO DRUM", "SNARE", "TRAP BEAT"),
         "other": ("KEYS", "MALLET", "MICROCOSM_EFFECT", "MINILOGUE_SYNTH", "SWEEP"),
     }),
+    # The whole song is held out; its second half is for reports alone.
+    "caesium": Performance(130.0, 0, "major", {
+        "vocals": ("VOX LEAD", "BGVOX ALT", "BGVOX ECHO", "BGVOX HARMONY", "BGVOX HIGH",
+                   "BGVOX MAIN"),
+        "drums": ("ALT HATS", "BREAK", "BUILD", "FILL SCRATCH", "GARAGE BEAT", "HATS", "KICK",
+                  "SCRATCH HATS"),
+        "other": ("MICROCOSM_EFFECT", "MINILOGUE_SYNTH"),
+    }, 0.5),
 }  # fmt: skip
 GUITARS = {
     "Escape from chaosland": Performance(135.0, 4, "minor", {}),
     "Feelings": Performance(95.0, 4, "minor", {}),
     "Metal madness": Performance(150.0, 4, "minor", {}),
+    "War of freedom": Performance(140.0, 4, "minor", {}),
 }
 LEAD = "VOX LEAD"
 
 
-def stems(root: Path, song: str, source: str) -> tuple:
+def stems(stock: Stock, song: str, source: str) -> tuple:
     """The files of a source of a song of the album that may be trained on."""
     names = SONGS[song].stems[source]
-    return tuple(path for path in material.files(root, material.ALBUM, "stems")
+    return tuple(path for path in material.files(stock, material.ALBUM, "stems")
                  if path.parent.name == song and path.stem in names)  # fmt: skip
 
 
-def guitar(root: Path, song: str) -> tuple:
+def voices(stock: Stock, song: str) -> tuple:
+    """The files of the voices of a song of the album."""
+    return stems(stock, song, "vocals")
+
+
+def guitar(stock: Stock, song: str) -> tuple:
     """The guitar's track of a song, as a tuple of one file, or of none."""
-    return tuple(path for path in material.files(root, "sectoid", "guitar")
+    return tuple(path for path in material.files(stock, "sectoid", "guitar")
                  if path.parent.name == song)  # fmt: skip
 
 
 @lru_cache(maxsize=64)
 def loudness(path: Path) -> np.ndarray:
-    """[second]: the root mean square of each second of a file."""
+    """[second]: the stock mean square of each second of a file."""
     wave, rate = recordings.read(path)
     count = wave.shape[-1] // rate
     return np.sqrt((wave[:, : count * rate].reshape(len(wave), count, rate) ** 2).mean((0, 2)))
@@ -81,12 +98,14 @@ def sounding(paths: tuple) -> np.ndarray:
     return np.any([level[:length] > 0.03 * level.max() for level in levels], axis=0)
 
 
-def begin(rng, paths: tuple, tempo: float, seconds: float) -> float:
+def begin(rng, paths: tuple, tempo: float, seconds: float, part: float = 1.0) -> float:
     """A start in seconds, on a bar, from which the files sound for more than half of `seconds`.
 
-    Where there is none such, the one from which they sound longest.
+    Where there is none such, the one from which they sound longest. It all lies within the first
+    `part` of the files, if that is long enough.
     """
     active = sounding(paths).astype(float)
+    active = active[: round(part * len(active))]
     bar = BEATS * 60 / tempo
     latest = max(0.0, len(active) - seconds)
     starts = np.arange(0, latest + 1e-6, bar)
@@ -95,9 +114,9 @@ def begin(rng, paths: tuple, tempo: float, seconds: float) -> float:
     return float(good[int(rng.integers(len(good)))])
 
 
-def choose(rng, root: Path, table: dict, find) -> tuple | None:
+def choose(rng, stock: Stock, table: dict, find) -> tuple | None:
     """(name, performance, semitones of transposition) of a song whose files are there, or None."""
-    there = [name for name in table if find(root, name)]
+    there = [name for name in table if find(stock, name)]
     if not there:
         return None
     name = pick(rng, there)
@@ -126,9 +145,9 @@ def play(take: Take, samples: int, rate: int) -> np.ndarray:
 
     out = np.zeros((2, samples), np.float32)
     begin = max(0, round(take.at * rate))
-    seconds = (samples - begin) / rate * take.speed
+    seconds = min((samples - begin) / rate * take.speed, take.until - take.start)
     for path in take.paths:
-        wave, source = recordings.read(path, take.start, seconds + 0.1)
+        wave, source = recordings.read(path, take.start, seconds)
         wave = np.stack([wave[0], wave[-1]])
         wave = soxr.resample(np.ascontiguousarray(wave.T), source * take.speed, rate).T
         room = out[:, begin : begin + wave.shape[-1]]

@@ -1,15 +1,14 @@
 """What the traits of `kinds` change in a plan: the bass, the drums, guitars, keys, the voices."""
 
-from pathlib import Path
-
 from . import casts, material, parts, placing, styles, takes, treatment
 from .compose import Plan
+from .material import Stock
 from .score import BEATS, Note, Part, pick
 
 
-def _sub(plan: Plan, rng, root: Path) -> None:
+def _sub(plan: Plan, rng, stock: Stock) -> None:
     """Sub-bass with notes of any length: from an eighth of their steps to all of it and beyond."""
-    instrument = casts.cast(rng, casts.SUBS, root)
+    instrument = casts.cast(rng, casts.SUBS, stock)
     notes = []
     pace = float(rng.choice((0.12, 0.25, 0.5, 0.8, 1.0)))
     lift = int(pick(rng, {0: 6, 12: 2}))
@@ -43,9 +42,9 @@ def _replace_bass(plan: Plan, rng, instrument: dict, notes: list) -> None:
     plan.parts = [part] + [p for p in plan.parts if p.source != "bass"]
 
 
-def _recorded_bass(plan: Plan, rng, root: Path) -> None:
+def _recorded_bass(plan: Plan, rng, stock: Stock) -> None:
     """A real bass guitar or double bass; one line in four has phrases an octave up."""
-    instrument = casts.cast(rng, casts.BASSES, root)
+    instrument = casts.cast(rng, casts.BASSES, stock)
     notes = [n for p in plan.parts if p.source == "bass" for n in p.notes]
     if rng.random() < 0.25:
         high = {bar: rng.random() < 0.4 for bar in range(4096)}
@@ -54,7 +53,7 @@ def _recorded_bass(plan: Plan, rng, root: Path) -> None:
 
 
 def _without(source: str):
-    def remove(plan: Plan, rng, root: Path) -> None:
+    def remove(plan: Plan, rng, stock: Stock) -> None:
         plan.parts = [part for part in plan.parts if part.source != source]
         plan.takes = [take for take in plan.takes if take.source != source]
         if source == "drums":
@@ -63,7 +62,7 @@ def _without(source: str):
     return remove
 
 
-def _soft_drums(plan: Plan, rng, root: Path) -> None:
+def _soft_drums(plan: Plan, rng, stock: Stock) -> None:
     """Brushes or a quiet kit: ghost notes between the beats, a kick without a click."""
     soft = float(rng.uniform(0.3, 0.6))
     notes = [n._replace(velocity=max(0.05, n.velocity * soft)) for n in plan.kit["notes"]]
@@ -73,7 +72,7 @@ def _soft_drums(plan: Plan, rng, root: Path) -> None:
             at = n.start + 0.25 * int(rng.integers(1, 4))
             notes.append(Note(at, 0.2, 38, float(rng.uniform(0.08, 0.25))))
     program = int(pick(rng, {40: 5, 32: 3, 0: 1, 8: 1}))
-    room = placing.room(rng, root) if rng.random() < 0.5 else []
+    room = placing.room(rng, stock) if rng.random() < 0.5 else []
     plan.kit |= {
         "notes": sorted(notes),
         "machine_only": set(),
@@ -89,7 +88,7 @@ def _soft_drums(plan: Plan, rng, root: Path) -> None:
     plan.levels_db["drums"] -= float(rng.uniform(2, 9))
 
 
-def _long_kick(plan: Plan, rng, root: Path) -> None:
+def _long_kick(plan: Plan, rng, stock: Stock) -> None:
     plan.kit["boom"] = {
         "pitch": float(rng.uniform(26, 40)),
         "drive_db": float(rng.choice((0.0, 6.0, 12.0))),
@@ -99,10 +98,10 @@ def _long_kick(plan: Plan, rng, root: Path) -> None:
     }
 
 
-def loop(rng, root: Path, wish: dict) -> dict | None:
+def loop(rng, stock: Stock, wish: dict) -> dict | None:
     """A loop near the wished tempo; without a wish the song takes the loop's, a little changed."""
     there = []
-    for path in material.files(root, "sonic-pi", "loops"):
+    for path in material.files(stock, "sonic-pi", "loops"):
         beats = casts.LOOPS.get(path.stem)
         if beats:
             tempo = beats * 60 / takes.length(path)
@@ -120,14 +119,14 @@ def loop(rng, root: Path, wish: dict) -> dict | None:
             "gain_db": float(rng.uniform(-3, 3))}  # fmt: skip
 
 
-def _strokes(plan: Plan, rng, root: Path) -> None:
-    plan.kit["strokes"] = casts.strokes(rng, root)
+def _strokes(plan: Plan, rng, stock: Stock) -> None:
+    plan.kit["strokes"] = casts.strokes(rng, stock)
 
 
-def _bright_guitar(plan: Plan, rng, root: Path) -> None:
+def _bright_guitar(plan: Plan, rng, stock: Stock) -> None:
     """A guitar whose sound does not end at 5 kHz: strummed, picked or scratched."""
     role = pick(rng, ("strum", "picked", "scratch", "power"))
-    instrument = casts.cast(rng, casts.CHORD_GUITARS, root)
+    instrument = casts.cast(rng, casts.CHORD_GUITARS, stock)
     if not instrument:
         name = pick(rng, ("steel", "twelve", "clean"))
         instrument = {"name": name, **styles.INSTRUMENTS[name]}
@@ -137,10 +136,10 @@ def _bright_guitar(plan: Plan, rng, root: Path) -> None:
     _add_player(plan, rng, role, instrument, 45, 79)
 
 
-def _low_keys(plan: Plan, rng, root: Path) -> None:
+def _low_keys(plan: Plan, rng, stock: Stock) -> None:
     """Chords and riffs between 80 and 300 Hz."""
     role = pick(rng, {"chords": 4, "picked": 2, "riff": 2})
-    part = _add_player(plan, rng, role, casts.low_key(rng, root), 36, 58)
+    part = _add_player(plan, rng, role, casts.low_key(rng, stock), 36, 58)
     part.effects = placing.low(rng, part)
 
 
@@ -157,10 +156,10 @@ def _add_player(plan: Plan, rng, role: str, instrument: dict, low: int, high: in
     return part
 
 
-def _treated(plan: Plan, rng, root: Path) -> None:
+def _treated(plan: Plan, rng, stock: Stock) -> None:
     """One treatment for all voices of the song, real ones too."""
     name = pick(rng, placing.VOICES)
-    chain = placing.voice(rng, name, root)
+    chain = placing.voice(rng, name, stock)
     if name == "tuned":
         flat = {"vibrato_semitones": 0.0, "scoop_semitones": 0.0, "glide_seconds": 0.005,
                 "drift": 0.0}  # fmt: skip

@@ -4,18 +4,17 @@ An instrument's "line" says what sounds it: ("recorded", entry, shelf), ("font",
 program) or ("synth", patch); its "manner" is one of `lines.MANNERS`.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from . import gliding, lines, material, recordings, sampler, styles, synth
+from .material import Stock
 from .score import Note
 
 FONT_SECONDS = 4.0  # how long a soundfont's note is played to be read as a recording
 
 
 def play(
-    instrument: dict, notes: list, samples: int, rng, root: Path | None, sampled: bool = True
+    instrument: dict, notes: list, samples: int, rng, stock: Stock | None, sampled: bool = True
 ) -> np.ndarray:
     """Timed notes (seconds) -> [2, time] at the sampler's rate, both channels alike.
 
@@ -24,7 +23,7 @@ def play(
     manner = lines.MANNERS[instrument["manner"]]
     kind, *which = instrument["line"]
     if kind == "recorded":
-        sound = _recorded(material.notes(root, *which), manner.release, rng)
+        sound = _recorded(material.notes(stock, *which), manner.release, rng)
     elif kind == "font":
         sound = _font(*which, manner.release, sampled)
     else:
@@ -37,7 +36,7 @@ def play(
     for gesture in lines.gestures(notes, manner, rng):
         _add(out, sound(gesture), gesture.start)
     if instrument.get("noises"):
-        _noises(out, instrument["noises"], notes, rng, root)
+        _noises(out, instrument["noises"], notes, rng, stock)
     return np.stack([out, out])
 
 
@@ -79,9 +78,9 @@ def _font(font: int, bank: int, program: int, release: float, sampled: bool):
     return sound
 
 
-def _noises(out: np.ndarray, where: tuple, notes: list, rng, root: Path) -> None:
+def _noises(out: np.ndarray, where: tuple, notes: list, rng, stock: Stock) -> None:
     """Frets, scrapes and muted strings before one note in six, 12 to 26 dB under the notes."""
-    paths = material.files(root, *where)
+    paths = material.files(stock, *where)
     level = float(np.abs(out).max())
     for note in notes:
         if not paths or rng.random() > 1 / 6:
