@@ -1,6 +1,6 @@
 """Songs with recordings: a plan of `compose`, its middle and its parts changed by its kind."""
 
-from . import casts, kinds, melody, neural, parts, placing, stacks, takes, traits
+from . import casts, kinds, melody, neural, parts, placing, recordings, stacks, takes, traits
 from .compose import Plan, compose
 from .material import Stock
 from .score import BEATS, SOURCES, Note, Part, pick, stream
@@ -128,7 +128,7 @@ def _take(plan, rng, source: str, paths: tuple, song, shift: int, seconds: float
     speed = 2 ** (shift / 12)
     if start is None:
         start = takes.begin(rng, paths, song.tempo, seconds * speed, song.part)
-    at, until = plan.clock.offset_seconds, song.part * takes.length(paths[0])
+    at, until = plan.clock.offset_seconds, song.part * recordings.seconds(paths[0])
     plan.takes.append(takes.Take(source, paths, start, speed, at, 0.0, (), until))
     return start
 

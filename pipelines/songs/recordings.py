@@ -30,6 +30,14 @@ def read(path: Path, start: float = 0.0, seconds: float | None = None) -> tuple:
     return np.ascontiguousarray(wave.T), rate
 
 
+def seconds(path: Path) -> float:
+    """How long a file is; UserError if it cannot be read."""
+    try:
+        return soundfile.info(path).duration
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+
+
 @lru_cache(maxsize=192)
 def note(path: Path) -> tuple:
     """(samples [time] of peak 1, rate): one recorded note, the silence before it cut off."""

@@ -133,12 +133,6 @@ def wish(performance: Performance, shift: int) -> dict:
     }
 
 
-def length(path: Path) -> float:
-    """Seconds of a file."""
-    wave, rate = recordings.read(path)
-    return wave.shape[-1] / rate
-
-
 def play(take: Take, samples: int, rate: int) -> np.ndarray:
     """The sum of a take's files at its speed and place -> [2, time]; effects are the caller's."""
     import soxr

@@ -1,6 +1,6 @@
 """What the traits of `kinds` change in a plan: the bass, the drums, guitars, keys, the voices."""
 
-from . import casts, material, parts, placing, styles, takes, treatment
+from . import casts, material, parts, placing, recordings, styles, treatment
 from .compose import Plan
 from .material import Stock
 from .score import BEATS, Note, Part, pick
@@ -104,7 +104,7 @@ def loop(rng, stock: Stock, wish: dict) -> dict | None:
     for path in material.files(stock, "sonic-pi", "loops"):
         beats = casts.LOOPS.get(path.stem)
         if beats:
-            tempo = beats * 60 / takes.length(path)
+            tempo = beats * 60 / recordings.seconds(path)
             if not wish or 0.8 < wish["tempo"] / tempo < 1.25:
                 there.append((path, beats, tempo))
     if not there:
