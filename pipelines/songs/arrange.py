@@ -138,7 +138,9 @@ def _album(plan, rng, stock, seconds, found) -> None:
     voices = takes.voices(stock, name)
     start = _take(plan, rng, "vocals", voices, song, shift, seconds)
     for source in ("drums", "other"):
-        _take(plan, rng, source, takes.stems(stock, name, source), song, shift, seconds, start)
+        paths = takes.stems(stock, name, source)
+        if paths:
+            _take(plan, rng, source, paths, song, shift, seconds, start)
     plan.kit["notes"] = []
     plan.singing = []
     plan.parts = [part for part in plan.parts if part.source == "bass"]
