@@ -1,6 +1,6 @@
 """Tables of players for songs with recordings: lines, basses, guitars, drums, rooms."""
 
-from . import material, styles
+from . import styles
 from .material import Stock
 from .score import pick
 
@@ -67,7 +67,7 @@ def cast(rng, table: dict, stock: Stock) -> dict | None:
     """An instrument drawn from a table, of those whose recordings are there; None if none is."""
     there = {
         name: row[0] for name, row in table.items()
-        if row[1][0] != "recorded" or material.notes(stock, *row[1][1:])
+        if row[1][0] != "recorded" or stock.notes(*row[1][1:])
     }  # fmt: skip
     if not there:
         return None
@@ -106,9 +106,9 @@ SERVES = {36: (35,), 38: (40,), 49: (57, 52), 51: (53,), 48: (50,), 45: (47,), 4
 def strokes(rng, stock: Stock) -> dict:
     """{drum key: file}: a folder's kit, or strokes of any kind thrown together."""
     kits = {}
-    for path in material.files(stock, "web-audio-samples", "kits"):
+    for path in stock.files("web-audio-samples", "kits"):
         kits.setdefault(path.parent.name, []).append(path)
-    loose = material.files(stock, "sonic-pi", "strokes")
+    loose = stock.files("sonic-pi", "strokes")
     mixed = not kits or (loose and rng.random() < 0.55)
     found = loose if mixed else kits[pick(rng, sorted(kits))]
     out = {}

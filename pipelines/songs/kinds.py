@@ -60,7 +60,7 @@ def possible(table: dict, stock: Stock) -> dict:
     """Of a table of kinds those that can be made with the recordings below `stock`."""
     return {
         name: kind for name, kind in table.items()
-        if not kind.needs or any(material.files(stock, *shelf) for shelf in NEEDS[kind.needs])
+        if not kind.needs or any(stock.files(*shelf) for shelf in NEEDS[kind.needs])
     }  # fmt: skip
 
 

@@ -147,13 +147,6 @@ TESTED = {
 ONE_IN = 5
 
 
-class Stock(NamedTuple):
-    """The recordings below a folder: those to train on, or those `held` out for testing."""
-
-    root: Path
-    held: bool = False
-
-
 class Recorded(NamedTuple):
     """A recorded note: its file, its MIDI pitch, and how hard it was played, 0..1."""
 
@@ -204,9 +197,9 @@ def base(root: Path, entry: str) -> Path | None:
 
 
 @lru_cache(maxsize=256)
-def files(stock: Stock, entry: str, shelf: str) -> tuple:
-    """The files of a shelf that are in the stock, in the order of their names."""
-    place = base(stock.root, entry)
+def files(root: Path, entry: str, shelf: str, held: bool = False) -> tuple:
+    """The files of a shelf in the order of their names: those to train on, or those held out."""
+    place = base(root, entry)
     if place is None:
         return ()
     found = sorted(place.glob(ENTRIES[entry].shelves[shelf].pattern))
@@ -214,21 +207,36 @@ def files(stock: Stock, entry: str, shelf: str) -> tuple:
         return tuple(found)
     return tuple(
         path for path in found
-        if held_out(f"{entry}/{path.relative_to(place).as_posix()}") == stock.held
+        if held_out(f"{entry}/{path.relative_to(place).as_posix()}") == held
     )  # fmt: skip
 
 
 @lru_cache(maxsize=256)
-def notes(stock: Stock, entry: str, shelf: str) -> tuple:
+def notes(root: Path, entry: str, shelf: str, held: bool = False) -> tuple:
     """The recorded notes of a shelf by pitch; files whose names tell no pitch are left out."""
     octaves = ENTRIES[entry].shelves[shelf].octaves
     out = []
-    for path in files(stock, entry, shelf):
+    for path in files(root, entry, shelf, held):
         pitch = pitch_of(path.stem, octaves)
         if pitch is not None:
             force = FORCE.search(path.stem)
             out.append(Recorded(path, pitch, FORCES[force[1]] if force else 0.8))
     return tuple(sorted(out, key=lambda note: (note.pitch, note.force, note.path)))
+
+
+class Stock(NamedTuple):
+    """The recordings below a folder: those to train on, or those `held` out for testing."""
+
+    root: Path
+    held: bool = False
+
+    def files(self, entry: str, shelf: str) -> tuple:
+        """The files of a shelf."""
+        return files(self.root, entry, shelf, self.held)
+
+    def notes(self, entry: str, shelf: str) -> tuple:
+        """The recorded notes of a shelf."""
+        return notes(self.root, entry, shelf, self.held)
 
 
 def missing(root: Path) -> dict:

@@ -1,6 +1,5 @@
 """Effect chains of songs with recordings: lines, low keys, real and far voices, rooms."""
 
-from . import material
 from .material import Stock
 from .score import Part
 from .treatment import amplifier, tone
@@ -11,7 +10,7 @@ VOICES = {"tuned": 2, "telephone": 1.5, "dull": 1.5, "vocoder": 1, "hiss": 3, "f
 
 def room(rng, stock: Stock, wet: tuple = (0.1, 0.4)) -> list:
     """A recorded room where there are any, in half of the cases; else a computed one."""
-    rooms = [path for path in material.files(stock, "web-audio-samples", "rooms")
+    rooms = [path for path in stock.files("web-audio-samples", "rooms")
              if not path.stem.startswith(("filter-", "comb-", "ambisonic"))]  # fmt: skip
     share = float(rng.uniform(*wet))
     if rooms and rng.random() < 0.5:

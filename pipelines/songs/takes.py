@@ -68,7 +68,7 @@ LEAD = "VOX LEAD"
 def stems(stock: Stock, song: str, source: str) -> tuple:
     """The files of a source of a song of the album that may be trained on."""
     names = SONGS[song].stems[source]
-    return tuple(path for path in material.files(stock, material.ALBUM, "stems")
+    return tuple(path for path in stock.files(material.ALBUM, "stems")
                  if path.parent.name == song and path.stem in names)  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def voices(stock: Stock, song: str) -> tuple:
 
 def guitar(stock: Stock, song: str) -> tuple:
     """The guitar's track of a song, as a tuple of one file, or of none."""
-    return tuple(path for path in material.files(stock, "sectoid", "guitar")
+    return tuple(path for path in stock.files("sectoid", "guitar")
                  if path.parent.name == song)  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What the traits of `kinds` change in a plan: the bass, the drums, guitars, keys, the voices."""
 
-from . import casts, material, parts, placing, recordings, styles, treatment
+from . import casts, parts, placing, recordings, styles, treatment
 from .compose import Plan
 from .material import Stock
 from .score import BEATS, Note, Part, pick
@@ -101,7 +101,7 @@ def _long_kick(plan: Plan, rng, stock: Stock) -> None:
 def loop(rng, stock: Stock, wish: dict) -> dict | None:
     """A loop near the wished tempo; without a wish the song takes the loop's, a little changed."""
     there = []
-    for path in material.files(stock, "sonic-pi", "loops"):
+    for path in stock.files("sonic-pi", "loops"):
         beats = casts.LOOPS.get(path.stem)
         if beats:
             tempo = beats * 60 / recordings.seconds(path)

@@ -6,7 +6,7 @@ program) or ("synth", patch); its "manner" is one of `lines.MANNERS`.
 
 import numpy as np
 
-from . import gliding, lines, material, recordings, sampler, styles, synth
+from . import gliding, lines, recordings, sampler, styles, synth
 from .material import Stock
 from .score import Note
 
@@ -23,7 +23,7 @@ def play(
     manner = lines.MANNERS[instrument["manner"]]
     kind, *which = instrument["line"]
     if kind == "recorded":
-        sound = _recorded(material.notes(stock, *which), manner.release, rng)
+        sound = _recorded(stock.notes(*which), manner.release, rng)
     elif kind == "font":
         sound = _font(*which, manner.release, sampled)
     else:
@@ -80,7 +80,7 @@ def _font(font: int, bank: int, program: int, release: float, sampled: bool):
 
 def _noises(out: np.ndarray, where: tuple, notes: list, rng, stock: Stock) -> None:
     """Frets, scrapes and muted strings before one note in six, 12 to 26 dB under the notes."""
-    paths = material.files(stock, *where)
+    paths = stock.files(*where)
     level = float(np.abs(out).max())
     for note in notes:
         if not paths or rng.random() > 1 / 6:

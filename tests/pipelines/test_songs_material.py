@@ -72,14 +72,14 @@ def test_files_are_for_training_or_held_out(stock):
     held = stock._replace(held=True)
     for name, entry in material.ENTRIES.items():
         for shelf in entry.shelves:
-            used = set(material.files(stock, name, shelf))
-            assert shelf == "rooms" or not used & set(material.files(held, name, shelf))
+            used = set(stock.files(name, shelf))
+            assert shelf == "rooms" or not used & set(held.files(name, shelf))
             assert not any("caesium" in str(path) for path in used)
-    assert len(material.files(held, "everything-is-free", "stems")) == 1
+    assert len(held.files("everything-is-free", "stems")) == 1
 
 
 def test_notes_are_read_at_their_pitch(stock):
-    found = material.notes(stock, "growlybass", "notes")
+    found = stock.notes("growlybass", "notes")
     assert {note.pitch for note in found} <= set(range(28, 56, 4))
     assert {note.force for note in found} == {material.FORCES["f"]}
 
@@ -100,7 +100,7 @@ def test_a_recording_is_played_at_another_pitch_and_slides():
 
 
 def test_the_nearest_note_is_played(stock):
-    found = material.notes(stock, "emilyguitar", "notes")
+    found = stock.notes("emilyguitar", "notes")
     rng = np.random.default_rng(0)
     wanted = found[3]
     assert recordings.nearest(found, wanted.pitch + 0.4, 0.9, rng) == wanted
@@ -171,7 +171,7 @@ def test_strokes_are_of_one_kit_or_of_many(stock):
 
 
 def test_rooms_and_vocoders_keep_shape_and_loudness(stock):
-    rooms = material.files(stock, "web-audio-samples", "rooms")
+    rooms = stock.files("web-audio-samples", "rooms")
     wave = np.random.default_rng(0).normal(0, 0.1, (2, RATE)).astype(np.float32)
     for chain in ([("response", str(rooms[0]), 0.5)], [("vocoder", 45.0, 1.0)]):
         out = effects.apply(wave, RATE, chain, pedals=False)
