@@ -120,7 +120,7 @@ def choose(rng, stock: Stock, table: dict, find) -> tuple | None:
     if not there:
         return None
     name = pick(rng, there)
-    shift = int(rng.integers(-3, 4))
+    shift = int(rng.integers(-5, 4))  # down more than up: another kind of voice
     return name, table[name], shift
 
 
