@@ -1,6 +1,18 @@
 """Songs with recordings: a plan of `compose`, its middle and its parts changed by its kind."""
 
-from . import casts, kinds, melody, neural, parts, placing, recordings, stacks, takes, traits
+from . import (
+    casts,
+    kinds,
+    melody,
+    neural,
+    parts,
+    placing,
+    recordings,
+    stacks,
+    takes,
+    traits,
+    treatment,
+)
 from .compose import Plan, compose
 from .material import Stock
 from .score import BEATS, SOURCES, Note, Part, pick, stream
@@ -171,19 +183,24 @@ def _lines_of_parts(plan: Plan, rng, stock: Stock) -> None:
         if part.source != "other" or "line" in part.instrument:
             continue
         amp = part.instrument.get("amp")
-        instrument = None
+        guitar = None
         if part.role in casts.GUITAR_ROLES and amp and rng.random() < 0.4:
-            instrument = casts.cast(rng, casts.CHORD_GUITARS, stock)
-            if instrument and part.role not in casts.LINE_ROLES:
-                instrument["manner"] = "struck"
-        elif part.role in casts.LINE_ROLES and "programs" in part.instrument:
-            bank, program = pick(rng, part.instrument["programs"])
-            sounds = ("font", int(rng.integers(2)), bank, program)
-            manner = "plucked" if amp else "bowed" if part.role == "fiddle" else "blown"
-            instrument = {"name": part.instrument["name"], "line": sounds, "manner": manner}
+            guitar = casts.cast(rng, casts.CHORD_GUITARS, stock)
+        if guitar:
+            if part.role not in casts.LINE_ROLES:
+                guitar["manner"] = "struck"
+            # "cab" is for samples that are distorted already.
+            part.instrument = {**guitar, "amp": "high" if amp == "cab" else amp}
+            treatment.player(rng, part)
         elif part.role in casts.LINE_ROLES:
-            sounds = ("synth", pick(rng, ("saw_lead", "square_lead", "flute_lead")))
-            instrument = {"name": part.instrument["name"], "line": sounds, "manner": "glide"}
-        if instrument:
-            # Its chain was made for the amplifier that it had.
-            part.instrument = {**instrument, **({"amp": amp} if amp else {})}
+            part.instrument = {**part.instrument, **_bent(rng, part, amp)}
+
+
+def _bent(rng, part: Part, amp: str | None) -> dict:
+    """How an instrument without recordings plays a line: by its soundfont, or an oscillator."""
+    if "programs" not in part.instrument:
+        patch = pick(rng, ("saw_lead", "square_lead", "flute_lead"))
+        return {"line": ("synth", patch), "manner": "glide"}
+    sounds = ("font", int(rng.integers(2)), *pick(rng, part.instrument["programs"]))
+    return {"line": sounds,
+            "manner": "plucked" if amp else "bowed" if part.role == "fiddle" else "blown"}  # fmt: skip
