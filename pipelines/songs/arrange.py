@@ -202,5 +202,5 @@ def _bent(rng, part: Part, amp: str | None) -> dict:
         patch = pick(rng, ("saw_lead", "square_lead", "flute_lead"))
         return {"line": ("synth", patch), "manner": "glide"}
     sounds = ("font", int(rng.integers(2)), *pick(rng, part.instrument["programs"]))
-    return {"line": sounds,
-            "manner": "plucked" if amp else "bowed" if part.role == "fiddle" else "blown"}  # fmt: skip
+    manner = "plucked" if amp else "bowed" if part.role == "fiddle" else "blown"
+    return {"line": sounds, "manner": manner}
