@@ -134,29 +134,37 @@ SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 MUSDB :=
 SUBSET := test
 MODEL := demo
-# Of what a person has to fetch: a folder of recordings, a song's stems, those of a short clip.
-MATERIAL :=
+RUN := runs/demo
+# Of what a person has to fetch: the stems of a song, and of a clip; a folder of recordings. What
+# that lacks is said in a line, and done without.
 SONG :=
 CLIP :=
-RUN := runs/demo
+MATERIAL := material
+SIZE := --seconds 40 --rate 22050
+RECORDED := --material '$(MATERIAL)' --without-missing
+HELD_OUT := --held-out $(RECORDED)
 
 scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=FOLDER CLIP=FOLDER SONG=FOLDER
+	@mkdir -p '$(MATERIAL)'
 	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
+	@$(SONGS) songs/recorded --songs 20 --first-seed 230000 --rate 44100 $(HELD_OUT)
 	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
 		$(if $(CLIP),--clip '$(CLIP)') $(if $(SONG),--song '$(SONG)') --model $(MODEL) \
-		--songs songs/test $(ARGS)
+		--songs songs/test songs/recorded $(ARGS)
 
 where: $(VENV)/dev ## which stem gets which instrument; MODEL=FILE MATERIAL=FOLDER
-	@$(PY) bench/where.py $(if $(MATERIAL),--material '$(MATERIAL)') --model $(MODEL) $(ARGS)
+	@$(PY) bench/where.py $(if $(wildcard $(MATERIAL)),--material '$(MATERIAL)') --model $(MODEL) $(ARGS)
 
-choose: $(VENV)/songs ## name the best checkpoint of RUN by other songs; SONG=FOLDER is a real one
-	@$(SONGS) songs/choose --songs 12 --first-seed 120000 --rate 44100
+choose: $(VENV)/songs ## name the best checkpoint of RUN by songs it did not see; MATERIAL=FOLDER SONG=FOLDER
+	@mkdir -p '$(MATERIAL)'
+	@$(SONGS) songs/choose --songs 12 --first-seed 120000 --rate 44100 $(HELD_OUT)
 	@$(PY) bench/choose.py $(RUN) --songs songs/choose $(if $(SONG),--song '$(SONG)') $(ARGS)
 
-demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; resumes if stopped)
-	@$(SONGS) songs/train --songs 288 --first-seed 0 --seconds 40 --rate 22050
-	@$(SONGS) songs/valid --songs 12 --first-seed 110000 --seconds 40 --rate 22050
-	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs $(ARGS)
+demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; resumes if stopped); MATERIAL=FOLDER
+	@mkdir -p '$(MATERIAL)'
+	@$(SONGS) songs/demo/train --songs 720 --first-seed 0 $(SIZE) $(RECORDED)
+	@$(SONGS) songs/demo/valid --songs 24 --first-seed 110000 $(SIZE) $(HELD_OUT)
+	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs/demo $(ARGS)
 	@$(PY) -c 'import xumx_jax; xumx_jax.convert("runs/demo/best", "xumx_jax/assets/demo.safetensors", half=True)'
 	@ls -l xumx_jax/assets/demo.safetensors
 
@@ -200,7 +208,7 @@ $(VENV)/songs: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax, training, evaluation and the sampled instruments into $(VENV) ..."
 	@$(PY) $(PINNED) -e '.[train,eval,songs$(also)]' | $(FETCHED)
 	@$(PY) $(PINNED) --no-deps tinysoundfont | $(FETCHED)
-	@echo "also wanted, from Debian: apt-get install flite musescore-general-soundfont fluidr3mono-gm-soundfont"
+	@echo "also wanted, from Debian: apt-get install flite musescore-general-soundfont fluidr3mono-gm-soundfont fretsonfire-songs-sectoid sonic-pi-samples"
 	@touch $(VENV)/core $@
 
 $(TORCH)/done: $(LISTS) $(wildcard bench/parity-*.txt)

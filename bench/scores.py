@@ -137,7 +137,8 @@ def main(arguments=None) -> None:
     add = parser.add_argument
     add("--musdb", help="MUSDB18, STEMS or WAV (default: its preview, downloaded)")
     add("--subset", default="test", help="of MUSDB18 (default: %(default)s)")
-    add("--songs", default="songs/test", help="folder of generated songs (default: %(default)s)")
+    add("--songs", nargs="+", type=Path, default=[Path("songs/test")], metavar="FOLDER",
+        help="folders of generated songs (default: songs/test)")  # fmt: skip
     add("--clip", type=Path, metavar="FOLDER", help="stems of another clip of real music")
     add("--song", type=Path, metavar="FOLDER", help="stems of a song, scored by halves")
     add("--model", default=MODEL, help="name or path; the card is the bundled model's alone")
@@ -146,7 +147,7 @@ def main(arguments=None) -> None:
     options = parser.parse_args(arguments)
     more = ["--overwrite"] if options.overwrite else []
     workdir = options.workdir
-    musdb, songs = options.musdb, Path(options.songs)
+    musdb = options.musdb
     if not musdb:
         url = musdb_index()["sample-url"]
         place, instead = cache_folder() / "musdb18-7", "--musdb FOLDER (make: MUSDB=FOLDER)"
@@ -168,8 +169,12 @@ def main(arguments=None) -> None:
         summary = scored(root, "test", name, sources)
         title = ", ".join([f"*{folder.resolve().name}*", *([part] if part else [])])
         found[f"{title} ({size(summary)})"] = summary
-    made = scored(songs.parent, songs.name, "songs")
-    found[f"Generated songs that training did not see ({size(made)})"] = made
+    for folder in options.songs:
+        folder = folder.resolve()
+        summary = scored(folder.parent, folder.name, f"songs-{folder.name}")
+        found[f"Generated songs that training did not see, `{folder.name}` ({size(summary)})"] = (
+            summary
+        )
 
     tables = [f"{title}:\n\n{table(summary)}" for title, summary in found.items()]
     block = "\n\n".join([PROTOCOL, *tables])

@@ -163,12 +163,12 @@ def _stroke(rng, sound: str, soft: bool, kick_seconds: float, top: float, end: f
     noise = rng.normal(size=len(at))
     bright = np.diff(noise, 2, append=[0, 0]) / 2.4
     if sound == "hat":
-        return (0.12 if soft else 0.3) * bright * np.exp(-at / 0.035)
+        return (0.08 if soft else 0.15) * bright * np.exp(-at / 0.035)
     if soft:  # a sweep of the brush, slow in and out
         dull = np.convolve(noise, np.ones(6) / 6, "same")
-        return 0.3 * dull * np.minimum(at / 0.06, 1) * np.exp(-at / 0.12)
+        return 0.5 * dull * np.minimum(at / 0.06, 1) * np.exp(-at / 0.12)
     body = np.sin(2 * np.pi * np.cumsum(180 + 120 * np.exp(-at / 0.02)) / RATE)
-    return 0.6 * body * np.exp(-at / 0.07) + 0.5 * (noise + bright) * np.exp(-at / 0.09)
+    return 0.6 * body * np.exp(-at / 0.07) + 0.2 * (noise + bright) * np.exp(-at / 0.09)
 
 
 def bassline(rng, length: float) -> np.ndarray:

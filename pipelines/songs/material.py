@@ -203,6 +203,8 @@ def files(root: Path, entry: str, shelf: str, held: bool = False) -> tuple:
     if place is None:
         return ()
     found = sorted(place.glob(ENTRIES[entry].shelves[shelf].pattern))
+    if shelf == "rooms":  # they make no sound of their own
+        return tuple(found)
     return tuple(
         path for path in found
         if held_out(f"{entry}/{path.relative_to(place).as_posix()}") == held
@@ -220,6 +222,21 @@ def notes(root: Path, entry: str, shelf: str, held: bool = False) -> tuple:
             force = FORCE.search(path.stem)
             out.append(Recorded(path, pitch, FORCES[force[1]] if force else 0.8))
     return tuple(sorted(out, key=lambda note: (note.pitch, note.force, note.path)))
+
+
+class Stock(NamedTuple):
+    """The recordings below a folder: those to train on, or those `held` out for testing."""
+
+    root: Path
+    held: bool = False
+
+    def files(self, entry: str, shelf: str) -> tuple:
+        """The files of a shelf."""
+        return files(self.root, entry, shelf, self.held)
+
+    def notes(self, entry: str, shelf: str) -> tuple:
+        """The recorded notes of a shelf."""
+        return notes(self.root, entry, shelf, self.held)
 
 
 def missing(root: Path) -> dict:
