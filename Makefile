@@ -143,6 +143,7 @@ MATERIAL := material
 SIZE := --seconds 40 --rate 22050
 RECORDED := --material '$(MATERIAL)' --without-missing
 HELD_OUT := --held-out $(RECORDED)
+GIVEN = $(if $(wildcard $(MATERIAL))$(filter-out material,$(MATERIAL)),--material '$(MATERIAL)')
 
 scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=FOLDER CLIP=FOLDER SONG=FOLDER
 	@mkdir -p '$(MATERIAL)'
@@ -153,7 +154,7 @@ scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=
 		--songs songs/test songs/recorded $(ARGS)
 
 where: $(VENV)/dev ## which stem gets which instrument; MODEL=FILE MATERIAL=FOLDER
-	@$(PY) bench/where.py $(if $(wildcard $(MATERIAL)),--material '$(MATERIAL)') --model $(MODEL) $(ARGS)
+	@$(PY) bench/where.py $(GIVEN) --model $(MODEL) $(ARGS)
 
 choose: $(VENV)/songs ## name the best checkpoint of RUN by songs it did not see; MATERIAL=FOLDER SONG=FOLDER
 	@mkdir -p '$(MATERIAL)'
