@@ -37,7 +37,7 @@ def test_files_are_grouped_by_their_names(bench, name, source):
 
 def stem(folder: Path, name: str, value: float, seconds: float, channels: int = 1) -> None:
     folder.mkdir(exist_ok=True)
-    wave = np.full((round(seconds * RATE), channels), value)
+    wave = np.full((round(seconds * RATE), channels), float(value))
     soundfile.write(folder / f"{name}.wav", wave, RATE, subtype="FLOAT")
 
 
