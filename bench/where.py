@@ -16,6 +16,7 @@ import json
 import statistics
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from where_cases import CASES, INSTRUMENTAL, Case, mixtures  # noqa: E402
-from where_measure import level_db, shares  # noqa: E402
+from where_measure import NoBins, level_db, shares  # noqa: E402
 from where_picture import draw, typical  # noqa: E402
 from where_recorded import Material, NoMaterial  # noqa: E402
 from where_sounds import RATE  # noqa: E402
@@ -69,8 +70,16 @@ def separator(name: str) -> Separate:
 
 
 def measure(case: Case, separate: Separate, made) -> dict:
-    """The shares of a row: means over its mixtures, and those of each."""
-    found = [shares(one.part, one.rest, separate(one.mix), RATE, case.band_hz) for one in made]
+    """The shares of a row: means over its mixtures, and those of each.
+
+    Mixtures in which no bin is the part's are left out; raises NoMaterial if that is all of them.
+    """
+    found = []
+    for one in made:
+        with suppress(NoBins):
+            found.append(shares(one.part, one.rest, separate(one.mix), RATE, case.band_hz))
+    if not found:
+        raise NoMaterial(f"the part is louder than the rest in none of {len(made)} mixtures")
     each = np.array([percent for percent, _ in found])
     mean = dict(zip(SOURCES, each.mean(0).tolist(), strict=True))
     row = {"source": case.source, "index": SOURCES.index(case.source)}

@@ -104,7 +104,7 @@ NOT_SUNG = ("vocals", "most", 30.0)
 LOW, HIGH, SIBILANT = (80.0, 300.0), (3000.0, 8000.0), (2000.0, 8000.0)
 DRUMLESS = (("pad",),)
 TUNED = (("bassline", "pad"),)
-LEAD, BACKING = r"vox[ _]?lead|lead[ _]?vox", r"bgvox|backing|harmon"
+LEAD, STACK = r"bgvox[ _]main", r"bgvox"  # the song's lead sounds in its last seconds alone
 CASES = (
     Case("electric guitar, clean", "other", _recorded("guitar"), bound=NOT_SUNG),
     Case("electric guitar, through tanh", "other", _distorted, bound=NOT_SUNG),
@@ -127,13 +127,13 @@ CASES = (
     Case("bass guitar", "bass", _recorded("bass"), (LOOP, ("kit", "pad"))),
     Case("bass guitar without drums", "bass", _recorded("bass"), DRUMLESS),
     Case("double bass, plucked", "bass", _recorded("double bass"), (LOOP,)),
-    Case("stacked voices, recorded", "vocals", _sung(BACKING), (),
+    Case("stacked voices, recorded", "vocals", _sung(STACK), (),
          bound=("vocals", "least", 60.0), gain_db=(-6.0, 0.0)),
     Case("stacked voices, made", "vocals", _far(_made(sounds.voices, 6)), (BAND,),
          bound=("vocals", "least", 60.0), gain_db=(-9.0, -3.0)),
-    Case("lead voice", "vocals", _sung(LEAD), (), gain_db=None),
-    Case("soft lead voice", "vocals", _sung(LEAD), (), gain_db=(-12.0, -6.0)),
-    Case("lead voice, 2-8 kHz", "vocals", _sung(LEAD), (), SIBILANT, gain_db=None),
+    Case("main voice", "vocals", _sung(LEAD), (), gain_db=None),
+    Case("soft main voice", "vocals", _sung(LEAD), (), gain_db=(-12.0, -6.0)),
+    Case("main voice, 2-8 kHz", "vocals", _sung(LEAD), (), SIBILANT, gain_db=None),
     Case("drum loops", "drums", _loop, TUNED),
     Case("drum machine and break kit", "drums", _kit, TUNED),
     Case("rock kit, loud", "drums", _made(sounds.drums, "rock"), TUNED, gain_db=(3.0, 9.0)),

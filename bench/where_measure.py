@@ -16,6 +16,10 @@ def spectra(waves: np.ndarray) -> np.ndarray:
     return np.fft.rfft(frames * np.hanning(N_FFT + 1)[:-1].astype(np.float32))
 
 
+class NoBins(ValueError):
+    """A part is nowhere louder than the rest, so nothing can be said of it."""
+
+
 def shares(
     part: np.ndarray,
     rest: np.ndarray,
@@ -28,7 +32,7 @@ def shares(
     Counted are the bins within `band_hz` in which the part has at least `OWN` of the energies of
     part and `rest`. There, the energies of all estimates [source, channel, time] are 100 percent
     together. What is kept is the projection of the estimates' sum onto the part: 100 if they sum to
-    it, less if a model leaves it out of all of them. Raises ValueError if no bin counts.
+    it, less if a model leaves it out of all of them. Raises NoBins if none counts.
     """
     own, other = spectra(part), spectra(rest)
     power = np.square(np.abs(own)).sum(0)
@@ -36,7 +40,7 @@ def shares(
     hz = np.fft.rfftfreq(N_FFT, 1 / rate)
     counts = (power >= OWN * total) & (power > 0) & (hz >= band_hz[0]) & (hz < band_hz[1])
     if not counts.any():
-        raise ValueError(f"the part has {OWN:.0%} of no bin of {band_hz[0]:g} to {band_hz[1]:g} Hz")
+        raise NoBins(f"the part has {OWN:.0%} of no bin of {band_hz[0]:g} to {band_hz[1]:g} Hz")
     energies, along = [], 0.0
     for estimate in estimates:
         found = spectra(estimate)

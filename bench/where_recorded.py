@@ -121,6 +121,8 @@ class Material:
         voices = _sum(chosen)
         rest = _sum([path for path in stems if not SUNG.search(path.stem)])
         half = min(voices.shape[1], rest.shape[1]) // 2
+        if not voices[:, :half].any():
+            raise NoMaterial(f"{stems[0].parent}: {parts!r} does not sound in the first half")
         return _excerpt(rng, length, voices[:, :half], rest[:, :half])
 
 
