@@ -13,7 +13,11 @@ from where_sounds import RATE
 from pipelines.songs import effects
 
 ALL = (0.0, np.inf)
-LOOP, BAND = ("loop",), ("kit", "bassline", "pad")
+BAND = ("kit", "bassline", "pad")
+# Four on the floor hides a sub-bass, a loop a soft kit, and a band the middle.
+DRUMS = (("loop",), ("rock",), ("house",))
+BEDS = (*DRUMS, BAND)
+SUNG_RANGE, LOW_RANGE = (55, 79), (0, 52)  # MIDI pitches: where one sings, and below
 FULL_SCALE = 0.7  # of a mixture's largest sample
 
 
@@ -32,7 +36,7 @@ class Case:
     name: str
     source: str
     part: Callable[[Material, Any, float], Any]
-    beds: tuple[tuple[str, ...], ...] = (LOOP, BAND)
+    beds: tuple[tuple[str, ...], ...] = BEDS
     band_hz: tuple[float, float] = ALL
     bound: tuple[str, str, float] | None = None
     gain_db: tuple[float, float] | None = (-3.0, 3.0)
@@ -50,12 +54,12 @@ class Mixture:
         return self.part + self.rest
 
 
-def _recorded(instrument: str, low: bool = False):
-    return lambda material, rng, length: material.line(rng, length, instrument, low)
+def _recorded(instrument: str, between: tuple[int, int] = (0, 127)):
+    return lambda material, rng, length: material.line(rng, length, instrument, between)
 
 
 def _distorted(material: Material, rng, length: float) -> np.ndarray:
-    wave = material.line(rng, length, "guitar")
+    wave = material.line(rng, length, "guitar", SUNG_RANGE)
     return np.tanh(12 * wave / np.abs(wave).max())
 
 
@@ -63,7 +67,9 @@ def _powerful(material: Material, rng, length: float) -> np.ndarray:
     """A distorted guitar with its fifths and its double on the other side."""
     sides = []
     for _ in range(2):
-        wave = material.line(np.random.default_rng(rng.integers(1 << 30)), length, "guitar", True)
+        wave = material.line(
+            np.random.default_rng(rng.integers(1 << 30)), length, "guitar", LOW_RANGE
+        )
         places = np.arange(len(wave)) * 1.5
         wave = wave + np.interp(places, np.arange(len(wave)), wave, right=0.0)
         sides.append(np.tanh(15 * wave / np.abs(wave).max()))
@@ -106,27 +112,27 @@ DRUMLESS = (("pad",),)
 TUNED = (("bassline", "pad"),)
 LEAD, STACK = r"bgvox[ _]main", r"bgvox"  # the song's lead sounds in its last seconds alone
 CASES = (
-    Case("electric guitar, clean", "other", _recorded("guitar"), bound=NOT_SUNG),
+    Case("electric guitar, clean", "other", _recorded("guitar", SUNG_RANGE), bound=NOT_SUNG),
     Case("electric guitar, through tanh", "other", _distorted, bound=NOT_SUNG),
-    Case("archtop guitar", "other", _recorded("archtop"), bound=NOT_SUNG),
+    Case("archtop guitar", "other", _recorded("archtop", SUNG_RANGE), bound=NOT_SUNG),
     Case("lead guitar in its band", "other", _band, (), bound=NOT_SUNG, gain_db=None),
-    Case("alto saxophone", "other", _recorded("sax"), bound=NOT_SUNG),
+    Case("alto saxophone", "other", _recorded("sax", SUNG_RANGE), bound=NOT_SUNG),
     Case("synth arpeggio", "other", _made(sounds.arpeggio), bound=NOT_SUNG),
     Case("synth arpeggio, 120-500 Hz", "other", _made(sounds.arpeggio), band_hz=(120.0, 500.0),
          bound=NOT_SUNG),
     Case("power chords", "other", _powerful),
     Case("power chords, 3-8 kHz", "other", _powerful, band_hz=HIGH),
-    Case("low guitar, 80-300 Hz", "other", _recorded("guitar", True), (LOOP,), LOW),
-    Case("low piano, 80-300 Hz", "other", _made(sounds.piano), (LOOP,), LOW),
-    Case("sub-bass of 0.1 s", "bass", _made(sounds.sub, 0.1), bound=("bass", "least", 70.0)),
-    Case("sub-bass of 0.4 s", "bass", _made(sounds.sub, 0.4), bound=("bass", "least", 70.0)),
-    Case("sub-bass of 1.5 s", "bass", _made(sounds.sub, 1.5), bound=("bass", "least", 70.0)),
+    Case("low guitar, 80-300 Hz", "other", _recorded("guitar", LOW_RANGE), DRUMS, LOW),
+    Case("low piano, 80-300 Hz", "other", _made(sounds.piano), DRUMS, LOW),
+    Case("sub-bass of 0.1 s", "bass", _made(sounds.sub, 0.1), DRUMS, bound=("bass", "least", 70.0)),
+    Case("sub-bass of 0.4 s", "bass", _made(sounds.sub, 0.4), DRUMS, bound=("bass", "least", 70.0)),
+    Case("sub-bass of 1.5 s", "bass", _made(sounds.sub, 1.5), DRUMS, bound=("bass", "least", 70.0)),
     Case("sub-bass without drums", "bass", _made(sounds.sub, 0.8), DRUMLESS,
          bound=("bass", "least", 70.0)),
-    Case("short bass notes", "bass", _recorded("short bass"), (LOOP,)),
-    Case("bass guitar", "bass", _recorded("bass"), (LOOP, ("kit", "pad"))),
+    Case("short bass notes", "bass", _recorded("short bass"), DRUMS),
+    Case("bass guitar", "bass", _recorded("bass"), (*DRUMS, ("kit", "pad"))),
     Case("bass guitar without drums", "bass", _recorded("bass"), DRUMLESS),
-    Case("double bass, plucked", "bass", _recorded("double bass"), (LOOP,)),
+    Case("double bass, plucked", "bass", _recorded("double bass"), DRUMS),
     Case("stacked voices, recorded", "vocals", _sung(STACK), (),
          bound=("vocals", "least", 60.0), gain_db=(-6.0, 0.0)),
     Case("stacked voices, made", "vocals", _far(_made(sounds.voices, 6)), (BAND,),
@@ -142,9 +148,9 @@ CASES = (
 )  # fmt: skip
 # Parts that play whole songs without a voice: their vocals should be silent.
 INSTRUMENTAL = {
-    "guitar over a band": _recorded("guitar"),
+    "guitar over a band": _recorded("guitar", SUNG_RANGE),
     "distorted guitar over a band": _distorted,
-    "saxophone over a band": _recorded("sax"),
+    "saxophone over a band": _recorded("sax", SUNG_RANGE),
     "arpeggio over a band": _made(sounds.arpeggio),
     "a band with lead guitar": _band,
 }
@@ -167,6 +173,8 @@ def _bed(names: tuple[str, ...], material: Material, rng, length: float) -> np.n
     for name in names:
         if name in ("loop", "kit"):
             wave = _stereo(getattr(material, name)(rng, length))
+        elif name in sounds.GROOVES:
+            wave = _stereo(sounds.drums(rng, length, name))
         else:
             wave = _stereo(getattr(sounds, name)(rng, length))
         out += wave * 10 ** (rng.uniform(-3, 0) / 20) / loudness(wave)

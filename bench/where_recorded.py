@@ -52,10 +52,12 @@ class Material:
             raise NoMaterial(f"{where}wanted {entry}, from {material.ENTRIES[entry].source}")
         return found
 
-    def line(self, rng, length: float, instrument: str, low: bool = False) -> np.ndarray:
+    def line(
+        self, rng, length: float, instrument: str, between: tuple[int, int] = (0, 127)
+    ) -> np.ndarray:
         """A line of held-out notes [time] along a minor scale, with bends and vibrato on long ones.
 
-        `low`: within the lowest octave that can be played.
+        `between` are the lowest and highest MIDI pitch, as far as there are notes.
         """
         entry, shelf = NOTES[instrument]
         self.files(entry, shelf)
@@ -63,8 +65,8 @@ class Material:
         pitches = np.array([note.pitch for note in notes])
         if not len(pitches):
             raise NoMaterial(f"--material {self.root}: {entry} has no held-out notes")
-        floor = int(pitches.min()) - FARTHEST
-        top = min(int(pitches.max()) + FARTHEST, floor + 12 if low else 1000)
+        floor = max(int(pitches.min()) - FARTHEST, between[0])
+        top = min(int(pitches.max()) + FARTHEST, between[1])
         scale = [
             pitch
             for pitch in range(floor, top + 1)
@@ -76,7 +78,7 @@ class Material:
             at = int(np.clip(at + rng.choice((-2, -1, -1, 1, 1, 2, 3)), 0, len(scale) - 1))
             apart = np.abs(pitches - scale[at])
             note = notes[int(rng.choice(np.flatnonzero(apart == apart.min())))]
-            held = float(rng.choice((0.25, 0.25, 0.5, 0.5, 1.0)))
+            held = float(rng.choice((0.25, 0.25, 0.5, 0.5, 1.0, 2.0)))
             place(out, _played(rng, note.path, scale[at] - note.pitch, held), start)
             start += held
         return out
