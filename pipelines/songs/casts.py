@@ -120,11 +120,10 @@ def strokes(rng, stock: Stock) -> dict:
     return out
 
 
-# What may be heard of a loop: its length in beats. The others of the shelf are no drums.
+# Loops that are drums alone, and their length in beats. The others of the shelf have notes in them.
 LOOPS = {"loop_amen": 4, "loop_amen_full": 16, "loop_breakbeat": 4, "loop_compus": 8,
-         "loop_garzul": 16, "loop_industrial": 2, "loop_mehackit1": 4, "loop_mehackit2": 4,
-         "loop_mika": 16, "loop_perc1": 4, "loop_perc2": 4, "loop_safari": 16, "loop_tabla": 16,
-         "loop_electric": 4}  # fmt: skip
+         "loop_electric": 4, "loop_industrial": 2, "loop_mehackit1": 4, "loop_mehackit2": 4,
+         "loop_perc1": 4, "loop_perc2": 4, "loop_tabla": 16}  # fmt: skip
 
 LOW_KEYS = {"piano": 5, "epiano": 2, "bright": 1, "organ": 1, "clean": 2, "fmpiano": 1}
 

@@ -13,6 +13,7 @@ NAME = "heart"
 LIKE = "slt"  # the flite voice it is aligned with, a woman's as well
 BANDS = 24
 HOP_SECONDS = 0.005
+HURRY = 0.5
 
 try:
     import hibari
@@ -43,17 +44,22 @@ def features(wave: np.ndarray, rate: int) -> np.ndarray:
 def align(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """For each frame of `first` [frame, band] the frame of `second` that it goes with, rising."""
     cost = ((first[:, None] - second[None]) ** 2).sum(-1)
+    toll = HURRY * float(np.median(cost))  # for standing still in either
     total = np.full((len(first) + 1, len(second) + 1), np.inf)
     total[0, 0] = 0
     for i, row in enumerate(cost, 1):
         for j, value in enumerate(row, 1):
-            total[i, j] = value + min(total[i - 1, j - 1], total[i - 1, j], total[i, j - 1])
+            wait = toll + min(total[i - 1, j], total[i, j - 1])
+            total[i, j] = value + min(total[i - 1, j - 1], wait)
     i, j = len(first), len(second)
     match = np.zeros(len(first), int)
     while i and j:
         match[i - 1] = j - 1
-        steps = ((i - 1, j - 1), (i - 1, j), (i, j - 1))
-        i, j = min(steps, key=lambda step: total[step])
+        straight = total[i - 1, j - 1] <= toll + min(total[i - 1, j], total[i, j - 1])
+        if straight or total[i - 1, j] < total[i, j - 1]:
+            i, j = i - 1, j - straight
+        else:
+            j -= 1
     return match
 
 

@@ -56,11 +56,12 @@ SONGS = {
         "other": ("MICROCOSM_EFFECT", "MINILOGUE_SYNTH"),
     }, 0.5),
 }  # fmt: skip
+# Tempi are those of the songs' charts; keys were found by their pitch classes.
 GUITARS = {
-    "Escape from chaosland": Performance(135.0, 4, "minor", {}),
-    "Feelings": Performance(95.0, 4, "minor", {}),
-    "Metal madness": Performance(150.0, 4, "minor", {}),
-    "War of freedom": Performance(140.0, 4, "minor", {}),
+    "Escape from chaosland": Performance(135.0, 0, "minor", {}),
+    "Feelings": Performance(95.0, 2, "major", {}),
+    "Metal madness": Performance(150.0, 7, "minor", {}),
+    "War of freedom": Performance(140.0, 6, "minor", {}),
 }
 LEAD = "VOX LEAD"
 

@@ -21,16 +21,6 @@ from xumx_jax.errors import UserError
 RATE = recorded_material.RATE
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return recorded_material.make(tmp_path_factory.mktemp("material"))
-
-
-@pytest.fixture(scope="module")
-def stock(root):
-    return material.Stock(root)
-
-
 def test_names_tell_pitches():
     assert material.pitch_of("a2_p_rr1") == 45
     assert material.pitch_of("twang_bb3_f_rr1", -1) == 46

@@ -4,7 +4,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import recorded_material
 
 from pipelines.songs import (
     SOURCES,
@@ -20,18 +19,8 @@ from pipelines.songs import (
 )
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return recorded_material.make(tmp_path_factory.mktemp("material"))
-
-
-@pytest.fixture(scope="module")
-def stock(root):
-    return material.Stock(root)
-
-
-def test_what_is_missing_is_one_line(root, tmp_path, capsys):
-    command = [str(tmp_path / "out"), "--material", str(root), "--engine", "plain"]
+def test_what_is_missing_is_one_line(stock, tmp_path, capsys):
+    command = [str(tmp_path / "out"), "--material", str(stock.root), "--engine", "plain"]
     assert __main__.main(command) == 2
     line = capsys.readouterr().err
     assert line.count("\n") == 1 and "pastabass from https://" in line

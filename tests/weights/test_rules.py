@@ -69,6 +69,20 @@ def test_shapes_that_cannot_be_converted_are_named():
         run(found)
 
 
+def test_of_many_tensors_the_one_that_differs_is_named():
+    names = [f"layers.{layer}.weight" for layer in range(40)]
+    rules = [Rule("params/kernel", tuple(names), lambda *parts: np.stack(parts))]
+    shapes = {"params": {"kernel": jax.ShapeDtypeStruct((40, 3, 2), np.float32)}}
+    found = {name: np.zeros((3, 2)) for name in names} | {"layers.7.weight": np.zeros((3, 4))}
+    odd = r"tensor layers\.7\.weight \(3, 4\) \(and 39 more of \(3, 2\)\) cannot be params/kernel"
+    with pytest.raises(UserError, match=odd):
+        apply(rules, found, shapes)
+    found = {name: np.zeros((3, 4)) for name in names}
+    first = r"layers\.0\.weight \(3, 4\) \+ layers\.1\.weight \(3, 4\) \(and 38 more\) gives"
+    with pytest.raises(UserError, match=first):
+        apply(rules, found, shapes)
+
+
 def test_unexpected_tensor_is_named_unless_ignored():
     found = tensors() | {"x.window": np.zeros(3), "y.window": np.zeros(3)}
     with pytest.raises(UserError, match=r"unexpected tensor x\.window \(3,\) \(and 1 more\)"):

@@ -181,7 +181,7 @@ def add_separation(group) -> None:
     option(
         "--protocol",
         metavar="P",
-        help="cut and blend chunks exactly as another program does: demucs, msst, audio-separator, "
+        help="cut and blend chunks as another program does: demucs, msst, audio-separator, "
         "or original, which is the one that the model was made for; default: our own way",
     )
     option(

@@ -1,10 +1,13 @@
 """Softmax attention between two sequences."""
 
+from collections.abc import Callable
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax import nn as jnn
 
-from xumx_jax.layers.dense import contract
+from xumx_jax.layers.dense import asked, contract
 
 SCORES = 1 << 20  # scores that a processor keeps at hand: of more, one head comes after another
 
@@ -12,25 +15,57 @@ SCORES = 1 << 20  # scores that a processor keeps at hand: of more, one head com
 def attended(queries: Array, keys: Array, values: Array, dtype: str = "float32") -> Array:
     """[item, position, head, feature] for each position of the queries, from those of the keys.
 
-    Products are divided by the root of the number of features of `values`.
+    Products are divided by the root of the number of features of `values`. The gradient computes
+    the scores again (Rabe and Staats 2021, "Self-attention Does Not Need O(n^2) Memory"): of long
+    sequences they are most of what a network has in memory.
     """
-    items, positions, heads, _ = queries.shape
-    queries = queries * values.shape[-1] ** -0.5
+    items, _, heads, _ = queries.shape
+    parts = queries * values.shape[-1] ** -0.5, keys, values
+    rows = [jnp.moveaxis(x, 2, 1).reshape(-1, x.shape[1], x.shape[3]) for x in parts]
+    made = _attended(asked(dtype), *rows)
+    return jnp.moveaxis(made.reshape(items, heads, -1, values.shape[-1]), 1, 2)
 
-    def at_once(queries, keys, values):
-        scores = contract("inhd,imhd->ihnm", queries, keys, dtype)
-        return contract("ihnm,imhd->inhd", jnn.softmax(scores), values, dtype)
 
-    def by_heads(*parts):
-        def one(parts):
-            queries, keys, values = parts
-            scores = contract("nd,md->nm", queries, keys, dtype)
-            return contract("nm,md->nd", jnn.softmax(scores), values, dtype)
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _attended(dtype: str, queries: Array, keys: Array, values: Array) -> Array:
+    """[row, position, feature], where rows are all heads of all items."""
+    return _forward(dtype, queries, keys, values)[0]
 
-        rows = [jnp.moveaxis(x, 2, 1).reshape(-1, x.shape[1], x.shape[3]) for x in parts]
-        made = lax.map(one, tuple(rows))
-        return jnp.moveaxis(made.reshape(items, heads, positions, -1), 1, 2)
 
-    if items * heads * positions * keys.shape[1] <= SCORES:
-        return at_once(queries, keys, values)
-    return lax.platform_dependent(queries, keys, values, cpu=by_heads, default=at_once)
+def _forward(dtype, queries, keys, values):
+    def one(queries, keys, values):
+        scores = contract("nd,md->nm", queries, keys, dtype)
+        highest = scores.max(-1, keepdims=True)
+        weights = jnp.exp(scores - highest)
+        total = weights.sum(-1, keepdims=True)
+        return contract("nm,md->nd", weights, values, dtype) / total, highest + jnp.log(total)
+
+    made, level = _by_rows(one, queries, keys, values)
+    return made, (queries, keys, values, made, level)
+
+
+def _backward(dtype, saved, dmade):
+    def one(queries, keys, values, made, level, dmade):
+        weights = jnp.exp(contract("nd,md->nm", queries, keys, dtype) - level)
+        dweights = contract("nd,md->nm", dmade, values, dtype)
+        dscores = weights * (dweights - (dmade * made).sum(-1, keepdims=True))
+        dqueries = contract("nm,md->nd", dscores, keys, dtype)
+        dkeys = contract("nm,nd->md", dscores, queries, dtype)
+        return dqueries, dkeys, contract("nm,nd->md", weights, dmade, dtype)
+
+    return _by_rows(one, *saved, dmade)
+
+
+_attended.defvjp(_forward, _backward)
+
+
+def _by_rows(function: Callable, *parts: Array):
+    """Apply a function of single rows to all, on a CPU one after the other if they are long."""
+    queries, keys = parts[:2]
+    if queries.shape[0] * queries.shape[1] * keys.shape[1] <= SCORES:
+        return jax.vmap(function)(*parts)
+
+    def in_turn(*parts):
+        return lax.map(lambda row: function(*row), parts)
+
+    return lax.platform_dependent(*parts, cpu=in_turn, default=jax.vmap(function))

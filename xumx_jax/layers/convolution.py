@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array, lax
 
+from xumx_jax.layers import winograd
 from xumx_jax.layers.dense import asked, operand, product
 from xumx_jax.layers.initializers import symmetric
 
@@ -146,6 +147,15 @@ def _raw(plan: tuple[Step, Step], dtype: str, x: Array, kernel: Array) -> Array:
 
     Operands are rounded to `dtype`, one of `layers.dense.DTYPES`; sums are float32.
     """
+    pads = tuple(step.padding for step in plan)
+    simple = plan == tuple(Step(padding=pad) for pad in pads) and min(map(min, pads)) >= 0
+    if dtype == "float32" and simple and winograd.fits(x, kernel):
+        fewer = partial(winograd.correlate, pads=pads)
+        return lax.platform_dependent(x, kernel, cpu=fewer, default=partial(_plain, plan, dtype))
+    return _plain(plan, dtype, x, kernel)
+
+
+def _plain(plan: tuple[Step, Step], dtype: str, x: Array, kernel: Array) -> Array:
     x, kernel = rounded(dtype, x, kernel)
     inputs, outputs = kernel.shape[2:]
     if LANES < outputs < 2 * LANES and outputs % 8:

@@ -4,6 +4,7 @@ A map is a tuple of `Rule`s. Every variable must be filled and every tensor used
 file with another layout cannot be mistaken for a known one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -91,6 +92,17 @@ def expand(rules: Sequence[Rule], layers: int):
             yield rule, rule.target.replace("{layer}", number), names
 
 
+def listed(shapes: dict[str, tuple], most: int = 4) -> str:
+    """Tensors with their shapes; of many, those that differ from the rest, or else the first."""
+    if len(shapes) <= most:
+        return " + ".join(f"{name} {shape}" for name, shape in shapes.items())
+    usual, _ = Counter(shapes.values()).most_common(1)[0]
+    odd = [name for name, shape in shapes.items() if shape != usual]
+    shown = odd if 0 < len(odd) < most else list(shapes)[:2]
+    rest = f"and {len(shapes) - len(shown)} more" + f" of {usual}" * (shown is odd)
+    return " + ".join(f"{name} {shapes[name]}" for name in shown) + f" ({rest})"
+
+
 def convert(rule: Rule, target: str, names: list[str], tensors: dict, shape: tuple) -> np.ndarray:
     """Turn the tensors with these names into the variable `target` with this shape."""
     for name in names:
@@ -101,7 +113,7 @@ def convert(rule: Rule, target: str, names: list[str], tensors: dict, shape: tup
     for name, wanted in zip(names, rule.shapes, strict=False):
         if tensors[name].shape != wanted:
             raise UserError(f"tensor {name} is {tensors[name].shape}, wanted {wanted}")
-    got = " + ".join(f"{name} {tensors[name].shape}" for name in names)
+    got = listed({name: tensors[name].shape for name in names})
     try:
         value = rule.how(*(tensors[name] for name in names))
     except (ValueError, IndexError) as error:
