@@ -135,6 +135,8 @@ CASES = (
     Case("double bass, plucked", "bass", _recorded("double bass"), DRUMS),
     Case("stacked voices, recorded", "vocals", _sung(STACK), (),
          bound=("vocals", "least", 60.0), gain_db=(-6.0, 0.0)),
+    Case("stacked voices, recorded, 0.2-2 kHz", "vocals", _sung(STACK), (), (200.0, 2000.0),
+         gain_db=(-6.0, 0.0)),
     Case("stacked voices, made", "vocals", _far(_made(sounds.voices, 6)), (BAND,),
          bound=("vocals", "least", 60.0), gain_db=(-9.0, -3.0)),
     Case("main voice", "vocals", _sung(LEAD), (), gain_db=None),

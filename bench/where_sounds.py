@@ -54,22 +54,23 @@ def harmonics(hz: np.ndarray, gains: np.ndarray) -> np.ndarray:
     return out
 
 
-def arpeggio(rng, length: float, octaves: int = 1) -> np.ndarray:
-    """A plucked sawtooth through a falling filter, in sixteenths over four chords."""
+def arpeggio(rng, length: float) -> np.ndarray:
+    """A sawtooth in sixteenths or eighths over four chords, plucked or held, its filter falling."""
     out = np.zeros(round(length * RATE))
-    step = STEP_SECONDS
-    key = 57 + int(rng.integers(7))
+    step = STEP_SECONDS * int(rng.integers(1, 3))
+    key = 50 + int(rng.integers(13))
+    decay = float(rng.choice((0.22, np.inf)))
+    low_hz, sweep_hz = rng.uniform(600, 1500), rng.uniform(1000, 5000)
     order = rng.permutation(4)
-    number = np.arange(1, 40)
+    number = np.arange(1, 40)[:, None]
     for index in range(int(length / step)):
         chord = CHORDS[int(index * step / BAR_SECONDS) % 4]
-        tones = [*chord, chord[0] + 12]
-        pitch = key + tones[order[index % 4]] + 12 * (index // 4 % (octaves + 1))
-        at = seconds(2 * step)
-        cutoff = 700 + 5000 * np.exp(-at / 0.08)
+        pitch = key + (*chord, chord[0] + 12)[order[index % 4]]
+        at = seconds(1.2 * step)
         hz = np.full_like(at, hertz(pitch))
-        gains = 1 / number[:, None] / np.sqrt(1 + (number[:, None] * hz / cutoff) ** 4)
-        wave = harmonics(hz, gains) * np.exp(-at / 0.22) * gate(2 * step)
+        cutoff = low_hz + sweep_hz * np.exp(-at / 0.08)
+        gains = 1 / number / np.sqrt(1 + (number * hz / cutoff) ** 4)
+        wave = harmonics(hz, gains) * np.exp(-at / decay) * gate(1.2 * step)
         place(out, wave, index * step)
     return out
 
