@@ -128,11 +128,15 @@ def run(name: str, material: Material, songs: Path | None, options) -> dict:
     common = (material, options.mixtures, options.seconds, options.seed)
     rows, silent, unmeasured = {}, {}, {}
     for case in CASES:
+        if options.rows and case.name not in options.rows:
+            continue
         try:
             rows[case.name] = measure(case, separate, made_of(case, material, options))
         except NoMaterial as error:
             unmeasured[case.name] = str(error)
     for title, part in INSTRUMENTAL.items():
+        if options.rows and title not in options.rows:
+            continue
         made = mixtures(title, part, *common)
         try:
             silent[title] = phantom(separate, (one.mix for one in made))
@@ -150,14 +154,15 @@ def run(name: str, material: Material, songs: Path | None, options) -> dict:
 
 
 def picture(result: dict, material: Material, options) -> bytes:
-    """Draw a typical success and a typical failure of a model, by its own table."""
+    """Draw a typical success and a typical failure of a model, by its own table, and name them."""
     separate = separator(result["model"])
     columns = {}
-    for kind, (title, number) in typical(result["rows"]).items():
+    for kind, (title, number) in typical(result["rows"], options.pictured).items():
+        print(f"{options.picture}: {kind} is {title}, mixture {number + 1}")
         (case,) = (case for case in CASES if case.name == title)
         one = made_of(case, material, options)[number]
         stems = dict(zip(SOURCES, separate(one.mix), strict=True))
-        columns[f"{kind}: {title}"] = {"mixture": one.mix, "the part": one.part, **stems}
+        columns[kind] = {"mixture": one.mix, "the part": one.part, **stems}
     return draw(columns)
 
 
@@ -214,12 +219,17 @@ def main(arguments=None) -> None:
     add("--model", nargs="+", default=["demo"], help="names, paths, or hand-set (default: demo)")
     add("--material", type=Path, help="folder of recordings; see pipelines/songs/README.md")
     add("--songs", type=Path, help="folder of generated songs, whose voices are left out")
+    add("--rows", nargs="+", metavar="ROW", help="only these, by their names (default: all)")
     add("--mixtures", type=int, default=4, help="of each row (default: %(default)s)")
     add("--seconds", type=float, default=8.0, help="of each mixture (default: %(default)s)")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--out", type=Path, metavar="FILE", help="also write tables and JSON to FILE.md, FILE.json")
     add("--picture", type=Path, metavar="FILE", help="draw a typical success and failure (PNG)")
+    add("--pictured", nargs=2, metavar="ROW", help="in it (default: most and least right)")
     options = parser.parse_args(arguments)
+    names = [case.name for case in CASES] + list(INSTRUMENTAL)
+    if unknown := [row for row in options.rows or () if row not in names]:
+        raise UserError(f"--rows {unknown[0]!r}: wanted some of {'; '.join(names)}")
     if options.mixtures < 1 or options.seconds < 1:
         raise UserError("wanted at least 1 mixture of 1 second")
     for folder in (options.material, options.songs):

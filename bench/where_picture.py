@@ -5,6 +5,7 @@ import io
 import numpy as np
 from where_sounds import RATE
 
+from xumx_jax.errors import UserError
 from xumx_jax.evaluation import spectrograms
 from xumx_jax.transforms.slicq import SliCQ
 
@@ -13,11 +14,12 @@ SIZE = (900, 1080)  # pixels
 COLOURS = 64  # in the palette of the file
 
 
-def typical(rows: dict[str, dict]) -> dict[str, tuple[str, int]]:
-    """Of the rows with most and with least in the right stem -> {"success": (row, mixture), ...}.
+def typical(rows: dict[str, dict], named=None) -> dict[str, tuple[str, int]]:
+    """Choose mixtures of two rows -> {"success": (row, mixture), "failure": ...}.
 
-    The mixture is the one whose share is nearest the row's median. Rows of a part of the bins do
-    not count.
+    The rows are those named, or those with most and with least in the right stem, not counting
+    rows of a part of the bins; the mixture is the one whose share is nearest the row's median.
+    Raises UserError if a row was not measured.
     """
     right = {
         title: [row["percent"][row["source"]], *(one[row["index"]] for one in row["each"])]
@@ -28,8 +30,12 @@ def typical(rows: dict[str, dict]) -> dict[str, tuple[str, int]]:
         "success": max(right, key=lambda title: right[title][0]),
         "failure": min(right, key=lambda title: right[title][0]),
     }
+    if named:
+        chosen = dict(zip(chosen, named, strict=True))
     found = {}
     for kind, title in chosen.items():
+        if title not in right:
+            raise UserError(f"--pictured {title!r}: it was not measured, or is a part of the bins")
         each = np.array(right[title][1:])
         found[kind] = (title, int(np.abs(each - np.median(each)).argmin()))
     return found

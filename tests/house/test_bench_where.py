@@ -127,6 +127,10 @@ def test_typical_mixtures_are_drawn(bench):
         "worse, 3-8 kHz": {"source": "bass", "index": 2, "percent": {"bass": 0}, "each": []},
     }  # fmt: skip
     assert picture.typical(rows) == {"success": ("good", 1), "failure": ("bad", 1)}
+    named = picture.typical(rows, ("bad", "good"))
+    assert named == {"success": ("bad", 1), "failure": ("good", 1)}
+    with pytest.raises(UserError, match="'none': it was not measured"):
+        picture.typical(rows, ("good", "none"))
 
 
 SOUNDS = ("arpeggio", "piano", "pad", "bassline")
@@ -215,6 +219,8 @@ def test_wrong_options_are_one_line(bench, tmp_path):
     where = bench("where")
     with pytest.raises(UserError, match="no such folder"):
         where.main(["--material", str(tmp_path / "none")])
+    with pytest.raises(UserError, match="--rows 'kazoo': wanted some of electric guitar, clean; "):
+        where.main(["--rows", "kazoo"])
     with pytest.raises(UserError, match="at least 1 mixture"):
         where.main(["--mixtures", "0"])
     with pytest.raises(UserError, match="wanted folders of songs"):
