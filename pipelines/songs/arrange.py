@@ -122,7 +122,9 @@ def _guest(plan, rng, stock, seconds, found) -> None:
     lead = tuple(p for p in voices if p.stem == takes.LEAD)
     backing = tuple(p for p in voices if p.stem != takes.LEAD)
     which = pick(rng, {"all": 4, "lead": 4, "backing": 3})
-    chosen = {"all": voices, "lead": lead, "backing": backing}[which] or voices
+    chosen = {"all": voices, "lead": lead, "backing": backing}[which]
+    if not takes.heard(chosen, song.part):
+        which, chosen = "all", voices
     _take(plan, rng, "vocals", chosen, song, shift, seconds)
     chain = placing.guest(rng, stock)
     if which == "backing":

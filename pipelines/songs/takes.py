@@ -99,6 +99,14 @@ def sounding(paths: tuple) -> np.ndarray:
     return np.any([level[:length] > 0.03 * level.max() for level in levels], axis=0)
 
 
+def heard(paths: tuple, part: float) -> bool:
+    """Whether the files sound for 8 s at least within the first `part` of them."""
+    if not paths:
+        return False
+    active = sounding(paths)
+    return bool(active[: round(part * len(active))].sum() >= 8)
+
+
 def begin(rng, paths: tuple, tempo: float, seconds: float, part: float = 1.0) -> float:
     """A start in seconds, on a bar, from which the files sound for more than half of `seconds`.
 

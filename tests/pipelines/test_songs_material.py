@@ -149,6 +149,7 @@ def test_a_take_begins_where_its_files_sound(stock):
     assert len(paths) == 2
     start = takes.begin(np.random.default_rng(0), paths, 120.0, 4.0)
     assert start % 2.0 == 0 and start <= 8.0
+    assert takes.heard(paths, 1.0) and not takes.heard(paths, 0.5) and not takes.heard((), 1.0)
     wave = takes.play(takes.Take("vocals", paths[:1], start, 1.0, 0.5, 0.0), 4 * RATE, RATE)
     assert np.abs(wave[:, : RATE // 2]).max() == 0 and np.abs(wave[:, RATE:]).max() > 0.3
     assert takes.wish(takes.SONGS["hydrogen"], 12) == {"tempo": 264.0, "key": 2, "mode": "major"}
