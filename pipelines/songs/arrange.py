@@ -151,13 +151,14 @@ def _album(plan, rng, stock, seconds, found) -> None:
     name, song, shift = found
     voices = takes.voices(stock, name)
     start = _take(plan, rng, "vocals", voices, song, shift, seconds)
-    for source in ("drums", "other"):
+    for source in ("drums", "bass", "other"):
         paths = takes.stems(stock, name, source)
         if paths:
             _take(plan, rng, source, paths, song, shift, seconds, start)
     plan.kit["notes"] = []
     plan.singing = []
-    plan.parts = [part for part in plan.parts if part.source == "bass"]
+    played = any(take.source == "bass" for take in plan.takes)
+    plan.parts = [part for part in plan.parts if part.source == "bass" and not played]
 
 
 def _track(plan, rng, stock, seconds, found) -> None:
