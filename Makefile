@@ -139,10 +139,15 @@ scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=
 	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
 		--songs songs/test $(ARGS)
 
-demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; resumes if stopped)
-	@$(SONGS) songs/train --songs 288 --first-seed 0 --seconds 40 --rate 22050
-	@$(SONGS) songs/valid --songs 12 --first-seed 110000 --seconds 40 --rate 22050
-	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs $(ARGS)
+# A folder of recordings; what it lacks is said in a line, and done without.
+MATERIAL := material
+RECORDED := --seconds 40 --rate 22050 --material '$(MATERIAL)' --without-missing
+
+demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; resumes if stopped); MATERIAL=FOLDER
+	@mkdir -p '$(MATERIAL)'
+	@$(SONGS) songs/demo/train --songs 720 --first-seed 0 $(RECORDED)
+	@$(SONGS) songs/demo/valid --songs 24 --first-seed 110000 --held-out $(RECORDED)
+	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs/demo $(ARGS)
 	@$(PY) -c 'import xumx_jax; xumx_jax.convert("runs/demo/best", "xumx_jax/assets/demo.safetensors", half=True)'
 	@ls -l xumx_jax/assets/demo.safetensors
 
@@ -186,7 +191,7 @@ $(VENV)/songs: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax, training, evaluation and the sampled instruments into $(VENV) ..."
 	@$(PY) $(PINNED) -e '.[train,eval,songs$(also)]' | $(FETCHED)
 	@$(PY) $(PINNED) --no-deps tinysoundfont | $(FETCHED)
-	@echo "also wanted, from Debian: apt-get install flite musescore-general-soundfont fluidr3mono-gm-soundfont"
+	@echo "also wanted, from Debian: apt-get install flite musescore-general-soundfont fluidr3mono-gm-soundfont fretsonfire-songs-sectoid sonic-pi-samples"
 	@touch $(VENV)/core $@
 
 $(TORCH)/done: $(LISTS) $(wildcard bench/parity-*.txt)

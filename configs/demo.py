@@ -1,7 +1,7 @@
 """The bundled model: a small X-UMX, trained on generated songs (`make demo-model`).
 
-    python -m pipelines.songs songs/train --songs 288 --rate 22050
-    python train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs
+    python -m pipelines.songs songs/demo/train --songs 720 --rate 22050 --material material
+    python train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs/demo
 
 It is trained at 22.05 kHz, where a step costs half; its bands have the same bins with twice the
 rate and twice the transform, so the same weights are used at 44.1 kHz (`export`).

@@ -11,20 +11,21 @@ from pathlib import Path
 import soundfile
 
 from xumx_jax import files
-from xumx_jax.commands.console import Parser, run_program
+from xumx_jax.commands.console import Parser, run_program, say
 from xumx_jax.errors import UserError
 
-from . import sampler, wordbank
+from . import material, sampler, wordbank
+from .material import Stock
 from .mixing import choose, render
 from .score import SOURCES
 
 
-def write(seed: int, out: Path, rate: int, seconds: float, engine: str) -> bool:
+def write(seed: int, out: Path, rate: int, seconds: float, engine: str, stock=None) -> bool:
     """Renders one song into OUT/song_SEED, whole or not at all; False where it was there."""
     target = out / f"song_{seed:06d}"
     if target.exists():
         return False
-    song = render(seed, rate, seconds, engine)
+    song = render(seed, rate, seconds, engine, stock=stock)
     with files.replacing_folder(target) as folder:
         for name, wave in zip(SOURCES, song.stems, strict=True):
             soundfile.write(folder / f"{name}.wav", wave.T, rate, subtype="PCM_16")
@@ -32,8 +33,14 @@ def write(seed: int, out: Path, rate: int, seconds: float, engine: str) -> bool:
     return True
 
 
-def generate(out: Path, seeds: range, rate: int, seconds: float, engine: str, processes: int):
-    """Writes the songs of all seeds that are not there yet, in several processes."""
+def generate(
+    out: Path, seeds: range, rate: int, seconds: float, engine: str, processes: int,
+    stock: Stock | None = None,
+):  # fmt: skip
+    """Writes the songs of all seeds that are not there yet, in several processes.
+
+    `stock` holds recordings to make them of (`material`).
+    """
     engine = choose(engine)
     out.mkdir(parents=True, exist_ok=True)
     for left in [*out.glob(".song_*.part"), *out.glob(".song_*.partial")]:  # of a killed run
@@ -42,12 +49,12 @@ def generate(out: Path, seeds: range, rate: int, seconds: float, engine: str, pr
     if engine == "sampled" and wanted:
         # Loaded before the fork, so that the processes share one copy.
         sampler.load()
-        for voice in wordbank.VOICES:
+        for voice in wordbank.voices() if stock else wordbank.VOICES:
             if not wordbank.path(voice).is_file():
                 wordbank.build(voice, processes)
             wordbank.load(voice)
     print(f"{len(seeds) - len(wanted)} songs there, {len(wanted)} to make ({engine})", flush=True)
-    task = partial(write, out=out, rate=rate, seconds=seconds, engine=engine)
+    task = partial(write, out=out, rate=rate, seconds=seconds, engine=engine, stock=stock)
     if processes < 2:
         _follow(map(task, wanted), len(wanted))
         return
@@ -78,16 +85,31 @@ def main(argv=None) -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--engine", choices=("auto", "sampled", "plain"), default="auto")
 
+    parser.add_argument("--material", type=Path, metavar="FOLDER",
+                        help="folder of recordings: songs of the kinds in kinds.py")  # fmt: skip
+    parser.add_argument("--without-missing", action="store_true",
+                        help="go on where some of the recordings are missing")  # fmt: skip
+    parser.add_argument("--held-out", action="store_true",
+                        help="only the recordings that no song for training has")  # fmt: skip
+
     def work() -> int:
         options = parser.parse_args(argv)
         if options.songs < 1 or options.seconds < 1 or options.first_seed < 0:
             raise UserError("wanted at least 1 song, 1 second and a seed of 0 or more")
         if not 8000 <= options.rate <= 192000:
             raise UserError(f"rate {options.rate}: wanted 8000 to 192000 Hz")
+        stock = None
+        if (options.without_missing or options.held_out) and not options.material:
+            raise UserError("--without-missing, --held-out: wanted --material FOLDER with them")
+        if options.material:
+            lacking = material.check(options.material, options.without_missing)
+            if lacking:
+                say("warning", lacking, "songs")
+            stock = Stock(options.material, options.held_out)
         seeds = range(options.first_seed, options.first_seed + options.songs)
         try:
             generate(options.out, seeds, options.rate, options.seconds, options.engine,
-                     options.processes)  # fmt: skip
+                     options.processes, stock)  # fmt: skip
         except subprocess.CalledProcessError as error:  # the speech synthesiser
             raise UserError(str(error)) from error
         return 0

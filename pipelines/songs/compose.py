@@ -1,6 +1,6 @@
 """From a seed to a plan: tempo, key, chords, sections, and every player's notes. No sound yet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import drums, melody, parts, styles, treatment
 from .score import BEATS, SOURCES, Chord, Clock, Part, Section, pick, stream
@@ -22,6 +22,13 @@ class Plan:
     singing: list
     levels_db: dict
     master: dict
+    takes: list = field(default_factory=list)  # excerpts of recorded performances
+    kind: dict = field(default_factory=dict)  # of a song with recordings: `kinds`
+
+    @property
+    def scale(self) -> list:
+        """The pitches of the scale, from the key upwards."""
+        return [self.key + s for s in styles.SCALES[self.mode]]
 
     def description(self) -> dict:
         """The plan in plain values, for a JSON file."""
@@ -41,6 +48,7 @@ class Plan:
             "parts": [[p.source, p.role, p.instrument["name"]] for p in self.parts],
             "singers": [[layer["role"], layer["singer"]["kind"]] for layer in self.singing],
             "levels_db": self.levels_db,
+            **({"kind": self.kind} if self.kind else {}),
         }
 
 
@@ -205,14 +213,18 @@ def _singing(rng, sections, chords, scale, tempo: float) -> list:
     return layers[:5]
 
 
-def compose(seed: int, seconds: float, full: bool = False) -> Plan:
-    """Plans a song that fills `seconds`; `full` keeps all four sources playing throughout."""
+def compose(seed: int, seconds: float, full: bool = False, wish: dict | None = None) -> Plan:
+    """Plans a song that fills `seconds`; `full` keeps all four sources playing throughout.
+
+    `wish` fixes its "tempo", "key" or "mode".
+    """
+    wish = wish or {}
     rng = stream(seed, "song")
     name = pick(rng, {key: style["weight"] for key, style in styles.STYLES.items()})
     style = styles.STYLES[name]
-    tempo = float(round(rng.uniform(*style["tempo"]), 1))
-    mode = pick(rng, style["modes"])
-    key = int(rng.integers(12))
+    tempo = wish.get("tempo", float(round(rng.uniform(*style["tempo"]), 1)))
+    mode = wish.get("mode", pick(rng, style["modes"]))
+    key = wish.get("key", int(rng.integers(12)))
     swing = style["swing"] * float(rng.uniform(0.5, 1.2)) if style["swing"] else 0.0
     clock = Clock(tempo, float(rng.uniform(0.03, 0.2)), swing, 0.5 if swing > 0.2 else 0.25)
     bars = int(seconds / (BEATS * 60 / tempo)) + 1

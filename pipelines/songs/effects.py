@@ -4,9 +4,14 @@
 ("drive", gain_db)                          ("compress", threshold_db, ratio)
 ("reverb", size 0..1, wet 0..1)             ("gated", seconds, wet)
 ("delay", seconds, feedback, wet)           ("chorus", hz, depth, wet)  ("phaser", hz, wet)
+("response", file of a recorded room, wet)  ("vocoder", lowest pitch, wet)
 """
 
+from pathlib import Path
+
 import numpy as np
+
+from . import recordings
 
 try:
     import pedalboard
@@ -39,6 +44,48 @@ def _wet(wave, rate, seconds, gated, wet):
     tail = convolve(wave, room(rate, seconds, gated))
     return (1 - wet) * wave + wet * 1.4 * tail
 
+
+def _respond(wave, rate, path, wet):
+    """A recorded room, brought to the loudness of what sounds in it."""
+    tail = convolve(wave, recordings.room(Path(path), rate))
+    loud, quiet = np.sqrt((wave**2).mean()), np.sqrt((tail**2).mean())
+    return (1 - wet) * wave + wet * tail * np.float32(min(10.0, loud / max(quiet, 1e-9)))
+
+
+VOCODER_TAPS = 1024
+VOCODER_BANDS = 24
+
+
+def _vocode(wave, rate, pitch, wet):
+    """A voice's loudness in 24 bands put onto a chord of sawtooths over MIDI `pitch`."""
+    size, hop = VOCODER_TAPS, VOCODER_TAPS // 4
+    length = wave.shape[-1]
+    time = np.arange(length + size) / rate
+    hertz = 440 * 2 ** ((pitch + np.array([0, 7, 12, 16, 19]) - 69) / 12)
+    carrier = sum((time * hz) % 1.0 - 0.5 for hz in hertz)
+    window = np.hanning(size + 1)[:-1]
+    edges = np.unique(np.geomspace(3, size // 2, VOCODER_BANDS + 1).astype(int))
+    out = np.zeros((len(wave), length + size))
+    for channel, samples in enumerate(np.pad(wave, ((0, 0), (0, size)))):
+        starts = range(0, length, hop)
+        voice, tone = (np.fft.rfft([signal[s : s + size] * window for s in starts])
+                       for signal in (samples, carrier))  # fmt: skip
+        gain = np.zeros(tone.shape)
+        for low, high in zip(edges[:-1], edges[1:], strict=True):
+            heard, played = (np.sqrt((np.abs(x[:, low:high]) ** 2).mean(1)) for x in (voice, tone))
+            gain[:, low:high] = (heard / np.maximum(played, 1e-6))[:, None]
+        frames = np.fft.irfft(tone * gain, size) * window
+        for start, frame in zip(starts, frames, strict=True):
+            out[channel, start : start + size] += frame / 1.5
+    return ((1 - wet) * wave + wet * out[:, :length]).astype(np.float32)
+
+
+# What is computed here in both cases: effect -> function of (wave, rate, values...)
+OWN = {
+    "gated": lambda wave, rate, seconds, wet: _wet(wave, rate, seconds, True, wet),
+    "response": _respond,
+    "vocoder": _vocode,
+}
 
 # effect -> pedalboard plug-in
 PEDALS = {
@@ -94,7 +141,7 @@ def _squeeze(wave, rate, threshold_db, ratio):
     return wave * np.interp(np.arange(wave.shape[-1]), places, gain).astype(np.float32)
 
 
-STEREO = {"reverb", "gated"}
+STEREO = {"reverb", "gated", "response"}
 EQUALISERS = {"highpass", "lowpass", "peak", "shelf"}
 
 
@@ -117,8 +164,8 @@ def _plain(wave: np.ndarray, rate: int, chain: list) -> np.ndarray:
             wave = _squeeze(wave, rate, *values)
         elif name == "reverb":
             wave = _wet(wave, rate, 0.4 + 2.0 * values[0], False, values[1])
-        elif name == "gated":
-            wave = _wet(wave, rate, values[0], True, values[1])
+        elif name in OWN:
+            wave = OWN[name](wave, rate, *values)
         elif name == "delay":
             wave = _echo(wave, rate, *values)
     return wave.astype(np.float32)
@@ -156,8 +203,8 @@ def _run(wave: np.ndarray, rate: int, chain: list, pedals: bool) -> np.ndarray:
         if run:
             wave = pedalboard.Pedalboard(run)(wave, rate)
             run = []
-        if name == "gated":
-            wave = _wet(wave, rate, values[0], True, values[1])
+        if name in OWN:
+            wave = OWN[name](wave, rate, *values)
     return wave
 
 

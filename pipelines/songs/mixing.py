@@ -7,8 +7,10 @@ import numpy as np
 
 from xumx_jax.errors import UserError
 
-from . import effects, formants, sampler, singing, styles, synth, wordbank
+from . import drumming, effects, formants, sampler, singing, styles, synth, takes, voices, wordbank
+from .arrange import arrange
 from .compose import Plan, compose
+from .material import Stock
 from .score import SOURCES, stream
 
 RATE = sampler.RATE  # instruments are played at this rate and converted at the end
@@ -88,35 +90,34 @@ def _drums(plan: Plan, samples: int, sampled: bool) -> np.ndarray:
     for name, hits in groups.items():
         if not hits:
             continue
-        if sampled and name not in kit["machine_only"]:
-            wave = sampler.play(kit["font"], 128, kit["programs"][name], hits, samples,
-                                kit["tuning"][name])  # fmt: skip
-        else:
-            wave = synth.drum_machine(hits, samples, RATE, rng, kit["tuning"][name])
+        wave = drumming.group(kit, name, hits, samples, sampled, rng)
         wave = effects.apply(wave, RATE, kit["effects"][name], sampled)
         # Kick and snare are set by their peaks; what else there is follows, some 7 dB lower.
         base = 0.0 if name != "rest" else -5.0
         peak = float(np.quantile(np.abs(wave).max(0), 0.9995)) or 1.0
         out += wave * (0.6 / peak * 10 ** ((base + kit["gain_db"][name]) / 20))
+    out = drumming.with_loop(plan, out)
     out = effects.apply(out, RATE, kit["effects"]["bus"], sampled)
     # Records hold drums to some 14 dB above their loudness: a soft ceiling on the peaks.
     ceiling = kit["crest"] * _loudness(out, RATE)
     return ceiling * np.tanh(out / ceiling) if ceiling else out
 
 
-def _part(plan: Plan, part, index: int, samples: int, sampled: bool) -> np.ndarray:
+def _part(plan: Plan, part, index: int, samples: int, sampled: bool, stock) -> np.ndarray:
     """One player, or the two takes of a doubled one, [2, time]."""
     out = np.zeros((2, samples), np.float32)
     rng = stream(plan.seed, "play", index)
     font = int(rng.choice(4, p=(0.35, 0.15, 0.25, 0.25)))
     programs = part.instrument.get("programs")
     program = programs[int(rng.integers(len(programs)))] if programs else None
-    patch = styles.plain_patch(part.instrument)
+    patch = "" if "line" in part.instrument else styles.plain_patch(part.instrument)
     wide = float(rng.uniform(0.6, 1.0))
     for take in range(2 if part.double else 1):
         notes = plan.clock.timed(part.notes, rng, 0.005 if part.source == "bass" else 0.008)
         notes = [n for n in notes if n.start < samples / RATE]
-        if sampled and program:
+        if "line" in part.instrument:
+            wave = voices.play(part.instrument, notes, samples, rng, stock, sampled)
+        elif sampled and program:
             wave = sampler.play(font + take * int(wide > 0.8), *program, notes, samples,
                                 float(rng.normal(0, 0.03)))  # fmt: skip
         else:
@@ -129,11 +130,23 @@ def _part(plan: Plan, part, index: int, samples: int, sampled: bool) -> np.ndarr
     return _level(out, RATE, part.level_db)
 
 
+def _take(take, samples: int, rate: int, sampled: bool) -> np.ndarray:
+    """An excerpt of a recording, treated, at the loudness of a part."""
+    wave = takes.play(take, samples, rate)
+    wave = effects.apply(wave, rate, list(take.effects), sampled)
+    return _level(wave, rate, take.gain_db)
+
+
 def _vocals(plan: Plan, seconds: float, rate: int, sampled: bool) -> np.ndarray:
     samples = round(seconds * rate)
     out = np.zeros((2, samples), np.float32)
     engine = singing if sampled else formants
     lead_level = None
+    for take in plan.takes:
+        if take.source == "vocals":
+            wave = _take(take, samples, rate, sampled)
+            lead_level = _loudness(wave, rate) or lead_level
+            out += wave
     for index, layer in enumerate(plan.singing):
         rng = stream(plan.seed, "voice", index)
         jitter = 0.012 if index == 0 else 0.022
@@ -176,20 +189,25 @@ def render(
     seconds: float = 40.0,
     engine: str = "auto",
     full: bool = False,
+    stock: Stock | None = None,
 ) -> Song:
     """Renders song `seed`: stems [source, channel, time] that sum to a mix without clipping.
 
-    The same seed, engine and package versions give the same samples. `full` keeps all four
-    sources playing throughout. Raises ValueError for an unknown engine or missing packages.
+    The same seed, engine, recordings and package versions give the same samples. `full` keeps all
+    four sources playing throughout. With a `stock` of recordings songs are of the kinds in `kinds`.
+    Raises ValueError for an unknown engine or missing packages.
     """
     engine = choose(engine)
     sampled = engine == "sampled"
-    plan = compose(seed, seconds, full)
+    plan = compose(seed, seconds, full) if stock is None else arrange(seed, seconds, stock)
     samples = round(seconds * RATE)
     buses = {name: np.zeros((2, samples), np.float32) for name in SOURCES if name != "vocals"}
     buses["drums"] += _drums(plan, samples, sampled)
     for index, part in enumerate(plan.parts):
-        buses[part.source] += _part(plan, part, index, samples, sampled)
+        buses[part.source] += _part(plan, part, index, samples, sampled, stock)
+    for take in plan.takes:
+        if take.source in buses:
+            buses[take.source] += _take(take, samples, RATE, sampled)
     length = round(seconds * rate)
     stems = np.zeros((len(SOURCES), 2, length), np.float32)
     for index, name in enumerate(SOURCES):

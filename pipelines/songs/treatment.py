@@ -17,13 +17,14 @@ def _room(rng, amount: float) -> list:
     return [("reverb", float(rng.uniform(0.2, 0.9)), float(rng.uniform(0.04, 0.22) * amount))]
 
 
-def _tone(rng, spread_db: float = 3.0) -> list:
+def tone(rng, spread_db: float = 3.0) -> list:
     """Two gentle bells anywhere between 150 Hz and 8 kHz."""
     return [("peak", float(150 * 53 ** rng.random()), float(rng.normal(0, spread_db)), 0.8)
             for _ in range(2)]  # fmt: skip
 
 
-def _amplifier(rng, kind: str) -> list:
+def amplifier(rng, kind: str) -> list:
+    """The chain of an amplifier; what is none of the names below is a clean one."""
     if kind in ("high", "lead"):
         drive = rng.uniform(24, 42) if kind == "high" else rng.uniform(20, 36)
         chain = [("highpass", float(rng.uniform(90, 220))), ("compress", -24, 3.0),
@@ -46,6 +47,15 @@ def _amplifier(rng, kind: str) -> list:
         return [("compress", -24, 4.0), ("drive", float(rng.uniform(12, 26))),
                 ("peak", 800, float(rng.uniform(-3, 5)), 0.8), ("lowpass", 4500),
                 ("peak", 90, 5.0, 0.8)]  # fmt: skip
+    if kind == "bright":  # a drive that no cabinet dulls, or a small one
+        chain = [("highpass", 110), ("drive", float(rng.uniform(8, 34))),
+                 ("lowpass", float(rng.uniform(7500, 12000)))]  # fmt: skip
+        return [*chain, ("shelf", 3500, float(rng.uniform(0, 6)))]
+    if kind == "open":  # a microphone before the strings
+        return [
+            ("highpass", 70),
+            ("shelf", float(rng.uniform(3000, 6000)), float(rng.uniform(0, 9))),
+        ]
     chain = [("highpass", 80), ("compress", -20, 3.0), ("lowpass", float(rng.uniform(4500, 9000)))]
     if rng.random() < 0.45:
         chain.append(("chorus", float(rng.uniform(0.4, 1.8)), float(rng.uniform(0.1, 0.35)), 0.4))
@@ -55,9 +65,9 @@ def _amplifier(rng, kind: str) -> list:
 def player(rng, part: Part) -> None:
     """Gives a player its chain of effects."""
     amp = part.instrument.get("amp")
-    chain = _amplifier(rng, amp) if amp else []
+    chain = amplifier(rng, amp) if amp else []
     if part.source == "bass":
-        chain += [("highpass", 30), *_tone(rng, 2.0)]
+        chain += [("highpass", 30), *tone(rng, 2.0)]
         if not amp:
             chain += [("lowpass", float(rng.uniform(1200, 7000)))]
         if rng.random() < 0.12:
@@ -72,7 +82,7 @@ def player(rng, part: Part) -> None:
         chain.append(("chorus", float(rng.uniform(0.2, 1.5)), 0.25, 0.5))
     if part.role in ("picked", "clav", "pad", "scratch") and rng.random() < 0.12:
         chain.append(("phaser", float(rng.uniform(0.2, 1.2)), 0.5))
-    chain += _tone(rng)
+    chain += tone(rng)
     if part.role in ("lead", "synthlead", "arpeggio", "picked") and rng.random() < 0.5:
         chain.append(("delay", float(rng.uniform(0.12, 0.45)), float(rng.uniform(0.1, 0.45)),
                       float(rng.uniform(0.08, 0.25))))  # fmt: skip
@@ -98,7 +108,7 @@ def kit(rng, kits: tuple, synthetic: float) -> dict:
         snare.append(gate if rng.random() < 0.6 else ("reverb", 0.8, float(rng.uniform(0.1, 0.3))))
     else:
         snare += _room(rng, 0.7)
-    rest = [("highpass", 60), *_tone(rng, 2.0), *_room(rng, 0.7)]
+    rest = [("highpass", 60), *tone(rng, 2.0), *_room(rng, 0.7)]
     bus = [("compress", -14, float(rng.uniform(1.5, 4)))] if rng.random() < 0.7 else []
     if rng.random() < 0.25:
         bus.append(("reverb", float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.03, 0.12))))
@@ -119,7 +129,7 @@ def kit(rng, kits: tuple, synthetic: float) -> dict:
 
 def vocals(rng, tempo: float) -> list:
     """The chain every voice of the song goes through."""
-    chain = [("highpass", float(rng.uniform(80, 150))), *_tone(rng, 2.0),
+    chain = [("highpass", float(rng.uniform(80, 150))), *tone(rng, 2.0),
              ("peak", float(rng.uniform(2500, 5000)), float(rng.uniform(0, 4)), 0.7),
              ("shelf", float(rng.uniform(6000, 9000)), float(rng.uniform(-2, 6))),
              ("compress", -22, float(rng.uniform(2.5, 6)))]  # fmt: skip

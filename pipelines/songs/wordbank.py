@@ -24,6 +24,7 @@ import soundfile
 from xumx_jax import files
 from xumx_jax.errors import UserError
 
+from . import neural
 from .words import EVERY, SPELLED
 
 try:
@@ -70,7 +71,9 @@ def path(voice: str) -> Path:
 
 
 def speak(voice: str, word: str) -> tuple:
-    """One word by flite: (samples, phones with their end times in seconds)."""
+    """One word by flite or the neural voice: (samples, phones with their end times in seconds)."""
+    if voice == neural.NAME:
+        return neural.speak(SPELLED.get(word, word), *speak(neural.LIKE, word), RATE)
     with tempfile.TemporaryDirectory() as scratch:
         spoken = Path(scratch) / "word.wav"
         text = SPELLED.get(word, word)
@@ -134,7 +137,12 @@ def build(voice: str, processes: int = 1) -> Path:
     return target
 
 
-@lru_cache(maxsize=len(VOICES))
+def voices() -> tuple:
+    """The voices there are: flite's, and the neural one where its package is."""
+    return (*VOICES, neural.NAME) if neural.hibari else VOICES
+
+
+@lru_cache(maxsize=len(VOICES) + 1)
 def load(voice: str) -> Voice:
     """A voice's words from the cache, made first where they are missing."""
     if not path(voice).is_file():

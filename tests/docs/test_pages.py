@@ -22,6 +22,7 @@ OTHERS = {
     *("--processes", "--port"),  # xumx_jax.training.launch
     *("--manual_dir", "--data_dir", "--config"),  # pipelines.records: of tensorflow-datasets
     *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
+    *("--material", "--without-missing", "--held-out"),
     *("--out", "--model", "--table"),  # docs/make_picture.py, docs/make_slicq.py
     *("--device", "--batch", "--precision", "--rounds", "--also"),  # bench/
     *("--build-arg", "--detach", "--env", "--gpus", "--publish", "--read-only", "--rm"),  # docker
