@@ -32,7 +32,7 @@ fi
 endef
 
 .PHONY: help demo quick test test-web coverage lint parity parity-full wheel release bench-accelerator bench-separate container
-.PHONY: learning fuzz bench-train bench-aimless bench-modern bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve bench-web scores demo-model clean
+.PHONY: learning fuzz bench-train bench-aimless bench-modern bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve bench-web scores where choose demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,20 +133,38 @@ SONGS := $(PY) -m pipelines.songs --processes $(JOBS) --engine sampled
 
 MUSDB :=
 SUBSET := test
-
-scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=FOLDER SUBSET=test
-	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
-	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
-		--songs songs/test $(ARGS)
-
-# A folder of recordings; what it lacks is said in a line, and done without.
+MODEL := demo
+RUN := runs/demo
+# Of what a person has to fetch: the stems of a song, and of a clip; a folder of recordings. What
+# that lacks is said in a line, and done without.
+SONG :=
+CLIP :=
 MATERIAL := material
-RECORDED := --seconds 40 --rate 22050 --material '$(MATERIAL)' --without-missing
+SIZE := --seconds 40 --rate 22050
+RECORDED := --material '$(MATERIAL)' --without-missing
+HELD_OUT := --held-out $(RECORDED)
+GIVEN = $(if $(wildcard $(MATERIAL))$(filter-out material,$(MATERIAL)),--material '$(MATERIAL)')
+
+scores: $(VENV)/songs ## score the bundled model, write it into its card; MUSDB=FOLDER CLIP=FOLDER SONG=FOLDER
+	@mkdir -p '$(MATERIAL)'
+	@$(SONGS) songs/test --songs 20 --first-seed 220000 --rate 44100
+	@$(SONGS) songs/recorded --songs 20 --first-seed 230000 --rate 44100 $(HELD_OUT)
+	@$(PY) bench/scores.py $(if $(MUSDB),--musdb '$(MUSDB)') --subset $(SUBSET) \
+		$(if $(CLIP),--clip '$(CLIP)') $(if $(SONG),--song '$(SONG)') --model $(MODEL) \
+		--songs songs/test songs/recorded $(ARGS)
+
+where: $(VENV)/dev ## which stem gets which instrument; MODEL=FILE MATERIAL=FOLDER
+	@$(PY) bench/where.py $(GIVEN) --model $(MODEL) $(ARGS)
+
+choose: $(VENV)/songs ## name the best checkpoint of RUN by songs it did not see; MATERIAL=FOLDER SONG=FOLDER
+	@mkdir -p '$(MATERIAL)'
+	@$(SONGS) songs/choose --songs 12 --first-seed 120000 --rate 44100 $(HELD_OUT)
+	@$(PY) bench/choose.py $(RUN) --songs songs/choose $(if $(SONG),--song '$(SONG)') $(ARGS)
 
 demo-model: $(VENV)/songs ## make songs and train the bundled model (hours; resumes if stopped); MATERIAL=FOLDER
 	@mkdir -p '$(MATERIAL)'
-	@$(SONGS) songs/demo/train --songs 720 --first-seed 0 $(RECORDED)
-	@$(SONGS) songs/demo/valid --songs 24 --first-seed 110000 --held-out $(RECORDED)
+	@$(SONGS) songs/demo/train --songs 720 --first-seed 0 $(SIZE) $(RECORDED)
+	@$(SONGS) songs/demo/valid --songs 24 --first-seed 110000 $(SIZE) $(HELD_OUT)
 	@$(PY) train.py --config configs/demo.py --workdir runs/demo --config.data.root=songs/demo $(ARGS)
 	@$(PY) -c 'import xumx_jax; xumx_jax.convert("runs/demo/best", "xumx_jax/assets/demo.safetensors", half=True)'
 	@ls -l xumx_jax/assets/demo.safetensors

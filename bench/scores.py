@@ -1,12 +1,15 @@
 """Score the bundled model, baselines and an oracle, and write the tables into its model card.
 
-    make scores            MUSDB=FOLDER SUBSET=test ARGS=--overwrite
-    python bench/scores.py --musdb MUSDB18 --subset test --songs songs/test
+    make scores            MUSDB=FOLDER SUBSET=test CLIP=FOLDER SONG=FOLDER MODEL=FILE
+    python bench/scores.py --musdb MUSDB18 --subset test --songs songs/test --clip CLIP --song SONG
 
 Real music is a MUSDB18 folder, or without one its preview of 7 s per track, which is downloaded;
-generated songs that were not used in training are scored as well. All of it goes through
-`evaluate.py`, whose score files, report and box plots stay in the workdir: existing scores are not
-computed again. The tables are written between the markers of MODEL_CARD.md, and to stdout.
+further, where they are given, the stems of a clip, and those of a song whose first half may have
+chosen the model, by halves (`whole_songs.py` says which file is which source). Generated songs that
+were not used in training are scored as well. All of it goes through `evaluate.py`, whose score
+files, report and box plots stay in the workdir: existing scores are not computed again. The tables
+are printed, with a line of JSON, and those of the bundled model are written between the markers of
+MODEL_CARD.md.
 """
 
 import argparse
@@ -16,6 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from whole_songs import HALVES, write  # noqa: E402
 
 from pipelines.datasets.cache import cache_folder  # noqa: E402
 from pipelines.datasets.download import fetch_archive  # noqa: E402
@@ -46,11 +51,13 @@ MISSING = "–"
 MUCH = 100  # dB; above, a number tells of rounding alone: the artifacts of a plain mixture
 
 
-def evaluate(root: Path, subset: str, evaldir: Path, more=()) -> dict:
+def evaluate(
+    root: Path, subset: str, evaldir: Path, more=(), sources=SOURCES, model: str = MODEL
+) -> dict:
     """Evaluate all rows on a data set -> the summary of `evaluate.py`. Exits if that fails."""
     status = command.main(
-        ["--model", MODEL, "--compare", *(row for row in ROWS if row != MODEL)]
-        + ["--root", str(root), "--subset", subset, "--targets", *SOURCES]
+        ["--model", f"{MODEL}={model}", "--compare", *(row for row in ROWS if row != MODEL)]
+        + ["--root", str(root), "--subset", subset, "--targets", *sources]
         + ["--evaldir", str(evaldir), *more]
     )
     if status:
@@ -59,17 +66,22 @@ def evaluate(root: Path, subset: str, evaldir: Path, more=()) -> dict:
 
 
 def table(summary: dict) -> str:
-    """Turn a summary into a table: SDR of every source, and the means of all metrics."""
+    """Turn a summary into a table: SDR of every source, and the means of all metrics.
+
+    Means are over the sources that the data has.
+    """
     metrics = ("ISR", "SIR", "SAR")
     lines = [f"| | {' | '.join(SOURCES)} | mean | {' | '.join(metrics)} |"]
     lines.append("|---" * (2 + len(SOURCES) + len(metrics)) + "|")
     for row, name in ROWS.items():
         method = summary["methods"][row]
+        there = [source for source in SOURCES if source in method["targets"]]
         each = [_value(method, source, "SDR") for source in SOURCES]
         means = [
-            _mean([_value(method, source, metric) for source in SOURCES]) for metric in metrics
+            _mean([_value(method, source, metric) for source in there])
+            for metric in ("SDR", *metrics)
         ]
-        numbers = map(_number, (*each, _mean(each), *means))
+        numbers = map(_number, (*each, *means))
         lines.append(f"| {name} | {' | '.join(numbers)} |")
     flagged, tracks = len(method["singular_tracks"]), method["tracks"]
     if flagged:
@@ -110,38 +122,69 @@ def rewrite(path: Path, block: str) -> None:
     files.write(path, f"{before}{BEGIN}\n{block}\n{END}{rest.split(END)[1]}")
 
 
+def sdr(summary: dict) -> dict:
+    """The SDR of every row and source, and their mean over the sources that the data has."""
+    found = {}
+    for row in ROWS:
+        method = summary["methods"][row]
+        each = {source: _value(method, source, "SDR") for source in method["targets"]}
+        found[row] = each | {"mean": _mean(list(each.values()))}
+    return found
+
+
 def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--musdb", help="MUSDB18, STEMS or WAV (default: its preview, downloaded)")
     add("--subset", default="test", help="of MUSDB18 (default: %(default)s)")
-    add("--songs", default="songs/test", help="folder of generated songs (default: %(default)s)")
+    add("--songs", nargs="+", type=Path, default=[Path("songs/test")], metavar="FOLDER",
+        help="folders of generated songs (default: songs/test)")  # fmt: skip
+    add("--clip", type=Path, metavar="FOLDER", help="stems of another clip of real music")
+    add("--song", type=Path, metavar="FOLDER", help="stems of a song, scored by halves")
+    add("--model", default=MODEL, help="name or path; the card is the bundled model's alone")
     add("--workdir", type=Path, default=Path("runs/scores"), help="default: %(default)s")
     add("--overwrite", action="store_true", help="score again what has been scored")
     options = parser.parse_args(arguments)
     more = ["--overwrite"] if options.overwrite else []
-    musdb, songs = options.musdb, Path(options.songs)
+    workdir = options.workdir
+    musdb = options.musdb
     if not musdb:
         url = musdb_index()["sample-url"]
         place, instead = cache_folder() / "musdb18-7", "--musdb FOLDER (make: MUSDB=FOLDER)"
         musdb = fetch_archive(url, place, "MUSDB18 preview", instead)
 
-    real = evaluate(musdb, options.subset, options.workdir / "musdb18", more)
-    made = evaluate(songs.parent, songs.name, options.workdir / "songs", more)
-    tracks = sorted((options.workdir / "musdb18" / options.subset).glob("*.json"))
+    def scored(root: Path, subset: str, name: str, sources=SOURCES) -> dict:
+        return evaluate(root, subset, workdir / name, more, sources, options.model)
+
+    found = {}
+    real = scored(musdb, options.subset, "musdb18")
+    tracks = sorted((workdir / "musdb18" / options.subset).glob("*.json"))
     what = f"*{tracks[0].stem}*" if len(tracks) == 1 else f"`{options.subset}`"
-    block = "\n\n".join(
-        [
-            PROTOCOL,
-            f"MUSDB18, {what} ({size(real)}{'' if options.musdb else ' of its preview'}):",
-            table(real),
-            f"Generated songs that training did not see ({size(made)}):",
-            table(made),
-        ]
-    )
-    for path in FILES:
-        rewrite(path, block)
-    print(f"\n{block}\n\nwritten into {', '.join(path.name for path in FILES)}")
+    preview = "" if options.musdb else " of its preview"
+    found[f"MUSDB18, {what} ({size(real)}{preview})"] = real
+    parts = [(options.clip, "clip", "")] if options.clip else []
+    parts += [(options.song, f"half{n}", half) for n, half in enumerate(HALVES) if options.song]
+    for folder, name, part in parts:
+        root, sources = write(folder, workdir / "data" / name, part)
+        summary = scored(root, "test", name, sources)
+        title = ", ".join([f"*{folder.resolve().name}*", *([part] if part else [])])
+        found[f"{title} ({size(summary)})"] = summary
+    for folder in options.songs:
+        folder = folder.resolve()
+        summary = scored(folder.parent, folder.name, f"songs-{folder.name}")
+        found[f"Generated songs that training did not see, `{folder.name}` ({size(summary)})"] = (
+            summary
+        )
+
+    tables = [f"{title}:\n\n{table(summary)}" for title, summary in found.items()]
+    block = "\n\n".join([PROTOCOL, *tables])
+    print(f"\n{block}\n")
+    if options.model == MODEL:
+        for path in FILES:
+            rewrite(path, block)
+        print(f"written into {', '.join(path.name for path in FILES)}")
+    sets = {title: sdr(summary) for title, summary in found.items()}
+    print(json.dumps({"bench": "scores", "model": options.model, "sdr_db": sets}))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """The tables that `make scores` writes into the model card."""
 
 import importlib.util
+import sys
 
 import pytest
 from songs import ROOT
 
 from xumx_jax.errors import UserError
 
+sys.path.insert(0, str(ROOT / "bench"))  # where it finds what lies beside it
 spec = importlib.util.spec_from_file_location("bench_scores", ROOT / "bench" / "scores.py")
 scores = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(scores)
+sys.path.remove(str(ROOT / "bench"))
 
 
 def method(sdr, regularised=None):
@@ -48,6 +51,16 @@ def test_what_could_not_be_measured_stays_open():
     broken["targets"]["bass"]["SIR"]["median"] = 500
     text = scores.table({"methods": dict.fromkeys(scores.ROWS, broken)})
     assert "| 1.50 | 1.50 | > 100 | – |" in text
+
+
+def test_means_are_over_the_sources_that_a_song_has():
+    voiced = method(0)
+    del voiced["targets"]["bass"]  # 0, 1 and 3 dB are left
+    summary = {"methods": dict.fromkeys(scores.ROWS, voiced)}
+    assert "| 0.00 | 1.00 | – | 3.00 | 1.33 | 1.33 |" in scores.table(summary)
+    assert scores.sdr(summary)["demo"] == pytest.approx(
+        {"vocals": 0, "drums": 1, "other": 3, "mean": 4 / 3}
+    )
 
 
 def test_rewriting_leaves_all_else_and_can_be_repeated(tmp_path):
