@@ -122,7 +122,9 @@ def _guest(plan, rng, stock, seconds, found) -> None:
     lead = tuple(p for p in voices if p.stem == takes.LEAD)
     backing = tuple(p for p in voices if p.stem != takes.LEAD)
     which = pick(rng, {"all": 4, "lead": 4, "backing": 3})
-    chosen = {"all": voices, "lead": lead, "backing": backing}[which] or voices
+    chosen = {"all": voices, "lead": lead, "backing": backing}[which]
+    if not takes.heard(chosen, song.part):
+        which, chosen = "all", voices
     _take(plan, rng, "vocals", chosen, song, shift, seconds)
     chain = placing.guest(rng, stock)
     if which == "backing":
@@ -149,13 +151,14 @@ def _album(plan, rng, stock, seconds, found) -> None:
     name, song, shift = found
     voices = takes.voices(stock, name)
     start = _take(plan, rng, "vocals", voices, song, shift, seconds)
-    for source in ("drums", "other"):
+    for source in ("drums", "bass", "other"):
         paths = takes.stems(stock, name, source)
         if paths:
             _take(plan, rng, source, paths, song, shift, seconds, start)
     plan.kit["notes"] = []
     plan.singing = []
-    plan.parts = [part for part in plan.parts if part.source == "bass"]
+    played = any(take.source == "bass" for take in plan.takes)
+    plan.parts = [part for part in plan.parts if part.source == "bass" and not played]
 
 
 def _track(plan, rng, stock, seconds, found) -> None:

@@ -42,7 +42,7 @@ NOISES = {"emilyguitar": ("emilyguitar", "noises"), "growlybass": ("growlybass",
 # name: weight, what sounds it, manner, amplifiers
 BASSES = {
     "jazz bass": (5, ("recorded", "growlybass", "notes"), "bass", {"bass": 3, "bassdrive": 2}),
-    "short bass": (2, ("recorded", "growlybass", "staccato"), "struck", {"bass": 1}),
+    "short bass": (0.7, ("recorded", "growlybass", "staccato"), "struck", {"bass": 1}),
     "roundwound": (2, ("recorded", "pastabass", "spaghetti"), "bass", {"bass": 2, "bassdrive": 1}),
     "flatwound": (2, ("recorded", "pastabass", "linguine"), "bass", {"bass": 1}),
     "muted": (1.5, ("recorded", "pastabass", "tagliatelle"), "bass", {"bass": 1}),

@@ -34,7 +34,8 @@ class Take(NamedTuple):
     until: float = float("inf")  # seconds in the files
 
 
-# Stems by their names without the song's. "PAD + BASS" of Potassium is two sources: left out.
+# Stems by their names without the song's. Left out are those that are two sources: "PAD + BASS" and
+# "MICROCOSM_EFFECT" of Potassium, whose synthesiser is the bass, and "MINILOGUE_SYNTH" of Caesium.
 SONGS = {
     "hydrogen": Performance(132.0, 2, "major", {
         "vocals": ("VOX LEAD", "BGVOX AAHH", "BGVOX ECHO", "BGVOX HARMONY"),
@@ -45,7 +46,8 @@ SONGS = {
         "vocals": ("VOX LEAD", "BGVOX ALT", "BGVOX ECHO"),
         "drums": ("BREAKBEAT", "BUILD", "END DRUMS", "HAT FILL", "HATS", "KICK HATS", "KICK",
                   "OUTRO DRUM", "SNARE", "TRAP BEAT"),
-        "other": ("KEYS", "MALLET", "MICROCOSM_EFFECT", "MINILOGUE_SYNTH", "SWEEP"),
+        "bass": ("MINILOGUE_SYNTH",),
+        "other": ("KEYS", "MALLET", "SWEEP"),
     }),
     # The whole song is held out; its second half is for reports alone.
     "caesium": Performance(130.0, 0, "major", {
@@ -53,7 +55,7 @@ SONGS = {
                    "BGVOX MAIN"),
         "drums": ("ALT HATS", "BREAK", "BUILD", "FILL SCRATCH", "GARAGE BEAT", "HATS", "KICK",
                   "SCRATCH HATS"),
-        "other": ("MICROCOSM_EFFECT", "MINILOGUE_SYNTH"),
+        "other": ("MICROCOSM_EFFECT",),
     }, 0.5),
 }  # fmt: skip
 # Tempi are those of the songs' charts; keys were found by their pitch classes.
@@ -68,7 +70,7 @@ LEAD = "VOX LEAD"
 
 def stems(stock: Stock, song: str, source: str) -> tuple:
     """The files of a source of a song of the album that may be trained on."""
-    names = SONGS[song].stems[source]
+    names = SONGS[song].stems.get(source, ())
     return tuple(path for path in stock.files(material.ALBUM, "stems")
                  if path.parent.name == song and path.stem in names)  # fmt: skip
 
@@ -97,6 +99,14 @@ def sounding(paths: tuple) -> np.ndarray:
     levels = [loudness(path) for path in paths]
     length = min(len(level) for level in levels)
     return np.any([level[:length] > 0.03 * level.max() for level in levels], axis=0)
+
+
+def heard(paths: tuple, part: float) -> bool:
+    """Whether the files sound for 8 s at least within the first `part` of them."""
+    if not paths:
+        return False
+    active = sounding(paths)
+    return bool(active[: round(part * len(active))].sum() >= 8)
 
 
 def begin(rng, paths: tuple, tempo: float, seconds: float, part: float = 1.0) -> float:

@@ -40,12 +40,15 @@ def _replace_bass(plan: Plan, rng, instrument: dict, notes: list) -> None:
     part = Part("bass", "bass", instrument, notes)
     treatment.player(rng, part)
     plan.parts = [part] + [p for p in plan.parts if p.source != "bass"]
+    plan.takes = [take for take in plan.takes if take.source != "bass"]
 
 
 def _recorded_bass(plan: Plan, rng, stock: Stock) -> None:
     """A real bass guitar or double bass; one line in four has phrases an octave up."""
     instrument = casts.cast(rng, casts.BASSES, stock)
     notes = [n for p in plan.parts if p.source == "bass" for n in p.notes]
+    if not notes:  # the album's own bass plays, or none
+        return
     if rng.random() < 0.25:
         high = {bar: rng.random() < 0.4 for bar in range(4096)}
         notes = [n._replace(pitch=n.pitch + 12 * high[int(n.start // BEATS)]) for n in notes]

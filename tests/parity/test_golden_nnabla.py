@@ -15,7 +15,7 @@ from xumx_jax.stems import Stems
 from xumx_jax.training import optimizer
 from xumx_jax.weights.load import load_module
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+compiled_quickly = pytest.mark.usefixtures("quick_compile")  # of the others, running takes longer
 
 RATE, WEIGHT_DECAY, LEARNING_RATE = 44100, 1e-5, 1e-3  # not in the files
 PREFIXES = ("small", "unidirectional", "mono")
@@ -184,6 +184,7 @@ def objective(path):
     return value
 
 
+@compiled_quickly
 @pytest.mark.slow
 @golden("nnabla/small_grads.npz")
 def test_gradients(path):
@@ -199,6 +200,7 @@ def test_gradients(path):
             assert relative(grad, file[f"grad:{name}"]) <= 3e-5, name
 
 
+@compiled_quickly
 @pytest.mark.slow
 @golden("nnabla/small_adam.npz")
 def test_adam_with_weight_decay(path):

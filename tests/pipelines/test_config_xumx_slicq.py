@@ -56,7 +56,7 @@ def test_every_recipe_overfits_one_batch(name):
     config = get_config(f"{name},tiny")
     config.model.args.update({"bins": 2, "low_hz": 2500.0})  # one block: less to compile
     model = config_checks.build(config, axis_name=step.AXIS)
-    _, seen = overfitted(config, model, tones(model, 2048))
+    _, seen = overfitted(config, model, tones(model, 800))
     # the first version's is a tenth of decibels
     wanted = seen[0] - 0.15 if name == "v1" else 0.75 * seen[0]
     assert np.isfinite(seen).all() and seen[-1] < wanted, seen

@@ -5,7 +5,10 @@ import pytest
 import recorded_material
 
 from pipelines.songs import (
+    SOURCES,
     casts,
+    compose,
+    drumming,
     effects,
     gliding,
     lines,
@@ -149,6 +152,7 @@ def test_a_take_begins_where_its_files_sound(stock):
     assert len(paths) == 2
     start = takes.begin(np.random.default_rng(0), paths, 120.0, 4.0)
     assert start % 2.0 == 0 and start <= 8.0
+    assert takes.heard(paths, 1.0) and not takes.heard(paths, 0.5) and not takes.heard((), 1.0)
     wave = takes.play(takes.Take("vocals", paths[:1], start, 1.0, 0.5, 0.0), 4 * RATE, RATE)
     assert np.abs(wave[:, : RATE // 2]).max() == 0 and np.abs(wave[:, RATE:]).max() > 0.3
     assert takes.wish(takes.SONGS["hydrogen"], 12) == {"tempo": 264.0, "key": 2, "mode": "major"}
@@ -158,6 +162,32 @@ def test_strokes_are_of_one_kit_or_of_many(stock):
     for seed in range(5):
         kit = casts.strokes(np.random.default_rng(seed), stock)
         assert kit and set(kit) <= {35, 36, 38, 40, 42}
+
+
+def test_a_ringing_kick_lasts_until_the_next():
+    boom = {"pitch": 33.0, "drive_db": 0.0, "drop": 1.0, "decay": 0.5, "ring": 0.3}  # 55 Hz
+    kit = {"boom": boom, "tuning": {"kick": 0.0}}
+    hits = [score.Note(0.0, 0.2, 36, 0.9), score.Note(1.5, 0.2, 36, 0.9)]
+    rng = np.random.default_rng(0)
+    wave = drumming.group(kit, "kick", hits, 3 * 44100, False, rng)[0]
+    assert hertz(wave[22050:44100], 44100) == pytest.approx(55, rel=0.03)
+    before, after = np.abs(wave[44100:66000]).max(), np.abs(wave[66200:75000]).max()
+    assert 0.02 < before < 0.5 * after
+
+
+def test_a_loop_takes_the_tempo_and_rests_with_the_drums(tmp_path):
+    clicks = np.zeros(RATE)
+    clicks[:: RATE // 4] = 0.9  # four beats in a second
+    path = tmp_path / "loop.flac"
+    recorded_material.put(path, clicks)
+    plan = compose.compose(0, 6.0, full=True, wish={"tempo": 120.0})
+    plan.sections = [score.Section("verse", 0, 1, SOURCES, 1.0),
+                     score.Section("break", 1, 1, ("other",), 1.0)]  # fmt: skip
+    out = np.abs(takes.loop(path, 4, plan, 6 * RATE, RATE, [0, 1, 2, 3])[0])
+    first = plan.clock.offset_seconds * RATE
+    found = np.flatnonzero(out > 0.3)
+    beats = np.unique(np.round((found - first) / (0.5 * RATE), 1))
+    np.testing.assert_allclose(beats, [0, 1, 2, 3], atol=0.1)
 
 
 def test_rooms_and_vocoders_keep_shape_and_loudness(stock):

@@ -22,7 +22,7 @@ def attended(queries: Array, keys: Array, values: Array, dtype: str = "float32")
     items, _, heads, _ = queries.shape
     parts = queries * values.shape[-1] ** -0.5, keys, values
     rows = [jnp.moveaxis(x, 2, 1).reshape(-1, x.shape[1], x.shape[3]) for x in parts]
-    made = _attended(asked(dtype), *rows)
+    made: Array = _attended(asked(dtype), *rows)  # pyright: ignore[reportAssignmentType]
     return jnp.moveaxis(made.reshape(items, heads, -1, values.shape[-1]), 1, 2)
 
 

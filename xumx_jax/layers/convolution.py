@@ -147,7 +147,7 @@ def _raw(plan: tuple[Step, Step], dtype: str, x: Array, kernel: Array) -> Array:
 
     Operands are rounded to `dtype`, one of `layers.dense.DTYPES`; sums are float32.
     """
-    pads = tuple(step.padding for step in plan)
+    pads = plan[0].padding, plan[1].padding
     simple = plan == tuple(Step(padding=pad) for pad in pads) and min(map(min, pads)) >= 0
     if dtype == "float32" and simple and winograd.fits(x, kernel):
         fewer = partial(winograd.correlate, pads=pads)
