@@ -1,7 +1,9 @@
-"""Say what goes where: which stem gets a guitar, a saxophone, a sub-bass, a stack of voices.
+r"""Say what goes where: which stem gets a guitar, a saxophone, a sub-bass, a stack of voices.
 
     make where MATERIAL=FOLDER                      MODEL=runs/demo/best
-    python bench/where.py --material FOLDER --songs songs/test --model demo hand-set
+    python bench/where.py --material FOLDER --songs songs/recorded --model demo hand-set
+    python bench/where.py --material FOLDER --picture docs/images/what-goes-where.png --pictured \
+        "drum machine and break kit" "electric guitar, through tanh"
 
 Short mixtures are made for each kind of part, of recordings that training never sees and of sounds
 that numpy makes. In the bins that belong to the part, the table says how many percent of the
@@ -194,8 +196,9 @@ def table(result: dict) -> str:
             _verdict(row, stated(row["bound"]) if "bound" in row else ""),
         ]
         lines.append(f"| {title} | {row['source']} | {' | '.join(cells)} |")
-    lines += ["", "| music without a voice | vocals, median dB | loudest | bound |"]
-    lines.append("|---|--:|--:|---|")
+    if result["phantom"]:
+        lines += ["", "| music without a voice | vocals, median dB | loudest | bound |"]
+        lines.append("|---|--:|--:|---|")
     for title, row in result["phantom"].items():
         bound = _verdict(row, f"below {QUIET_DB:g}")
         lines.append(f"| {title} | {row['median_db']:.1f} | {row['most_db']:.1f} | {bound} |")
@@ -240,9 +243,10 @@ def main(arguments=None) -> None:
     title = f"{options.mixtures} mixtures of {options.seconds:g} s a row."
     text = "\n\n".join(f"`{one['model']}`, {title}\n\n{table(one)}" for one in results)
     line = json.dumps({"bench": "where", "models": results})
-    print(f"{text}\n\n{line}")
+    print(f"{text}\n")
     if options.picture:
         files.write(options.picture, picture(results[0], material, options))
+    print(line)
     if options.out:
         files.write(options.out.with_suffix(".md"), f"{text}\n")
         files.write(options.out.with_suffix(".json"), f"{line}\n")
