@@ -20,10 +20,11 @@ sys.path.insert(0, str(ROOT))
 from whole_songs import HALVES, write  # noqa: E402
 
 from pipelines.evaluation import command  # noqa: E402
+from pipelines.tracks.names import ORDER as SOURCES  # noqa: E402
+from xumx_jax.commands.console import run_program  # noqa: E402
 from xumx_jax.errors import UserError  # noqa: E402
 from xumx_jax.weights import store  # noqa: E402
 
-SOURCES = ("vocals", "drums", "bass", "other")
 BEST = "best"  # of a run
 
 
@@ -86,7 +87,7 @@ def table(scores: dict, total: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments=None) -> None:
+def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("weights", nargs="+", type=Path, help="files, checkpoints, or folders of runs")
@@ -108,11 +109,8 @@ def main(arguments=None) -> None:
     total, winner = best(scores)
     print(f"\n{table(scores, total)}\n\nbest: {winner} ({weights[winner]})")
     print(json.dumps({"bench": "choose", "best": str(weights[winner]), "sdr_db": scores}))
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"choose: error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run_program(main, "choose"))

@@ -26,13 +26,14 @@ from pipelines.datasets.cache import cache_folder  # noqa: E402
 from pipelines.datasets.download import fetch_archive  # noqa: E402
 from pipelines.datasets.musdb import musdb_index  # noqa: E402
 from pipelines.evaluation import command  # noqa: E402
+from pipelines.tracks.names import ORDER as SOURCES  # noqa: E402
 from xumx_jax import files  # noqa: E402
+from xumx_jax.commands.console import run_program  # noqa: E402
 from xumx_jax.errors import UserError  # noqa: E402
 
 FILES = (ROOT / "MODEL_CARD.md",)
 BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"
 MODEL = "demo"
-SOURCES = ("vocals", "drums", "bass", "other")
 ROWS = {
     MODEL: f"bundled model (`{MODEL}`)",
     "hand-set": "no learning: bands set by hand, median filter (`hand-set`)",
@@ -132,7 +133,7 @@ def sdr(summary: dict) -> dict:
     return found
 
 
-def main(arguments=None) -> None:
+def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--musdb", help="MUSDB18, STEMS or WAV (default: its preview, downloaded)")
@@ -185,11 +186,8 @@ def main(arguments=None) -> None:
         print(f"written into {', '.join(path.name for path in FILES)}")
     sets = {title: sdr(summary) for title, summary in found.items()}
     print(json.dumps({"bench": "scores", "model": options.model, "sdr_db": sets}))
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"scores: error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run_program(main, "scores"))

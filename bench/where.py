@@ -34,10 +34,11 @@ from where_sounds import RATE  # noqa: E402
 
 import xumx_jax  # noqa: E402
 from pipelines.tracks.folders import track_folders  # noqa: E402
+from pipelines.tracks.names import ORDER as SOURCES  # noqa: E402
 from xumx_jax import audio, files  # noqa: E402
+from xumx_jax.commands.console import run_program  # noqa: E402
 from xumx_jax.errors import UserError  # noqa: E402
 
-SOURCES = ("vocals", "drums", "bass", "other")
 QUIET_DB = -20.0  # of the vocals beneath music without a voice: at most
 LEFT_OUT = "vocals"
 Separate = Callable[[np.ndarray], np.ndarray]
@@ -124,30 +125,29 @@ def voiceless(folder: Path, length: float):
             yield mix
 
 
-def run(name: str, material: Material, songs: Path | None, options) -> dict:
-    """All rows of one model."""
+def run(name: str, material: Material, options) -> dict:
+    """All rows of one model, or those that are asked for."""
     separate = separator(name)
-    common = (material, options.mixtures, options.seconds, options.seed)
     rows, silent, unmeasured = {}, {}, {}
-    for case in CASES:
-        if options.rows and case.name not in options.rows:
-            continue
+
+    def is_wanted(title: str) -> bool:
+        return not options.rows or title in options.rows
+
+    for case in (case for case in CASES if is_wanted(case.name)):
         try:
             rows[case.name] = measure(case, separate, made_of(case, material, options))
         except NoMaterial as error:
             unmeasured[case.name] = str(error)
-    for title, part in INSTRUMENTAL.items():
-        if options.rows and title not in options.rows:
-            continue
-        made = mixtures(title, part, *common)
+    for title in filter(is_wanted, INSTRUMENTAL):
+        common = (material, options.mixtures, options.seconds, options.seed)
+        made = mixtures(title, INSTRUMENTAL[title], *common)
         try:
             silent[title] = phantom(separate, (one.mix for one in made))
         except NoMaterial as error:
             unmeasured[title] = str(error)
-    if songs:
-        silent["generated songs without vocals"] = phantom(
-            separate, voiceless(songs, options.seconds)
-        )
+    if options.songs:
+        made = voiceless(options.songs, options.seconds)
+        silent["generated songs without vocals"] = phantom(separate, made)
     every = rows | silent
     missed = [title for title, row in every.items() if row.get("met") is False]
     bounds = sum("bound" in row for row in every.values())
@@ -216,7 +216,7 @@ def _verdict(row: dict, bound: str) -> str:
     return bound if row.get("met", True) else f"{bound}: **missed**"
 
 
-def main(arguments=None) -> None:
+def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--model", nargs="+", default=["demo"], help="names, paths, or hand-set (default: demo)")
@@ -239,7 +239,7 @@ def main(arguments=None) -> None:
         if folder and not folder.is_dir():
             raise UserError(f"{folder}: no such folder")
     material = Material(options.material)
-    results = [run(name, material, options.songs, options) for name in options.model]
+    results = [run(name, material, options) for name in options.model]
     title = f"{options.mixtures} mixtures of {options.seconds:g} s a row."
     text = "\n\n".join(f"`{one['model']}`, {title}\n\n{table(one)}" for one in results)
     line = json.dumps({"bench": "where", "models": results})
@@ -250,11 +250,8 @@ def main(arguments=None) -> None:
     if options.out:
         files.write(options.out.with_suffix(".md"), f"{text}\n")
         files.write(options.out.with_suffix(".json"), f"{line}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"where: error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run_program(main, "where"))

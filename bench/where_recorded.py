@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from where_sounds import GROOVES, MINOR, RATE, STEP_SECONDS, gate, place, seconds
+from whole_songs import source_of
 
 from pipelines.songs import material
 from xumx_jax import audio
@@ -29,7 +30,6 @@ LOOPS, KITS, BAND = ("sonic-pi", "loops"), ("web-audio-samples", "kits"), ("sect
 OTHERS = "song"  # what the band's file without its guitar is called
 SONG = (material.ALBUM, "stems")
 UNSUNG = re.compile(r"master|mix", re.I)
-SUNG = re.compile(r"vox|vocal", re.I)
 FARTHEST = 4  # semitones that a note is moved
 SILENT_DB = -45  # under a stem's loudest second: it does not sound
 
@@ -121,7 +121,7 @@ class Material:
         if not chosen:
             raise NoMaterial(f"{stems[0].parent}: wanted stems with names like {parts!r}")
         voices = _sum(chosen)
-        rest = _sum([path for path in stems if not SUNG.search(path.stem)])
+        rest = _sum([path for path in stems if source_of(path.stem) != "vocals"])
         half = min(voices.shape[1], rest.shape[1]) // 2
         if not voices[:, :half].any():
             raise NoMaterial(f"{stems[0].parent}: {parts!r} does not sound in the first half")

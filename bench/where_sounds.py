@@ -5,6 +5,8 @@ All return [time] or, with a width, [channel, time], at RATE; levels are set whe
 
 import numpy as np
 
+from pipelines.songs import recordings
+
 RATE = 44_100
 MINOR = (0, 2, 3, 5, 7, 8, 10)
 CHORDS = ((0, 3, 7), (-4, 0, 3), (3, 7, 10), (-2, 2, 5))  # semitones above the key: i VI III VII
@@ -33,9 +35,7 @@ def seconds(count: float) -> np.ndarray:
 
 def place(out: np.ndarray, wave: np.ndarray, start: float) -> None:
     """Add [..., time] to a longer wave from `start` seconds on; what is beyond its end is cut."""
-    first = round(start * RATE)
-    room = out[..., first : first + wave.shape[-1]]
-    room += wave[..., : room.shape[-1]]
+    recordings.add(out, wave, round(start * RATE))
 
 
 def gate(length: float, attack: float = 0.004, release: float = 0.03) -> np.ndarray:

@@ -24,9 +24,7 @@ def arrange(seed: int, seconds: float, stock: Stock) -> Plan:
     rng = stream(seed, "arrange")
     found, wish = None, {}
     if centre in ("guest", "album"):
-        found = takes.choose(
-            rng, stock, takes.SONGS, lambda own, name: takes.stems(own, name, "vocals")
-        )
+        found = takes.choose(rng, stock, takes.SONGS, takes.voices)
     elif centre == "track":
         found = takes.choose(rng, stock, takes.GUITARS, takes.guitar)
     if found:

@@ -42,11 +42,9 @@ def _recorded(strokes: dict, hits: list, samples: int, tuning: float) -> np.ndar
         stroke = recordings.follow(wave, rate, 0.0, whole, RATE, 0.02)
         if hit.velocity < 0.5:
             stroke = 0.5 * (stroke + np.concatenate(([0.0], stroke[:-1])))
-        start = round(hit.start * RATE)
         side = 0.0 if key in (35, 36, 38, 40) else ((key * 37) % 21 - 10) / 25
-        room = out[:, start : start + len(stroke)]
         gains = np.array([[1 - side], [1 + side]]) * hit.velocity**1.5
-        room += (gains * stroke[: room.shape[-1]]).astype(np.float32)
+        recordings.add(out, (gains * stroke).astype(np.float32), round(hit.start * RATE))
     return out
 
 
@@ -61,9 +59,7 @@ def _booms(boom: dict, hits: list, samples: int) -> np.ndarray:
         curve = np.full(max(2, round(room / lines.FRAME_SECONDS)), boom["pitch"])
         gesture = lines.Gesture(hit.start, curve, hit.velocity)
         wave = gliding.sound("boom", gesture, RATE, boom, boom["ring"])
-        start = round(hit.start * RATE)
-        part = out[start : start + len(wave)]
-        part += wave[: len(part)]
+        recordings.add(out, wave, round(hit.start * RATE))
     return np.stack([out, out])
 
 

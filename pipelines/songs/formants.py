@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import singing
+from . import recordings, singing
 from .score import stream
 
 # F1..F4 [Hz] of an adult; the bandwidths grow with the formants
@@ -52,8 +52,8 @@ def sing(layer: dict, notes: list, samples: int, rate: int, seed: int, name: str
         wave += who["breath"] * 0.2 * rng.standard_normal(length) * np.abs(wave).max()
         wave *= np.minimum(1, at / 0.03) * np.minimum(1, (note.length - at) / 0.05)
         start = int(note.start * rate)
-        room = out[start : start + length]  # the last note may reach beyond the end
-        room += (wave[: len(room)] * note.velocity).astype(np.float32)
+        # the last note may reach beyond the end
+        recordings.add(out, (wave * note.velocity).astype(np.float32), start)
         first = note.word[0]
         if note.syllable == 0 and first in NOISY:
             burst = int((0.09 if first in "szfh" else 0.03) * rate)

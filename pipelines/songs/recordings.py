@@ -11,7 +11,6 @@ from xumx_jax.errors import UserError
 from .lines import FRAME_SECONDS, Gesture
 
 LONGEST_SECONDS = 10.0
-FARTHEST = 6.0  # semitones between a recording and the note it plays, where there is a choice
 
 
 def read(path: Path, start: float = 0.0, seconds: float | None = None) -> tuple:
@@ -38,6 +37,20 @@ def seconds(path: Path) -> float:
         raise UserError(f"{path}: cannot be read: {error}") from error
 
 
+def stereo(wave: np.ndarray, rate: float, target: float) -> np.ndarray:
+    """[channel, time] at `rate` -> [2, time] at `target`: its first two channels, or one twice."""
+    import soxr
+
+    pair = np.stack([wave[0], wave[min(1, len(wave) - 1)]])
+    return soxr.resample(np.ascontiguousarray(pair.T), rate, target).T
+
+
+def add(out: np.ndarray, wave: np.ndarray, start: int) -> None:
+    """Add [..., time] to a longer wave from sample `start` on; what is beyond its end is cut."""
+    room = out[..., start : start + wave.shape[-1]]
+    room += wave[..., : room.shape[-1]]
+
+
 @lru_cache(maxsize=192)
 def note(path: Path) -> tuple:
     """(samples [time] of peak 1, rate): one recorded note, the silence before it cut off."""
@@ -53,11 +66,7 @@ def note(path: Path) -> tuple:
 @lru_cache(maxsize=64)
 def room(path: Path, rate: int) -> np.ndarray:
     """[2, tap]: a recorded room at `rate`, of unit energy, its first 4 s."""
-    import soxr
-
-    wave, source = read(path, 0.0, 4.0)
-    wave = np.stack([wave[0], wave[1 if len(wave) > 1 else 0]])
-    wave = soxr.resample(np.ascontiguousarray(wave.T), source, rate).T
+    wave = stereo(*read(path, 0.0, 4.0), rate)
     energy = float((wave**2).sum(-1).mean())
     return (wave / np.sqrt(energy or 1.0)).astype(np.float32)
 

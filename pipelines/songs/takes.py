@@ -146,17 +146,12 @@ def wish(performance: Performance, shift: int) -> dict:
 
 def play(take: Take, samples: int, rate: int) -> np.ndarray:
     """The sum of a take's files at its speed and place -> [2, time]; effects are the caller's."""
-    import soxr
-
     out = np.zeros((2, samples), np.float32)
     begin = max(0, round(take.at * rate))
     seconds = min((samples - begin) / rate * take.speed, take.until - take.start)
     for path in take.paths:
         wave, source = recordings.read(path, take.start, seconds)
-        wave = np.stack([wave[0], wave[-1]])
-        wave = soxr.resample(np.ascontiguousarray(wave.T), source * take.speed, rate).T
-        room = out[:, begin : begin + wave.shape[-1]]
-        room += wave[:, : room.shape[-1]]
+        recordings.add(out, recordings.stereo(wave, source * take.speed, rate), begin)
     fade = min(samples - begin, rate // 100)
     out[:, begin : begin + fade] *= np.linspace(0, 1, fade, dtype=np.float32)
     return out
@@ -168,13 +163,10 @@ def loop(path: Path, beats: int, plan, samples: int, rate: int, order: list) -> 
     It is resampled to the plan's tempo. `order` says which of its beats follow each other, so that
     a bar need not be the loop as it was recorded.
     """
-    import soxr
-
     wave, source = recordings.read(path)
-    wave = np.stack([wave[0], wave[-1]])
     beat = 60 / plan.clock.tempo
     speed = wave.shape[-1] / source / (beats * beat)
-    wave = soxr.resample(np.ascontiguousarray(wave.T), source * speed, rate).T
+    wave = recordings.stereo(wave, source * speed, rate)
     out = np.zeros((2, samples), np.float32)
     size = wave.shape[-1] / beats
     fade = np.linspace(1, 0, 64, dtype=np.float32)
@@ -186,7 +178,5 @@ def loop(path: Path, beats: int, plan, samples: int, rate: int, order: list) -> 
             piece = wave[:, round(taken * size) : round((taken + 1) * size)].copy()
             piece[:, -64:] *= fade
             place = plan.clock.offset_seconds + (section.bar * BEATS + index) * beat
-            start = round(place * rate)
-            room = out[:, start : start + piece.shape[-1]]
-            room += piece[:, : room.shape[-1]]
+            recordings.add(out, piece, round(place * rate))
     return out

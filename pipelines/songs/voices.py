@@ -34,16 +34,14 @@ def play(
 
     out = np.zeros(samples, np.float32)
     for gesture in lines.gestures(notes, manner, rng):
-        _add(out, sound(gesture), gesture.start)
+        recordings.add(out, sound(gesture), _sample(gesture.start))
     if instrument.get("noises"):
         _noises(out, instrument["noises"], notes, rng, stock)
     return np.stack([out, out])
 
 
-def _add(out: np.ndarray, wave: np.ndarray, start: float) -> None:
-    begin = max(0, round(start * sampler.RATE))
-    room = out[begin : begin + len(wave)]
-    room += wave[: len(room)]
+def _sample(start: float) -> int:
+    return max(0, round(start * sampler.RATE))
 
 
 def _recorded(notes: tuple, release: float, rng):
@@ -89,4 +87,5 @@ def _noises(out: np.ndarray, where: tuple, notes: list, rng, stock: Stock) -> No
         still = lines.Gesture(0.0, np.zeros(round(0.25 / lines.FRAME_SECONDS)), 1.0)
         wave = recordings.follow(wave, rate, 0.0, still, sampler.RATE, 0.05)
         gain = level * 10 ** (-rng.uniform(12, 26) / 20)
-        _add(out, wave * np.float32(gain), note.start - rng.uniform(0.02, 0.12))
+        start = _sample(note.start - rng.uniform(0.02, 0.12))
+        recordings.add(out, wave * np.float32(gain), start)

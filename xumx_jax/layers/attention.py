@@ -61,11 +61,11 @@ _attended.defvjp(_forward, _backward)
 
 def _by_rows(function: Callable, *parts: Array):
     """Apply a function of single rows to all, on a CPU one after the other if they are long."""
-    queries, keys = parts[:2]
+    at_once, (queries, keys, *_) = jax.vmap(function), parts
     if queries.shape[0] * queries.shape[1] * keys.shape[1] <= SCORES:
-        return jax.vmap(function)(*parts)
+        return at_once(*parts)
 
     def in_turn(*parts):
         return lax.map(lambda row: function(*row), parts)
 
-    return lax.platform_dependent(*parts, cpu=in_turn, default=jax.vmap(function))
+    return lax.platform_dependent(*parts, cpu=in_turn, default=at_once)
