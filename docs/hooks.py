@@ -69,7 +69,7 @@ def fetched(text: str) -> list[str]:
 def as_page(text: str, source: str) -> str:
     """The text of a file of the repository as a page at the top of docs/: its links point there.
 
-    A link to a file that is no page becomes its text alone.
+    A link to a file that is no page becomes its text alone; a picture has to lie below docs/.
     """
     pages = {name: page for page, name in ROOT_PAGES.items()}
 
@@ -85,4 +85,5 @@ def as_page(text: str, source: str) -> str:
             return f"[{words}]({path.removeprefix('docs/')}{hash_}{anchor})"
         return words
 
-    return re.sub(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", point, text)
+    text = re.sub(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", point, text)
+    return re.sub(r"(!\[[^\]]*\]\()(?:\.\./)*docs/", r"\1", text)

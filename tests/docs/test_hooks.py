@@ -46,6 +46,8 @@ def test_a_page_that_fetches_ends_the_build(tmp_path):
         ("CHANGELOG.md", "[a](configs/xumx.py)", "a"),
         ("CHANGELOG.md", "[a](https://example.org) [b](#c)", "[a](https://example.org) [b](#c)"),
         ("bench/RESULTS.md", "[a](../CHANGELOG.md)", "[a](changes.md)"),
+        ("MODEL_CARD.md", "![a b](docs/images/a.png)", "![a b](images/a.png)"),
+        ("bench/RESULTS.md", "![](../docs/images/a.png)", "![](images/a.png)"),
     ],
 )
 def test_links_of_the_root_are_turned_to_pages(source, text, wanted):
