@@ -12,7 +12,8 @@ from xumx_jax import files
 from xumx_jax.audio.formats import is_float
 from xumx_jax.client import Client, ServerError
 from xumx_jax.commands import console
-from xumx_jax.commands.batch.run import TrackJob, closing_pipe, run_all
+from xumx_jax.commands.batch.job import TrackJob, closing_pipe
+from xumx_jax.commands.batch.run import run_all
 from xumx_jax.commands.options import TOKEN
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.separation import record
