@@ -30,6 +30,7 @@ _LOCAL = {
     **{"post_filter": None, "shifts": 0, "seed": 0, "chunk_seconds": None, "overlap": None},
     **{"protocol": None, "transition_power": 1.0, "mid_side": False, "batch": None},
     **{"denoise": False, "compute": "float32"},
+    **{"manifest": None, "shard": None, "runner": "local", "address": None, "worker_cores": None},
 }
 _ATTENUATED = "samples reach "  # how the warning begins that the gain of 16 bits needs
 
