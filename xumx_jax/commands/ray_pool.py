@@ -97,10 +97,10 @@ def _check_listening(address: str) -> None:
 
 
 def share(nodes: Sequence[dict], cores: int | None = None, cpu: bool = False) -> dict[str, Any]:
-    """What one worker takes -> arguments of Ray, and under "cores" its share of a machine's cores.
+    """What one worker takes -> arguments of Ray, and besides "cores", its share of a machine's.
 
     That is one GPU or TPU where there are any, unless `cpu`; `cores` overrides the number of cores.
-    Raises UserError if no machine has that many.
+    "workers" is how many the machines have room for. Raises UserError if that is none.
     """
     if cores is not None and cores < 1:
         raise UserError(f"--worker-cores {cores}: wanted 1 or more")
@@ -108,7 +108,8 @@ def share(nodes: Sequence[dict], cores: int | None = None, cpu: bool = False) ->
         having = [node["Resources"] for node in nodes if node["Resources"].get(kind, 0) >= 1]
         if having and not cpu:
             each = min(int(one.get("CPU", 1) // one[kind]) for one in having)
-            return {**more, "cores": cores or max(1, each)}
+            count = sum(int(one[kind]) for one in having)
+            return {**more, "cores": cores or max(1, each), "workers": count}
     there = [int(node["Resources"].get("CPU", 0)) for node in nodes]
     there = [count for count in there if count]
     if not there:
@@ -116,12 +117,14 @@ def share(nodes: Sequence[dict], cores: int | None = None, cpu: bool = False) ->
     wanted = cores or min(CORES, *there)
     if wanted > max(there):
         raise UserError(f"--worker-cores {wanted}: the largest machine has {max(there)}")
-    return {"num_cpus": wanted, "cores": wanted}
+    workers = sum(count // wanted for count in there)
+    return {"num_cpus": wanted, "cores": wanted, "workers": workers}
 
 
 def described(taken: dict[str, Any]) -> str:
     """What a worker takes, for a line."""
-    kinds = {"GPU": taken.get("num_gpus"), **taken.get("resources", {}), "cores": taken["cores"]}
+    cores = "core" if taken["cores"] == 1 else "cores"
+    kinds = {"GPU": taken.get("num_gpus"), **taken.get("resources", {}), cores: taken["cores"]}
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
 
 
@@ -191,13 +194,16 @@ def rows(
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     taken = dict(taken)
-    cores = taken.pop("cores")
+    cores, workers = taken.pop("cores"), min(taken.pop("workers"), len(items))
     texts = [{"item": json.dumps(item)} for item in items]
     done = ray.data.from_items(texts, override_num_blocks=min(len(texts), _BLOCKS)).map_batches(
         _Actor,
         fn_constructor_args=(make, tuple(arguments), failed, cores),
         batch_size=1,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_tasks_in_flight_per_actor=2),
+        # more of them where machines come later, fewer where some go
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, initial_size=workers, max_tasks_in_flight_per_actor=2
+        ),
         **taken,
     )
     for row in done.iter_rows():

@@ -47,10 +47,10 @@ def separated(options, models, applied, entries: Sequence[Entry], stop, say_line
 class Remote:
     """A `Worker` for entries that have travelled."""
 
-    def __init__(self, *arguments):
+    def __init__(self, options, models, applied):
         from xumx_jax.commands.catalogue.worker import Worker
 
-        self._worker = Worker(*arguments, Stop())
+        self._worker = Worker(options, models, applied, Stop())
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         """Separate one entry -> its row."""
