@@ -182,7 +182,7 @@ def test_a_full_disk_is_a_row_and_on_a_cluster_others_take_the_rest(run, monkeyp
     monkeypatch.setattr(worker, "Worker", lambda *_: lambda entry: row)
     item = dict(source="a", name="a", label="a", fault="", note="")
     assert on_ray.Remote(None, None, None)(item) == row and waited == [on_ray.PAUSE_SECONDS]
-    late = on_ray.failed(item, "has no model")
+    late = on_ray.Remote.failed(item, "has no model")
     assert waited == 2 * [on_ray.PAUSE_SECONDS] and late["status"] == rows.FAILED
     assert late["error"] == f"a: has no model (on {late['host']})"
 

@@ -6,13 +6,14 @@ done twice, and what is done with it must allow that. Whatever goes wrong with a
 row that its worker returns; there are no exceptions.
 """
 
+import importlib
 import json
 import logging
 import os
 import platform
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -33,10 +34,18 @@ _SETTINGS = 4  # the kind of frame that a server answers with
 
 
 class Work(Protocol):
-    """What a worker does; made once in each, which may raise UserError."""
+    """What a worker does; one is made in each, from its arguments, which may raise UserError.
+
+    It is given as "module:Name", for the machine of the worker to import.
+    """
 
     def __call__(self, item: dict) -> dict:
         """Do an item -> its row."""
+        ...
+
+    @staticmethod
+    def failed(item: dict, error: str) -> dict:
+        """The row of an item where no work could be made."""
         ...
 
 
@@ -121,18 +130,19 @@ def share(nodes: Sequence[dict], cores: int | None = None, cpu: bool = False) ->
     return {"num_cpus": wanted, "cores": wanted, "workers": workers}
 
 
-def described(taken: dict[str, Any]) -> str:
-    """What a worker takes, for a line."""
-    cores = "core" if taken["cores"] == 1 else "cores"
-    kinds = {"GPU": taken.get("num_gpus"), **taken.get("resources", {}), cores: taken["cores"]}
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+def line(nodes: Sequence[dict], taken: dict[str, Any]) -> str:
+    """A line about the cluster and its workers."""
+    counts = {"machine": len(nodes), "worker": taken["workers"]}
+    counts |= {"GPU": taken.get("num_gpus"), **taken.get("resources", {}), "core": taken["cores"]}
+    told = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in counts.items() if count]
+    return f"Ray: {', '.join(told[:2])} with {', '.join(told[2:])} each"
 
 
-def check_nodes(nodes: Sequence[dict], look: Callable[[], str | None]) -> None:
-    """Compare versions on all machines with those here, and run `look` there.
+def check_nodes(nodes: Sequence[dict], look: str, *arguments) -> None:
+    """Compare versions on all machines with those here, and call `look(*arguments)` there.
 
-    It returns what is wrong with a machine. Raises UserError with the first thing that is wrong;
-    machines that die meanwhile are left out.
+    It is a function as "module:name", which returns what is wrong with a machine, or None. Raises
+    UserError with the first thing that is wrong; machines that die meanwhile are left out.
     """
     import ray
     from ray.exceptions import GetTimeoutError, RayError, RayTaskError
@@ -143,7 +153,7 @@ def check_nodes(nodes: Sequence[dict], look: Callable[[], str | None]) -> None:
     for node in nodes:
         place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         options = dict(num_cpus=0, scheduling_strategy=place, max_retries=0)
-        asked[task.options(**options).remote(look)] = node["NodeManagerHostname"]
+        asked[task.options(**options).remote(look, arguments)] = node["NodeManagerHostname"]
     here = versions()
     for answer, host in asked.items():
         try:
@@ -155,14 +165,17 @@ def check_nodes(nodes: Sequence[dict], look: Callable[[], str | None]) -> None:
             raise UserError(f"{host}: cannot work: {reason}") from None
         except RayError:
             continue
-        for name, wanted in here.items():
-            if found.get(name) != wanted:
-                raise UserError(
-                    f"{host}: has {name} {found.get(name, 'not installed')}, and this machine "
-                    f"{wanted}; wanted the same on all"
-                )
-        if fault:
-            raise UserError(f"{host}: {fault}")
+        if reason := skew(here, found) or fault:
+            raise UserError(f"{host}: {reason}")
+
+
+def skew(here: dict[str, str], there: dict[str, str]) -> str | None:
+    """The first version that differs on another machine, None if none does."""
+    for name, wanted in here.items():
+        if (found := there.get(name)) != wanted:
+            found = found or "not installed"
+            return f"{name} is {found}, and {wanted} here; wanted the same on all machines"
+    return None
 
 
 def versions() -> dict[str, str]:
@@ -170,22 +183,28 @@ def versions() -> dict[str, str]:
     return {"Python": ".".join(platform.python_version_tuple()[:2]), **installed(SAME)}
 
 
-def _look(look) -> tuple[dict[str, str], str | None]:
-    return versions(), look()
+def _look(look: str, arguments) -> tuple[dict[str, str], str | None]:
+    here = versions()
+    return here, _named(look)(*arguments)
+
+
+def _named(name: str) -> Any:
+    """What "module:name" stands for in this process."""
+    module, _, attribute = name.partition(":")
+    if module.startswith("pipelines."):
+        from xumx_jax.commands import recipes
+
+        recipes.add_place("evaluate")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def rows(
-    make: Callable[..., Work],
-    arguments: Sequence[Any],
-    items: Sequence[dict],
-    taken: dict[str, Any],
-    failed: Callable[[dict, str], dict],
+    work: str, arguments: Sequence[Any], items: Sequence[dict], taken: dict[str, Any]
 ) -> Iterator[dict]:
     """Do all items, in any order -> the row of each.
 
-    make, arguments  what each worker makes once, and then calls with each item
+    work, arguments  a `Work` as "module:Name", and what it is made from
     taken            what a worker takes, from `share`
-    failed           makes the row of an item where no worker could be made, from item and error
     """
     import ray.data
 
@@ -198,7 +217,7 @@ def rows(
     texts = [{"item": json.dumps(item)} for item in items]
     done = ray.data.from_items(texts, override_num_blocks=min(len(texts), _BLOCKS)).map_batches(
         _Actor,
-        fn_constructor_args=(make, tuple(arguments), failed, cores),
+        fn_constructor_args=(work, tuple(arguments), cores),
         batch_size=1,
         # more of them where machines come later, fewer where some go
         compute=ray.data.ActorPoolStrategy(
@@ -213,11 +232,12 @@ def rows(
 class _Actor:
     """A worker's process: its cores, what it makes, and rows for what it cannot make."""
 
-    def __init__(self, make, arguments, failed, cores):
+    def __init__(self, work, arguments, cores):
         runtime.limit_cores(cores)
-        self._failed, self._fault = failed, ""
+        made = _named(work)
+        self._failed, self._fault = made.failed, ""
         try:
-            self._work = make(*arguments)
+            self._work = made(*arguments)
         except UserError as error:  # an exception would start it again and again
             self._fault = str(error)
 

@@ -10,7 +10,6 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,12 @@ def separated(options, models, applied, entries: Sequence[Entry], stop, say_line
     models = [(_absolute(name), weight) for name, weight in models]
     known = {name: weights_digest(Path(name)) for name, _ in models if name and Path(name).exists()}
     with ray_pool.connected(options.address, options.debug) as nodes:
-        ray_pool.check_nodes(nodes, partial(_fault, known, options.out))
+        ray_pool.check_nodes(nodes, f"{__name__}:fault", known, options.out)
         taken = ray_pool.share(nodes, options.worker_cores, cpu=options.device == "cpu")
-        many = f"{len(nodes)} machines" if len(nodes) > 1 else "1 machine"
-        say_line(f"Ray: {many}, {ray_pool.described(taken)} each worker")
+        say_line(ray_pool.line(nodes, taken))
         items = [{**asdict(entry), "source": _absolute(entry.source)} for entry in entries]
         arguments = (options, models, applied)
-        for row in ray_pool.rows(Remote, arguments, items, taken, failed):
+        for row in ray_pool.rows(f"{__name__}:Remote", arguments, items, taken):
             yield row
             stop.check()
 
@@ -61,12 +59,13 @@ class Remote:
             time.sleep(PAUSE_SECONDS)
         return row
 
-
-def failed(item: dict[str, Any], error: str) -> dict[str, Any]:
-    """The row of an entry on a machine that cannot work."""
-    time.sleep(PAUSE_SECONDS)
-    row = rows.begin(Entry(**item))
-    return {**row, "status": rows.FAILED, "error": f"{row['input']}: {error} (on {row['host']})"}
+    @staticmethod
+    def failed(item: dict[str, Any], error: str) -> dict[str, Any]:
+        """The row of an entry on a machine that cannot work."""
+        time.sleep(PAUSE_SECONDS)
+        row = rows.begin(Entry(**item))
+        told = f"{row['input']}: {error} (on {row['host']})"
+        return {**row, "status": rows.FAILED, "error": told}
 
 
 def _absolute(name: str | None) -> str | None:
@@ -76,7 +75,7 @@ def _absolute(name: str | None) -> str | None:
     return os.path.abspath(name)
 
 
-def _fault(models: dict[str, str], out: str) -> str | None:
+def fault(models: dict[str, str], out: str) -> str | None:
     """What is wrong with this machine, one of a cluster; `models` are {path: SHA-256}."""
     try:
         outputs.check(out)
