@@ -8,7 +8,10 @@ out       where its stems appear
 runs      for each time that the command is run: [[after how many files, what to kill]], with
           "machine", "worker" or "driver", which is the command itself
 
-The last line that is printed is JSON, for each run: status, seconds, what was killed, the lines.
+config    of Ray, beside its own; without it dead machines are noticed sooner than usual
+
+The last line that is printed is JSON, for each run: when it began, status, seconds, what was killed
+and when, the lines, and the peak of each worker's memory in MiB.
 
 The script moves into a network namespace of its own where it may, so that Ray, which looks for this
 machine's address, finds nothing but loopback.
@@ -23,6 +26,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -101,7 +105,8 @@ def main(plan: dict) -> list[dict]:
 
     logging.disable(logging.WARNING)
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 80 << 20}
-    cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": CONFIG})
+    head["_system_config"] = plan.get("config", CONFIG)
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     machine = {"num_cpus": 1, "object_store_memory": 80 << 20}
     nodes = [cluster.add_node(**machine) for _ in range(plan["machines"])]
     found = [run(plan, cluster, nodes, list(kills)) for kills in plan["runs"]]
@@ -111,24 +116,40 @@ def main(plan: dict) -> list[dict]:
 
 def run(plan: dict, cluster, nodes: list, kills: list) -> dict:
     """Run the command once."""
-    begin, out, killed = time.time(), Path(plan["out"]), []
+    begin, out, killed, peaks = time.time(), Path(plan["out"]), [], {}
     command = [part.replace("{address}", cluster.address) for part in plan["command"]]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.extend(process.stdout))
+    reader.start()
     while process.poll() is None:
         time.sleep(0.05)
+        workers = [workers_of(node) for node in nodes]
+        peaks |= {worker: peak_mib(worker) for worker in sum(workers, []) if peak_mib(worker)}
         done = len(list(out.rglob(".separation.json")))
-        if not (kills and done >= kills[0][0] and all(map(workers_of, nodes))):
+        if not (kills and done >= kills[0][0] and all(workers)):
             continue
         what = kills.pop(0)[1]
         if what == "machine":
             cluster.remove_node(nodes.pop(), allow_graceful=False)
         elif what == "worker":
-            os.kill(workers_of(nodes[0])[0], signal.SIGKILL)
+            os.kill(workers[0][0], signal.SIGKILL)
         else:
             process.kill()
         killed.append({"what": what, "done": done, "after": time.time() - begin})
-    lines, seconds = process.stdout.read().splitlines(), time.time() - begin
-    return {"status": process.returncode, "seconds": seconds, "killed": killed, "lines": lines}
+    reader.join()
+    found = {"status": process.returncode, "began": begin, "seconds": time.time() - begin}
+    lines = [line.rstrip("\n") for line in said]
+    return {**found, "killed": killed, "lines": lines, "peaks_mib": list(peaks.values())}
+
+
+def peak_mib(number: int) -> float:
+    """The most memory that a process ever held; 0 if it has gone."""
+    try:
+        lines = Path(f"/proc/{number}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 if __name__ == "__main__":

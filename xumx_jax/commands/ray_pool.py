@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from xumx_jax import runtime
+from xumx_jax.commands.console import in_one_line
 from xumx_jax.errors import UserError
 from xumx_jax.stores import EXTRA
 from xumx_jax.versions import installed
@@ -207,6 +208,7 @@ def rows(
     taken            what a worker takes, from `share`
     """
     import ray.data
+    from ray.exceptions import RayError
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -225,8 +227,12 @@ def rows(
         ),
         **taken,
     )
-    for row in done.iter_rows():
-        yield json.loads(row["row"])
+    try:
+        for row in done.iter_rows():
+            yield json.loads(row["row"])
+    except RayError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise UserError(f"Ray ended the work: {last}; the same command goes on with it") from None
 
 
 class _Actor:
@@ -238,8 +244,8 @@ class _Actor:
         self._failed, self._fault = made.failed, ""
         try:
             self._work = made(*arguments)
-        except UserError as error:  # an exception would start it again and again
-            self._fault = str(error)
+        except Exception as error:  # it would end the whole run
+            self._fault = " ".join(f"{in_one_line(error) or repr(error)}".split())
 
     def __call__(self, batch):
         import numpy as np
