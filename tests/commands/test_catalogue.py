@@ -96,6 +96,7 @@ class Killed(BaseException):
 def test_a_kill_at_any_moment_loses_nothing(run_separate, place, monkeypatch):
     write("0.wav", noise(900))
     arguments = ("--manifest", "*.wav", "--out", place, "--stems", "bass,drums")
+    monkeypatch.setattr(worker, "MOST_TRIES", 100)
     calls, dies = [], [0]
 
     def dying(usual):
@@ -130,6 +131,26 @@ def test_a_kill_at_any_moment_loses_nothing(run_separate, place, monkeypatch):
 
         fsspec.filesystem("memory").rm("/", recursive=True)
     assert names == {"bass.wav", "drums.wav", record.FILE, outputs.REPORT}, there
+
+
+@pytest.mark.parametrize("place", ["out", "memory://out"])
+def test_a_file_that_kills_its_workers_is_given_up_at_last(run, place, monkeypatch):
+    def die(*_, **__):
+        raise Killed
+
+    separated = worker.Job.separated
+    monkeypatch.setattr(worker.Job, "separated", die)
+    for _ in range(worker.MOST_TRIES):
+        with pytest.raises(Killed):
+            run("music", "--out", place, "--shard", "0/4")
+    status, _, err = run("music", "--out", place, "--shard", "0/4")
+    line = "music/0.wav: its worker died 4 times; the next run tries it again\n"
+    assert (status, err) == (1, f"xumx: error: {line}")
+    monkeypatch.setattr(worker.Job, "separated", separated)
+    assert run("music", "--out", place, "--shard", "0/4")[0] == 0
+    if place != "out":
+        assert outputs.INTENT not in stores.entries("memory://out/0")
+        pytest.importorskip("fsspec").filesystem("memory").rm("/", recursive=True)
 
 
 def test_what_dead_workers_left_is_removed_and_what_live_ones_hold_is_not(run):
