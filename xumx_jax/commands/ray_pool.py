@@ -213,7 +213,8 @@ def rows(
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    for name in ("ray.data", "ray._private.worker"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     taken = dict(taken)
     cores, workers = taken.pop("cores"), min(taken.pop("workers"), len(items))
     texts = [{"item": json.dumps(item)} for item in items]

@@ -25,7 +25,8 @@ def separate(models, applied, tracks, options, report) -> None:
 
     piped = console.STDOUT in (options.out, options.json)
     say_line = partial(console.say_line, out=sys.stderr if piped else sys.stdout)
-    separator, infos = loaded(models, applied, options, len(tracks))
+    many = f"{len(tracks)} tracks" if len(tracks) > 1 else ""
+    separator, infos = loaded(models, applied, options, many)
     fallback = infos[0].get("fallback")
     chosen = choose(
         separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
@@ -42,19 +43,20 @@ def separate(models, applied, tracks, options, report) -> None:
         run_all(job, tracks, report, say_line, speed, backend, by)
 
 
-def loaded(models, applied, options, count: int):
-    """Load the models for `count` tracks -> (separator, what is known about each model).
+def loaded(models, applied, options, many: str):
+    """Load the models -> (separator, what is known about each model).
 
-    Raises UserError if the default model cannot be had, and nobody allowed another.
+    Raises UserError if the default model cannot be had, nobody allowed another, and there are
+    `many` tracks, such as "3 tracks".
     """
     # a device that was asked for by name is never replaced by another
     applied = {**applied, "cpu_fallback": options.device == "auto"}
     separator, infos = common.load(models, applied, options.combine)
     fallback = infos[0].get("fallback")
-    if fallback and count > 1 and not options.allow_fallback:
+    if fallback and many and not options.allow_fallback:
         raise UserError(
             f"{fallback['wanted']} could not be downloaded ({fallback['reason']}), and "
-            f"{count} tracks are not separated by another model unasked; use --model demo "
+            f"{many} are not separated by another model unasked; use --model demo "
             "or --allow-fallback, or run the same command again later"
         )
     return separator, infos

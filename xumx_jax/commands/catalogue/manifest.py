@@ -6,6 +6,7 @@ shards and every rerun find the same ones.
 
 import csv
 import io
+import os
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -241,7 +242,7 @@ def _distinct(found: list[_Found]) -> list[Entry]:
 
 
 def _same(source: str) -> str:
-    return source if stores.is_url(source) else str(Path(source).resolve())
+    return source if stores.is_url(source) else os.path.abspath(source)
 
 
 def _free(one: _Found, owners, numbers) -> str:

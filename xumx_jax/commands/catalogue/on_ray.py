@@ -6,6 +6,8 @@ others take the rest.
 """
 
 import os
+import queue
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -22,6 +24,7 @@ from xumx_jax.commands.console import Stop
 from xumx_jax.errors import UserError
 
 PAUSE_SECONDS = 30
+_PATIENCE = 0.2  # seconds between two looks at whether to stop
 
 
 def separated(options, models, applied, entries: Sequence[Entry], stop, say_line) -> Iterator[dict]:
@@ -37,9 +40,34 @@ def separated(options, models, applied, entries: Sequence[Entry], stop, say_line
         say_line(ray_pool.line(nodes, taken))
         items = [{**asdict(entry), "source": _absolute(entry.source)} for entry in entries]
         arguments = (options, models, applied)
-        for row in ray_pool.rows(f"{__name__}:Remote", arguments, items, taken):
-            yield row
-            stop.check()
+        rows_there = ray_pool.rows(f"{__name__}:Remote", arguments, items, taken)
+        yield from _watched(rows_there, stop.check)
+
+
+def _watched(source: Iterator[dict], check) -> Iterator[dict]:
+    """The same rows; `check` is called while none comes, for a file may take many minutes."""
+    found: queue.SimpleQueue = queue.SimpleQueue()
+
+    def read():
+        try:
+            for row in source:
+                found.put((row, None))
+            found.put((None, None))
+        except BaseException as error:  # for the main thread
+            found.put((None, error))
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            row, error = found.get(timeout=_PATIENCE)
+        except queue.Empty:
+            check()
+            continue
+        if error is not None:
+            raise error
+        if row is None:
+            return
+        yield row
 
 
 class Remote:

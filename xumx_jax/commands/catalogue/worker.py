@@ -40,7 +40,7 @@ class Worker:
         runtime.use_one_heap()
         runtime.cache_compiled_code()
         runtime.choose_device(options.device)
-        separator, infos = loaded(models, applied, options, count=2)  # never another one unasked
+        separator, infos = loaded(models, applied, options, "the files of a catalogue")
         chosen = choose(
             separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
         )
