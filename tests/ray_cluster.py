@@ -31,6 +31,8 @@ import time
 from pathlib import Path
 
 ALONE = "XUMX_TESTS_ALONE"
+# Nothing is reported, and no token is kept in the user's folder.
+VARIABLES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 # Dead machines are noticed within seconds rather than half a minute.
 CONFIG = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
 CONFIG |= {"health_check_initial_delay_ms": 500, "health_check_timeout_ms": 1000}
@@ -38,7 +40,7 @@ CONFIG |= {"health_check_initial_delay_ms": 500, "health_check_timeout_ms": 1000
 
 def start(plan: Path, seconds: float) -> list[dict]:
     """Run the script on a plan -> its results; after some seconds all that it started is killed."""
-    variables = {**os.environ, "PYTHONWARNINGS": "ignore", "RAY_USAGE_STATS_ENABLED": "0"}
+    variables = {**os.environ, "PYTHONWARNINGS": "ignore", **VARIABLES}
     command = [sys.executable, __file__, str(plan)]
     process = subprocess.Popen(
         command, env=variables, stdout=subprocess.PIPE, text=True, start_new_session=True

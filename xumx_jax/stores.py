@@ -83,10 +83,11 @@ def filesystem(url: str) -> tuple[Any, str]:
         raise _told(error, url, "opened") from None
     from obstore.fsspec import FsspecStore
 
+    protocol: Any = {"gcs": "gs"}.get(kind, kind)
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
     with told(url, "opened"):
         store = FsspecStore(
-            kind,
+            protocol,
             client_options={"allow_http": endpoint.startswith("http://")},
             retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=60)},
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import scored_songs
+from ray_cluster import VARIABLES
 
 from pipelines.evaluation import command
 
@@ -24,6 +25,8 @@ def test_scores_are_those_of_a_single_machine(tmp_path, tiny_model, monkeypatch,
     assert command.main([*common, "here"]) == 1
     here = capsys.readouterr()
     program = [sys.executable, str(ROOT / "evaluate.py"), *common, "there", "--runner", "ray"]
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
     there = subprocess.run(program, capture_output=True, text=True, timeout=100)
     assert there.returncode == 1
     assert "Ray: 1 machine, " in there.stdout and "one: SDR vocals" in there.stdout

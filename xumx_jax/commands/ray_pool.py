@@ -77,7 +77,8 @@ def connected(address: str | None, debug: bool = False) -> Iterator[list[dict]]:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = "on this machine" if address in (None, "auto") else address
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"--address {where}: Ray cannot be used there: {reason}") from None
+        token = "" if address is None else "; if it wants a token, set RAY_AUTH_MODE=token"
+        raise UserError(f"--address {where}: Ray cannot be used there: {reason}{token}") from None
     try:
         yield [node for node in ray.nodes() if node["Alive"]]
     finally:
