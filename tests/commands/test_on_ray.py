@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray_cluster
 from separating import RATE, noise, write
 
 from xumx_jax import audio
@@ -13,17 +14,14 @@ from xumx_jax.commands.catalogue import outputs, rows
 from xumx_jax.separation import record
 
 pytest.importorskip("ray", reason="needs the extra cluster")
+parquet = pytest.importorskip("pyarrow.parquet")
 ROOT = Path(__file__).parents[2]
-FILES, SECONDS = 14, 60
+FILES, SECONDS, LIMIT_SECONDS = 12, 60, 240
 CHOSEN = ("--stems", "bass,drums", "--shifts", "4")  # slow enough to be killed in time
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory, tiny_model):
-    """(folder of the stems, what became of two runs): the driver of the first is killed."""
-    import ray_cluster
-
-    place = tmp_path_factory.mktemp("catalogue")
+def runs(place, tiny_model) -> tuple[dict, dict]:
+    """Separate twice on a cluster, killing on the way -> what became of both runs."""
     (place / "music").mkdir()
     lines = ["path"]
     for number in range(FILES):
@@ -39,22 +37,29 @@ def killed(tmp_path_factory, tiny_model):
         "runs": [[[2, "driver"]], [[4, "machine"], [7, "worker"]]],
     }
     (place / "plan.json").write_text(json.dumps(plan))
-    return place / "out", ray_cluster.start(place / "plan.json", 130)
+    first, second = ray_cluster.start(place / "plan.json", LIMIT_SECONDS)
+    return first, second
 
 
 @pytest.mark.slow
-def test_a_rerun_goes_on_where_a_killed_driver_stopped(killed):
-    out, (first, second) = killed
+def test_nothing_is_lost_with_a_driver_a_machine_and_a_worker(tmp_path, tiny_model, run_separate):
+    # one test, since a cluster takes long to start
+    first, second = runs(tmp_path, tiny_model)
     assert first["status"] == -9 and [one["what"] for one in first["killed"]] == ["driver"]
-    skipped = [line for line in second["lines"] if "skipped" in line and ".wav: " in line]
-    assert 2 <= len(skipped) < FILES
-
-
-@pytest.mark.slow
-def test_nothing_is_lost_with_a_machine_or_a_worker(killed):
-    out, (_, second) = killed
     assert [one["what"] for one in second["killed"]] == ["machine", "worker"]
     assert second["status"] == 1  # of the file that is not there
+    skipped = [line for line in second["lines"] if ".wav: skipped" in line]
+    assert 2 <= len(skipped) < FILES
+    check_stems(tmp_path / "out")
+    check_rows(tmp_path / "out")
+    assert run_separate(tmp_path / "music/3.wav", "--out", "alone", *CHOSEN)[0] == 0
+    for stem in ("bass", "drums"):
+        here = audio.decode(f"alone/3/{stem}.wav")[0]
+        assert np.abs(here - audio.decode(tmp_path / f"out/3/{stem}.wav")[0]).max() <= 2 / 32768
+
+
+def check_stems(out):
+    """Each file has its stems, its record and its report, and nothing else is left."""
     for number in range(FILES):
         folder = out / str(number)
         found = record.read(folder)
@@ -65,22 +70,10 @@ def test_nothing_is_lost_with_a_machine_or_a_worker(killed):
     assert not list(out.rglob("*.part")) and not list(out.rglob(outputs.INTENT))
 
 
-@pytest.mark.slow
-def test_every_file_has_its_row(killed):
-    from pyarrow import parquet
-
-    found = parquet.read_table(killed[0] / "report.parquet").to_pylist()
+def check_rows(out):
+    """Each file has one row in the table."""
+    found = parquet.read_table(out / "report.parquet").to_pylist()
     assert len(found) == len({row["input"] for row in found}) == FILES + 1
     states = {row["name"]: row["status"] for row in found}
     assert states.pop("none") == rows.FAILED
     assert set(states.values()) == {rows.DONE, rows.SKIPPED}
-
-
-@pytest.mark.slow
-def test_the_stems_are_those_of_a_single_machine(killed, run_separate):
-    out, _ = killed
-    source = out.parent / "music/3.wav"
-    assert run_separate(source, "--out", "alone", *CHOSEN)[0] == 0
-    for stem in ("bass", "drums"):
-        here = audio.decode(f"alone/3/{stem}.wav")[0]
-        assert np.abs(here - audio.decode(out / f"3/{stem}.wav")[0]).max() <= 2 / 32768

@@ -27,7 +27,7 @@ def test_scores_are_those_of_a_single_machine(tmp_path, tiny_model, monkeypatch,
     program = [sys.executable, str(ROOT / "evaluate.py"), *common, "there", "--runner", "ray"]
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
-    there = subprocess.run(program, capture_output=True, text=True, timeout=100)
+    there = subprocess.run(program, capture_output=True, text=True, timeout=200)
     assert there.returncode == 1
     assert "Ray: 1 machine, " in there.stdout and "one: SDR vocals" in there.stdout
     told = [line for line in there.stderr.splitlines() if line.startswith("evaluate: ")]
