@@ -12,6 +12,7 @@ from separating import RATE, noise
 from xumx_jax import audio, stores
 from xumx_jax.audio.decode import open_blocks
 from xumx_jax.errors import UserError
+from xumx_jax.stores import access, stored_file
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra cluster")
 
@@ -43,7 +44,7 @@ def encoded(form, wave, rate=RATE) -> bytes:
 
 @pytest.mark.parametrize("form", ["wav", "flac", "mp3"])
 def test_a_file_is_read_block_by_block(store, form, monkeypatch, tmp_path):
-    monkeypatch.setattr(stores, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(stored_file, "BLOCK_BYTES", 4096)
     rate = 44100 if form == "mp3" else RATE
     content = encoded(form, noise(40000), rate)
     assert len(content) > 4 * 4096
@@ -51,7 +52,7 @@ def test_a_file_is_read_block_by_block(store, form, monkeypatch, tmp_path):
     (tmp_path / f"song.{form}").write_bytes(content)
     with stores.StoredFile(f"s3://music/song.{form}") as file:
         wave, _ = audio.decode(file)
-        assert len(file._blocks) <= stores.BLOCKS and file.identity().startswith("etag:")
+        assert len(file._blocks) <= stored_file.BLOCKS and file.identity().startswith("etag:")
     assert (wave == audio.decode(tmp_path / f"song.{form}")[0]).all()
     assert {(method, bool(part)) for method, _, part in store.requests} == {
         ("HEAD", False),
@@ -70,7 +71,7 @@ def test_a_web_server_without_ranges_is_read_once(store):
 
 
 def test_a_store_that_fails_midway_is_named_and_nothing_is_printed(store, monkeypatch, capfd):
-    monkeypatch.setattr(stores, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(stored_file, "BLOCK_BYTES", 4096)
     store.objects["music/song.wav"] = encoded("wav", noise(40000))
     with stores.StoredFile("s3://music/song.wav") as file, open_blocks(file) as blocks:
         file._blocks.clear()
@@ -104,7 +105,7 @@ def test_a_web_server_that_is_not_there(store):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(stores.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(access.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
     with pytest.raises(UserError, match=r"^gs://a/b: needs more packages; pip install 'xumx_jax"):
         stores.filesystem("gs://a/b")
@@ -151,5 +152,8 @@ def test_urls():
     )
     assert not stores.is_url("file:///tmp/x") and not stores.is_url(Path("s3://x"))
     assert stores.shown("https://me:secret@host/a.wav?sig=1#x") == "https://host/a.wav"
-    assert stores.name_of("https://host/a%20b/c.wav?x=/d") == "c.wav"
+    assert stores.name_of("https://host/a/b%20c.wav?x=/d") == "b c.wav"
+    for odd in ("song #1.wav", "why?.wav", "50%20.wav"):  # no web address
+        assert stores.name_of(f"s3://a/{odd}") == odd and stores.shown(f"s3://a/{odd}")[7:] == odd
+    assert stores.shown("sftp://me:secret@host/a.wav") == "sftp://host/a.wav"
     assert stores.join("s3://a/", "b", "c") == "s3://a/b/c"

@@ -126,6 +126,9 @@ def test_stores():
         assert [entry.label for entry in found] == ["memory://in/a.wav", "memory://in/d/a.wav"]
         assert [entry.name for entry in found] == ["a", "d/a"]
         assert read("memory://in/d/*.wav")[0].name == "a"
+        memory.pipe_file("/odd/why? [live] #1.wav", b"1")
+        for place in ("memory://odd", "memory://odd/why? [live] #1.wav"):
+            assert [entry.name for entry in read(place)] == ["why? [live] #1"]
         assert read(None, ["memory://in/a.wav"])[0].source == "memory://in/a.wav"
         assert names(read("memory://in/list.csv")) == [
             ("memory://in/a.wav", "a", ""),

@@ -185,6 +185,8 @@ def _stored(place: str, out: str, recursive: bool) -> Iterator[_Found]:
     # what follows a ? of a web address is a signature
     marks = WILD - {"?"} if place.startswith("http") else WILD
     places = [at for mark in marks if (at := place.find(mark)) >= 0]
+    if places and stores.exists(place):  # a song of that name
+        places = []
     if not places and PurePosixPath(stores.name_of(place)).suffix.lower() in SUFFIXES:
         yield _Found(place, stores.shown(place), _title(place))
         return
