@@ -136,6 +136,9 @@ def test_searching(store, memory):
         assert stores.search(place) == [f"{place}/a.wav", f"{place}/b.txt"]
         assert stores.search(place, recursive=True)[-1] == f"{place}/deep/c.wav"
         assert stores.search(f"{place}/*.wav", pattern=True) == [f"{place}/a.wav"]
+        assert stores.search(f"{place}/none") == []
+    with pytest.raises(UserError, match="^s3://forbidden/in: cannot be read: permission denied"):
+        stores.search("s3://forbidden/in")
 
 
 def test_a_file_without_a_tag_is_known_by_its_content(memory):

@@ -5,7 +5,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -146,5 +146,8 @@ def search(place: str, recursive: bool = False, pattern: bool = False) -> list[s
             found = store.glob(path, detail=True)
         else:
             found = store.find(path, maxdepth=None if recursive else 1, detail=True)
+        if not found:  # it may be that the folder cannot be read, which these do not say
+            with suppress(FileNotFoundError):
+                store.ls(path.partition("*")[0] if pattern else path, detail=False)
     names = [name for name, info in found.items() if info["type"] == "file"]
     return sorted(name if is_url(name) else f"{kind}://{name.lstrip('/')}" for name in names)
