@@ -176,6 +176,19 @@ def test_stems_in_a_store_are_complete_before_their_record(run, store):
     assert len(store.objects["stems/x/0/bass.wav"]) > 900
 
 
+def test_what_could_not_be_published_is_no_success(run, store, monkeypatch):
+    def full(record):
+        raise UserError("s3://stems/x: cannot be written: full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(record, "text_of", full)
+        status, _, err = run("music", "--out", "s3://stems/x", "--shard", "0/4")
+    assert (status, err) == (1, "xumx: error: s3://stems/x: cannot be written: full\n")
+    assert json.loads(store.objects["stems/x/0/" + outputs.REPORT])["status"] == "failed"
+    assert run("music", "--out", "s3://stems/x", "--shard", "0/4")[0] == 0
+    assert json.loads(store.objects["stems/x/0/" + outputs.REPORT])["status"] == "done"
+
+
 def test_a_bucket_without_permission(run, store):
     status, out, err = run("music", "--out", "s3://forbidden/x")
     assert (status, out) == (2, "")

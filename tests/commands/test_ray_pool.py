@@ -52,7 +52,7 @@ def test_what_answers_as_ray_does_is_taken():
     ray_pool._check_listening(answering(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])))
 
 
-@pytest.mark.parametrize("address", ["nonsense", "host:", "http://host:1", ":1"])
+@pytest.mark.parametrize("address", ["nonsense", "host:", "ray://host:1", ":1"])
 def test_an_address_that_is_none(address):
     with pytest.raises(UserError, match="wanted HOST:PORT of the cluster's head, or auto"):
         ray_pool._check_listening(address)

@@ -86,7 +86,7 @@ def connected(address: str | None, debug: bool = False) -> Iterator[list[dict]]:
 
 
 def _check_listening(address: str) -> None:
-    found = re.fullmatch(r"(?:ray://)?(\[.+\]|[^:/]+):(\d+)", address)
+    found = re.fullmatch(r"(\[.+\]|[^:/]+):(\d+)", address)
     if not found:
         raise UserError(f"--address {address}: wanted HOST:PORT of the cluster's head, or auto")
     place = found[1].strip("[]"), int(found[2])

@@ -6,6 +6,7 @@ A row has the same columns whatever became of the file; what is not known is Non
 import json
 import socket
 import tempfile
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -110,12 +111,16 @@ class Table:
             self._writer.write_table(self._arrow.Table.from_pylist(self._held, self._schema))
             self._held.clear()
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, error, trace):
         with self._file:
             self._flush()
             self._writer.close()
             self._file.seek(0)
             content = self._file.read()
+        with suppress(*[UserError] * (error is not None)):  # it must not hide the first
+            self._write(content)
+
+    def _write(self, content: bytes) -> None:
         if stores.is_url(self.place):
             stores.write(self.place, content)
         else:

@@ -60,7 +60,7 @@ class Worker:
         except Cancelled:
             row["status"] = rows.INTERRUPTED
         except Exception as error:
-            row |= {"status": rows.FAILED, "error": self._told(error)}
+            row |= {"status": rows.FAILED, "error": self._told(error), "outputs": []}
             self._write_failure(place, row)
         return row
 
@@ -101,6 +101,8 @@ class Worker:
         except Exception as error:
             with suppress(UserError):
                 place.give_up(publishing)
+                if publishing:  # the report may be there already, and is not true
+                    place.write_report(rows.as_json({**row, "status": rows.FAILED}))
             if isinstance(error, UserError):
                 raise _placed(error, staging, place) from None
             raise
