@@ -20,6 +20,7 @@ TEXTS = ["README.md", "MODEL_CARD.md", *(f"docs/{page}" for page in pages())]
 # of programs whose parsers are not ours, or are made where they run
 OTHERS = {
     *("--processes", "--port"),  # xumx_jax.training.launch
+    *("--head", "--array"),  # Ray, SLURM
     *("--manual_dir", "--data_dir", "--config"),  # pipelines.records: of tensorflow-datasets
     *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
     *("--material", "--without-missing", "--held-out"),
