@@ -19,7 +19,7 @@ COMMANDS = ("separate", "web", "serve", "convert", "models", "export", "doctor",
 TEXTS = ["README.md", "MODEL_CARD.md", *(f"docs/{page}" for page in pages())]
 # of programs whose parsers are not ours, or are made where they run
 OTHERS = {
-    *("--processes", "--port"),  # xumx_jax.training.launch
+    "--processes",  # pipelines.songs
     *("--manual_dir", "--data_dir", "--config"),  # pipelines.records: of tensorflow-datasets
     *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
     *("--material", "--without-missing", "--held-out"),
@@ -54,7 +54,7 @@ def test_links_lead_somewhere(path):
 
 def known_options():
     made = {"--help", "--debug"} | OTHERS
-    for name in (*COMMANDS, "evaluate", "train", "slicq_search", "films"):
+    for name in (*COMMANDS, "evaluate", "train", "slicq_search", "films", "launch"):
         made |= tables.options_of(tables.parser_of(name))
     return made
 

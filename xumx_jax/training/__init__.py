@@ -1,7 +1,7 @@
 """Training: the step, the loop around it, its checkpoints, its logs.
 
 step, state, optimizer, schedule      what is compiled, and what it updates
-recompute, lora                       gradient checkpointing in it, and adapters
+recompute, micro_batches, lora        gradient checkpointing in it, parts of a batch, adapters
 phases, step_of_config                options that change within a run, and the step they ask for
 loop, initialization, statistics      a run from its first weights to its last epoch
 example                               what it separates now and then, to be looked at

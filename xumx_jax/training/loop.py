@@ -96,13 +96,14 @@ class Run:
         """Restore or begin, train, and return how the run ended."""
         config, epochs = self.config, self.config.train.epochs
         self.restore_or_begin()
-        self.row, steps = {}, self.steps_per_epoch * epochs
+        self.row = {}
         options = {"quiet": config.quiet, "active": distributed.first(), "log": self.log}
-        options |= {"total_steps": steps, "batch": config.train.batch_size}
-        options |= {"scalars_every": config.log.scalars_every}
+        options |= {"total_steps": self.steps_per_epoch * epochs, "batch": config.train.batch_size}
+        options["scalars_every"] = config.log.scalars_every
         with (
             Monitor(self.workdir, self.step.model.sources, **options) as self.watch,
-            distributed.Preemption() as self.stop,
+            distributed.Watchdog(60 * config.train.stall_minutes) as watchdog,
+            distributed.Preemption(watchdog) as self.stop,
         ):
             self.watch.event("start", step=self.at, epoch=self.progress.epoch)
             try:
@@ -267,7 +268,7 @@ class Run:
         sums: dict = {}
         variables = self.now.variables()
         for pieces in self.data.valid():
-            if jax.process_count() == 1 and self.stop.asked(self.at):
+            if self.stop.asked_alone():
                 self.save_and_stop()
             pieces = step.shard(filled(pieces, self.step.model.segment), self.over)
             values = jax.device_get(self.eval_step(variables, pieces))

@@ -44,6 +44,7 @@ def build_step(
         mixing=mixing,
         augmentations=augmentations(now, model),
         recompute=now.train.recompute,
+        micro_batch=now.train.micro_batch,
         compute="float32" if "dtype" in known else now.train.compute,
         valid_filter=now.train.valid_filter,
     )
