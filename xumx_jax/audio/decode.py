@@ -73,18 +73,17 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
     on, for `duration` seconds or to the end if that comes sooner; `tags` also reads the tags. The
     file is opened once, for both libraries. Raises UserError, here or while blocks are read, for a
     file that is missing, is not audio, ends before `start`, or ends before the length that its own
-    header states, unless `allow_truncated` makes that a warning. A file that is open already, with
-    a `name`, is taken in place of a path, and left open.
+    header states, unless `allow_truncated` makes that a warning. A binary file that is open
+    already, with a `name`, is taken in place of a path, and left open; such a file may have an
+    `error`, a UserError, which is raised in place of what its missing bytes lead to.
     """
     check_range(start, duration)
-    given = None
-    if isinstance(path, io.FileIO):
-        given, path = path, str(path.name)
-    if not isinstance(path, str | os.PathLike):
+    given = path if hasattr(path, "read") and hasattr(path, "name") else None
+    if given is None and not isinstance(path, str | os.PathLike):
         raise UserError(f"got {type(path).__name__}; wanted the path of an audio file")
-    path = Path(path)
+    path = Path(path) if given is None else str(given.name)
     with ExitStack() as stack:
-        with told(path):
+        with _trusting(given), told(path):
             file = stack.enter_context(open_binary(path)) if given is None else given
             kept = tags_of(file) if tags else NO_TAGS
             opened = _open(path, file, stack, allow_truncated)
@@ -97,7 +96,7 @@ def open_blocks(path, start=0.0, duration=None, allow_truncated=False, tags=Fals
             else:
                 seconds = max(0.0, seconds - start)
                 estimate = round(rate * min(seconds, duration or seconds))
-            blocks = _from(path, rate, first, read(first, stop))
+            blocks = _from(path, given, rate, first, read(first, stop))
         yield AudioStream(rate, channels, length, blocks, kept, estimate)
 
 
@@ -109,10 +108,21 @@ def check_range(start, duration):
         raise UserError(f"duration is {duration}; wanted more than 0 seconds")
 
 
-def _from(path, rate, first, blocks):
+@contextmanager
+def _trusting(file):
+    """Raise the `error` of an open file, if it has one, in place of any other."""
+    try:
+        yield
+    except UserError as error:
+        raise getattr(file, "error", None) or error from None
+    if error := getattr(file, "error", None):
+        raise error
+
+
+def _from(path, file, rate, first, blocks):
     """Pass the blocks on; no block at all is an error if the file ends before sample `first`."""
     some = False
-    with told(path):
+    with _trusting(file), told(path):
         for block in blocks:
             if block.shape[1]:
                 some = True

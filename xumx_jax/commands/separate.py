@@ -10,9 +10,11 @@ from xumx_jax import files, runtime
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
 from xumx_jax.commands.batch import input_files
+from xumx_jax.commands.catalogue import run as catalogue
 from xumx_jax.commands.console import SOME_FAILED, STDOUT, say
 from xumx_jax.errors import UserError
 from xumx_jax.separation.selection import check_choice, parse_aggregate
+from xumx_jax.stores import is_url
 from xumx_jax.weights.tasks import TASKS
 
 
@@ -26,14 +28,19 @@ def add(commands):
     option = command.add_argument
     option(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
-        help="audio or video files, folders, patterns; - is stdin",
+        help="audio or video files, folders, patterns, also as URLs such as s3://...; - is stdin",
     )
     common.add_model(command)
     common.add_wish(command)
     common.add_device(command)
-    option("--out", default="separated", metavar="DIR", help="default: %(default)s; - is stdout")
+    option(
+        "--out",
+        default="separated",
+        metavar="DIR",
+        help="a folder, or a URL such as s3://...; default: %(default)s; - is stdout",
+    )
     option("--recursive", action="store_true", help="search subfolders too")
     option("--start", type=float, default=0.0, metavar="S", help="skip the first S seconds")
     option("--duration", type=float, metavar="S", help="separate S seconds; default: all")
@@ -94,8 +101,40 @@ def add(commands):
         help=f"that it wants; the variable {common.TOKEN}, which others cannot see, "
         "holds one as well",
     )
+    _add_catalogue(option)
     option("--json", metavar="FILE", help="write a report on every track; - is stdout")
     command.set_defaults(run=run)
+
+
+def _add_catalogue(option):
+    option(
+        "--manifest",
+        metavar="PLACE",
+        help="a catalogue: .csv or .parquet with a column path, a folder or a pattern; also a URL",
+    )
+    option(
+        "--shard",
+        metavar="I/N",
+        help="separate the I-th of N parts of the catalogue, I from 0, as one of N machines",
+    )
+    option(
+        "--runner",
+        default="local",
+        choices=("local", "ray"),
+        help="where a catalogue is separated: here, or on a Ray cluster; default: %(default)s",
+    )
+    option(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the cluster's head, or auto for one on this machine; default: Ray is started here",
+    )
+    option(
+        "--worker-cores",
+        type=int,
+        metavar="N",
+        help="CPU cores of each worker of the cluster; default: a GPU's share of its machine, or "
+        "4 without a GPU",
+    )
 
 
 def run(options) -> int:
@@ -103,6 +142,9 @@ def run(options) -> int:
     from xumx_jax.commands.batch.report import Report
 
     models, applied = _check(options)
+    if catalogue.wanted(options):
+        with console.terminable():
+            return catalogue.run(options, models, applied)
     with ExitStack() as stack:
         stack.enter_context(console.terminable())
         spool = stack.enter_context(input_files.Spool())
@@ -126,16 +168,22 @@ def _check(options):
     """Check the options -> (models, options of a Separator). Raises UserError."""
     from xumx_jax import audio
 
+    if not options.inputs and options.manifest is None:
+        raise UserError(
+            "the following arguments are required: INPUT or --manifest (see xumx separate --help)"
+        )
     for name in ("out", "json"):  # shells leave ~ as it is in --out=~/stems
         if value := getattr(options, name):
-            setattr(options, name, str(files.expanded(value)))
+            setattr(options, name, value if is_url(value) else str(files.expanded(value)))
     models = common.parse_models(common.wished(options))
     _check_task(options)
     if options.server is not None:
         from xumx_jax.commands.batch import remote
 
         remote.check(options, models)
-    elif options.token is not None:
+    elif catalogue.wanted(options):
+        catalogue.check(options)
+    if options.server is None and options.token is not None:
         raise UserError("--token is for --server URL; leave it out, or give both")
     applied = common.separator_options(options)
     audio.check_format(options.format, options.bits, options.bitrate)

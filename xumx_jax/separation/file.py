@@ -62,7 +62,7 @@ class SeparatedFile:
 
 def separate_file(
     separator,
-    source: str | Path | AudioStream,
+    source: str | Path | BinaryIO | AudioStream,
     out: str | Path | Mapping[str, str | Path] | BinaryIO,
     *,
     stems: str | Sequence[str] | None = None,
@@ -90,8 +90,8 @@ def separate_file(
     """Separate one track block by block and write its stems; memory does not grow with its length.
 
     separator  from `load`
-    source     a file in any format, opened once; or an AudioStream, such as one from a decoder in
-               another process
+    source     a file in any format, opened once; or one that is open, with a `name`, such as one of
+               `xumx_jax.stores`; or an AudioStream, such as one from a decoder in another process
     out        the folder for the stems, or {stem: file}, or a binary file open for writing, such as
                a pipe, which gets one stem as WAV
 
@@ -138,7 +138,8 @@ def separate_file(
         )
     gain = getattr(separator, "residual_gain", 1.0)
     chosen = choose(separator.sources, stems, two_stems, mix, aggregate, gain)
-    label = label or ("the mixture" if isinstance(source, AudioStream) else str(source))
+    usual = "the mixture" if isinstance(source, AudioStream) else getattr(source, "name", source)
+    label = label or str(usual)
     paths = _paths(out, chosen, name, format)
     messages: list[str] = []
 

@@ -23,18 +23,15 @@ OTHER_MUSIC = "stems of other music"
 OTHER_SETTINGS = "its stems by another model or with other options"
 UNKNOWN = "stems of unknown origin"
 CHANGED = "stems that were changed"
-_FOUND = (
-    "bytes",
-    "changed",
-    "sha256",
-)  # what a stem's file is known by; the rest is how it is made
+# What a stem's file is known by; the rest is how it is made
+_FOUND = ("bytes", "changed", "sha256", "etag")
 
 
 @dataclass(frozen=True)
 class Record:
     """What stems are of. Two records are of the same stems if input, models and options are equal.
 
-    input     SHA-256 of the file that was separated
+    input     SHA-256 of the file that was separated; in a store, `stores.StoredFile.identity`
     models    {"name", "sha256", "weight"} of each
     options   those that differ from their defaults
     name      of the input file
@@ -62,7 +59,15 @@ class Record:
 def read(folder: Path) -> Record | None:
     """Read the record in a folder; None if there is none, or none that can be used."""
     try:
-        content = json.loads((folder / FILE).read_text())
+        return parse((folder / FILE).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def parse(text: str | bytes) -> Record | None:
+    """Read the text of a record; None if it cannot be used."""
+    try:
+        content = json.loads(text)
         if content["format"] > FORMAT:
             return None
         stems = {Path(name).name: dict(stem) for name, stem in content["stems"].items()}
@@ -79,7 +84,7 @@ def read(folder: Path) -> Record | None:
             str(content.get("fallback", "")),
             stems,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     except (ArithmeticError, RecursionError):  # infinite sizes; brackets within brackets
         return None
@@ -108,7 +113,7 @@ def renaming(paths: Iterable[Path], record: Record | None) -> Iterator[None]:
     if record is None:
         return
     for folder, names in places.items():
-        stems = {name: {**record.stems[name], **_found(folder / name)} for name in names}
+        stems = {name: {**record.stems[name], **known_by(folder / name)} for name in names}
         if (old := before[folder]) is not None:
             if old.input == record.input and old.same_settings(record):
                 stems = {**old.stems, **stems}
@@ -118,7 +123,8 @@ def renaming(paths: Iterable[Path], record: Record | None) -> Iterator[None]:
         _write(folder, replace(record, stems=stems))
 
 
-def _write(folder: Path, record: Record) -> None:
+def text_of(record: Record) -> str:
+    """What `parse` reads."""
     content = {
         "format": FORMAT,
         "input": {"name": record.name, "sha256": record.input},
@@ -127,10 +133,14 @@ def _write(folder: Path, record: Record) -> None:
         **({"fallback": record.fallback} if record.fallback else {}),
         "stems": {name: dict(stem) for name, stem in sorted(record.stems.items())},
     }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _write(folder: Path, record: Record) -> None:
     path = folder / FILE
     try:
         with files.replacing(path, durable=False) as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n")
+            partial.write_text(text_of(record))
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -155,10 +165,14 @@ def look(folder: Path, stems: Mapping[str, Mapping[str, Any]], wanted: Callable[
         better = better and replace(before, models=record.models).same_settings(record)
         return FREE if better and before.stems.keys() <= stems.keys() else OTHER_SETTINGS
     for name in there:
-        made = {key: one for key, one in before.stems[name].items() if key not in _FOUND}
-        if made != stems[name]:
+        if made_as(before.stems[name]) != stems[name]:
             return OTHER_SETTINGS
     return FINISHED if there == set(stems) else FREE
+
+
+def made_as(stem: Mapping[str, Any]) -> dict[str, Any]:
+    """How a stem is made, of what a record says about it."""
+    return {key: one for key, one in stem.items() if key not in _FOUND}
 
 
 def find_place(
@@ -190,7 +204,8 @@ def _others(folder: Path, parent: str) -> Iterator[Path]:
         yield folder.with_name(f"{files.shortened(folder.name)}_{number}")
 
 
-def _found(path: Path) -> dict[str, Any]:
+def known_by(path: Path) -> dict[str, Any]:
+    """What a stem's file is known by."""
     status = path.stat()
     return {
         "bytes": status.st_size,

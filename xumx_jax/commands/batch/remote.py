@@ -12,7 +12,8 @@ from xumx_jax import files
 from xumx_jax.audio.formats import is_float
 from xumx_jax.client import Client, ServerError
 from xumx_jax.commands import console
-from xumx_jax.commands.batch.run import TrackJob, closing_pipe, run_all
+from xumx_jax.commands.batch.job import TrackJob, closing_pipe
+from xumx_jax.commands.batch.run import run_all
 from xumx_jax.commands.options import TOKEN
 from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.separation import record
@@ -29,6 +30,7 @@ _LOCAL = {
     **{"post_filter": None, "shifts": 0, "seed": 0, "chunk_seconds": None, "overlap": None},
     **{"protocol": None, "transition_power": 1.0, "mid_side": False, "batch": None},
     **{"denoise": False, "compute": "float32"},
+    **{"manifest": None, "shard": None, "runner": "local", "address": None, "worker_cores": None},
 }
 _ATTENUATED = "samples reach "  # how the warning begins that the gain of 16 bits needs
 

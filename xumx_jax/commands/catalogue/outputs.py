@@ -1,0 +1,212 @@
+"""The places of stems, on a disk or in a store: what is there, and how new ones get there.
+
+Stems are made elsewhere and then published: the stems, the report of the file, and last the record
+that says that they are complete (`separation.record`). Who is killed before that leaves a small
+file, INTENT, that says whose stems these are, so that the next one may replace them.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from xumx_jax import files, stores
+from xumx_jax.errors import UserError
+from xumx_jax.separation import record
+
+REPORT, INTENT = "separation-report.json", ".separating"
+_STAGED = "stems"  # how folders begin in which stems are made
+_GOOD = (record.FREE, record.FINISHED)
+
+
+def at(out: str, name: str) -> "Folder | Prefix":
+    """The place for the stems of an entry called `name`, below a folder or URL."""
+    return Prefix(stores.join(out, name)) if stores.is_url(out) else Folder(Path(out, name))
+
+
+def check(out: str) -> None:
+    """Raise UserError if nothing can be written below OUT, before hours of work."""
+    if not stores.is_url(out):
+        files.check_place(Path(out))
+        return
+    probe = stores.join(out, f"{INTENT}-probe")
+    stores.write(probe, b"")
+    stores.remove(probe)
+
+
+def intent_of(wanted: record.Record) -> str:
+    """What tells the stems of a record from all others: a digest."""
+    known = [wanted.input, [dict(one) for one in wanted.models], dict(wanted.options)]
+    return files.digest_of_value([*known, {name: dict(one) for name, one in wanted.stems.items()}])
+
+
+class Folder:
+    """A folder on a disk that all workers see."""
+
+    def __init__(self, path: Path):
+        self.path, self.shown = path, str(path)
+
+    def look(self, wanted: record.Record) -> str:
+        """FREE, FINISHED, or what would be lost: see `record.look`."""
+        found = record.look(self.path, wanted.stems, lambda: wanted)
+        with suppress(OSError):
+            if found not in _GOOD and (self.path / INTENT).read_text() == intent_of(wanted):
+                return record.FREE
+        return found
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Yield an empty folder on the same disk, for this process alone, that is removed after."""
+        made = [part for part in (self.path, *self.path.parents) if not part.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with _staging(self.path) as staging:
+                yield staging
+        except OSError as error:
+            raise UserError(f"{self.shown}: cannot be written: {error.strerror}") from None
+        finally:
+            for folder in made:  # those with something in them stay
+                with suppress(OSError):
+                    folder.rmdir()
+
+    def publish(self, staging: Path, wanted: record.Record, report: bytes) -> None:
+        """Move stems from where they were made to their place, then write report and record."""
+        places = [self.path / name for name in wanted.stems]
+        try:
+            with files.locked(self.path):
+                files.write(self.path / INTENT, intent_of(wanted))
+                with record.renaming(places, wanted):
+                    for place in places:
+                        files.rename(staging / place.name, place, durable=False)
+                    self.write_report(report)
+                files.remove_quietly(self.path / INTENT)
+        except OSError as error:
+            raise UserError(f"{self.shown}: cannot be written: {error.strerror}") from None
+
+    def read_report(self) -> bytes | None:
+        """The report of a file that is there, or None."""
+        with suppress(OSError):
+            return (self.path / REPORT).read_bytes()
+        return None
+
+    def write_report(self, report: bytes) -> None:
+        """Write or replace the report. Raises UserError."""
+        files.write(self.path / REPORT, report)
+
+    def outputs(self, names: Sequence[str]) -> list[str]:
+        """Where files of these names are."""
+        return [str(self.path / name) for name in names]
+
+
+class Prefix:
+    """A "folder" in a store, where nothing can be renamed, and nothing is half there."""
+
+    def __init__(self, url: str):
+        self.url, self.shown = url, stores.shown(url)
+
+    def look(self, wanted: record.Record) -> str:
+        """FREE, FINISHED, or what would be lost: see `record.look`."""
+        there = stores.entries(self.url)
+        stems = {name: there[name] for name in wanted.stems if name in there}
+        found = self._known(wanted, there, stems)
+        if found not in _GOOD and INTENT in there:
+            if stores.read(stores.join(self.url, INTENT)) == intent_of(wanted).encode():
+                return record.FREE
+        return found
+
+    def _known(self, wanted, there: Mapping[str, Any], stems: Mapping[str, Any]) -> str:
+        before = self._record() if record.FILE in there else None
+        if before is None:
+            return record.UNKNOWN if stems else record.FREE
+        if before.input != wanted.input:
+            return record.OTHER_MUSIC
+        if not before.same_settings(wanted):
+            return record.OTHER_SETTINGS
+        for name, info in stems.items():
+            known = before.stems.get(name)
+            if known is None or known["bytes"] != info["size"]:
+                return record.CHANGED
+            if known.get("etag") and known["etag"] != stores.tag_of(info):
+                return record.CHANGED
+            if record.made_as(known) != wanted.stems[name]:
+                return record.OTHER_SETTINGS
+        return record.FINISHED if set(stems) == set(wanted.stems) else record.FREE
+
+    def _record(self) -> record.Record | None:
+        return record.parse(stores.read(stores.join(self.url, record.FILE)) or b"")
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Yield an empty folder for temporary files (TMPDIR), that is removed after."""
+        place = Path(tempfile.gettempdir(), f"xumx-{_user()}")
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            with _staging(place) as staging:
+                yield staging
+        except OSError as error:
+            reason = f"{error.strerror}; TMPDIR=FOLDER chooses another place"
+            raise UserError(f"{place}: cannot be written: {reason}") from None
+
+    def publish(self, staging: Path, wanted: record.Record, report: bytes) -> None:
+        """Upload stems, then the report, then the record."""
+        before = self._record()
+        stores.write(stores.join(self.url, INTENT), intent_of(wanted).encode())
+        stores.remove(stores.join(self.url, record.FILE))
+        for name in wanted.stems:
+            stores.upload(staging / name, stores.join(self.url, name))
+        self.write_report(report)
+        there, stems = stores.entries(self.url), {}
+        for name, made in wanted.stems.items():
+            known = record.known_by(staging / name)
+            known.pop("changed")  # the time of a file that is about to go
+            tag = stores.tag_of(there.get(name, {}))
+            etag = {"etag": tag} if tag.startswith("etag:") else {}
+            stems[name] = {**made, **known, **etag}
+        if before is not None:
+            if before.input == wanted.input and before.same_settings(wanted):
+                stems = {**before.stems, **stems}
+            for name in before.stems.keys() - stems.keys():
+                stores.remove(stores.join(self.url, name))
+        whole = record.text_of(replace(wanted, stems=stems)).encode()
+        stores.write(stores.join(self.url, record.FILE), whole)
+        stores.remove(stores.join(self.url, INTENT))
+
+    def read_report(self) -> bytes | None:
+        """The report of a file that is there, or None."""
+        return stores.read(stores.join(self.url, REPORT))
+
+    def write_report(self, report: bytes) -> None:
+        """Write or replace the report. Raises UserError."""
+        stores.write(stores.join(self.url, REPORT), report)
+
+    def outputs(self, names: Sequence[str]) -> list[str]:
+        """Where files of these names are."""
+        return [stores.join(self.shown, name) for name in names]
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+
+
+@contextmanager
+def _staging(place: Path) -> Iterator[Path]:
+    """A folder in `place` that is locked while its process lives; those of dead ones are removed.
+
+    Where there are no locks, another live worker's may be removed too: its file then fails, and is
+    made by this one.
+    """
+    staging = files.partial_name(place / _STAGED)
+    with ExitStack() as stack:
+        with files.locked(place):
+            for left in place.glob(f".{_STAGED}.*{files.PART}"):
+                with suppress(OSError), files.locked(left, waiting=None):  # else it is in use
+                    files.remove_quietly(left)
+            staging.mkdir()
+            stack.callback(files.remove_quietly, staging)
+            stack.enter_context(files.locked(staging))
+        inner = staging / _STAGED  # whoever writes stems locks their folder, too
+        inner.mkdir()
+        yield inner
