@@ -25,7 +25,7 @@ FREE = (
     "quiet", "log",
     "train.epochs", "train.patience", "train.keep", "train.save_steps", "train.save_minutes",
     "train.max_bad_steps", "train.weights", "train.valid_filter", "train.micro_batch",
-    "train.heartbeat_seconds", "train.stall_minutes",
+    "train.store", "train.heartbeat_seconds", "train.stall_minutes",
     "data.root", "data.workers", "data.engine",
     *(f"data.{name}.{option}" for name, options in FREE_OPTIONS.items() for option in options),
 )  # fmt: skip
@@ -101,6 +101,8 @@ def base(model: str = "xumx") -> ConfigDict:
             "save_minutes": 10.0,  # minutes between saves within an epoch
             "save_steps": config_dict.placeholder(int),  # steps between saves within an epoch
             "keep": 2,  # number of checkpoints to keep, the newest
+            "store": "",  # where checkpoints are copied to, such as s3://bucket/run, and fetched
+            # from by a run whose workdir lacks them
             "heartbeat_seconds": 30,  # a process that is not heard of for so long counts as lost,
             # and the others end
             "stall_minutes": 30.0,  # several processes end after so long without a step; 0: never

@@ -6,6 +6,7 @@ phases, step_of_config                options that change within a run, and the 
 loop, initialization, statistics      a run from its first weights to its last epoch
 example                               what it separates now and then, to be looked at
 checkpointing, identity, config_checks   which runs may resume, and from what
+mirror                                checkpoints in an object store
 batches                               the data that the loop gets, whoever reads them
 distributed, launch                   several processes that train as one
 monitor/                              tables, metrics and pictures of a run
