@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -137,9 +139,24 @@ def test_lost_before_it_has_joined_nobody_waits_for_it(tmp_path):
     assert time.monotonic() - begin < launch.GRACE_SECONDS + 30
 
 
-@pytest.mark.slow
-def test_waiting_for_one_that_gets_nowhere_ends(tmp_path):
-    child = start(tmp_path / "run", "stuck", devices=1)
-    output = output_of(child)
-    assert child.returncode == launch.LOST, output
-    assert "no step for 15 s, another process may be stuck; start again" in output
+def test_waiting_for_one_that_gets_nowhere_ends():
+    """Moves keep it going, as steps do; a single process waits as long as it takes."""
+    program = """
+import time, jax
+from xumx_jax.training.distributed import Watchdog
+with Watchdog(0.2):
+    time.sleep(1.5)
+jax.process_count = lambda: 2
+with Watchdog(0.6) as watchdog:
+    for _ in range(8):
+        time.sleep(0.2)
+        watchdog.moved()
+with Watchdog(0.6) as watchdog:
+    print("now", flush=True)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout) == (launch.LOST, "now\n"), ran.stderr
+    line = "train: error: no step for 0.6 s, another process may be stuck; start again"
+    assert ran.stderr.startswith(line)
