@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from configs.command_line import override, read
 from configs.common import defaults
-from xumx_jax import files
+from xumx_jax import files, runtime
 from xumx_jax.commands.console import Parser
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -156,6 +156,7 @@ def main(arguments: list[str]) -> int:
 
     def work() -> int:
         config, workdir, cluster = parse(arguments)
+        runtime.use_one_heap()
         distributed.connect(cluster, config.train.heartbeat_seconds)
         with shown_log(), distributed.losses_reported():
             data = open_data(config)

@@ -17,9 +17,9 @@ from pathlib import Path
 from xumx_jax.errors import UserError
 
 LOG = logging.getLogger(__name__)
-# Options of glibc's heap: M_ARENA_MAX, a single one; M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, which
-# keep what is freed.
-HEAP = {-8: 1, -3: 1 << 30, -1: 2**31 - 1}
+# Options of glibc's heap: M_ARENA_MAX, a single one; M_MMAP_MAX and M_TRIM_THRESHOLD, which keep
+# what is freed, however large.
+HEAP = {-8: 1, -4: 0, -1: -1}
 # Since this jaxlib, an FFT on a thread of XLA's CPU pool waits for other threads of that pool: as
 # many FFTs at once as the pool has threads deadlock. Introduced by openxla/xla pull request 46347.
 DEADLOCKING, ONE_POOL_THREAD = (0, 11), "--xla_cpu_multi_thread_eigen=false"

@@ -121,6 +121,7 @@ def run(options) -> int:
     from pipelines.evaluation import plan
     from xumx_jax import runtime
 
+    runtime.use_one_heap()
     runtime.cache_compiled_code()
     runtime.choose_device(options.device)
     with warnings.catch_warnings():

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from xumx_jax.layers.dconv import DConv, glu
+from xumx_jax.layers.activations import glu
+from xumx_jax.layers.dconv import DConv
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 NOISE = np.random.default_rng(0).standard_normal((2, 3, 7, 8)).astype(np.float32)

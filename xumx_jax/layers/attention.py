@@ -46,12 +46,14 @@ def _forward(dtype, queries, keys, values):
 
 def _backward(dtype, saved, dmade):
     def one(queries, keys, values, made, level, dmade):
-        weights = jnp.exp(contract("nd,md->nm", queries, keys, dtype) - level)
-        dweights = contract("nd,md->nm", dmade, values, dtype)
-        dscores = weights * (dweights - (dmade * made).sum(-1, keepdims=True))
-        dqueries = contract("nm,md->nd", dscores, keys, dtype)
-        dkeys = contract("nm,nd->md", dscores, queries, dtype)
-        return dqueries, dkeys, contract("nm,nd->md", weights, dmade, dtype)
+        # Keys by queries: so two of the three products below read rows, and one columns.
+        inner = (dmade * made).sum(-1)
+        weights = jnp.exp(contract("md,nd->mn", keys, queries, dtype) - level[:, 0])
+        dweights = contract("md,nd->mn", values, dmade, dtype)
+        dscores = weights * (dweights - inner)
+        dqueries = contract("mn,md->nd", dscores, keys, dtype)
+        dkeys = contract("mn,nd->md", dscores, queries, dtype)
+        return dqueries, dkeys, contract("mn,nd->md", weights, dmade, dtype)
 
     return _by_rows(one, *saved, dmade)
 

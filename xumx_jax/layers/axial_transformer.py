@@ -8,11 +8,13 @@ in gates and feed-forward layers.
 from collections.abc import Callable
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array, lax
 from jax import nn as jnn
 
+from xumx_jax.layers.activations import gelu
 from xumx_jax.layers.attention import attended
 from xumx_jax.layers.dense import contract, product
 from xumx_jax.layers.groups import by_groups
@@ -27,6 +29,7 @@ ROWS, DEVICE_ROWS = 1024, 16 * 1024  # positions taken at once, by a CPU and by 
 Parameters = dict[str, Array]
 
 
+@jax.checkpoint  # its gradient keeps x alone
 def normalised(x: Array, gain: Array) -> Array:
     """Divide the last axis by its root mean square, and multiply it by a gain (RMSNorm)."""
     return unit(x) * (gain * x.shape[-1] ** 0.5)
@@ -160,4 +163,4 @@ def linear_attention(given: Parameters, x: Array, heads: int, dtype: str) -> Arr
 def feed_forward(given: Parameters, x: Array, dtype: str) -> Array:
     """Two dense layers with GELU between them."""
     y = dense(normalised(x, given["wide_norm"]), given["wide"], dtype) + given["wide_bias"]
-    return dense(jnn.gelu(y, approximate=False), given["narrow"], dtype) + given["narrow_bias"]
+    return dense(gelu(y), given["narrow"], dtype) + given["narrow_bias"]

@@ -1,45 +1,19 @@
 """Demucs' residual branch: dilated convolutions in few channels, with LSTM and attention."""
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
-from jax import nn as jnn
 
+from xumx_jax.layers.activations import gelu
 from xumx_jax.layers.bidirectional import BidirectionalLstm
-from xumx_jax.layers.convolution import Conv
+from xumx_jax.layers.convolution import Conv, uniform_limit
+from xumx_jax.layers.gated_expansion import Weights, add_gated
 from xumx_jax.layers.group_norm import GroupNorm
+from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.local_attention import LocalAttention
 
 TAPS = 3
 LSTM_FRAMES = 200  # longer inputs of its LSTM are cut into pieces
-
-
-@jax.custom_vjp
-def glu(x: Array) -> Array:
-    """Half of the channels, gated by the other half: [..., 2 * channel] -> [..., channel]."""
-    return _glu_forward(x)[0]
-
-
-def _glu_forward(x: Array):
-    half = x.shape[-1] // 2
-    return x[..., :half] * jnn.sigmoid(x[..., half:]), x
-
-
-def _glu_backward(x: Array, dy: Array):
-    # Both halves in one array, where XLA would pad each and add them.
-    half = x.shape[-1] // 2
-    gate = jnn.sigmoid(x[..., half:])
-    return (jnp.concatenate([dy * gate, dy * x[..., :half] * gate * (1 - gate)], axis=-1),)
-
-
-glu.defvjp(_glu_forward, _glu_backward)
-
-
-@jax.checkpoint  # its gradient keeps x alone: to compute is cheaper than to read
-def gelu(x: Array) -> Array:
-    """Gaussian error linear unit, by the error function itself (Hendrycks and Gimpel 2016)."""
-    return jnn.gelu(x, approximate=False)
 
 
 class DConv(nn.Module):
@@ -70,7 +44,7 @@ class DConv(nn.Module):
         for number in range(abs(self.depth)):
             dilation = 2**number if self.depth > 0 else 1
             hidden = int(x.shape[-1] / self.compress)
-            x = x + Branch(
+            x = Branch(
                 hidden,
                 dilation,
                 self.initial,
@@ -84,7 +58,7 @@ class DConv(nn.Module):
 
 
 class Branch(nn.Module):
-    """One branch of `DConv`, with `hidden` channels inside."""
+    """Add one branch of `DConv`, with `hidden` channels inside."""
 
     hidden: int
     dilation: int
@@ -106,9 +80,36 @@ class Branch(nn.Module):
             y = along(BidirectionalLstm(2, LSTM_FRAMES, skip=True, name="lstm"), y, axis)
         if self.attention:
             y = along(LocalAttention(name="attention"), y, axis)
-        y = Conv(2 * channels, 1, rescale=self.rescale, name="expand")(y)
-        scale = self.param("scale", nn.initializers.constant(self.initial), (channels,))
-        return GroupNorm(1, (axis,), lambda y: glu(y) * scale, name="norm_1")(y)
+        expand = Expansion(y.shape[-1], 2 * channels, self.rescale, name="expand")()
+        norm = Affine(2 * channels, name="norm_1")()
+        factor = self.param("scale", nn.initializers.constant(self.initial), (channels,))
+        return add_gated(x, y, Weights(*expand, *norm, factor), axis)
+
+
+class Expansion(nn.Module):
+    """The kernel [in, out] and bias of a `Conv` of one tap."""
+
+    inputs: int
+    outputs: int
+    rescale: float | None
+
+    @nn.compact
+    def __call__(self) -> tuple[Array, Array]:
+        init = symmetric(uniform_limit(self.inputs, self.rescale))
+        kernel = self.param("kernel", init, (1, self.inputs, self.outputs))
+        return kernel[0], self.param("bias", init, (self.outputs,))
+
+
+class Affine(nn.Module):
+    """Scale and bias of a `GroupNorm`."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self) -> tuple[Array, Array]:
+        shape = (self.channels,)
+        scale = self.param("scale", nn.initializers.ones, shape)
+        return scale, self.param("bias", nn.initializers.zeros, shape)
 
 
 def along(layer, x: Array, axis: int) -> Array:

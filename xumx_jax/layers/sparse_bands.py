@@ -13,9 +13,9 @@ from flax import linen as nn
 from jax import Array
 from jax import nn as jnn
 
+from xumx_jax.layers.activations import gelu, glu
 from xumx_jax.layers.bidirectional import BidirectionalLstm
 from xumx_jax.layers.convolution import Conv, TransposedConv
-from xumx_jax.layers.dconv import gelu, glu
 from xumx_jax.layers.group_norm import GroupNorm
 from xumx_jax.layers.groups import by_groups
 from xumx_jax.layers.initializers import symmetric

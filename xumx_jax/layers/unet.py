@@ -12,8 +12,9 @@ from flax import linen as nn
 from jax import Array
 from jax import nn as jnn
 
+from xumx_jax.layers.activations import gelu, glu
 from xumx_jax.layers.convolution import Conv, TransposedConv
-from xumx_jax.layers.dconv import DConv, gelu, glu
+from xumx_jax.layers.dconv import DConv
 from xumx_jax.layers.group_norm import GroupNorm
 from xumx_jax.layers.local_attention import HEADS
 

@@ -11,9 +11,9 @@ from flax import linen as nn
 from jax import Array
 from jax import nn as jnn
 
+from xumx_jax.layers.activations import glu
 from xumx_jax.layers.bidirectional import BidirectionalLstm
 from xumx_jax.layers.convolution import Conv, convolve, transposed, uniform_limit
-from xumx_jax.layers.dconv import glu
 from xumx_jax.layers.initializers import symmetric
 from xumx_jax.layers.unet import cropped
 from xumx_jax.models.interface import Segment, check

@@ -11,8 +11,8 @@ from flax import linen as nn
 from jax import Array
 from jax import nn as jnn
 
+from xumx_jax.layers.activations import gelu, glu
 from xumx_jax.layers.convolution import Conv, TransposedConv
-from xumx_jax.layers.dconv import gelu, glu
 from xumx_jax.layers.dropout import dropout
 from xumx_jax.layers.relative_attention import RelativeAttention
 from xumx_jax.layers.unet import cropped
