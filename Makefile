@@ -32,7 +32,7 @@ fi
 endef
 
 .PHONY: help demo quick test test-web coverage lint parity parity-full wheel release bench-accelerator bench-separate container
-.PHONY: learning fuzz bench-train bench-aimless bench-modern bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve bench-web scores where choose demo-model clean
+.PHONY: learning fuzz bench-train bench-aimless bench-modern bench-slicq bench-loader bench-augment bench-evaluate bench-live bench-long bench-serve bench-web bench-cluster scores where choose demo-model clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,6 +123,9 @@ bench-serve: $(VENV)/dev ## measure xumx serve: memory, clients at once, fair tu
 bench-web: $(VENV)/browser ## measure the page's player: start, seeks, memory, bytes; ARGS=--quick tries it out
 	@export CHROMIUM; CHROMIUM=$$($(PY) tests/chromium.py); $(PY) bench/web.py $(ARGS)
 
+bench-cluster: $(VENV)/dev ## measure catalogues on a Ray cluster of two machines in one; ARGS=--quick tries it out
+	@$(PY) bench/cluster.py $(ARGS)
+
 learning: $(VENV)/dev ## train each family for minutes on generated songs and draw its curves
 	@$(PY) bench/learning.py $(ARGS)
 
@@ -191,13 +194,13 @@ $(VENV)/core: $(LISTS) | $(VENV)/made
 	@touch $@
 
 $(VENV)/dev: $(LISTS) | $(VENV)/made
-	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 2.8 GB) ..."
-	@$(PY) $(PINNED) -e '.[train,eval,effects,web,dev$(also)]' | $(FETCHED)
+	@echo "installing xumx_jax with training, evaluation and tests into $(VENV) (about 3.1 GB) ..."
+	@$(PY) $(PINNED) -e '.[train,eval,effects,web,cluster,dev$(also)]' | $(FETCHED)
 	@touch $(VENV)/core $@
 
 $(VENV)/browser: $(LISTS) | $(VENV)/made
 	@echo "installing xumx_jax, all for its tests and what drives a browser into $(VENV) ..."
-	@$(PY) $(PINNED) -e '.[train,eval,effects,web,dev,browser$(also)]' | $(FETCHED)
+	@$(PY) $(PINNED) -e '.[train,eval,effects,web,cluster,dev,browser$(also)]' | $(FETCHED)
 	@touch $(VENV)/core $(VENV)/dev $@
 
 $(VENV)/docs: $(LISTS) | $(VENV)/made

@@ -30,11 +30,22 @@ PLATFORMS = {
     "tpu": ("tpu,cpu",),
 }
 DEVICES = ("auto", *PLATFORMS)
+CORE_LIMIT = "NPROC"  # the variable that limits XLA's threads on a CPU
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: those that the system gives it, at most `limit_cores`."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get(CORE_LIMIT, "")
+    return min(here, int(limit)) if limit.isdecimal() and int(limit) else here
+
+
+def limit_cores(count: int) -> None:
+    """Let this process use so many cores, as one of several on a machine; before JAX starts.
+
+    XLA reads the same variable for the number of its own threads.
+    """
+    os.environ[CORE_LIMIT] = str(count)
 
 
 def cache_folder() -> Path:

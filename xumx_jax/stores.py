@@ -104,7 +104,7 @@ def told(url: str, done: str = "read") -> Iterator[None]:
         raise _told(error, url, done) from None
 
 
-def _told(error: Exception, url: str, done: str) -> UserError:
+def _told(error: BaseException, url: str, done: str) -> UserError:
     reason, cause = _REASONS.get(type(error).__name__), error.__cause__
     if isinstance(error, FileNotFoundError) and cause is not None and "404" not in str(cause):
         reason, error = None, cause  # fsspec's word for a web server that does not answer

@@ -9,6 +9,7 @@ estimates   estimates on disk, with a note of where they come from
 scoring     from references and estimates to a track's scores, by museval's rules
 protocol    how scores were made, and whether those of an earlier run may be kept
 work        the loop over tracks and systems
+on_ray      the same loop on a Ray cluster
 plan        from the command line to the work, and from the work to the report
 messages    lines on stderr
 

@@ -3,6 +3,7 @@
 import signal
 import sys
 import warnings
+from contextlib import ExitStack
 from math import isfinite
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipelines.evaluation.messages import show_warning
 from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
 from xumx_jax import files
 from xumx_jax.commands import options as common
+from xumx_jax.commands import ray_pool
 from xumx_jax.commands.console import SOME_FAILED, Parser, run_program, shown_log
 from xumx_jax.errors import UserError
 from xumx_jax.weights.tasks import TASKS
@@ -97,6 +99,7 @@ def parser(prog: str = "evaluate.py") -> Parser:
     add("--track", nargs="+", action="extend", metavar="NAME", help="evaluate only these tracks")
     add("--limit", type=int, metavar="N", help="evaluate at most N tracks")
     add("--jobs", type=int, default=1, metavar="N", help="tracks at once; default: %(default)s")
+    common.add_runner(made, "the tracks are separated and scored")
     add("--overwrite", action="store_true", help="replace what is already there")
     add("--window-seconds", type=float, default=1.0, metavar="S", help="default: %(default)s")
     add("--hop-seconds", type=float, default=1.0, metavar="S", help="default: %(default)s")
@@ -124,13 +127,22 @@ def run(options) -> int:
     runtime.use_one_heap()
     runtime.cache_compiled_code()
     runtime.choose_device(options.device)
-    with warnings.catch_warnings():
+    with ExitStack() as stack:
+        nodes = None
+        if options.runner == "ray":  # first of all: Ray starts processes, which JAX warns of
+            nodes = stack.enter_context(ray_pool.connected(options.address))
+        stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("always", category=UserWarning, module=r"xumx_jax|pipelines")
         warnings.showwarning = show_warning
         work, published = plan.make(options, applied, evaldir, outdir)
         if work:
             work.look()
-            work.run(options.jobs)
+            if nodes is not None:
+                from pipelines.evaluation import on_ray
+
+                on_ray.run(nodes, work, options, applied, evaldir, outdir)
+            else:
+                work.run(options.jobs)
     print(plan.report(evaldir, work, published))
     return SOME_FAILED if work and work.failed else 0
 
@@ -152,6 +164,7 @@ def _check(options) -> None:
         raise UserError(f"--dataset-option {options.dataset_option[0]}: use --dataset as well")
     if options.is_wav and options.dataset not in (None, "musdb"):
         raise UserError(f"--is-wav is for MUSDB18; the data set is {options.dataset!r}")
+    common.check_runner(options)
     options.metrics = _words(options.metrics)
     options.targets = _words(options.targets)
     subset = Path(options.subset)

@@ -51,19 +51,27 @@ class Work:
             for track in self.tracks:
                 path = folder / f"{track.name}.json"
                 self._check_foreign(system, track)
-                if self.overwrite or not path.is_file():
-                    continue
-                try:
-                    expected = protocol.describe(system, self.data, track, self.wanted)
-                except (UserError, OSError):  # its files are bad: said when it is its turn
-                    continue
-                found = protocol.finished(path, expected)
-                if found and self._kept(system, track):
-                    self.done[system.label, track.name] = found
+                if not self.overwrite and path.is_file():
+                    self._collect(system, track, path)
             protocol.check_strangers(folder, self.tracks, system, self.wanted)
 
-    def run(self, jobs: int = 1) -> None:
-        """Do the remaining work, `jobs` tracks at once."""
+    def collect(self, track: Track) -> None:
+        """Find the scores of a track that another process has written. Raises UserError."""
+        for system in self.systems:
+            folder = self.folders[system.label] / self.data.subset
+            self._collect(system, track, folder / f"{track.name}.json")
+
+    def _collect(self, system: System, track: Track, path: Path) -> None:
+        try:
+            expected = protocol.describe(system, self.data, track, self.wanted)
+        except (UserError, OSError):  # its files are bad: said when it is its turn
+            return
+        found = protocol.finished(path, expected)
+        if found and self._kept(system, track):
+            self.done[system.label, track.name] = found
+
+    def left(self) -> list[Track]:
+        """The tracks that are not finished; prints how many are."""
         left = [
             track
             for track in self.tracks
@@ -71,9 +79,14 @@ class Work:
         ]
         if len(left) < len(self.tracks):
             print(f"{len(self.tracks) - len(left)} of {len(self.tracks)} tracks are scored already")
+        return left
+
+    def run(self, jobs: int = 1) -> None:
+        """Do the remaining work, `jobs` tracks at once."""
+        left = self.left()
         if jobs == 1:
             for track in left:
-                self._one(track)
+                self.one(track)
             return
         with ThreadPoolExecutor(jobs) as pool:
             try:
@@ -96,9 +109,10 @@ class Work:
         # have begun anything.
         self._go.wait()
         self._check()
-        self._one(track)
+        self.one(track)
 
-    def _one(self, track: Track) -> None:
+    def one(self, track: Track) -> None:
+        """Evaluate a track; what goes wrong is printed, and its name is in `failed`."""
         try:
             with at(track.name), opened(track, self.data, self._check) as song:
                 for system in self.systems:

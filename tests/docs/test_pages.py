@@ -20,6 +20,7 @@ TEXTS = ["README.md", "MODEL_CARD.md", *(f"docs/{page}" for page in pages())]
 # of programs whose parsers are not ours, or are made where they run
 OTHERS = {
     "--processes",  # pipelines.songs
+    *("--head", "--array"),  # Ray, SLURM; --port is the launcher's too
     *("--manual_dir", "--data_dir", "--config"),  # pipelines.records: of tensorflow-datasets
     *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
     *("--material", "--without-missing", "--held-out"),

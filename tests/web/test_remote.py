@@ -121,7 +121,8 @@ OTHER = {
     "device": "cpu", "start": 1.0, "duration": 1.0, "channels": "all", "rate": "model",
     "aggregate": "a=bass", "logit": 0.5, "wiener_frames": 9, "post_filter": "complex", "shifts": 2,
     "seed": 3, "chunk_seconds": 9.0, "overlap": 0.1, "protocol": "demucs", "combine": "mean",
-    "transition_power": 2.0, "batch": 2, "compute": "tf32",
+    "transition_power": 2.0, "batch": 2, "compute": "tf32", "manifest": "a.csv", "shard": "0/2",
+    "runner": "ray", "address": "auto", "worker_cores": 2,
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from xumx_jax.separation.engine import COMPUTE
 from xumx_jax.weights.tasks import QUALITIES, TASKS, USUAL_QUALITY, USUAL_TASK, model_for
 
 TOKEN = "XUMX_TOKEN"  # the variable with the token of a server
+RUNNERS = ("local", "ray")  # where work is done; what does it is another matter
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
 
 
@@ -249,6 +250,39 @@ def separator_options(options) -> dict:
     if options.denoise:
         made["denoise"] = True
     return {**made, "residual": options.residual}
+
+
+def add_runner(group, what: str) -> None:
+    """Add `--runner` and what Ray needs to a parser; `what` is done there."""
+    option = group.add_argument
+    option(
+        "--runner",
+        default=RUNNERS[0],
+        choices=RUNNERS,
+        help=f"where {what}: here, or on a Ray cluster; default: %(default)s",
+    )
+    option(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the cluster's head, or auto for one on this machine; default: Ray is started here",
+    )
+    option(
+        "--worker-cores",
+        type=int,
+        metavar="N",
+        help="CPU cores of each worker of the cluster; default: a GPU's share of its machine, or "
+        "4 without a GPU",
+    )
+
+
+def check_runner(options) -> None:
+    """Raise UserError on options of one runner that were given with the other."""
+    if options.runner == RUNNERS[0]:
+        for name in ("address", "worker_cores"):
+            if getattr(options, name) is not None:
+                raise UserError(f"--{name.replace('_', '-')} is for --runner ray; give both")
+    elif options.jobs != 1:
+        raise UserError(f"--jobs {options.jobs} is for --runner local; Ray starts its own workers")
 
 
 def add_device(group) -> None:

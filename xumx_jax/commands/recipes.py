@@ -24,18 +24,26 @@ def run(name: str, arguments: list[str]) -> int:
 
     Raises UserError if their code or the packages they need are not installed.
     """
+    add_place(name)
+    extra, wanted = EXTRAS[name]
+    if importlib.util.find_spec(wanted) is None:
+        raise UserError(f"{name} needs more packages; pip install 'xumx_jax[{extra}]'")
+    sys.argv[:] = [f"xumx {name}", *arguments]  # for their usage texts
+    return _evaluate(arguments) if name == "evaluate" else _train(arguments)
+
+
+def add_place(name: str) -> None:
+    """Let Python find the code of `train` and `evaluate`, before any other of its names.
+
+    Raises UserError if it is not installed.
+    """
     place = next((place for place in PLACES if (place / "pipelines" / "evaluation").is_dir()), None)
     if place is None:
         raise UserError(
             f"{name} is not part of this installation; install the wheel, or run it from a clone"
         )
-    extra, wanted = EXTRAS[name]
-    if importlib.util.find_spec(wanted) is None:
-        raise UserError(f"{name} needs more packages; pip install 'xumx_jax[{extra}]'")
     if sys.path[:1] != [str(place)]:
         sys.path.insert(0, str(place))
-    sys.argv[:] = [f"xumx {name}", *arguments]  # for their usage texts
-    return _evaluate(arguments) if name == "evaluate" else _train(arguments)
 
 
 def _train(arguments) -> NoReturn:

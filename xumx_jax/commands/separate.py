@@ -102,6 +102,7 @@ def add(commands):
         "holds one as well",
     )
     _add_catalogue(option)
+    common.add_runner(command, "a catalogue is separated")
     option("--json", metavar="FILE", help="write a report on every track; - is stdout")
     command.set_defaults(run=run)
 
@@ -116,24 +117,6 @@ def _add_catalogue(option):
         "--shard",
         metavar="I/N",
         help="separate the I-th of N parts of the catalogue, I from 0, as one of N machines",
-    )
-    option(
-        "--runner",
-        default="local",
-        choices=("local", "ray"),
-        help="where a catalogue is separated: here, or on a Ray cluster; default: %(default)s",
-    )
-    option(
-        "--address",
-        metavar="HOST:PORT",
-        help="of the cluster's head, or auto for one on this machine; default: Ray is started here",
-    )
-    option(
-        "--worker-cores",
-        type=int,
-        metavar="N",
-        help="CPU cores of each worker of the cluster; default: a GPU's share of its machine, or "
-        "4 without a GPU",
     )
 
 

@@ -72,7 +72,7 @@ class Spool:
 
     def copy(self, name: str) -> Path | None:
         """A copy of what `name` stands for, if it is `-` or a pipe. Raises UserError."""
-        piped = name == "-" or _is_pipe(name)
+        piped = name == "-" or is_pipe(name)
         if piped and name not in self._copies:
             standard = name in ("-", "/dev/stdin")
             title = STDIN if standard else PIPE if name.startswith(("/dev/", "/proc/")) else name
@@ -105,7 +105,8 @@ class Spool:
         return path
 
 
-def _is_pipe(name: str) -> bool:
+def is_pipe(name: str) -> bool:
+    """Whether a name is that of a pipe, or of a standard input that is one."""
     try:
         mode = os.stat(name).st_mode
     except (OSError, ValueError):  # said when it is its turn

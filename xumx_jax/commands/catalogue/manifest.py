@@ -203,9 +203,9 @@ def _stored(place: str, out: str, recursive: bool) -> Iterator[_Found]:
 def _local(place: str, out: str, recursive: bool) -> Iterator[_Found]:
     """What the command line takes, with the folders that it would get there."""
     root = Path(out if not stores.is_url(out) else "/")
+    if place == "-" or input_files.is_pipe(place):
+        raise UserError(f"{place}: a catalogue is read more than once; wanted files")
     with input_files.Spool() as spool:
-        if spool.copy(place) is not None:
-            raise UserError(f"{place}: a catalogue is read more than once; wanted files")
         found = input_files.find([place], root, recursive, spool)
     for label, error in found.errors:
         yield _Found("", label or place, fault=str(error))

@@ -1,8 +1,9 @@
 """The places of stems, on a disk or in a store: what is there, and how new ones get there.
 
 Stems are made elsewhere and then published: the stems, the report of the file, and last the record
-that says that they are complete (`separation.record`). Who is killed before that leaves a small
-file, INTENT, that says whose stems these are, so that the next one may replace them.
+that says that they are complete (`separation.record`). Before all that, a small file, INTENT, says
+which stems are going to be there, and how often that was tried. Who is killed leaves it behind: the
+next one may replace what is there, and gives up at last if the file itself is what kills.
 """
 
 import os
@@ -43,19 +44,44 @@ def intent_of(wanted: record.Record) -> str:
     return files.digest_of_value([*known, {name: dict(one) for name, one in wanted.stems.items()}])
 
 
+def _parsed(intent: str | bytes | None) -> tuple[str, int]:
+    """What INTENT says: the digest of `intent_of`, and how often that was tried."""
+    text = intent.decode(errors="replace") if isinstance(intent, bytes) else intent or ""
+    digest, _, count = text.partition(" ")
+    return digest, int(count) if count.strip().isdecimal() else 0
+
+
 class Folder:
     """A folder on a disk that all workers see."""
 
     def __init__(self, path: Path):
-        self.path, self.shown = path, str(path)
+        self.path, self.shown, self._begun = path, str(path), ""
 
     def look(self, wanted: record.Record) -> str:
         """FREE, FINISHED, or what would be lost: see `record.look`."""
         found = record.look(self.path, wanted.stems, lambda: wanted)
+        ours = found not in _GOOD and self._intent()[0] == intent_of(wanted)
+        return record.FREE if ours else found
+
+    def _intent(self) -> tuple[str, int]:
         with suppress(OSError):
-            if found not in _GOOD and (self.path / INTENT).read_text() == intent_of(wanted):
-                return record.FREE
-        return found
+            return _parsed((self.path / INTENT).read_bytes())
+        return "", 0
+
+    def begin(self, wanted: record.Record) -> int:
+        """Say which stems are going to be here -> how often that was tried, and not given up."""
+        digest, tried = self._intent()
+        self._begun = intent_of(wanted)
+        tried = tried if digest == self._begun else 0
+        files.write(self.path / INTENT, f"{self._begun} {tried + 1}\n")
+        return tried
+
+    def give_up(self, publishing: bool) -> None:
+        """Take that back; what was being published may still be replaced."""
+        if publishing:
+            files.write(self.path / INTENT, f"{self._begun} 0\n")
+        else:
+            files.remove_quietly(self.path / INTENT)
 
     @contextmanager
     def staged(self) -> Iterator[Path]:
@@ -77,7 +103,6 @@ class Folder:
         places = [self.path / name for name in wanted.stems]
         try:
             with files.locked(self.path):
-                files.write(self.path / INTENT, intent_of(wanted))
                 with record.renaming(places, wanted):
                     for place in places:
                         files.rename(staging / place.name, place, durable=False)
@@ -105,17 +130,33 @@ class Prefix:
     """A "folder" in a store, where nothing can be renamed, and nothing is half there."""
 
     def __init__(self, url: str):
-        self.url, self.shown = url, stores.shown(url)
+        self.url, self.shown, self._begun = url, stores.shown(url), ""
+        self._intent: tuple[str, int] | None = None  # None: it was not looked for
 
     def look(self, wanted: record.Record) -> str:
         """FREE, FINISHED, or what would be lost: see `record.look`."""
         there = stores.entries(self.url)
         stems = {name: there[name] for name in wanted.stems if name in there}
         found = self._known(wanted, there, stems)
-        if found not in _GOOD and INTENT in there:
-            if stores.read(stores.join(self.url, INTENT)) == intent_of(wanted).encode():
-                return record.FREE
-        return found
+        place = stores.join(self.url, INTENT)
+        self._intent = _parsed(stores.read(place) if INTENT in there else None)
+        ours = found not in _GOOD and self._intent[0] == intent_of(wanted)
+        return record.FREE if ours else found
+
+    def begin(self, wanted: record.Record) -> int:
+        """Say which stems are going to be here -> how often that was tried, and not given up."""
+        place, self._begun = stores.join(self.url, INTENT), intent_of(wanted)
+        digest, tried = _parsed(stores.read(place)) if self._intent is None else self._intent
+        tried = tried if digest == self._begun else 0
+        stores.write(place, f"{self._begun} {tried + 1}\n".encode())
+        return tried
+
+    def give_up(self, publishing: bool) -> None:
+        """Take that back; what was being published may still be replaced."""
+        if publishing:
+            stores.write(stores.join(self.url, INTENT), f"{self._begun} 0\n".encode())
+        else:
+            stores.remove(stores.join(self.url, INTENT))
 
     def _known(self, wanted, there: Mapping[str, Any], stems: Mapping[str, Any]) -> str:
         before = self._record() if record.FILE in there else None
@@ -153,7 +194,6 @@ class Prefix:
     def publish(self, staging: Path, wanted: record.Record, report: bytes) -> None:
         """Upload stems, then the report, then the record."""
         before = self._record()
-        stores.write(stores.join(self.url, INTENT), intent_of(wanted).encode())
         stores.remove(stores.join(self.url, record.FILE))
         for name in wanted.stems:
             stores.upload(staging / name, stores.join(self.url, name))

@@ -100,7 +100,8 @@ class Table:
     def add(self, row: dict) -> None:
         """Append a row."""
         peaks = row["peaks"]
-        self._held.append({**_finite(row), "peaks": list(peaks.items()) if peaks else None})
+        finite = {name: _finite(value) for name, value in row.items()}
+        self._held.append({**finite, "peaks": list(peaks.items()) if peaks else None})
         if len(self._held) >= _AT_ONCE:
             self._flush()
 

@@ -13,9 +13,8 @@ from xumx_jax.commands import console
 from xumx_jax.commands.catalogue import manifest, outputs, rows
 from xumx_jax.commands.catalogue.manifest import Entry
 from xumx_jax.commands.console import SOME_FAILED, STDOUT, say
+from xumx_jax.commands.options import RUNNERS, check_runner
 from xumx_jax.errors import UserError
-
-RUNNERS = ("local", "ray")
 
 
 def wanted(options) -> bool:
@@ -38,12 +37,7 @@ def check(options) -> tuple[int, int]:
             f"--json {options.json}: each file of a catalogue has a report of its own, and "
             f"{rows.table_name(0, 1)} in --out has them all; leave it out"
         )
-    if options.runner == RUNNERS[0]:
-        for name in ("address", "worker_cores"):
-            if getattr(options, name) is not None:
-                raise UserError(f"--{name.replace('_', '-')} is for --runner ray; give both")
-    elif options.jobs != 1:
-        raise UserError(f"--jobs {options.jobs} is for --runner local; Ray starts its own workers")
+    check_runner(options)
     return manifest.shard_of(options.shard) if options.shard is not None else (0, 1)
 
 

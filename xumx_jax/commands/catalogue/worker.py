@@ -6,7 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from xumx_jax.errors import Cancelled, UserError
 from xumx_jax.separation import record
 from xumx_jax.separation.selection import choose
 
+MOST_TRIES = 4  # of a file; where a decoder crashes or memory ends, there is no error to report
 # {fact of a separated file: column}
 _COLUMNS = {"peak": "peaks", "gain": "gain", "null_error_db": "null_error_db", "seconds": "seconds"}
 
@@ -79,17 +80,30 @@ class Worker:
                         "use --overwrite, or another --out"
                     )
             with place.staged() as staging:
-                try:
-                    made = self.job.separated(
-                        source, staging, label=entry.label, on_warning=row["warnings"].append
-                    )
-                except UserError as error:
-                    raise _placed(error, staging, place) from None
-                given = facts(made)
-                row |= {column: given[name] for name, column in _COLUMNS.items()}
-                row |= {"status": rows.DONE, "outputs": place.outputs(list(wanted.stems))}
-                row["took_seconds"] = round(time.perf_counter() - begin, 3)
-                place.publish(staging, wanted, rows.as_json(row))
+                self._make(entry, source, wanted, staging, place, row, begin)
+
+    def _make(self, entry, source, wanted, staging, place, row, begin) -> None:
+        tried, publishing = place.begin(wanted), False
+        try:
+            if tried >= MOST_TRIES:
+                raise UserError(
+                    f"{entry.label}: its worker died {tried} times; the next run tries it again"
+                )
+            made = self.job.separated(
+                source, staging, label=entry.label, on_warning=row["warnings"].append
+            )
+            given = facts(made)
+            row |= {column: given[name] for name, column in _COLUMNS.items()}
+            row |= {"status": rows.DONE, "outputs": place.outputs(list(wanted.stems))}
+            row["took_seconds"] = round(time.perf_counter() - begin, 3)
+            publishing = True
+            place.publish(staging, wanted, rows.as_json(row))
+        except Exception as error:
+            with suppress(UserError):
+                place.give_up(publishing)
+            if isinstance(error, UserError):
+                raise _placed(error, staging, place) from None
+            raise
 
     def _told(self, error: Exception) -> str:
         line = in_one_line(error)
