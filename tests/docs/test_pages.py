@@ -25,6 +25,8 @@ OTHERS = {
     *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
     *("--material", "--without-missing", "--held-out"),
     *("--out", "--model", "--table"),  # docs/make_picture.py, docs/make_slicq.py
+    *("--minutes", "--core-dollars", "--utilisation"),  # bench/simulate_scale.py
+    *("--overhead-seconds", "--cores-per-chip", "--read-gb"),
     *("--device", "--batch", "--precision", "--rounds", "--also"),  # bench/
     *("--build-arg", "--detach", "--env", "--gpus", "--publish", "--read-only", "--rm"),  # docker
     *("--tag", "--tmpfs", "--volume"),
