@@ -123,8 +123,9 @@ bench-serve: $(VENV)/dev ## measure xumx serve: memory, clients at once, fair tu
 bench-web: $(VENV)/browser ## measure the page's player: start, seeks, memory, bytes; ARGS=--quick tries it out
 	@export CHROMIUM; CHROMIUM=$$($(PY) tests/chromium.py); $(PY) bench/web.py $(ARGS)
 
-bench-cluster: $(VENV)/dev ## measure catalogues on a Ray cluster of two machines in one; ARGS=--quick tries it out
+bench-cluster: $(VENV)/dev ## measure catalogues on two machines in one, training over devices and processes; ARGS=--quick tries it out
 	@$(PY) bench/cluster.py $(ARGS)
+	@$(PY) bench/cluster_train.py $(ARGS)
 
 learning: $(VENV)/dev ## train each family for minutes on generated songs and draw its curves
 	@$(PY) bench/learning.py $(ARGS)

@@ -157,8 +157,8 @@ def main(arguments: list[str]) -> int:
     def work() -> int:
         config, workdir, cluster = parse(arguments)
         runtime.use_one_heap()
-        distributed.connect(cluster)
-        with shown_log():
+        distributed.connect(cluster, config.train.heartbeat_seconds)
+        with shown_log(), distributed.losses_reported():
             data = open_data(config)
             outcome = run(config, workdir, data, print, defaults(config.model.name))
         return 130 if outcome.signal == signal.SIGINT else 0

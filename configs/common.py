@@ -24,7 +24,8 @@ from xumx_jax.training.identity import Defaults
 FREE = (
     "quiet", "log",
     "train.epochs", "train.patience", "train.keep", "train.save_steps", "train.save_minutes",
-    "train.max_bad_steps", "train.weights", "train.valid_filter",
+    "train.max_bad_steps", "train.weights", "train.valid_filter", "train.micro_batch",
+    "train.store", "train.heartbeat_seconds", "train.stall_minutes",
     "data.root", "data.workers", "data.engine",
     *(f"data.{name}.{option}" for name, options in FREE_OPTIONS.items() for option in options),
 )  # fmt: skip
@@ -92,12 +93,19 @@ def base(model: str = "xumx") -> ConfigDict:
                 "targets": (),  # layers whose matrices these are; (): attention and dense layers
                 "full": (),  # layers whose weights are trained themselves
             },
+            "micro_batch": config_dict.placeholder(int),  # the most examples that a device computes
+            # at a time; those of its share are computed in equal parts. None: all at once
             "average": 0.0,  # decay of a running average of the weights; 0: none
             "max_bad_steps": 10,  # end the run after this many consecutive steps
             # without a finite loss
             "save_minutes": 10.0,  # minutes between saves within an epoch
             "save_steps": config_dict.placeholder(int),  # steps between saves within an epoch
             "keep": 2,  # number of checkpoints to keep, the newest
+            "store": "",  # where checkpoints are copied to, such as s3://bucket/run, and fetched
+            # from by a run whose workdir lacks them
+            "heartbeat_seconds": 30,  # a process that is not heard of for so long counts as lost,
+            # and the others end
+            "stall_minutes": 30.0,  # several processes end after so long without a step; 0: never
         }
     )
 

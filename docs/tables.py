@@ -1,7 +1,7 @@
 """Tables of the documentation that are read from the code: options, config keys, published models.
 
 `make(name)` gives Markdown. Names: the commands of `xumx`, `evaluate` and `train` (scripts),
-`slicq_search`, `preview`, `films`, `config.PREFIX` (config keys below a prefix), `data` (data
+`slicq_search`, `preview`, `films`, `launch`, `config.PREFIX` (config keys below it), `data` (data
 sets), `augment` (augmentations), `effects`, `zoo`, `tasks` and `reproduce` (published models),
 `public` (what `xumx_jax` offers, for mkdocstrings).
 """
@@ -50,6 +50,10 @@ def parser_of(name: str):
         return parser()
     if name == "preview":
         from pipelines.preview import parser
+
+        return parser()
+    if name == "launch":
+        from xumx_jax.training.launch import parser
 
         return parser()
     if name == "train":

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from configs import xumx
+from configs import common, xumx
 from configs.common import defaults
 from xumx_jax.training import loop
 from xumx_jax.training.batches import Data, Examples, Pieces
@@ -72,6 +72,19 @@ def config(**train) -> ConfigDict:
     made.model.args.update(TINY)
     made.train.update({"batch_size": 4, "steps_per_epoch": 2, "epochs": 3} | train)
     made.log.pictures_every = 0
+    return made
+
+
+def without_batch_norm() -> ConfigDict:
+    """A recipe whose batches can be computed in parts: three epochs of four steps."""
+    from toy_models import ARGUMENTS  # computes, which processes may only once they are joined
+
+    made = common.base("rel_tdemucs")
+    sources = ("bass", "drums", "vocals", "other")
+    made.model.args.update(ARGUMENTS["rel_tdemucs"] | {"sources": sources})
+    made.loss.name, made.log.pictures_every = "l1", 0
+    made.train.update({"batch_size": 4, "steps_per_epoch": 4, "epochs": 3, "seconds": 0.1})
+    made.train.update({"valid_seconds": 0.1, "save_steps": 2, "keep": 99, "micro_batch": 1})
     return made
 
 

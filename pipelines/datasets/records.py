@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.datasets import stored_records
 from pipelines.tracks.split import Request, Split
 from pipelines.tracks.track import Clip, Track, whole
-from xumx_jax import files
+from xumx_jax import files, stores
 from xumx_jax.errors import UserError
 
 FULL_SCALE = 32768
@@ -71,41 +72,58 @@ class Stream:
 def open_records(root, request: Request) -> Split | None:
     """Open what `python -m pipelines.records --data_dir=ROOT` wrote.
 
-    ROOT may also be the folder of one of several data sets in it. Raises UserError if there is none
-    or more than one, or if it has another rate or number of channels.
+    ROOT may also be the folder of one of several data sets in it, on a disk or in an object store.
+    Raises UserError if there is none or more than one, or if it has another rate or number of
+    channels.
     """
     import tensorflow_datasets as tfds
     from etils import epath
 
     if not root:
         request.root(root)
-    root = epath.Path(os.path.expanduser(root))  # files.expanded would change gs://
+    shown = root = os.path.expanduser(root)  # files.expanded would change gs://
+    copied = stores.is_url(root) and not root.startswith("gs://")  # which array_record reads itself
+    if copied:
+        folder, shown = stored_records.described_here(root, INFO)
+    else:
+        folder = shown = only_folder(epath.Path(root))
+    try:
+        builder = tfds.builder_from_directory(folder)
+        described = builder.info.metadata or {}
+        stored = described.get(request.split)
+        name = (stored or {}).get("records", request.split)
+        blocks = stored and builder.as_data_source(name)
+    except (OSError, RuntimeError, ValueError, KeyError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{shown}: cannot be read as records ({reason})") from error
+    if not {"train", "valid"} & set(described):
+        raise UserError(f"{shown}: wanted records that python -m pipelines.records wrote")
+    if not stored:
+        return None
+    got = stored["rate"], stored["channels"]
+    if request.rate is not None and got != (request.rate, request.channels):
+        raise UserError(
+            f"{shown}: {got[0]} Hz, {got[1]} channels; "
+            f"wanted {request.rate} Hz, {request.channels} channels"
+        )
+    if copied:
+        split = builder.info.splits[name]
+        names = [os.path.basename(path) for path in split.filepaths]
+        blocks = stored_records.Fetching(blocks, names, split.shard_lengths, folder, str(shown))
+    return _split(shown, stored, blocks, request.split)
+
+
+def only_folder(root):
+    """The folder of the one data set below `root`. Raises UserError unless there is one."""
+    from etils import epath
+
     places = ("", "*/", "*/*/", "*/*/*/")  # records/<config>/<version>/
     literally = epath.Path(glob.escape(str(root)))  # its own name is no pattern
     found = sorted(path.parent for place in places for path in literally.glob(f"{place}{INFO}"))
     if len(found) != 1:
         names = ", ".join(str(folder.relative_to(root)) for folder in found) or "none"
         raise UserError(f"{root}: wanted the records of one data set; found {names}")
-    (folder,) = found
-    try:
-        builder = tfds.builder_from_directory(folder)
-        described = builder.info.metadata or {}
-        stored = described.get(request.split)
-        blocks = stored and builder.as_data_source(stored.get("records", request.split))
-    except (OSError, RuntimeError, ValueError, KeyError, AssertionError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{folder}: cannot be read as records ({reason})") from error
-    if not {"train", "valid"} & set(described):
-        raise UserError(f"{folder}: wanted records that python -m pipelines.records wrote")
-    if not stored:
-        return None
-    got = stored["rate"], stored["channels"]
-    if request.rate is not None and got != (request.rate, request.channels):
-        raise UserError(
-            f"{folder}: {got[0]} Hz, {got[1]} channels; "
-            f"wanted {request.rate} Hz, {request.channels} channels"
-        )
-    return _split(folder, stored, blocks, request.split)
+    return found[0]
 
 
 def _split(folder, stored: dict, blocks, name: str) -> Split:

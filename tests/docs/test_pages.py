@@ -19,12 +19,14 @@ COMMANDS = ("separate", "web", "serve", "convert", "models", "export", "doctor",
 TEXTS = ["README.md", "MODEL_CARD.md", *(f"docs/{page}" for page in pages())]
 # of programs whose parsers are not ours, or are made where they run
 OTHERS = {
-    *("--processes", "--port"),  # xumx_jax.training.launch
-    *("--head", "--array"),  # Ray, SLURM
+    "--processes",  # pipelines.songs
+    *("--head", "--array"),  # Ray, SLURM; --port is the launcher's too
     *("--manual_dir", "--data_dir", "--config"),  # pipelines.records: of tensorflow-datasets
     *("--songs", "--first-seed", "--seconds", "--rate", "--engine"),  # pipelines.songs
     *("--material", "--without-missing", "--held-out"),
     *("--out", "--model", "--table"),  # docs/make_picture.py, docs/make_slicq.py
+    *("--minutes", "--core-dollars", "--utilisation"),  # bench/simulate_scale.py
+    *("--overhead-seconds", "--cores-per-chip", "--read-gb"),
     *("--device", "--batch", "--precision", "--rounds", "--also"),  # bench/
     *("--build-arg", "--detach", "--env", "--gpus", "--publish", "--read-only", "--rm"),  # docker
     *("--tag", "--tmpfs", "--volume"),
@@ -55,7 +57,7 @@ def test_links_lead_somewhere(path):
 
 def known_options():
     made = {"--help", "--debug"} | OTHERS
-    for name in (*COMMANDS, "evaluate", "train", "slicq_search", "films"):
+    for name in (*COMMANDS, "evaluate", "train", "slicq_search", "films", "launch"):
         made |= tables.options_of(tables.parser_of(name))
     return made
 

@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 from jax.sharding import PartitionSpec as P
 
+from xumx_jax.layers import convolution
 from xumx_jax.layers.convolution import Conv, TransposedConv, convolve, transposed, uniform_limit
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -97,6 +98,22 @@ def test_convolve(case):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     for one, other in zip(gradients, known, strict=True):
         np.testing.assert_allclose(one, other, atol=3e-5)
+
+
+IN_STRIPS = (
+    "dilated", "dilated rows", "padded by more than it reaches", "two axes", "dilated, to fewer",
+    "dilated rows, to fewer", "two axes, to fewer", "padded by more, to fewer",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", IN_STRIPS)
+def test_gradients_in_strips(case, monkeypatch):
+    """The last strip overlaps; with one row, strips are of columns."""
+    monkeypatch.setattr(convolution, "LAID_OUT", 0)
+    monkeypatch.setattr(convolution, "STRIP", 0)
+    monkeypatch.setattr(convolution, "DEEP", 2)
+    test_convolve(case)
 
 
 @pytest.mark.slow

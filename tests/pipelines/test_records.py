@@ -11,9 +11,11 @@ import pytest
 import soundfile
 
 from pipelines.datasets import open_data, open_tracks
+from pipelines.datasets.records import Stream
 from pipelines.loader import Loader
 from pipelines.mixing.recipe import Recipe
 from pipelines.validation import pieces
+from xumx_jax import runtime, stores
 from xumx_jax.errors import UserError
 
 
@@ -117,6 +119,49 @@ def test_many_threads_may_read(both):
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(check, range(200)))
+
+
+@pytest.fixture
+def stored(roots, monkeypatch, tmp_path):
+    """The URL of the same records in a store; the cache is empty."""
+    monkeypatch.setenv("XUMX_CACHE", str(tmp_path / "cache"))
+    for path in roots[1].rglob("*"):
+        if path.is_file():
+            stores.upload(path, f"memory://records/{path.relative_to(roots[1]).as_posix()}")
+    return "memory://records"
+
+
+def test_records_in_a_store_are_the_same(both, stored):
+    (folder, held_out), (records, none_here) = both[1], open_records(stored, SOURCES, RATE, 2)
+    cache = runtime.cache_folder() / "records"
+    assert not list(cache.rglob("*array_record*"))
+    assert_same(records, folder, "read_into", (2, 1), RATE - 5, 80, np.int16)
+    (fetched,) = cache.rglob("*array_record*")
+    assert "-train" in fetched.name
+    assert_same(none_here, held_out, "mixture_into", (0,), 5, 80, np.float32)
+    assert records.fingerprint() == folder.fingerprint()
+
+
+def test_each_host_opens_the_records_of_its_share(both, monkeypatch):
+    """Of a batch of eight, two hosts open four examples' seconds each, and together all."""
+    records, opened, block = both[1][0], [], Stream._block
+
+    noted = lambda s, number: opened.append(s.first + number) or block(s, number)  # noqa: E731
+    monkeypatch.setattr(Stream, "_block", noted)
+
+    def records_of(**hosts) -> list[int]:
+        opened.clear()
+        with Loader(
+            records, Recipe(), 1, 8, 3000, last=8, workers=1, engine="threads", **hosts
+        ) as b:
+            (examples,) = b
+        return sorted(opened), len(examples.gain)
+
+    everything, rows = records_of()
+    shares = [records_of(process_index=host, process_count=2) for host in (0, 1)]
+    assert rows == 8 and [count for _, count in shares] == [4, 4]
+    assert sorted([*shares[0][0], *shares[1][0]]) == everything
+    assert all(4 * 4 <= len(share) <= 2 * 4 * 4 for share, _ in shares)  # an excerpt may span two
 
 
 def test_sources_come_in_the_order_of_the_model(roots):

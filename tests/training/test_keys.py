@@ -80,6 +80,9 @@ ELSEWHERE = {
     "train.max_bad_steps", "model.args.sample_rate",
     "phases",
     "train.recompute",  # the same gradients, of less memory
+    "train.micro_batch",  # the same: test_micro_batches
+    "train.heartbeat_seconds", "train.stall_minutes",  # test_elastic
+    "train.store",  # test_mirror
     "train.lora.rank", "train.lora.alpha", "train.lora.targets", "train.lora.full",  # test_lora
     "model.args.filter",  # what separates with the weights applies it
 }  # fmt: skip

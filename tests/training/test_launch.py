@@ -1,9 +1,6 @@
 """Several processes that train as one."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,37 +8,14 @@ import jax
 import numpy as np
 import pytest
 import runs
+from hosts import start
 from runs import run
 
 from xumx_jax.training import launch, step
 from xumx_jax.training.monitor.logs import read_metrics
 from xumx_jax.weights import store
 
-HERE = Path(__file__).parents[1]
 pytestmark = pytest.mark.usefixtures("quick_compile", "own_cache")
-
-
-def start(workdir, *arguments, processes=2, script="hosts_script.py") -> subprocess.Popen:
-    """Launch processes of two devices each."""
-    flags = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
-    paths = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [
-        "-m",
-        "xumx_jax.training.launch",
-        "--processes",
-        str(processes),
-        script,
-        workdir,
-        *arguments,
-    ]
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        cwd=HERE,
-        env=os.environ | {"DEVICES_FLAG": flags, "PYTHONPATH": paths},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def losses(workdir: Path) -> list[list[float]]:
@@ -100,6 +74,7 @@ def test_when_one_fails_the_others_are_ended(tmp_path):
 
 
 def test_usage():
-    for arguments in (["--processes", "0", "x.py"], ["--processes", "2"]):
+    none_left = ["--processes", "2", "--restarts", "-1", "x.py"]
+    for arguments in (["--processes", "0", "x.py"], ["--processes", "2"], none_left):
         with pytest.raises(SystemExit, match="2"):
             launch.main(arguments)

@@ -39,13 +39,14 @@ def run_program(
     """Run `work()` -> the exit status of a program. All programs treat errors in this manner.
 
     A user's error, and an error of the system, is one line (with `debug`, after its traceback); any
-    other is a fault of the program: its traceback, and a line that asks for a report.
+    other is a fault of the program: its traceback, and a line that asks for a report. An error may
+    have a `status` of its own.
     """
     try:
         return work()
     except UserError as error:
         say_error(error, debug, program=program)
-        return USER_ERROR
+        return getattr(error, "status", USER_ERROR)
     except KeyboardInterrupt as error:
         say("error", f"{interrupted}{error}", program)
         return getattr(error, "status", INTERRUPTED)

@@ -29,7 +29,6 @@ ROWS, DEVICE_ROWS = 1024, 16 * 1024  # positions taken at once, by a CPU and by 
 Parameters = dict[str, Array]
 
 
-@jax.checkpoint  # its gradient keeps x alone
 def normalised(x: Array, gain: Array) -> Array:
     """Divide the last axis by its root mean square, and multiply it by a gain (RMSNorm)."""
     return unit(x) * (gain * x.shape[-1] ** 0.5)
@@ -44,6 +43,29 @@ def unit(x: Array, axis: int = -1) -> Array:
 def dense(x: Array, kernel: Array, dtype: str) -> Array:
     """[..., in] by [in, out], as one product of rows."""
     return product(x.reshape(-1, x.shape[-1]), kernel, dtype).reshape(*x.shape[:-1], -1)
+
+
+# What follows keeps for its gradient what it was given, not what it multiplies: the layers of a
+# network run in a loop, where all that is kept is written three times and read twice.
+
+
+@partial(jax.checkpoint, static_argnums=3)
+def dense_of_normalised(x: Array, gain: Array, kernel: Array, dtype: str) -> Array:
+    """`dense` of `normalised`."""
+    return dense(normalised(x, gain), kernel, dtype)
+
+
+@partial(jax.checkpoint, static_argnums=3)
+def dense_of_gated(heard: Array, gates: Array, kernel: Array, dtype: str) -> Array:
+    """`dense` of the heads [item, position, head, feature], each times the sigmoid of its gate."""
+    gated = heard * jnn.sigmoid(gates)[..., None]
+    return dense(gated.reshape(*gated.shape[:2], -1), kernel, dtype)
+
+
+@partial(jax.checkpoint, static_argnums=2)
+def dense_of_gelu(x: Array, kernel: Array, dtype: str) -> Array:
+    """`dense` of the Gaussian error linear unit."""
+    return dense(gelu(x), kernel, dtype)
 
 
 class AxialTransformer(nn.Module):
@@ -137,21 +159,21 @@ def attention(
     Positions are rotary or, with a `phase`, polar.
     """
     assert angle is not None
-    y = normalised(x, given["norm"])
-    parts = dense(y, given["qkv"], dtype).reshape(*x.shape[:2], 3, heads, -1)
+    parts = dense_of_normalised(x, given["norm"], given["qkv"], dtype)
+    parts = parts.reshape(*x.shape[:2], 3, heads, -1)
     queries, keys, values = (parts[:, :, number] for number in range(3))
     if phase is None:
         queries, keys = rotary(queries, keys, angle)
     else:
         queries, keys = polar(queries, keys, angle, phase)
     heard = attended(queries, keys, values, dtype)
-    gates = jnn.sigmoid(dense(y, given["gates"], dtype) + given["gates_bias"])
-    return dense((heard * gates[..., None]).reshape(*x.shape[:2], -1), given["out"], dtype)
+    gates = dense_of_normalised(x, given["norm"], given["gates"], dtype) + given["gates_bias"]
+    return dense_of_gated(heard, gates, given["out"], dtype)
 
 
 def linear_attention(given: Parameters, x: Array, heads: int, dtype: str) -> Array:
     """Attention between the features of each head over all positions (El-Nouby et al. 2021)."""
-    y = dense(normalised(x, given["norm"]), given["qkv"], dtype)
+    y = dense_of_normalised(x, given["norm"], given["qkv"], dtype)
     parts = y.reshape(*x.shape[:2], 3, heads, -1)
     queries, keys = (unit(parts[:, :, number], 1) for number in range(2))
     queries = queries * jnp.exp(given["temperature"])[:, None]
@@ -162,5 +184,5 @@ def linear_attention(given: Parameters, x: Array, heads: int, dtype: str) -> Arr
 
 def feed_forward(given: Parameters, x: Array, dtype: str) -> Array:
     """Two dense layers with GELU between them."""
-    y = dense(normalised(x, given["wide_norm"]), given["wide"], dtype) + given["wide_bias"]
-    return dense(gelu(y), given["narrow"], dtype) + given["narrow_bias"]
+    y = dense_of_normalised(x, given["wide_norm"], given["wide"], dtype) + given["wide_bias"]
+    return dense_of_gelu(y, given["narrow"], dtype) + given["narrow_bias"]

@@ -30,7 +30,7 @@ class Step(NamedTuple):
 
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-LAID_OUT = 10_000_000  # numbers, from which on strips are faster; see `_kernel_gradient`
+LAID_OUT = 1 << 25  # numbers, from which on there are strips; see `_kernel_gradient`
 STRIP = 1 << 18  # numbers of the input, laid out for every tap, in a strip
 DEEP = 1024  # results in a strip, at least: each adds as many numbers as the kernel has
 LANES = 16  # numbers of 32 bits that AVX-512 takes at once

@@ -18,8 +18,9 @@ from xumx_jax.layers.convolution import rounded
 from xumx_jax.layers.dense import PRECISION, asked
 from xumx_jax.layers.group_norm import EPSILON
 
-FEW = 12  # channels whose products are written out: XLA merges them with what is made of them
+FEW = 8  # channels whose products are written out: XLA merges them with what is made of them
 STRIP = 1 << 18  # numbers of the widened channels in a strip
+MANY = 1 << 22  # of these numbers, from which on there are strips: each loop has to be compiled
 
 
 class Weights(NamedTuple):
@@ -144,7 +145,7 @@ def _in_strips(axis: int, y, dz, gain, shift, kernel, factor) -> tuple[Array, Ar
     batch, rows, columns, channels = dz.shape
     size = min(columns, max(1, STRIP // (2 * rows * channels)))
     count = -(-columns // size)
-    if batch * count == 1:
+    if batch * count == 1 or 2 * dz.size <= MANY:
         return _products(axis, y, dz, gain, shift, kernel, factor)
     along_time = axis == -2
 
@@ -161,7 +162,8 @@ def _in_strips(axis: int, y, dz, gain, shift, kernel, factor) -> tuple[Array, Ar
             )
 
         counted = start + jnp.arange(size) >= strip * size if along_time else None
-        part, back = _products(axis, *map(cut, (y, dz, gain, shift)), kernel, factor, counted)
+        cuts = cut(y), cut(dz), cut(gain), cut(shift)
+        part, back = _products(axis, *cuts, kernel, factor, counted)
         sums, whole_back = made
         place = (item, 0 if along_time else start, 0, 0)
         if along_time:
@@ -206,9 +208,8 @@ def _gradients(axis: int, y, weights: Weights, found: Statistics, sums, back) ->
     again += dot("bic,kc->bik", bias - centre, kernel)[:, :, None]
     less = mean_v * kernel.sum(1)
     dy = (gain * less)[:, :, None] + (gain * gain * mean_turned)[:, :, None] * again
-    both = (0, 1)
-    made = dkernel, dbias, turned, totals
-    return back - _by_items(dy, axis), Weights(*(each.sum(both) for each in made), dfactor)
+    dkernel, dbias, dscale, dshift = (each.sum((0, 1)) for each in (dkernel, dbias, turned, totals))
+    return back - _by_items(dy, axis), Weights(dkernel, dbias, dscale, dshift, dfactor)
 
 
 _add_gated.defvjp(_forward, _backward)

@@ -78,12 +78,13 @@ class BandFeatures(nn.Module):
             "kernel", symmetric(np.repeat(limits, widths, 0)), (count, self.features)
         )
         bias = self.param("bias", symmetric(limits), (len(widths), self.features))
-        rows, made = x.reshape(-1, x.shape[-1]), []
-        for run in runs(self.bands, self.values):
+        rows, made, found = x.reshape(-1, x.shape[-1]), [], runs(self.bands, self.values)
+        parts = zip(found, by_run(gain, found, 0), by_run(kernel, found, 0), strict=True)
+        for run, its_gain, its_kernel in parts:
             there = run.there.astype(np.float32)
             y = unit(rows[:, run.source] * there).swapaxes(0, 1)  # [band, row, place]
-            gains = gain[run.weights] * (there * there.sum(-1, keepdims=True) ** 0.5)
-            made.append(product(y, kernel[run.weights] * gains[..., None], dtype))
+            gains = its_gain * (there * there.sum(-1, keepdims=True) ** 0.5)
+            made.append(product(y, its_kernel * gains[..., None], dtype))
         y = jnp.concatenate(made) + bias[:, None]
         return y.swapaxes(0, 1).reshape(*x.shape[:-1], len(widths), self.features)
 
@@ -117,26 +118,47 @@ class BandValues(nn.Module):
         kernel = self.param("kernel", init, shape)
         bias = self.param("bias", init, (2, self.sources, count))
 
+        in_runs = runs(self.bands, self.values)
+        sizes = [run.end - run.first for run in in_runs]
+
         def estimate(rows: Array) -> Array:
             """[row, band, feature] -> [row, source, value of a band]."""
             start, found = rows.swapaxes(0, 1), []
+            kernels = lax.split(kernel, (1,) * self.sources, axis=1)
             for source in range(self.sources):
                 y, parts = start, []
                 for weights, biases in hidden:
                     y = jnp.tanh(product(y, weights[source], dtype) + biases[source][:, None])
-                for run in runs(self.bands, self.values):
-                    at = kernel[:, source][..., run.weights]  # [half, hidden, band, place]
-                    at = at.transpose(2, 1, 0, 3).reshape(run.end - run.first, inputs, -1)
-                    z = product(y[run.first : run.end], at, dtype)
+                its_kernels = by_run(kernels[source][:, 0], in_runs, -1)
+                for run, rows, at in zip(in_runs, lax.split(y, sizes), its_kernels, strict=True):
+                    at = at.transpose(2, 1, 0, 3)  # [band, hidden, half, place]
+                    z = product(rows, at.reshape(*at.shape[:2], -1), dtype)
                     z = z.reshape(*z.shape[:2], 2, -1).transpose(1, 2, 0, 3)
-                    z = z.reshape(*z.shape[:2], -1)[..., np.flatnonzero(run.there)]
-                    parts.append(z)
+                    z = z.reshape(*z.shape[:2], -1)
+                    parts.append(z if run.there.all() else z[..., np.flatnonzero(run.there)])
                 z = jnp.concatenate(parts, axis=-1) + bias[:, source]
                 found.append(z[:, 0] * jnn.sigmoid(z[:, 1]))
             return jnp.stack(found, axis=1)
 
         y = over_rows(estimate, x.reshape(-1, bands, features))
         return agreed(self.bands, self.values, y).reshape(*x.shape[:-2], self.sources, -1)
+
+
+def by_run(weights: Array, found: Sequence[Run], axis: int) -> list[Array]:
+    """The weights of each run, [band, place] in place of an axis along which all lie.
+
+    Cut in one go where places follow each other, as the gradient then is one array: that of a sum
+    of many, each filled up with zeros, takes a CPU longer than the products.
+    """
+    axis = axis % weights.ndim
+    if not all(run.there.all() for run in found):
+        return [jnp.take(weights, run.weights, axis=axis) for run in found]
+    parts = lax.split(weights, [run.weights.size for run in found], axis=axis)
+    shapes = [
+        (*part.shape[:axis], *run.weights.shape, *part.shape[axis + 1 :])
+        for run, part in zip(found, parts, strict=True)
+    ]
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def over_rows(function, x: Array) -> Array:

@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 
 from xumx_jax import files
 from xumx_jax.errors import CheckpointError, UserError
+from xumx_jax.training import mirror
 from xumx_jax.training.identity import Defaults, differences
 from xumx_jax.training.monitor.monitor import PICTURES
 from xumx_jax.training.state import State
@@ -55,8 +56,12 @@ class TrainingProgress:
 
 
 @contextlib.contextmanager
-def locked(workdir: Path) -> Iterator[None]:
-    """Lock a workdir against other runs, and clean up after one that was killed in it."""
+def locked(workdir: Path, url: str = "", log: Callable = print) -> Iterator[Callable[[], None]]:
+    """Lock a workdir against other runs, and clean up after one that was killed in it.
+
+    With the `url` of a place in an object store, what is newer there is brought here first; what
+    this yields, called, has what is newer here copied there.
+    """
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(files.locked(workdir / ".lock", waiting=None))
@@ -68,7 +73,10 @@ def locked(workdir: Path) -> Iterator[None]:
         for folder in (workdir, workdir / store.STEPS, workdir / PICTURES):
             files.remove_leftovers(folder)
         pointer.recover(workdir / BEST)
-        yield
+        if not url:
+            yield lambda: None
+            return
+        yield stack.enter_context(mirror.Mirror(url, workdir, log)).send
 
 
 def items(state: State) -> dict:

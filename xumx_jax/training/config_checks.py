@@ -21,7 +21,8 @@ LOWEST = {
     "optimizer.learning_rate": 0, "optimizer.weight_decay": 0, "optimizer.accumulate": 1,
     "optimizer.warmup_steps": 0, "optimizer.per_batch": 1, "optimizer.plateau.patience": 0,
     "optimizer.plateau.cooldown": 0, "log.scalars_every": 1, "log.pictures_every": 0,
-    "train.lora.rank": 0,
+    "train.lora.rank": 0, "train.micro_batch": 1, "train.heartbeat_seconds": 1,
+    "train.stall_minutes": 0,
 }  # fmt: skip
 COMPUTE = ("float32", "bfloat16")
 # Arguments that mean the same in every model that has them.
@@ -48,6 +49,7 @@ def check(config: ConfigDict) -> None:
     check_lengths(config, model)
     check_valid_filter(config, model)
     check_recompute(config, model)
+    check_micro_batch(config, model)
     check_adapters(config, model)
     samples = samples_of(model, config.train.seconds) or model.segment.usual
     shape = len(model.sources), channels_of(model), samples
@@ -136,6 +138,13 @@ def check_recompute(config: ConfigDict, model) -> None:
     if config.train.recompute and not interface.optional(model, "checkpointed_layers"):
         wanted = f"False: model {config.model.name!r} names no checkpointed_layers"
         raise wrong(config, "train.recompute", wanted)
+
+
+def check_micro_batch(config: ConfigDict, model) -> None:
+    """Raise UserError if a batch can't be computed in parts: its statistics are of all of it."""
+    if config.train.micro_batch is not None and set(interface.variable_shapes(model)) - {"params"}:
+        wanted = f"None: model {config.model.name!r} normalises over the whole batch"
+        raise wrong(config, "train.micro_batch", wanted)
 
 
 def adapters_of(config: ConfigDict) -> lora.Lora | None:

@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from xumx_jax import files
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import example_mix
-from xumx_jax.training import checkpointing, distributed, phases, state, step
+from xumx_jax.training import checkpointing, distributed, phases, state, step, step_of_config
 from xumx_jax.training.batches import Data, Examples, filled
 from xumx_jax.training.config_checks import adapters_of, build, check
 from xumx_jax.training.example import separated
@@ -54,31 +54,26 @@ def run(
     have no finite loss; what was saved remains, and is good.
     """
     log = log if distributed.first() and not config.quiet else lambda *_: None
-    with checkpointing.locked(Path(workdir)) if distributed.first() else nullcontext():
-        return Run(config, Path(workdir), data, log, defaults).run()
+    here, url = Path(workdir), config.train.store
+    with checkpointing.locked(here, url, log) if distributed.first() else nullcontext() as copy:
+        return Run(config, here, data, log, defaults, copy).run()
 
 
 class Run:
     """One run: what stays the same (config, model, compiled steps) and what changes."""
 
-    def __init__(self, config: ConfigDict, workdir: Path, data: Data, log: Callable, defaults):
+    def __init__(self, config: ConfigDict, workdir: Path, data: Data, log, defaults, copy):
         check(config)
         phases.check(config)
         train = config.train
         self.config, self.workdir, self.data = config, workdir, data
-        self.log, self.defaults = log, defaults
+        self.log, self.defaults, self.copy = log, defaults, copy
         if train.batch_size % jax.device_count():
             raise UserError(
                 f"batch_size {train.batch_size} is not divisible by {jax.device_count()} devices"
             )
         distributed.agree(data.outline, "data")
-        examples = data.tracks * train.examples_per_track
-        self.steps_per_epoch = train.steps_per_epoch or examples // train.batch_size
-        if self.steps_per_epoch < 1:
-            raise UserError(
-                f"{data.tracks} tracks x {train.examples_per_track} examples_per_track are less "
-                f"than one batch of {train.batch_size}"
-            )
+        self.steps_per_epoch = step_of_config.steps_per_epoch(config, data.tracks)
         distributed.agree(files.digest_of([read := files_read(config)]), "files of augmentations")
         self.about, self.over = checkpointing.about(config, data.fingerprint + read), step.mesh()
         self.separate = jax.jit(build(config).apply)
@@ -96,13 +91,14 @@ class Run:
         """Restore or begin, train, and return how the run ended."""
         config, epochs = self.config, self.config.train.epochs
         self.restore_or_begin()
-        self.row, steps = {}, self.steps_per_epoch * epochs
+        self.row = {}
         options = {"quiet": config.quiet, "active": distributed.first(), "log": self.log}
-        options |= {"total_steps": steps, "batch": config.train.batch_size}
-        options |= {"scalars_every": config.log.scalars_every}
+        options |= {"total_steps": self.steps_per_epoch * epochs, "batch": config.train.batch_size}
+        options["scalars_every"] = config.log.scalars_every
         with (
             Monitor(self.workdir, self.step.model.sources, **options) as self.watch,
-            distributed.Preemption() as self.stop,
+            distributed.Watchdog(60 * config.train.stall_minutes) as watchdog,
+            distributed.Preemption(watchdog) as self.stop,
         ):
             self.watch.event("start", step=self.at, epoch=self.progress.epoch)
             try:
@@ -267,7 +263,7 @@ class Run:
         sums: dict = {}
         variables = self.now.variables()
         for pieces in self.data.valid():
-            if jax.process_count() == 1 and self.stop.asked(self.at):
+            if self.stop.asked_alone():
                 self.save_and_stop()
             pieces = step.shard(filled(pieces, self.step.model.segment), self.over)
             values = jax.device_get(self.eval_step(variables, pieces))
@@ -283,6 +279,7 @@ class Run:
         here = jax.device_get(self.now) if now is None else now
         checkpointing.save(self.workdir, here, self.progress, self.about, self.config.train.keep)
         self.watch.event("saved", step=self.at)
+        self.copy()
 
     def save_and_stop(self) -> None:
         self.save()

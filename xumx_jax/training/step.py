@@ -26,7 +26,7 @@ from xumx_jax.metrics import energy_ratio
 from xumx_jax.models import interface
 from xumx_jax.separation.chunk_runner import filtered
 from xumx_jax.stems import Stems
-from xumx_jax.training import lora
+from xumx_jax.training import lora, micro_batches
 from xumx_jax.training.batches import Examples, Pieces, render, to_channels
 from xumx_jax.training.recompute import recomputing
 from xumx_jax.training.state import State
@@ -45,6 +45,7 @@ class Step(NamedTuple):
                    None: the same sources in the same order
     augmentations  of the true stems, from `augment.build`
     recompute      whether what layers compute on their way is computed again for their gradients
+    micro_batch    the most examples that a device computes at a time; None: all of its share
     compute        precision of products in training, for a model that says `autocast`
     valid_filter   key of POST_FILTERS: what comes between estimates and the SDRs of validation
     """
@@ -59,6 +60,7 @@ class Step(NamedTuple):
     mixing: np.ndarray | None = None
     augmentations: augment.Chosen = ()
     recompute: bool = False
+    micro_batch: int | None = None
     compute: str = "float32"
     valid_filter: str | None = None
 
@@ -72,10 +74,10 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     stems = augmented(to_channels(render(examples), this.model), state.step, this)
     mix = stems.sum(1)
     stems = mixed(stems, this.mixing)
-    ref = reference(this.model, stems)
     key = jax.random.fold_in(jax.random.key(this.seed), state.step)
 
-    def objective(params):
+    def objective(params, mix, stems):
+        ref = reference(this.model, stems)
         with recomputing(this.model) if this.recompute else nullcontext():
             est, updates = this.model.apply(
                 {"params": lora.merged(params, frozen), **state.collections},
@@ -92,7 +94,9 @@ def per_replica(state: State, examples: Examples, *, this: Step) -> tuple[State,
     # is right in both.
     zero = jnp.zeros_like(stems[0, 0, 0, 0])
     own, frozen = jax.tree.map(lambda p: p + zero, (state.params, state.frozen))
-    (value, (parts, collections)), grads = jax.value_and_grad(objective, has_aux=True)(own)
+    (value, (parts, collections)), grads = micro_batches.value_and_grad(
+        objective, own, (mix, stems), this.micro_batch, AXIS
+    )
     grads, value, parts = lax.pmean((grads, value, parts), AXIS)
 
     counters = state.counters

@@ -8,6 +8,7 @@ import optax
 from ml_collections import ConfigDict
 
 from xumx_jax import augment, losses
+from xumx_jax.errors import UserError
 from xumx_jax.models import model_class
 from xumx_jax.models.interface import TRAINING_FIELDS, fields
 from xumx_jax.training import optimizer, phases, step
@@ -44,9 +45,22 @@ def build_step(
         mixing=mixing,
         augmentations=augmentations(now, model),
         recompute=now.train.recompute,
+        micro_batch=now.train.micro_batch,
         compute="float32" if "dtype" in known else now.train.compute,
         valid_filter=now.train.valid_filter,
     )
+
+
+def steps_per_epoch(config: ConfigDict, tracks: int) -> int:
+    """How many batches an epoch has. Raises UserError if there is not one."""
+    train = config.train
+    found = train.steps_per_epoch or tracks * train.examples_per_track // train.batch_size
+    if found < 1:
+        raise UserError(
+            f"{tracks} tracks x {train.examples_per_track} examples_per_track are less "
+            f"than one batch of {train.batch_size}"
+        )
+    return found
 
 
 def build_optimizer(now: ConfigDict) -> optax.GradientTransformation:
