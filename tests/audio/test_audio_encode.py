@@ -1,5 +1,6 @@
 """Output formats: their lengths, their gain, and that a file is whole or not there."""
 
+import io
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ import soundfile
 
 from xumx_jax import audio
 from xumx_jax.audio import containers
+from xumx_jax.audio.encode import _spool
 from xumx_jax.errors import UserError
 
 LOSSY = ("mp3", "ogg", "m4a", "opus")
@@ -208,3 +210,22 @@ def test_a_folder_in_the_place_of_one_stem_keeps_all_old_ones(tmp_path):
     with pytest.raises(UserError, match="b.wav: cannot be written: Is a directory"):
         audio.encode_all(waves, 44100)
     assert (tmp_path / "a.wav").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
+def test_a_spool_on_a_full_disk_says_so():
+    with open("/dev/full", "r+b", buffering=0) as full:
+        with pytest.raises(OSError, match="No space left on device"):
+            _spool(full, noise())
+
+
+def test_a_spool_that_takes_a_part_at_a_time_loses_nothing(tmp_path):
+    class Slow(io.FileIO):
+        def write(self, data):
+            return super().write(data[:1000])
+
+    with Slow(tmp_path / "spool", "w+") as file:
+        _spool(file, noise())
+        _spool(file, noise(seed=1)[:, :0])
+    written = np.fromfile(tmp_path / "spool", np.float32).reshape(-1, 2).T
+    assert (written == noise()).all()

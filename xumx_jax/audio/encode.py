@@ -152,7 +152,7 @@ class StemWriter:
                 self._parts[name] = files.partial_name(path)
                 if self.gain is None:
                     # in the stem's own folder, where there must be room anyway; it has no name
-                    file = tempfile.TemporaryFile(dir=path.parent)
+                    file = tempfile.TemporaryFile(dir=path.parent, buffering=0)
                     self._spools[name] = self._stack.enter_context(file)
                 self._start(name)
 
@@ -234,7 +234,7 @@ class StdoutWriter:
         self.file = file
         self.bits, self.tags = bits or BITS["wav"][0], formats.storable(tags, "wav")
         self.gain, self.peak, self._samples = 1.0, 0.0, 0
-        self._spool = tempfile.TemporaryFile()
+        self._spool = tempfile.TemporaryFile(buffering=0)
 
     def __enter__(self):
         return self
@@ -264,9 +264,11 @@ class StdoutWriter:
 
 
 def _spool(file, block):
-    """Append [channel, time] to a file of floats."""
+    """Append [channel, time] to an unbuffered file of floats: closing it can then not fail."""
     file.seek(0, os.SEEK_END)
-    np.ascontiguousarray(block.T, np.float32).tofile(file)
+    left = np.ascontiguousarray(block.T, np.float32).reshape(-1).view(np.uint8).data
+    while left:  # `tofile` would not say why it fails
+        left = left[file.write(left) :]
 
 
 def _unspool(file, channels, at):
