@@ -10,7 +10,7 @@ import pytest
 import xumx_jax
 
 PACKAGE = Path(xumx_jax.__file__).parent
-LIMIT = 45
+LIMIT = 48
 
 COUNT = """
 import sys, threading

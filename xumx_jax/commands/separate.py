@@ -10,7 +10,6 @@ from xumx_jax import files, runtime
 from xumx_jax.commands import console
 from xumx_jax.commands import options as common
 from xumx_jax.commands.batch import input_files
-from xumx_jax.commands.catalogue import run as catalogue
 from xumx_jax.commands.console import SOME_FAILED, STDOUT, say
 from xumx_jax.errors import UserError
 from xumx_jax.separation.selection import check_choice, parse_aggregate
@@ -125,7 +124,9 @@ def run(options) -> int:
     from xumx_jax.commands.batch.report import Report
 
     models, applied = _check(options)
-    if catalogue.wanted(options):
+    if common.catalogue_wanted(options):
+        from xumx_jax.commands.catalogue import run as catalogue
+
         with console.terminable():
             return catalogue.run(options, models, applied)
     with ExitStack() as stack:
@@ -164,7 +165,9 @@ def _check(options):
         from xumx_jax.commands.batch import remote
 
         remote.check(options, models)
-    elif catalogue.wanted(options):
+    elif common.catalogue_wanted(options):
+        from xumx_jax.commands.catalogue import run as catalogue
+
         catalogue.check(options)
     if options.server is None and options.token is not None:
         raise UserError("--token is for --server URL; leave it out, or give both")

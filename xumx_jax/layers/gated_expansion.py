@@ -14,9 +14,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax import nn as jnn
 
-from xumx_jax.layers.convolution import rounded
+from xumx_jax.layers.activations import glu
+from xumx_jax.layers.convolution import rows_by
 from xumx_jax.layers.dense import PRECISION, asked
-from xumx_jax.layers.group_norm import EPSILON
+from xumx_jax.layers.group_norm import EPSILON, group_norm
 
 FEW = 8  # channels whose products are written out: XLA merges them with what is made of them
 STRIP = 1 << 18  # numbers of the widened channels in a strip
@@ -49,12 +50,20 @@ def add_gated(x: Array, y: Array, weights: Weights, axis: int) -> Array:
     `x` is [batch, row, column, channel] and `y` has fewer channels. An item is what lies along
     `axis`, -3 or -2, in all channels; it is normalised as by `GroupNorm(1, (axis,))`.
     """
-    y, kernel = (each.astype(jnp.float32) for each in rounded(asked(), y, weights.kernel))
+    if asked() != "float32":  # whose products are fast; the layers one by one
+        wide = rows_by(y.reshape(-1, y.shape[-1]), weights.kernel) + weights.bias
+        wide = wide.reshape(*y.shape[:-1], -1)
+        return x + weights.factor * _gated(wide, weights.scale, weights.shift, axis)
     # Under shard_map, a zero made from x marks shared weights as this device's own; see
     # `layers.dense`.
     zero = jnp.zeros_like(x[0, 0, 0, 0])
-    weights = Weights(*(each + zero for each in weights._replace(kernel=kernel)))
+    weights = Weights(*(each + zero for each in weights))
     return _add_gated(axis, x, y, weights)
+
+
+@partial(jax.checkpoint, static_argnums=3)
+def _gated(wide: Array, scale: Array, shift: Array, axis: int) -> Array:
+    return glu(group_norm(wide, scale, shift, 1, (axis,)))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -13,19 +13,8 @@ from xumx_jax.commands import console
 from xumx_jax.commands.catalogue import manifest, outputs, rows
 from xumx_jax.commands.catalogue.manifest import Entry
 from xumx_jax.commands.console import SOME_FAILED, STDOUT, say
-from xumx_jax.commands.options import RUNNERS, check_runner
+from xumx_jax.commands.options import check_runner
 from xumx_jax.errors import UserError
-
-
-def wanted(options) -> bool:
-    """Whether a command line asks for a catalogue: it names one, a part of one, or a store."""
-    chosen = (options.manifest, options.shard, options.address, options.worker_cores)
-    places = [*options.inputs, options.out]
-    return (
-        any(given is not None for given in chosen)
-        or options.runner != RUNNERS[0]
-        or any(map(stores.is_url, places))
-    )
 
 
 def check(options) -> tuple[int, int]:
