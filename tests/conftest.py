@@ -159,3 +159,18 @@ def serve(monkeypatch):
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """An object store that serves this test, with the variables that name it."""
+    from object_store import ObjectStore
+
+    FsspecStore = pytest.importorskip(
+        "obstore.fsspec", reason="needs the extra cluster"
+    ).FsspecStore
+    with ObjectStore() as running:
+        for name, value in running.variables().items():
+            monkeypatch.setenv(name, value)
+        FsspecStore.clear_instance_cache()  # it knows the last one's address
+        yield running

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from object_store import ObjectStore
 from separating import RATE, noise
 
 from xumx_jax import audio, stores
@@ -15,18 +14,6 @@ from xumx_jax.errors import UserError
 from xumx_jax.stores import access, stored_file
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra cluster")
-
-
-@pytest.fixture
-def store(monkeypatch):
-    FsspecStore = pytest.importorskip(
-        "obstore.fsspec", reason="needs the extra cluster"
-    ).FsspecStore
-    with ObjectStore() as running:
-        for name, value in running.variables().items():
-            monkeypatch.setenv(name, value)
-        FsspecStore.clear_instance_cache()  # it knows the last one's address
-        yield running
 
 
 @pytest.fixture
@@ -43,39 +30,39 @@ def encoded(form, wave, rate=RATE) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["wav", "flac", "mp3"])
-def test_a_file_is_read_block_by_block(store, form, monkeypatch, tmp_path):
+def test_a_file_is_read_block_by_block(bucket, form, monkeypatch, tmp_path):
     monkeypatch.setattr(stored_file, "BLOCK_BYTES", 4096)
     rate = 44100 if form == "mp3" else RATE
     content = encoded(form, noise(40000), rate)
     assert len(content) > 4 * 4096
-    store.objects[f"music/song.{form}"] = content
+    bucket.objects[f"music/song.{form}"] = content
     (tmp_path / f"song.{form}").write_bytes(content)
     with stores.StoredFile(f"s3://music/song.{form}") as file:
         wave, _ = audio.decode(file)
         assert len(file._blocks) <= stored_file.BLOCKS and file.identity().startswith("etag:")
     assert (wave == audio.decode(tmp_path / f"song.{form}")[0]).all()
-    assert {(method, bool(part)) for method, _, part in store.requests} == {
+    assert {(method, bool(part)) for method, _, part in bucket.requests} == {
         ("HEAD", False),
         ("GET", True),
     }
 
 
-def test_a_web_server_without_ranges_is_read_once(store):
+def test_a_web_server_without_ranges_is_read_once(bucket):
     pytest.importorskip("aiohttp", reason="needs the extra cluster")
-    store.ranges = False
-    store.objects["music/song.flac"] = encoded("flac", noise(9000))
-    with stores.StoredFile(f"{store.url}/music/song.flac?signature=secret") as file:
+    bucket.ranges = False
+    bucket.objects["music/song.flac"] = encoded("flac", noise(9000))
+    with stores.StoredFile(f"{bucket.url}/music/song.flac?signature=secret") as file:
         assert audio.decode(file)[0].shape == (2, 9000)
-        assert file.name == f"{store.url}/music/song.flac"
-    assert [method for method, _, _ in store.requests].count("GET") == 1
+        assert file.name == f"{bucket.url}/music/song.flac"
+    assert [method for method, _, _ in bucket.requests].count("GET") == 1
 
 
-def test_a_store_that_fails_midway_is_named_and_nothing_is_printed(store, monkeypatch, capfd):
+def test_a_store_that_fails_midway_is_named_and_nothing_is_printed(bucket, monkeypatch, capfd):
     monkeypatch.setattr(stored_file, "BLOCK_BYTES", 4096)
-    store.objects["music/song.wav"] = encoded("wav", noise(40000))
+    bucket.objects["music/song.wav"] = encoded("wav", noise(40000))
     with stores.StoredFile("s3://music/song.wav") as file, open_blocks(file) as blocks:
         file._blocks.clear()
-        store.objects.clear()
+        bucket.objects.clear()
         with pytest.raises(UserError) as raised:
             list(blocks)
     assert str(raised.value) == "s3://music/song.wav: cannot be read: there is no such file"
@@ -91,14 +78,14 @@ def test_a_store_that_fails_midway_is_named_and_nothing_is_printed(store, monkey
         ("nonsense://a/b.wav", "nonsense:// is unknown; wanted s3://, gs://, https:// ..."),
     ],
 )
-def test_what_cannot_be_opened_is_one_line(store, url, line):
-    store.objects["music/empty.wav"] = b""
+def test_what_cannot_be_opened_is_one_line(bucket, url, line):
+    bucket.objects["music/empty.wav"] = b""
     with pytest.raises(UserError) as raised:
         stores.StoredFile(url)
     assert str(raised.value) == f"{url}: {line}"
 
 
-def test_a_web_server_that_is_not_there(store):
+def test_a_web_server_that_is_not_there(bucket):
     pytest.importorskip("aiohttp", reason="needs the extra cluster")
     with pytest.raises(UserError, match="127.0.0.1:9/song.wav: cannot be read: .*onnect"):
         stores.StoredFile("http://127.0.0.1:9/song.wav?key=secret")
@@ -111,26 +98,26 @@ def test_a_missing_package_is_named(monkeypatch):
         stores.filesystem("gs://a/b")
 
 
-def test_writing_listing_and_removing(store, tmp_path):
+def test_writing_listing_and_removing(bucket, tmp_path):
     path = tmp_path / "large"
     path.write_bytes(np.random.default_rng(0).bytes(11 << 20))
     stores.upload(path, "s3://out/x/large")
     stores.write("s3://out/x/small", b"{}")
-    assert store.objects["out/x/large"] == path.read_bytes()
+    assert bucket.objects["out/x/large"] == path.read_bytes()
     found = stores.entries("s3://out/x")
     assert {name: info["size"] for name, info in found.items()} == {"large": 11 << 20, "small": 2}
     assert stores.read("s3://out/x/small") == b"{}" and stores.read("s3://out/x/none") is None
     stores.remove("s3://out/x/small")
     stores.remove("s3://out/x/small")
-    assert list(store.objects) == ["out/x/large"] and stores.entries("s3://out/none") == {}
-    store.refuse = {"PUT"}
+    assert list(bucket.objects) == ["out/x/large"] and stores.entries("s3://out/none") == {}
+    bucket.refuse = {"PUT"}
     with pytest.raises(UserError, match="^s3://out/y: cannot be written: .* 507 Insuff"):
         stores.write("s3://out/y", b"{}")
 
 
-def test_searching(store, memory):
+def test_searching(bucket, memory):
     for name in ("a.wav", "b.txt", "deep/c.wav"):
-        store.objects[f"music/in/{name}"] = b"1"
+        bucket.objects[f"music/in/{name}"] = b"1"
         memory.pipe_file(f"/in/{name}", b"1")
     for place in ("s3://music/in", "memory://in"):
         assert stores.search(place) == [f"{place}/a.wav", f"{place}/b.txt"]

@@ -118,6 +118,13 @@ def use_one_heap() -> None:
                 ctypes.CDLL(None).mallopt(option, value)
 
 
+def prepare(device: str) -> None:
+    """What every program that computes does first: heap, caches, and `choose_device`."""
+    use_one_heap()
+    cache_compiled_code()
+    choose_device(device)
+
+
 def give_memory_back() -> None:
     """Return to the system what the heap keeps, as after compiling; a no-op elsewhere than glibc.
 

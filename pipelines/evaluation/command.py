@@ -124,9 +124,7 @@ def run(options) -> int:
     from pipelines.evaluation import plan
     from xumx_jax import runtime
 
-    runtime.use_one_heap()
-    runtime.cache_compiled_code()
-    runtime.choose_device(options.device)
+    runtime.prepare(options.device)
     with ExitStack() as stack:
         nodes = None
         if options.runner == "ray":  # first of all: Ray starts processes, which JAX warns of

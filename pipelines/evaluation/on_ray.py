@@ -45,8 +45,7 @@ class Remote:
         if reason := fault(here, str(evaldir)):
             raise UserError(reason)
         os.chdir(here)
-        runtime.cache_compiled_code()
-        runtime.choose_device(options.device)
+        runtime.prepare(options.device)
         warnings.filterwarnings("always", category=UserWarning, module=r"xumx_jax|pipelines")
         warnings.showwarning = show_warning
         work, _ = plan.make(options, applied, evaldir, outdir)

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from object_store import ObjectStore
 from separating import RATE, noise, write
 
 from xumx_jax import audio, files, stores
@@ -27,18 +26,6 @@ def run(run_separate):
     for number in range(4):
         write(f"music/{number}.wav", noise(900 + number))
     return call
-
-
-@pytest.fixture
-def store(monkeypatch):
-    FsspecStore = pytest.importorskip(
-        "obstore.fsspec", reason="needs the extra cluster"
-    ).FsspecStore
-    with ObjectStore() as running:
-        for name, value in running.variables().items():
-            monkeypatch.setenv(name, value)
-        FsspecStore.clear_instance_cache()  # it knows the last one's address
-        yield running
 
 
 def table(place):
@@ -161,22 +148,22 @@ def test_what_dead_workers_left_is_removed_and_what_live_ones_hold_is_not(run):
     assert not Path("out/0/.stems.dead.part").exists() and Path("out/0/.stems.live.part").exists()
 
 
-def test_stems_in_a_store_are_complete_before_their_record(run, store):
-    store.objects["music/in/0.wav"] = Path("music/0.wav").read_bytes()
+def test_stems_in_a_store_are_complete_before_their_record(run, bucket):
+    bucket.objects["music/in/0.wav"] = Path("music/0.wav").read_bytes()
     assert run("s3://music/in", "--out", "s3://stems/x")[0] == 0
-    written = [key for method, key, _ in store.requests if method == "PUT" and "/x/0/" in key]
+    written = [key for method, key, _ in bucket.requests if method == "PUT" and "/x/0/" in key]
     assert [Path(key).name for key in written] == [
         *(outputs.INTENT, "bass.wav", outputs.REPORT, record.FILE)
     ]
     assert run("s3://music/in", "--out", "s3://stems/x")[1].count("skipped") == 2
-    store.objects["stems/x/0/bass.wav"] = b"other"
+    bucket.objects["stems/x/0/bass.wav"] = b"other"
     status, _, err = run("s3://music/in", "--out", "s3://stems/x")
     assert status == 1 and "s3://stems/x/0 holds stems that were changed; use --overwrite" in err
     assert run("s3://music/in", "--out", "s3://stems/x", "--overwrite")[0] == 0
-    assert len(store.objects["stems/x/0/bass.wav"]) > 900
+    assert len(bucket.objects["stems/x/0/bass.wav"]) > 900
 
 
-def test_what_could_not_be_published_is_no_success(run, store, monkeypatch):
+def test_what_could_not_be_published_is_no_success(run, bucket, monkeypatch):
     def full(record):
         raise UserError("s3://stems/x: cannot be written: full")
 
@@ -184,12 +171,12 @@ def test_what_could_not_be_published_is_no_success(run, store, monkeypatch):
         patched.setattr(record, "text_of", full)
         status, _, err = run("music", "--out", "s3://stems/x", "--shard", "0/4")
     assert (status, err) == (1, "xumx: error: s3://stems/x: cannot be written: full\n")
-    assert json.loads(store.objects["stems/x/0/" + outputs.REPORT])["status"] == "failed"
+    assert json.loads(bucket.objects["stems/x/0/" + outputs.REPORT])["status"] == "failed"
     assert run("music", "--out", "s3://stems/x", "--shard", "0/4")[0] == 0
-    assert json.loads(store.objects["stems/x/0/" + outputs.REPORT])["status"] == "done"
+    assert json.loads(bucket.objects["stems/x/0/" + outputs.REPORT])["status"] == "done"
 
 
-def test_a_bucket_without_permission(run, store):
+def test_a_bucket_without_permission(run, bucket):
     status, out, err = run("music", "--out", "s3://forbidden/x")
     assert (status, out) == (2, "")
     assert err == (

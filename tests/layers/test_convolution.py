@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 from jax.sharding import PartitionSpec as P
 
-from xumx_jax.layers import convolution
+from xumx_jax.layers import kernel_gradient
 from xumx_jax.layers.convolution import Conv, TransposedConv, convolve, transposed, uniform_limit
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -110,9 +110,9 @@ IN_STRIPS = (
 @pytest.mark.parametrize("case", IN_STRIPS)
 def test_gradients_in_strips(case, monkeypatch):
     """The last strip overlaps; with one row, strips are of columns."""
-    monkeypatch.setattr(convolution, "LAID_OUT", 0)
-    monkeypatch.setattr(convolution, "STRIP", 0)
-    monkeypatch.setattr(convolution, "DEEP", 2)
+    monkeypatch.setattr(kernel_gradient, "LAID_OUT", 0)
+    monkeypatch.setattr(kernel_gradient, "STRIP", 0)
+    monkeypatch.setattr(kernel_gradient, "DEEP", 2)
     test_convolve(case)
 
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import runs
-from object_store import FORBIDDEN, ObjectStore
+from object_store import FORBIDDEN
 from runs import quiet, run
 
 from xumx_jax import stores
@@ -142,15 +142,6 @@ def test_places_that_cannot_be_used_are_known_before_training(tmp_path, url, wan
 )  # fmt: skip
 def test_names_in_a_store_are_no_places_elsewhere(name, wanted):
     assert folder_of(name) == wanted
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    pytest.importorskip("obstore")
-    with ObjectStore() as server:
-        for name, value in server.variables().items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 def test_s3(tmp_path, bucket, caplog):

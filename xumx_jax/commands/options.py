@@ -8,7 +8,6 @@ from typing import Any
 from xumx_jax.errors import UserError
 from xumx_jax.runtime import DEVICES
 from xumx_jax.separation.engine import COMPUTE
-from xumx_jax.stores.urls import is_url
 from xumx_jax.weights.tasks import QUALITIES, TASKS, USUAL_QUALITY, USUAL_TASK, model_for
 
 TOKEN = "XUMX_TOKEN"  # the variable with the token of a server
@@ -273,17 +272,6 @@ def add_runner(group, what: str) -> None:
         metavar="N",
         help="CPU cores of each worker of the cluster; default: a GPU's share of its machine, or "
         "4 without a GPU",
-    )
-
-
-def catalogue_wanted(options) -> bool:
-    """Whether `separate` was asked for a catalogue: one is named, a part of one, or a store."""
-    chosen = (options.manifest, options.shard, options.address, options.worker_cores)
-    places = [*options.inputs, options.out]
-    return (
-        any(given is not None for given in chosen)
-        or options.runner != RUNNERS[0]
-        or any(map(is_url, places))
     )
 
 

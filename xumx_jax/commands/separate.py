@@ -124,7 +124,7 @@ def run(options) -> int:
     from xumx_jax.commands.batch.report import Report
 
     models, applied = _check(options)
-    if common.catalogue_wanted(options):
+    if _catalogue_wanted(options):
         from xumx_jax.commands.catalogue import run as catalogue
 
         with console.terminable():
@@ -165,7 +165,7 @@ def _check(options):
         from xumx_jax.commands.batch import remote
 
         remote.check(options, models)
-    elif common.catalogue_wanted(options):
+    elif _catalogue_wanted(options):
         from xumx_jax.commands.catalogue import run as catalogue
 
         catalogue.check(options)
@@ -219,9 +219,7 @@ def _separate_all(options, models, applied, found, report) -> int:
 
         remote.separate(models, readable, options, report)
     elif readable:
-        runtime.use_one_heap()
-        runtime.cache_compiled_code()
-        runtime.choose_device(options.device)
+        runtime.prepare(options.device)
         from xumx_jax.commands.batch.run import separate
 
         separate(models, applied, readable, options, report)
@@ -245,3 +243,14 @@ def _check_stdout(options):
             raise UserError(f"--out - writes no files that {option} could find")
     if options.json == STDOUT:
         raise UserError("--out - and --json - cannot both be stdout; use a file for one of them")
+
+
+def _catalogue_wanted(options) -> bool:
+    """Whether a command line asks for a catalogue: one is named, a part of one, or a store."""
+    chosen = (options.manifest, options.shard, options.address, options.worker_cores)
+    places = [*options.inputs, options.out]
+    return (
+        any(given is not None for given in chosen)
+        or options.runner != common.RUNNERS[0]
+        or any(map(is_url, places))
+    )

@@ -130,9 +130,9 @@ class BandValues(nn.Module):
                 for weights, biases in hidden:
                     y = jnp.tanh(product(y, weights[source], dtype) + biases[source][:, None])
                 its_kernels = by_run(kernels[source][:, 0], in_runs, -1)
-                for run, rows, at in zip(in_runs, lax.split(y, sizes), its_kernels, strict=True):
+                for run, x, at in zip(in_runs, lax.split(y, sizes), its_kernels, strict=True):
                     at = at.transpose(2, 1, 0, 3)  # [band, hidden, half, place]
-                    z = product(rows, at.reshape(*at.shape[:2], -1), dtype)
+                    z = product(x, at.reshape(*at.shape[:2], -1), dtype)
                     z = z.reshape(*z.shape[:2], 2, -1).transpose(1, 2, 0, 3)
                     z = z.reshape(*z.shape[:2], -1)
                     parts.append(z if run.there.all() else z[..., np.flatnonzero(run.there)])
@@ -154,11 +154,10 @@ def by_run(weights: Array, found: Sequence[Run], axis: int) -> list[Array]:
     if not all(run.there.all() for run in found):
         return [jnp.take(weights, run.weights, axis=axis) for run in found]
     parts = lax.split(weights, [run.weights.size for run in found], axis=axis)
-    shapes = [
-        (*part.shape[:axis], *run.weights.shape, *part.shape[axis + 1 :])
+    return [
+        part.reshape(*part.shape[:axis], *run.weights.shape, *part.shape[axis + 1 :])
         for run, part in zip(found, parts, strict=True)
     ]
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def over_rows(function, x: Array) -> Array:

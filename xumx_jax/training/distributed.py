@@ -24,10 +24,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from xumx_jax.errors import UserError
+from xumx_jax.training.launch import LOST
 
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-LOST = 75  # exit status of a process that lost others: EX_TEMPFAIL of sysexits.h, "try again"
-
 AGAIN = "start again, with those that are left, to go on from the last checkpoint"
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 DEVICES = ("JAX_LOCAL_DEVICE_IDS", "CUDA_VISIBLE_DEVICES")  # whoever sets these has chosen
 TOGETHER_SECONDS = 1  # in which those that fail for the same reason do
 GRACE_SECONDS = 10  # for the others, when one has failed: they cannot continue, but may say so
-LOST = 75  # as in `distributed`, without its imports: a process that lost another one
+LOST = 75  # exit status of a process that lost others: EX_TEMPFAIL of sysexits.h, "try again"
 
 
 class Ended(NamedTuple):

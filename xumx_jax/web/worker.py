@@ -52,9 +52,7 @@ class Workers:
 
     def start(self) -> None:
         """Find the devices and begin to work."""
-        runtime.use_one_heap()
-        runtime.cache_compiled_code()
-        runtime.choose_device(self._settings.device)
+        runtime.prepare(self._settings.device)
         self._default = next(iter(offered(self._settings)))
         self._devices = [
             Device(self._settings, label, name) for label, name in devices(self._settings.device)

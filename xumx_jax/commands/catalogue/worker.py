@@ -37,9 +37,7 @@ class Worker:
     """
 
     def __init__(self, options, models, applied, stop):
-        runtime.use_one_heap()
-        runtime.cache_compiled_code()
-        runtime.choose_device(options.device)
+        runtime.prepare(options.device)
         separator, infos = loaded(models, applied, options, "the files of a catalogue")
         chosen = choose(
             separator.sources, options.stems, options.two_stems, options.mix, options.aggregate
