@@ -143,9 +143,12 @@ def test_a_file_that_kills_its_workers_is_given_up_at_last(run, place, monkeypat
 def test_what_dead_workers_left_is_removed_and_what_live_ones_hold_is_not(run):
     for name in ("dead", "live"):
         Path(f"out/0/.stems.{name}.part/stems").mkdir(parents=True)
+    intent = Path("out/0", f".{outputs.INTENT}.1-0badcafe.part")
+    intent.write_text("half")
     with files.locked(Path("out/0/.stems.live.part")):
         assert run("music", "--out", "out", "--shard", "0/4")[0] == 0
     assert not Path("out/0/.stems.dead.part").exists() and Path("out/0/.stems.live.part").exists()
+    assert not intent.exists()
 
 
 def test_stems_in_a_store_are_complete_before_their_record(run, bucket):

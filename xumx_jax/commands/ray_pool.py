@@ -73,7 +73,8 @@ def connected(address: str | None, debug: bool = False) -> Iterator[list[dict]]:
         more |= dict(num_cpus=runtime.cores(), _node_ip_address="127.0.0.1")
         more |= dict(include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES)
     try:
-        ray.init(address=address, **more)
+        # "local" and not None, which would join whatever cluster runs on this machine
+        ray.init(address=address or "local", **more)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = "on this machine" if address in (None, "auto") else address
         reason = " ".join(str(error).split())[:200]

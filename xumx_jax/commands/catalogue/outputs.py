@@ -70,16 +70,23 @@ class Folder:
 
     def begin(self, wanted: record.Record) -> int:
         """Say which stems are going to be here -> how often that was tried, and not given up."""
-        digest, tried = self._intent()
         self._begun = intent_of(wanted)
-        tried = tried if digest == self._begun else 0
-        files.write(self.path / INTENT, f"{self._begun} {tried + 1}\n")
+        with files.locked(self.path):
+            for left in self.path.glob(f".*{files.PART}"):
+                if (
+                    left.is_file()
+                ):  # of a killed worker: those that live hold the lock as they write
+                    files.remove_quietly(left)
+            digest, tried = self._intent()
+            tried = tried if digest == self._begun else 0
+            files.write(self.path / INTENT, f"{self._begun} {tried + 1}\n")
         return tried
 
     def give_up(self, publishing: bool) -> None:
         """Take that back; what was being published may still be replaced."""
         if publishing:
-            files.write(self.path / INTENT, f"{self._begun} 0\n")
+            with files.locked(self.path):
+                files.write(self.path / INTENT, f"{self._begun} 0\n")
         else:
             files.remove_quietly(self.path / INTENT)
 
