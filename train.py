@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
     def work() -> int:
         config, workdir, cluster = parse(arguments)
         runtime.use_one_heap()
-        distributed.connect(cluster, config.train.heartbeat_seconds)
+        distributed.connect(cluster, config.train.heartbeat_seconds, workdir)
         with shown_log(), distributed.losses_reported():
             data = open_data(config)
             outcome = run(config, workdir, data, print, defaults(config.model.name))
