@@ -26,7 +26,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy  # n
 
 from xumx_jax.commands.console import Parser, run_program, say  # noqa: E402
 from xumx_jax.errors import UserError  # noqa: E402
-from xumx_jax.training.launch import LOST, free_port, largest_divisor  # noqa: E402
+from xumx_jax.training.launch import LOST, free_port, largest_divisor, shares  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:
@@ -132,6 +132,9 @@ def main(arguments: list[str]) -> int:
     wanted, status = given.processes, LOST
     for again in range(given.restarts + 1):
         count, room = room_for(wanted, bundle, given.room_seconds)
+        if count < given.processes:
+            there = f"there is room for {count} of {given.processes} processes"
+            say("note", there + shares(given.processes, count), "ray_train")
         status = attempt(count, room, given)
         remove_placement_group(room)
         if status != LOST:
