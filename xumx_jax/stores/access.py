@@ -1,12 +1,15 @@
 """Files in a store through fsspec: opening the store, reading, writing, listing, and its errors."""
 
+import atexit
 import importlib.util
 import os
 import posixpath
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ EXTRA = "pip install 'xumx_jax[cluster]'"
 _OBSTORE = frozenset("s3 s3a gs gcs az abfs abfss adl azure".split())
 # What obstore puts in front of the reason: the request, and how often it was tried.
 _DETAILS = re.compile(r"^Generic \w+ error: (?:Error performing .* - )?")
+_SETTLE_SECONDS = 0.1
 _REASONS = {
     "PermissionDeniedError": "permission denied",
     "UnauthenticatedError": "permission denied: the credentials are missing or wrong",
@@ -46,6 +50,7 @@ def filesystem(url: str) -> tuple[Any, str]:
         raise _told(error, url, "opened") from None
     from obstore.fsspec import FsspecStore
 
+    _settle_at_exit()
     protocol: Any = {"gcs": "gs"}.get(kind, kind)
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
     with told(url, "opened"):
@@ -55,6 +60,16 @@ def filesystem(url: str) -> tuple[Any, str]:
             retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=60)},
         )
         return store, url.partition("://")[2]
+
+
+@cache
+def _settle_at_exit() -> None:
+    """Let obstore's threads end what they do in Python before the interpreter goes.
+
+    A thread that has just handed over an answer still waits for the interpreter's lock; if it does
+    while Python ends, it aborts the process, whatever its exit status was.
+    """
+    atexit.register(time.sleep, _SETTLE_SECONDS)
 
 
 @contextmanager
