@@ -58,7 +58,7 @@ def cluster(folder: Path, music: Path, out: Path, kills: list) -> dict:
     words = command(music, out, "--runner", "ray", "--address", "{address}")
     plan = {"command": words, "machines": 2, "out": str(out), "runs": [kills], "config": {}}
     (folder / "plan.json").write_text(json.dumps(plan))
-    (found,) = start(folder / "plan.json", LIMIT_SECONDS)
+    (found,) = start(folder / "plan.json", LIMIT_SECONDS)["runs"]
     return {**found, "out": out}
 
 
