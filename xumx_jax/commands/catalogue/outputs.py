@@ -20,6 +20,7 @@ from xumx_jax.separation import record
 
 REPORT, INTENT = "separation-report.json", ".separating"
 _STAGED = "stems"  # how folders begin in which stems are made
+_ELSEWHERE = "TMPDIR=FOLDER chooses another place"
 _GOOD = (record.FREE, record.FINISHED)
 
 
@@ -105,6 +106,10 @@ class Folder:
                 with suppress(OSError):
                     folder.rmdir()
 
+    def placed(self, text: str, staging: Path) -> str:
+        """What an error says, with this place for that where stems are made."""
+        return text.replace(str(staging), self.shown)
+
     def publish(self, staging: Path, wanted: record.Record, report: bytes) -> None:
         """Move stems from where they were made to their place, then write report and record."""
         places = [self.path / name for name in wanted.stems]
@@ -189,14 +194,18 @@ class Prefix:
     @contextmanager
     def staged(self) -> Iterator[Path]:
         """Yield an empty folder for temporary files (TMPDIR), that is removed after."""
-        place = Path(tempfile.gettempdir(), f"xumx-{_user()}")
+        place = _temporary()
         try:
             place.mkdir(mode=0o700, exist_ok=True)
             with _staging(place) as staging:
                 yield staging
         except OSError as error:
-            reason = f"{error.strerror}; TMPDIR=FOLDER chooses another place"
-            raise UserError(f"{place}: cannot be written: {reason}") from None
+            raise UserError(f"{place}: cannot be written: {error.strerror}; {_ELSEWHERE}") from None
+
+    def placed(self, text: str, staging: Path) -> str:
+        """What an error says; of a temporary file, how to have it elsewhere."""
+        elsewhere = f"; {_ELSEWHERE}" if str(staging) in text else ""
+        return text.replace(str(staging), str(_temporary())) + elsewhere
 
     def publish(self, staging: Path, wanted: record.Record, report: bytes) -> None:
         """Upload stems, then the report, then the record."""
@@ -234,8 +243,10 @@ class Prefix:
         return [stores.join(self.shown, name) for name in names]
 
 
-def _user() -> str:
-    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+def _temporary() -> Path:
+    """The folder of this user for what goes to stores."""
+    user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    return Path(tempfile.gettempdir(), f"xumx-{user}")
 
 
 @contextmanager
