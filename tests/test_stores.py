@@ -159,3 +159,22 @@ def test_threads_of_a_store_settle_before_python_ends(bucket, monkeypatch):
         stores.write("s3://stems/x", b"")
     ((wait, seconds),) = registered
     assert wait is time.sleep and seconds > 0.005  # for which another thread may keep the lock
+
+
+def test_what_another_removed_first_is_gone_all_the_same(monkeypatch):
+    """Many workers look whether they may write; some stores complain of what is not there."""
+    errors = pytest.importorskip("obstore.exceptions")
+
+    class Store:
+        error: Exception
+
+        def rm_file(self, path):
+            raise self.error
+
+    store = Store()
+    monkeypatch.setattr(access, "filesystem", lambda url: (store, "x"))
+    for store.error in (errors.NotFoundError("404"), FileNotFoundError("x")):
+        stores.remove("gs://stems/x")
+    store.error = errors.PermissionDeniedError("403")
+    with pytest.raises(UserError, match="gs://stems/x: cannot be removed: permission denied"):
+        stores.remove("gs://stems/x")

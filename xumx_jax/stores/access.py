@@ -7,7 +7,7 @@ import posixpath
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -95,6 +95,18 @@ def _told(error: BaseException, url: str, done: str) -> UserError:
     return UserError(f"{shown(url)}: cannot be {done}: {reason}")
 
 
+@contextmanager
+def _missing_allowed() -> Iterator[None]:
+    """Leave the block if a file is not there; others may remove what we do."""
+    try:
+        yield
+    except FileNotFoundError:
+        pass
+    except Exception as error:
+        if type(error).__name__ != "NotFoundError":  # obstore's
+            raise
+
+
 def exists(url: str) -> bool:
     """Whether there is a file of this name. Raises UserError."""
     store, path = filesystem(url)
@@ -106,14 +118,9 @@ def read(url: str) -> bytes | None:
     """All of a small file; None if there is none. Raises UserError."""
     store, path = filesystem(url)
     with told(url):
-        try:
+        with _missing_allowed():
             return bytes(store.cat_file(path))
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            if type(error).__name__ == "NotFoundError":  # obstore's
-                return None
-            raise
+    return None
 
 
 def write(url: str, content: bytes) -> None:
@@ -134,10 +141,8 @@ def remove(url: str) -> None:
     """Remove a file if it is there. Raises UserError."""
     store, path = filesystem(url)
     with told(url, "removed"):
-        try:
+        with _missing_allowed():
             store.rm_file(path)
-        except FileNotFoundError:
-            pass
 
 
 def entries(folder: str) -> dict[str, dict]:
@@ -145,11 +150,10 @@ def entries(folder: str) -> dict[str, dict]:
     store, path = filesystem(folder)
     store.invalidate_cache()
     with told(folder):
-        try:
+        with _missing_allowed():
             found = store.ls(path, detail=True)
-        except FileNotFoundError:
-            return {}
-        return {posixpath.basename(one["name"]): one for one in found if one["type"] == "file"}
+            return {posixpath.basename(one["name"]): one for one in found if one["type"] == "file"}
+    return {}
 
 
 def search(place: str, recursive: bool = False, pattern: bool = False) -> list[str]:
@@ -162,7 +166,7 @@ def search(place: str, recursive: bool = False, pattern: bool = False) -> list[s
         else:
             found = store.find(path, maxdepth=None if recursive else 1, detail=True)
         if not found:  # it may be that the folder cannot be read, which these do not say
-            with suppress(FileNotFoundError):
+            with _missing_allowed():
                 store.ls(path.partition("*")[0] if pattern else path, detail=False)
     names = [name for name, info in found.items() if info["type"] == "file"]
     return sorted(name if is_url(name) else f"{kind}://{name.lstrip('/')}" for name in names)
