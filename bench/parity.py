@@ -63,7 +63,7 @@ def keep_clear_of_corners(model: torch.nn.Module) -> None:
 def music(channels: int, seconds: float, seed: int, rate: int = 44100) -> np.ndarray:
     """Make [1, channel, time] with partials, beats and noise."""
     draw = np.random.default_rng(seed)
-    t = np.arange(int(rate * seconds)) / rate
+    t = np.arange(round(rate * seconds)) / rate
     pitches = draw.uniform(60, 4000, 20)
     partials = np.sin(2 * np.pi * pitches[:, None] * t + draw.uniform(0, 6, (20, 1)))
     beats = np.exp(-8 * (t % 0.4)) * draw.normal(size=t.size)

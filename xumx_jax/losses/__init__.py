@@ -110,7 +110,7 @@ LOSSES = {
     ),
     "segment_sdr": Loss(
         segment_sdr,
-        {"bands": None, "frames": 43, "share": 0.05, "floor": 1e-3},
+        {"bands": None, "frames": 43, "share": 0.05, "floor": 1e-3, "silent": 1.0},
         ("mask", "spec"),
         {"bands": "the band edges of the model"},
     ),
@@ -143,6 +143,7 @@ def build(name: str, transform=None, **options):
     frames        length of a segment, in frames
     share         of a segment's mixture energy, added to the energy of source and error
     floor         energy that is added as well, so that silence counts for nothing
+    silent        weight of segments in which a source is silent; 1: that of all others
     magnitudes    compare magnitudes before the filter instead of complex spectra after it
     niter         iterations of AIMLESS's Wiener filter, which the estimate goes through; 0: none
     softmask      the filter begins with ratio masks, also if there is no iteration
