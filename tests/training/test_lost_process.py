@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-from xumx_jax.training import launch, lost_process
+import train
+from xumx_jax.errors import UserError
+from xumx_jax.training import distributed, launch, lost_process
 
 REPORT = b"""E1130 22:24:56.258951   30611 service.cc:1549] the following error: UNAVAILABLE
 1
@@ -110,6 +112,23 @@ def test_however_a_process_ends_all_that_it_wrote_comes_out(tmp_path, text, endi
     first, *rest = ran.stderr.decode().splitlines()
     assert (ran.returncode, first, len(rest)) == (status, "before", lines), ran.stderr
     assert rest in ([], ["after"], [f"{LINE} in {tmp_path}/report.log"])
+
+
+def test_the_report_goes_to_the_workdir_of_the_run(tmp_path, monkeypatch, capsys):
+    """And a process that is alone has no helper."""
+    monkeypatch.setattr(distributed, "_helpers", [])
+    for name in distributed.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    distributed.connect(reports=tmp_path)
+    assert distributed._helpers == []
+
+    def connect(*given):
+        raise UserError(f"given {given}")
+
+    monkeypatch.setattr(distributed, "connect", connect)
+    words = ["--config", "configs/xumx.py:tiny", "--config.train.heartbeat_seconds=7"]
+    assert train.main([*words, "--workdir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"train: error: given {(False, 7, tmp_path)}\n"
 
 
 STOPPED = """
