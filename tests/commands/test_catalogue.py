@@ -152,6 +152,17 @@ def test_what_dead_workers_left_is_removed_and_what_live_ones_hold_is_not(run):
         assert run("music", "--out", "out", "--shard", "0/4")[0] == 0
     assert not Path("out/0/.stems.dead.part").exists() and Path("out/0/.stems.live.part").exists()
     assert not intent.exists()
+    # the same beside stems that are complete, as when two did a file and one of them was killed
+    Path("out/0/.stems.dead.part/stems").mkdir(parents=True)
+    Path("out/0", outputs.INTENT).write_text("of the live one")
+    with files.locked(Path("out/0/.stems.live.part")):
+        assert "1 skipped" in run("music", "--out", "out", "--shard", "0/4")[1]
+    assert sorted(os.listdir("out/0")) == [
+        *(".separating", ".separation.json", ".stems.live.part"),
+        *("bass.wav", "separation-report.json"),
+    ]
+    assert "1 skipped" in run("music", "--out", "out", "--shard", "0/4")[1]
+    assert sorted(os.listdir("out/0")) == [".separation.json", "bass.wav", "separation-report.json"]
 
 
 def test_stems_in_a_store_are_complete_before_their_record(run, bucket):

@@ -1,6 +1,7 @@
 """Joining a Ray cluster: addresses, tokens, and who does not answer."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -94,3 +95,10 @@ def test_what_ray_prints_before_an_error_is_dropped(capfd):
         os.write(2, b"gcs_client.cc:210: Failed")
     os.write(2, b"our line")
     assert capfd.readouterr().err == "our line"
+
+
+def test_signals_do_what_they_did():
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_connection._own_signals():
+        signal.signal(signal.SIGTERM, lambda *_: None)  # as Ray does
+    assert signal.getsignal(signal.SIGTERM) is before

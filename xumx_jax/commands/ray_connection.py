@@ -4,7 +4,9 @@ import importlib.util
 import logging
 import os
 import re
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -41,7 +43,7 @@ def connected(address: str | None, debug: bool = False) -> Iterator[list[dict]]:
         more |= dict(num_cpus=runtime.cores(), _node_ip_address="127.0.0.1")
         more |= dict(include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES)
     try:
-        with nullcontext() if debug else _without_native_lines():
+        with _own_signals(), nullcontext() if debug else _without_native_lines():
             # "local" and not None, which would join whatever cluster runs on this machine
             ray.init(address=address or "local", **more)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -79,6 +81,15 @@ def _about_tokens(address: str | None) -> str:
     if os.environ.get("RAY_AUTH_MODE") == "token":
         return f"; perhaps its token is not the one that this machine has in {TOKEN}"
     return f"; if it wants a token, {TOKEN} of its head has to be here, too"
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what SIGTERM does; Ray would have it print a stack trace and exit with status 15."""
+    usual = signal.getsignal(signal.SIGTERM)
+    yield
+    if usual is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, usual)
 
 
 @contextmanager

@@ -123,6 +123,15 @@ class Folder:
         except OSError as error:
             raise UserError(f"{self.shown}: cannot be written: {error.strerror}") from None
 
+    def sweep(self) -> None:
+        """Remove what others left that were killed beside complete stems."""
+        with suppress(OSError):
+            if (self.path / INTENT).exists() or any(_staged_in(self.path)):
+                with files.locked(self.path):
+                    _remove_dead(self.path)
+                    if not any(_staged_in(self.path)):
+                        files.remove_quietly(self.path / INTENT)
+
     def read_report(self) -> bytes | None:
         """The report of a file that is there, or None."""
         with suppress(OSError):
@@ -230,6 +239,9 @@ class Prefix:
         stores.write(stores.join(self.url, record.FILE), whole)
         stores.remove(stores.join(self.url, INTENT))
 
+    def sweep(self) -> None:
+        """Nothing: in a store, nobody knows who was killed, and what is left is a line of text."""
+
     def read_report(self) -> bytes | None:
         """The report of a file that is there, or None."""
         return stores.read(stores.join(self.url, REPORT))
@@ -249,6 +261,17 @@ def _temporary() -> Path:
     return Path(tempfile.gettempdir(), f"xumx-{user}")
 
 
+def _staged_in(place: Path) -> Iterator[Path]:
+    return place.glob(f".{_STAGED}.*{files.PART}")
+
+
+def _remove_dead(place: Path) -> None:
+    """Remove the folders of processes that are no more; `place` is locked."""
+    for left in _staged_in(place):
+        with suppress(OSError), files.locked(left, waiting=None):  # else it is in use
+            files.remove_quietly(left)
+
+
 @contextmanager
 def _staging(place: Path) -> Iterator[Path]:
     """A folder in `place` that is locked while its process lives; those of dead ones are removed.
@@ -259,9 +282,7 @@ def _staging(place: Path) -> Iterator[Path]:
     staging = files.partial_name(place / _STAGED)
     with ExitStack() as stack:
         with files.locked(place):
-            for left in place.glob(f".{_STAGED}.*{files.PART}"):
-                with suppress(OSError), files.locked(left, waiting=None):  # else it is in use
-                    files.remove_quietly(left)
+            _remove_dead(place)
             staging.mkdir()
             stack.callback(files.remove_quietly, staging)
             stack.enter_context(files.locked(staging))

@@ -70,6 +70,7 @@ class Worker:
             if not self.options.overwrite:
                 found = place.look(wanted)
                 if found == record.FINISHED:
+                    place.sweep()
                     row |= {**rows.parse(place.read_report()), "status": rows.SKIPPED}
                     return
                 if found != record.FREE:
