@@ -158,7 +158,7 @@ def main(arguments: list[str]) -> int:
         config, workdir, cluster = parse(arguments)
         runtime.use_one_heap(keep_all=True)
         runtime.prevent_fft_deadlock()
-        distributed.connect(cluster, config.train.heartbeat_seconds)
+        distributed.connect(cluster, config.train.heartbeat_seconds, workdir)
         with shown_log(), distributed.losses_reported():
             data = open_data(config)
             outcome = run(config, workdir, data, print, defaults(config.model.name))

@@ -3,7 +3,9 @@
     make bench-cluster     ARGS=--quick tries it out
 
 40 files of 5 s, the bundled model. The two "machines" have a core each and share this one's; the
-plain loop has both. Everything is started as its user would.
+plain loop has both. Everything is started as its user would. Then the arithmetic of
+`simulate_scale.py` is asked how often the cluster completes a file, given what one worker with a
+core takes for files of 2 s and of 20 s.
 
 per_file_seconds       from one file to the next, of the plain loop ("loop") and of the cluster
                        ("cluster"), after the first quarter
@@ -14,10 +16,13 @@ recovery_seconds       after a machine is killed, until what it had begun is don
                        has to notice, with its own settings
 killed_extra_seconds   how much longer the run with a killed machine takes, which is not replaced
 worker_mib             the most memory that a worker held
+worker                 what one with a core separates in a second, and takes for each file beside
+host                   CPU seconds for a minute of music: MP3 decoded, one stem encoded as FLAC
+arithmetic             what it says of the cluster's seconds per file, what was measured, its error
 
 Times are those of the records beside the stems, which are written last.
 
-The last line is JSON with all of it. Status 1: files are missing.
+The last lines are a table for RESULTS.md and JSON with all of it. Status 1: files are missing.
 """
 
 import argparse
@@ -28,7 +33,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
+from scale_arithmetic import line_through, worker_seconds
 from serve import write_song
 from worker import machine
 
@@ -37,7 +44,11 @@ sys.path.append(str(ROOT / "tests"))
 
 from ray_cluster import start  # noqa: E402
 
+from xumx_jax import audio  # noqa: E402
+from xumx_jax.audio.encode import StemWriter  # noqa: E402
+
 LIMIT_SECONDS, RECORD = 300, ".separation.json"
+SECONDS, LENGTHS = 5, (2, 20)  # of the files, and of those that one worker is given
 
 
 def command(music: Path, out: Path, *more: str) -> list[str]:
@@ -46,11 +57,62 @@ def command(music: Path, out: Path, *more: str) -> list[str]:
     return [*program, "--manifest", str(music), "--out", str(out), *more]
 
 
-def loop(music: Path, out: Path) -> dict:
-    """The plain loop -> when it began, and its seconds."""
-    begin = time.time()
-    subprocess.run(command(music, out), stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS)
+def loop(music: Path, out: Path, core: int | None = None) -> dict:
+    """The plain loop, perhaps on one core alone -> when it began, and its seconds."""
+    begin, own = time.time(), {} if core is None else {"NPROC": "1"}
+    subprocess.run(
+        command(music, out), stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS,
+        env={**os.environ, **own},
+        preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
+    )  # fmt: skip
     return {"began": begin, "seconds": time.time() - begin, "out": out}
+
+
+def worker(folder: Path, count: int) -> dict[str, float]:
+    """What one worker with a core does: seconds of music in a second, and seconds a file beside.
+
+    It separates `count` files of each of LENGTHS. The first of a length, for which code is
+    compiled, does not count.
+    """
+    music = folder / "lengths"
+    music.mkdir()
+    for number in range(len(LENGTHS) * count):
+        write_song(music / f"{number:02d}.wav", LENGTHS[number // count], number)
+    rows = done(loop(music, folder / "alone", min(os.sched_getaffinity(0))))
+    ends = {number: at for at, _, number in rows}
+    points = [
+        (length, median(ends[n] - ends[n - 1] for n in range(k * count + 1, (k + 1) * count)))
+        for k, length in enumerate(LENGTHS)
+    ]
+    beside, slope = line_through(points)
+    return {"speed": 1 / slope, "overhead_seconds": beside}
+
+
+def host(folder: Path) -> dict[str, float]:
+    """CPU seconds for a minute of music on the way in, and for one of its stems on the way out."""
+    wave, rate = audio.decode(write_song(folder / "minute.wav", 60, 0))
+
+    def written(names: str, form: str, **more) -> float:
+        paths, begin = {name: folder / f"{name}.{form}" for name in names}, time.process_time()
+        with StemWriter(paths, rate, 2, form, **more) as writer:
+            for first in range(0, wave.shape[1], rate):
+                writer.write({name: wave[:, first : first + rate] for name in names})
+        return time.process_time() - begin
+
+    def decoded() -> float:
+        begin = time.process_time()
+        audio.decode(folder / "m.mp3")
+        return time.process_time() - begin
+
+    written("m", "mp3", bitrate=320)
+    encode = median(written("abcd", "flac") / 4 for _ in range(3))
+    return {"decode_seconds": median(decoded() for _ in range(3)), "encode_seconds": encode}
+
+
+def arithmetic(alone: dict[str, float], measured: float, workers: int) -> dict[str, float]:
+    """Seconds from one file to the next of a cluster: predicted from one worker, measured."""
+    found = worker_seconds(1, SECONDS, alone["speed"], alone["overhead_seconds"]) / workers
+    return {"predicted": found, "measured": measured, "error": found / measured - 1}
 
 
 def cluster(folder: Path, music: Path, out: Path, kills: list) -> dict:
@@ -58,7 +120,7 @@ def cluster(folder: Path, music: Path, out: Path, kills: list) -> dict:
     words = command(music, out, "--runner", "ray", "--address", "{address}")
     plan = {"command": words, "machines": 2, "out": str(out), "runs": [kills], "config": {}}
     (folder / "plan.json").write_text(json.dumps(plan))
-    (found,) = start(folder / "plan.json", LIMIT_SECONDS)
+    (found,) = start(folder / "plan.json", LIMIT_SECONDS)["runs"]
     return {**found, "out": out}
 
 
@@ -103,7 +165,9 @@ def measure(folder: Path, files: int) -> tuple[dict, list[str]]:
     music = folder / "music"
     music.mkdir()
     for number in range(files):
-        write_song(music / f"{number}.wav", 5, number)
+        write_song(music / f"{number}.wav", SECONDS, number)
+    print("one worker", flush=True)
+    alone = worker(folder, 3 if files < 40 else 8)
     print("loop", flush=True)
     plain = loop(music, folder / "loop")
     print("cluster", flush=True)
@@ -117,6 +181,9 @@ def measure(folder: Path, files: int) -> tuple[dict, list[str]]:
         "recovery_seconds": recovery(killed),
         "killed_extra_seconds": killed["seconds"] - usual["seconds"],
         "worker_mib": max(usual["peaks_mib"]),
+        "worker": alone,
+        "host": host(folder),
+        "arithmetic": arithmetic(alone, per_file(usual), 2),
     }
     missing = [
         f"{name}/{number}"
@@ -125,6 +192,39 @@ def measure(folder: Path, files: int) -> tuple[dict, list[str]]:
         if not (folder / name / str(number) / RECORD).is_file()
     ]
     return found, missing
+
+
+def table(found: dict) -> str:
+    """The rows for RESULTS.md."""
+    per_file, idle, start = (found[f"{n}_seconds"] for n in ("per_file", "idle", "start"))
+    alone, check = found["worker"], found["arithmetic"]
+    rows = [
+        (
+            "from one file to the next, after the first quarter",
+            *(f"{per_file[of]:.2f} s" for of in ("loop", "cluster")),
+        ),
+        (
+            "of which a worker is not busy with a file",
+            *(f"{1000 * idle[of]:.0f} ms" for of in ("loop", "cluster")),
+        ),
+        ("until the first file is done", *(f"{start[of]:.1f} s" for of in ("loop", "cluster"))),
+        (
+            "until what a killed machine had begun is done by the other",
+            "", f"{found['recovery_seconds']:.1f} s",
+        ),
+        ("longer in all with a killed machine", "", f"{found['killed_extra_seconds']:.1f} s"),
+        ("most memory of a worker", "", f"{found['worker_mib']:.0f} MiB"),
+        ("one worker with a core: music in a second", f"{alone['speed']:.1f} s", ""),
+        ("beside its music, each file", f"{alone['overhead_seconds']:.3f} s", ""),
+        ("CPU, a minute of MP3 decoded", f"{found['host']['decode_seconds']:.3f} s", ""),
+        ("CPU, a minute of one stem as FLAC", f"{found['host']['encode_seconds']:.3f} s", ""),
+        (
+            "from one file to the next, by arithmetic from what one worker does",
+            "", f"{check['predicted']:.2f} s, error {100 * check['error']:+.0f} %",
+        ),
+    ]  # fmt: skip
+    lines = ["".join(f"| {cell} " if cell else "| " for cell in cells) + "|" for cells in rows]
+    return "\n".join(["| | plain loop | two machines |", "|---|--:|--:|", *lines])
 
 
 def rounded(value):
@@ -137,10 +237,11 @@ def rounded(value):
 def main() -> int:
     """Measure, print it, and say what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a minute and a half, to try it out")
+    parser.add_argument("--quick", action="store_true", help="two minutes, to try it out")
     quick, load = parser.parse_args().quick, os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="xumx-bench-") as name:
         found, missing = measure(Path(name), 12 if quick else 40)
+    print(table(found))
     about = {"bench": "cluster", "quick": quick, "machine": machine(), "load": round(load, 2)}
     print(json.dumps({**about, **rounded(found), "missing": missing}))
     return 1 if missing else 0

@@ -1,4 +1,4 @@
-"""The arithmetic of `simulate_scale.py` and `cluster_train.py`: work, exchanges, steps.
+"""The arithmetic of `simulate_scale.py`, `cluster.py` and `cluster_train.py`: work, steps.
 
 Everything is a function of numbers; where these come from is said where they are given.
 """
@@ -8,6 +8,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
+
+
+def worker_seconds(files: float, music: float, speed: float, overhead: float) -> float:
+    """What one worker takes for files with so many seconds of music in all.
+
+    speed     seconds of music that it separates in a second
+    overhead  seconds for each file beside that: opening, writing, publishing, waiting
+    """
+    return music / speed + files * overhead
 
 
 class Level(NamedTuple):

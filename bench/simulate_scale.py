@@ -2,14 +2,16 @@
 
     python bench/simulate_scale.py          writes its tables into docs/scale.md with --write
 
-What is measured: how fast each network separates on two CPU cores (`usual_speed` of the models) and
-what a batch costs the input pipeline (bench/RESULTS.md). What is counted: the operations of a
-network, by tracing it. What is published: peak rates and links (ACCELERATORS, with sources). What
-is assumed, and an option each: the share of the peak that is reached, prices, sizes of files.
+What is measured: how fast each network separates on two CPU cores (`usual_speed` of the models),
+what a file costs beside its music, and a batch the input pipeline (bench/RESULTS.md). What is
+counted: the operations of a network, by tracing it. What is published: peak rates and links
+(ACCELERATORS, with sources). What is assumed, and an option each: the share of the peak that is
+reached, prices, sizes of files.
 """
 
 import argparse
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from scale_arithmetic import Level, Step, all_reduce_seconds, flops_of
+from scale_arithmetic import Level, Step, all_reduce_seconds, flops_of, worker_seconds
 
 from xumx_jax import files
 from xumx_jax.models import MODELS, build
@@ -97,9 +99,29 @@ def network(name: str) -> Network:
     )
 
 
+# {what a catalogue's files take: its row in the table of RESULTS.md, in seconds}
+MEASURED = {
+    "overhead": "beside its music, each file",
+    "decode": "CPU, a minute of MP3 decoded",
+    "encode": "CPU, a minute of one stem as FLAC",
+}
+
+
+def measured_seconds(name: str) -> float:
+    """A figure of MEASURED."""
+    row = re.search(rf"^\| {MEASURED[name]} \| ([\d.]+) s \|", results(), re.M)
+    if row is None:
+        raise SystemExit("bench/RESULTS.md: no figures of `make bench-cluster` in it")
+    return float(row[1])
+
+
+def results() -> str:
+    return (HERE / "RESULTS.md").read_text()
+
+
 def input_cpu_seconds() -> float:
     """CPU seconds in which a host reads a second of one stem, from the table in RESULTS.md."""
-    text = (HERE / "RESULTS.md").read_text()
+    text = results()
     said = re.search(r"Batches of (\d+) x (\d+) stems x (\d+) s from 16-bit WAV", text)
     row = re.search(r"^\| ours, tf-packed \| [\d.]+ \| ([\d.]+) \|", text, re.M)
     if said is None or row is None:
@@ -118,15 +140,15 @@ class Separation(NamedTuple):
 
 def separation(net: Network, chip: Accelerator, given: argparse.Namespace) -> Separation:
     music = given.songs * given.minutes * 60  # seconds
-    beside = given.songs * given.overhead_seconds
-    work = music * net.flops / (1 - net.overlap)
-    out = music * net.sources * net.rate * 2 * 2 * given.flac_ratio
-    return Separation(
-        (music * CORES / net.speed + beside) / 3600,
-        (work / (chip.teraflops * 1e12 * given.utilisation) + beside) / 3600,
-        music * given.kbps * 1000 / 8,
-        out,
+    rate = chip.teraflops * 1e12 * given.utilisation * (1 - net.overlap) / net.flops
+    # one after the other, as the worker of a cluster does
+    host = (given.decode_seconds + net.sources * given.encode_seconds) / 60
+    hours = (
+        worker_seconds(given.songs, music, speed, given.overhead_seconds) / 3600
+        for speed in (net.speed / CORES, 1 / (1 / rate + host))
     )
+    out = music * net.sources * net.rate * 2 * 2 * given.flac_ratio
+    return Separation(*hours, music * given.kbps * 1000 / 8, out)
 
 
 def training(net: Network, chip: Accelerator, given: argparse.Namespace, read: float) -> Step:
@@ -155,6 +177,11 @@ def catalogue_table(networks: dict[str, Network], given: argparse.Namespace) -> 
             found.bytes_out / GB * given.egress_dollars,
         )  # fmt: skip
         lines.append(f"| `{key}` | {' | '.join(map(rounded, cells))} |")
+    first, net = next(iter(networks.items()))
+    hours = separation(net, chip, given).chip_hours
+    at_once = separation(net, chip._replace(teraflops=math.inf), given).chip_hours
+    lines += ["", f"Of the {rounded(hours)} hours of `{first}` on an {name}, it computes "
+              f"{rounded(hours - at_once)}."]  # fmt: skip
     return "\n".join(lines)
 
 
@@ -192,7 +219,9 @@ def parser() -> argparse.ArgumentParser:
         ("minutes", 4.0, "of a song"),
         ("kbps", 320.0, "of the files that come in"),
         ("flac-ratio", 0.6, "of what goes out to 16-bit WAV of the same length"),
-        ("overhead-seconds", 0.3, "of a worker for each file, beside its separation"),
+        ("overhead-seconds", measured_seconds("overhead"), "of a worker, a file beside its music"),
+        ("decode-seconds", measured_seconds("decode"), "of a core, a minute of music coming in"),
+        ("encode-seconds", measured_seconds("encode"), "of a core, a minute of a stem going out"),
         ("utilisation", 0.2, "share of the peak rate that is reached"),
         ("core-dollars", 0.04, "an hour of a CPU core"),
         ("storage-dollars", 0.023, "a month of a GB"),

@@ -8,10 +8,14 @@ out       where its stems appear
 runs      for each time that the command is run: [[after how many files, what to kill]], with
           "machine", "worker" or "driver", which is the command itself
 
+and perhaps:
+
+refused   commands to run before, each for a few seconds; "{hidden}" in one becomes a name of
+          the folder `hidden` that only this command knows
 config    of Ray, beside its own; without it dead machines are noticed sooner than usual
 
-The last line that is printed is JSON, for each run: when it began, status, seconds, what was killed
-and when, the lines, and the peak of each worker's memory in MiB.
+The last line that is printed is JSON: "runs" has for each when it began, status, seconds, what was
+killed and when, the lines, and the peak of each worker's memory in MiB; "refused" status and lines.
 
 The script moves into a network namespace of its own where it may, so that Ray, which looks for this
 machine's address, finds nothing but loopback.
@@ -38,7 +42,7 @@ CONFIG = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
 CONFIG |= {"health_check_initial_delay_ms": 500, "health_check_timeout_ms": 1000}
 
 
-def start(plan: Path, seconds: float) -> list[dict]:
+def start(plan: Path, seconds: float) -> dict[str, list[dict]]:
     """Run the script on a plan -> its results; after some seconds all that it started is killed."""
     variables = {**os.environ, "PYTHONWARNINGS": "ignore", **VARIABLES}
     command = [sys.executable, __file__, str(plan)]
@@ -101,8 +105,8 @@ def workers_of(node) -> list[int]:
     return found
 
 
-def main(plan: dict) -> list[dict]:
-    """Run the command on a cluster, killing what the plan says -> what became of it."""
+def main(plan: dict) -> dict[str, list[dict]]:
+    """Run the commands on a cluster, killing what the plan says -> what became of them."""
     from ray.cluster_utils import Cluster
 
     logging.disable(logging.WARNING)
@@ -111,9 +115,21 @@ def main(plan: dict) -> list[dict]:
     cluster = Cluster(initialize_head=True, head_node_args=head)
     machine = {"num_cpus": 1, "object_store_memory": 80 << 20}
     nodes = [cluster.add_node(**machine) for _ in range(plan["machines"])]
+    refused = [briefly(command, plan["hidden"], cluster) for command in plan.get("refused", [])]
     found = [run(plan, cluster, nodes, list(kills)) for kills in plan["runs"]]
     cluster.shutdown()
-    return found
+    return {"runs": found, "refused": refused}
+
+
+def briefly(words: list[str], hidden: str, cluster) -> dict:
+    """Run a command that is to end at once."""
+    own = os.open(hidden, os.O_RDONLY)
+    places = {"{address}": cluster.address, "{hidden}": f"/proc/self/fd/{own}"}
+    for name, value in places.items():
+        words = [word.replace(name, value) for word in words]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60, pass_fds=[own])
+    os.close(own)
+    return {"status": ran.returncode, "lines": ran.stderr.splitlines()}
 
 
 def run(plan: dict, cluster, nodes: list, kills: list) -> dict:

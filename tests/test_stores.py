@@ -1,6 +1,7 @@
 """Files in stores: read in blocks, written as a whole; errors are one line that tells no secret."""
 
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,33 @@ def test_urls():
         assert stores.name_of(f"s3://a/{odd}") == odd and stores.shown(f"s3://a/{odd}")[7:] == odd
     assert stores.shown("sftp://me:secret@host/a.wav") == "sftp://host/a.wav"
     assert stores.join("s3://a/", "b", "c") == "s3://a/b/c"
+
+
+def test_threads_of_a_store_settle_before_python_ends(bucket, monkeypatch):
+    """Else one may abort the process, as one in four runs did that ended by an error."""
+    registered = []
+    monkeypatch.setattr(access.atexit, "register", lambda *given: registered.append(given))
+    access._settle_at_exit.cache_clear()
+    for _ in range(2):
+        stores.write("s3://stems/x", b"")
+    ((wait, seconds),) = registered
+    assert wait is time.sleep and seconds > 0.005  # for which another thread may keep the lock
+
+
+def test_what_another_removed_first_is_gone_all_the_same(monkeypatch):
+    """Many workers look whether they may write; some stores complain of what is not there."""
+    errors = pytest.importorskip("obstore.exceptions")
+
+    class Store:
+        error: Exception
+
+        def rm_file(self, path):
+            raise self.error
+
+    store = Store()
+    monkeypatch.setattr(access, "filesystem", lambda url: (store, "x"))
+    for store.error in (errors.NotFoundError("404"), FileNotFoundError("x")):
+        stores.remove("gs://stems/x")
+    store.error = errors.PermissionDeniedError("403")
+    with pytest.raises(UserError, match="gs://stems/x: cannot be removed: permission denied"):
+        stores.remove("gs://stems/x")

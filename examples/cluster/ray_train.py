@@ -12,7 +12,6 @@ them that divides --processes. The workdir is on a disk that all nodes share, or
 
 import argparse
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -25,8 +24,9 @@ from ray.util.placement_group import placement_group, remove_placement_group  # 
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy  # noqa: E402
 
 from xumx_jax.commands.console import Parser, run_program, say  # noqa: E402
+from xumx_jax.commands.ray_connection import reach  # noqa: E402
 from xumx_jax.errors import UserError  # noqa: E402
-from xumx_jax.training.launch import LOST, free_port, largest_divisor  # noqa: E402
+from xumx_jax.training.launch import LOST, free_port, largest_divisor, shares  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--cpus", type=int, default=1, help="of each process (default: %(default)s)")
     made.add_argument("--gpus", type=int, default=0, help="of each process (default: %(default)s)")
     made.add_argument(
-        "--address", default="local", help="HOST:PORT of a cluster (default: this machine alone)"
+        "--address",
+        default="local",
+        help="HOST:PORT of a cluster, or auto (default: this machine alone)",
     )
     made.add_argument("--restarts", type=int, default=8, help="(default: %(default)s)")
     made.add_argument(
@@ -72,11 +74,7 @@ def join(address: str, cpus: int) -> None:
     if address == "local":
         ray.init(num_cpus=cpus, _node_ip_address="127.0.0.1", **quiet)
         return
-    host, _, port = address.rpartition(":")
-    try:  # Ray itself waits for minutes
-        socket.create_connection((host, int(port)), timeout=3).close()
-    except (OSError, ValueError) as error:
-        raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from error
+    reach(address)
     ray.init(address=address, log_to_driver=True)
 
 
@@ -132,6 +130,9 @@ def main(arguments: list[str]) -> int:
     wanted, status = given.processes, LOST
     for again in range(given.restarts + 1):
         count, room = room_for(wanted, bundle, given.room_seconds)
+        if count < given.processes:
+            there = f"there is room for {count} of {given.processes} processes"
+            say("note", there + shares(given.processes, count), "ray_train")
         status = attempt(count, room, given)
         remove_placement_group(room)
         if status != LOST:

@@ -11,7 +11,7 @@ from pipelines.evaluation.messages import show_warning
 from pipelines.tracks.names import ACCOMPANIMENT, VOCALS
 from xumx_jax import files
 from xumx_jax.commands import options as common
-from xumx_jax.commands import ray_pool
+from xumx_jax.commands import ray_connection
 from xumx_jax.commands.console import SOME_FAILED, Parser, run_program, shown_log
 from xumx_jax.errors import UserError
 from xumx_jax.weights.tasks import TASKS
@@ -128,7 +128,7 @@ def run(options) -> int:
     with ExitStack() as stack:
         nodes = None
         if options.runner == "ray":  # first of all: Ray starts processes, which JAX warns of
-            nodes = stack.enter_context(ray_pool.connected(options.address))
+            nodes = stack.enter_context(ray_connection.connected(options.address))
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("always", category=UserWarning, module=r"xumx_jax|pipelines")
         warnings.showwarning = show_warning

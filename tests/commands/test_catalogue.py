@@ -19,8 +19,8 @@ pytest.importorskip("pyarrow", reason="needs the extra cluster")
 
 @pytest.fixture
 def run(run_separate):
-    def call(*arguments):
-        return run_separate(*arguments, "--stems", "bass", keep=True)
+    def call(*arguments, **more):
+        return run_separate(*arguments, "--stems", "bass", keep=True, **more)
 
     Path("music").mkdir()
     for number in range(4):
@@ -65,9 +65,12 @@ def test_a_rerun_skips_what_is_there_and_shards_share_the_rest(run):
     assert sorted(os.listdir("out")) == ["1", "report-00001-of-00003.parquet"]
     status, out, err = run("--manifest", "music", "--out", "out")
     assert (status, err) == (0, "") and "music/1.wav: skipped, its stems are there\n" in out
+    assert out.splitlines()[-1].startswith("3 done, 1 skipped: 0.3 s of music in ")
     found = table("out/report.parquet")
     assert [row["status"] for row in found.values()] == ["done", "skipped", "done", "done"]
     assert found["music/1.wav"]["seconds"] == 901 / RATE  # as its report says
+    assert run("music", "--out", "out", "--shard", "0/1", model="none")[0] == 2
+    assert table("out/report.parquet") == found  # nothing new is known
     write("music/1.wav", noise(950))
     status, _, err = run("music", "--out", "out", "--shard", "0/1")
     assert status == 1 and "out/1 holds stems of other music; use --overwrite, or another" in err
@@ -149,6 +152,17 @@ def test_what_dead_workers_left_is_removed_and_what_live_ones_hold_is_not(run):
         assert run("music", "--out", "out", "--shard", "0/4")[0] == 0
     assert not Path("out/0/.stems.dead.part").exists() and Path("out/0/.stems.live.part").exists()
     assert not intent.exists()
+    # the same beside stems that are complete, as when two did a file and one of them was killed
+    Path("out/0/.stems.dead.part/stems").mkdir(parents=True)
+    Path("out/0", outputs.INTENT).write_text("of the live one")
+    with files.locked(Path("out/0/.stems.live.part")):
+        assert "1 skipped" in run("music", "--out", "out", "--shard", "0/4")[1]
+    assert sorted(os.listdir("out/0")) == [
+        *(".separating", ".separation.json", ".stems.live.part"),
+        *("bass.wav", "separation-report.json"),
+    ]
+    assert "1 skipped" in run("music", "--out", "out", "--shard", "0/4")[1]
+    assert sorted(os.listdir("out/0")) == [".separation.json", "bass.wav", "separation-report.json"]
 
 
 def test_stems_in_a_store_are_complete_before_their_record(run, bucket):
@@ -198,7 +212,11 @@ def test_a_full_disk_is_a_row_and_on_a_cluster_others_take_the_rest(run, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(StemWriter, "write", full)
         status, out, _ = run("music", "--out", "out", "--shard", "0/4")
+        stored = run("music", "--out", "memory://full", "--shard", "0/4")[2]
     assert status == 1 and "1 failed" in out
+    assert "/xumx-" in stored and stored.endswith(
+        ": cannot be written: No space left on device; TMPDIR=FOLDER chooses another place\n"
+    )
     row = table("out/report-00000-of-00004.parquet")["music/0.wav"]
     assert row["error"] == "out/0: cannot be written: No space left on device"
     waited = []
@@ -216,6 +234,7 @@ def test_a_full_disk_is_a_row_and_on_a_cluster_others_take_the_rest(run, monkeyp
     [
         (("--shard", "4/4"), "--shard 4/4: wanted 0/4 to 3/4"),
         (("--manifest", "none.parquet"), "none.parquet: cannot be read: No such file or directory"),
+        (("--manifest", __file__), f"{__file__}: wanted .csv or .parquet with a column 'path', a"),
         (("--shard", "0/2", "--out", "-"), "--out - takes one track; a catalogue needs a folder"),
         (("--shard", "0/2", "--json", "x"), "--json x: each file of a catalogue has a report"),
         (("--address", "a:1"), "--address is for --runner ray; give both"),

@@ -1,8 +1,4 @@
-"""The pool on a Ray cluster: addresses, shares of machines, and machines that differ."""
-
-import socket
-import threading
-import time
+"""The pool on a Ray cluster: shares of machines, and machines that differ."""
 
 import pytest
 
@@ -18,54 +14,6 @@ CPU, GPU = {"CPU": 16.0}, {"CPU": 16.0, "GPU": 4.0}
 
 def nodes(*resources):
     return [{"Resources": one} for one in resources]
-
-
-def answering(answer):
-    """A server that says `answer` to whoever connects -> its address."""
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve():
-        connection, _ = server.accept()
-        with connection, server:
-            connection.sendall(answer)
-            connection.recv(1 << 10)
-            time.sleep(0.5 if not answer else 0)
-
-    threading.Thread(target=serve, daemon=True).start()
-    return f"127.0.0.1:{server.getsockname()[1]}"
-
-
-@pytest.mark.parametrize(
-    "answer, reason",
-    [
-        (b"HTTP/1.0 400 Bad Request", "what listens there is not Ray"),
-        (b"", "nobody answers within"),
-    ],
-)
-def test_what_is_not_ray_is_said_within_seconds(answer, reason, monkeypatch):
-    monkeypatch.setattr(ray_pool, "CONNECT_SECONDS", 0.2)
-    with pytest.raises(UserError, match=reason):
-        ray_pool._check_listening(answering(answer))
-
-
-def test_what_answers_as_ray_does_is_taken():
-    ray_pool._check_listening(answering(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])))
-
-
-@pytest.mark.parametrize("address", ["nonsense", "host:", "ray://host:1", ":1"])
-def test_an_address_that_is_none(address):
-    with pytest.raises(UserError, match="wanted HOST:PORT of the cluster's head, or auto"):
-        ray_pool._check_listening(address)
-
-
-def test_nobody_listens(run_separate):
-    pytest.importorskip("ray", reason="needs the extra cluster")
-    begin = time.perf_counter()
-    status, out, err = run_separate(".", "--runner", "ray", "--address", "127.0.0.1:9")
-    assert (status, out.splitlines()[1:]) == (2, []) and time.perf_counter() - begin < 5
-    assert err == (
-        "xumx: error: --address 127.0.0.1:9: Connection refused; wanted the head of a Ray cluster\n"
-    )
 
 
 def test_one_worker_an_accelerator_and_its_share_of_the_cores():

@@ -16,7 +16,7 @@ def cluster(monkeypatch):
     import cluster
 
     yield cluster
-    for name in ("cluster", "serve", "long", "worker"):
+    for name in ("cluster", "serve", "long", "worker", "scale_arithmetic", "simulate_scale"):
         sys.modules.pop(name, None)
 
 
@@ -40,6 +40,59 @@ def test_a_file_a_second_by_two_workers_leaves_each_idle_for_half_a_second(clust
 
 def test_recovery_ends_with_what_had_been_sent(cluster, found):
     assert cluster.recovery(found) == 5.5
+
+
+def test_a_worker_alone_by_hand(cluster, tmp_path, monkeypatch):
+    """A file takes 0.5 s and 0.1 s for each second of music; the first of a length, 3 s more."""
+
+    def loop(music, out, core):
+        assert core == min(os.sched_getaffinity(0)) and len(list(music.iterdir())) == 6
+        at = 0
+        for number in range(6):
+            at += 0.5 + 0.1 * cluster.LENGTHS[number // 3] + (3 if number % 3 == 0 else 0)
+            folder = out / f"{number:02d}"
+            folder.mkdir(parents=True)
+            report = {"took_seconds": 1.0, "name": f"{number:02d}"}
+            (folder / "separation-report.json").write_text(json.dumps(report))
+            (folder / ".separation.json").touch()
+            os.utime(folder / ".separation.json", (at, at))
+        return {"out": out, "began": 0.0}
+
+    monkeypatch.setattr(cluster, "loop", loop)
+    monkeypatch.setattr(cluster, "write_song", lambda path, *_: path.touch())
+    alone = cluster.worker(tmp_path, 3)
+    assert alone == pytest.approx({"speed": 10.0, "overhead_seconds": 0.5})
+    found = cluster.arithmetic(alone, 0.4, 2)
+    assert found == pytest.approx({"predicted": 0.5, "measured": 0.4, "error": 0.25})
+
+
+def test_the_table_is_what_the_simulation_reads(cluster, monkeypatch):
+    import simulate_scale
+
+    of_both = {"loop": 1.0, "cluster": 0.5}
+    found = {f"{name}_seconds": of_both for name in ("per_file", "idle", "start")}
+    found |= dict.fromkeys(("recovery_seconds", "killed_extra_seconds", "worker_mib"), 7.0)
+    found |= {"worker": {"speed": 10.0, "overhead_seconds": 0.0625}}
+    found |= {"host": {"decode_seconds": 0.08, "encode_seconds": 0.13}}
+    found |= {"arithmetic": {"predicted": 0.5, "measured": 0.4, "error": 0.25}}
+    text = cluster.table(found)
+    assert "| from one file to the next, after the first quarter | 1.00 s | 0.50 s |" in text
+    assert "| 0.50 s, error +25 % |" in text
+    monkeypatch.setattr(simulate_scale, "results", lambda: text)
+    assert list(map(simulate_scale.measured_seconds, simulate_scale.MEASURED)) == [
+        0.062,
+        0.08,
+        0.13,
+    ]
+    monkeypatch.undo()
+    assert min(map(simulate_scale.measured_seconds, simulate_scale.MEASURED)) > 0  # of RESULTS.md
+
+
+def test_a_minute_of_music_is_decoded_and_encoded(cluster, tmp_path, monkeypatch):
+    write = cluster.write_song
+    monkeypatch.setattr(cluster, "write_song", lambda path, seconds, seed: write(path, 1, seed))
+    found = cluster.host(tmp_path)
+    assert set(found) == {"decode_seconds", "encode_seconds"} and 0 < min(found.values())
 
 
 def test_figures_are_rounded(cluster):

@@ -71,11 +71,12 @@ def test_songs_by_hand(module):
     """Speed 2 on two cores: a core hour for each hour of music; work as for a chip at its peak."""
     simulate = module("simulate_scale")
     words = ["--songs", "60", "--minutes", "1", "--overhead-seconds", "60", "--utilisation", "1"]
+    words += ["--decode-seconds", "12", "--encode-seconds", "12"]  # of four stems: a minute in all
     given = simulate.parser().parse_args([*words, "--kbps", "8", "--flac-ratio", "0.5"])
     net = simulate.Network(4, 1000, 10, speed=2.0, flops=1e12, overlap=0.5)
     chip = simulate.Accelerator(2.0, (), 3.0, "")
     found = simulate.separation(net, chip, given)
-    assert found == (1 + 1, 1 + 1, 3600 * 1000, 3600 * 4 * 1000 * 2 * 2 * 0.5)
+    assert found == (1 + 1, 1 + 1 + 1, 3600 * 1000, 3600 * 4 * 1000 * 2 * 2 * 0.5)
     given = simulate.parser().parse_args(
         ["--per-chip", "2", "--seconds", "1", "--utilisation", "1", "--cores-per-chip", "4"]
     )

@@ -213,4 +213,7 @@ def test_where_no_ray_cluster_answers_is_one_line():
     ran = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 2, ran.stderr
     (line,) = ran.stderr.splitlines()
-    assert line.startswith("ray_train: error: --address 127.0.0.1:9: no Ray cluster answers there")
+    assert line == (
+        "ray_train: error: --address 127.0.0.1:9: Connection refused; "
+        "wanted the head of a Ray cluster"
+    )

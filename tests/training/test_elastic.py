@@ -100,8 +100,9 @@ def test_what_is_left_over_is_there_for_the_next_loss(tmp_path, monkeypatch, cap
     twos = [own for own, count in began if count == "2"]
     assert [count for _, count in began].count("4") == 4 and sorted(twos) == ["0", "0", "1", "3"]
     said = capfd.readouterr().err
-    assert "1 lost, 3 left; starting again with 2" in said
-    assert "1 lost, 2 left; starting again with 2" in said
+    share = ", each with 2 times its share of the batch\n"
+    assert f"1 lost, 3 left; starting again with 2{share}" in said
+    assert f"1 lost, 2 left; starting again with 2{share}" in said
 
 
 def test_one_that_will_not_end_is_killed(tmp_path, monkeypatch):

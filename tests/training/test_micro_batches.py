@@ -11,6 +11,7 @@ import runs
 from jax.sharding import PartitionSpec as P
 from toy_models import ARGUMENTS
 
+from configs import common
 from xumx_jax import losses, models
 from xumx_jax.errors import UserError
 from xumx_jax.models.interface import example_mix
@@ -34,18 +35,18 @@ def test_means_of_parts_are_those_of_the_whole():
 
     def objective(p, x):
         value = jnp.square(p * x).mean()
-        return value, ({"term": x.mean()}, {})
+        return value, ({"term": x.mean()}, {"constants": jnp.float32([5, 6])})
 
     def one(p, x):
-        (value, (terms, _)), grad = micro_batches.value_and_grad(objective, p, (x,), 2, "data")
-        return value, terms["term"], grad
+        (value, (terms, kept)), grad = micro_batches.value_and_grad(objective, p, (x,), 2, "data")
+        return value, terms["term"], grad, kept["constants"]
 
     over = step.mesh(jax.devices()[:1])
     mapped = jax.shard_map(
         one, mesh=over, in_specs=(P(), P("data")), out_specs=P(), check_vma=False
     )
-    value, term, grad = mapped(np.float32(3.0), x)
-    assert (value, term, grad) == (67.5, 2.5, 45.0)
+    value, term, grad, constants = mapped(np.float32(3.0), x)
+    assert (value, term, grad) == (67.5, 2.5, 45.0) and list(constants) == [5, 6]
 
 
 def gradients(devices: int, micro_batch: int | None):
@@ -85,7 +86,12 @@ def test_dropout_and_gradients_are_those_of_the_whole_batch():
 
 def test_statistics_of_a_batch_are_not_those_of_its_parts():
     config_checks.check(runs.without_batch_norm())
+    roformer = common.base("bs_roformer")  # which has constants
+    roformer.model.args.update(ARGUMENTS["bs_roformer"])
+    roformer.train.micro_batch = 1
+    config_checks.check(roformer)
     with pytest.raises(UserError) as error:
         config_checks.check(runs.config(micro_batch=2))
-    wanted = "None: model 'xumx' normalises over the whole batch"
+    wanted = "None: model 'xumx' normalises over the whole batch; train.recompute, more devices or "
+    wanted += "fewer train.seconds take less memory"
     assert str(error.value) == f"config.train.micro_batch is 2, wanted {wanted}"

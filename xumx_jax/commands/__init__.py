@@ -2,6 +2,7 @@
 
 separate, batch/     split any number of tracks
 catalogue/           split a catalogue, as one of many machines or on a cluster
+ray_connection       joining a Ray cluster
 ray_pool             many items through workers on a Ray cluster
 serve, web           separate what comes over HTTP, and in the browser; the server is xumx_jax.web
 models               list or download published models

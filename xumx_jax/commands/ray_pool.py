@@ -9,29 +9,20 @@ row that its worker returns; there are no exceptions.
 import importlib
 import json
 import logging
-import os
 import platform
-import re
-import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 from xumx_jax import runtime
 from xumx_jax.commands.console import in_one_line
 from xumx_jax.errors import UserError
-from xumx_jax.stores import EXTRA
 from xumx_jax.versions import installed
 
 # Packages that must be the same everywhere: stems must not depend on the machine that made them.
 SAME = ("xumx_jax", "jax", "jaxlib", "flax")
 CORES = 4  # of a worker without an accelerator; more than that hardly help one separation
-CONNECT_SECONDS, LOOK_SECONDS = 3, 120
+LOOK_SECONDS = 120
 _BLOCKS = 10_000  # the most parts that the items are sent in; what one worker loses when it dies
-_OBJECT_STORE_BYTES = 100 << 20  # rows are small
-# What opens an HTTP/2 connection, as gRPC speaks, and an empty frame of settings.
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-_SETTINGS = 4  # the kind of frame that a server answers with
 
 
 class Work(Protocol):
@@ -48,64 +39,6 @@ class Work(Protocol):
     def failed(item: dict, error: str) -> dict:
         """The row of an item where no work could be made."""
         ...
-
-
-@contextmanager
-def connected(address: str | None, debug: bool = False) -> Iterator[list[dict]]:
-    """Connect to a cluster, or start one on this machine, until the block ends -> its machines.
-
-    address  "host:port" of its head, "auto", or None for one of this machine alone
-
-    Raises UserError within seconds where nobody listens, or somebody else does.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a warning
-    if not debug:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its own lines, for its makers
-    try:
-        import ray
-    except ImportError:
-        raise UserError(f"--runner ray needs more packages; {EXTRA}") from None
-    if address not in (None, "auto"):
-        _check_listening(address)
-    more: dict[str, Any] = dict(log_to_driver=debug, logging_level=logging.ERROR)
-    if address is None:
-        more |= dict(num_cpus=runtime.cores(), _node_ip_address="127.0.0.1")
-        more |= dict(include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES)
-    try:
-        # "local" and not None, which would join whatever cluster runs on this machine
-        ray.init(address=address or "local", **more)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = "on this machine" if address in (None, "auto") else address
-        reason = " ".join(str(error).split())[:200]
-        token = "" if address is None else "; if it wants a token, set RAY_AUTH_MODE=token"
-        raise UserError(f"--address {where}: Ray cannot be used there: {reason}{token}") from None
-    try:
-        yield [node for node in ray.nodes() if node["Alive"]]
-    finally:
-        ray.shutdown()
-
-
-def _check_listening(address: str) -> None:
-    found = re.fullmatch(r"(\[.+\]|[^:/]+):(\d+)", address)
-    if not found:
-        raise UserError(f"--address {address}: wanted HOST:PORT of the cluster's head, or auto")
-    place = found[1].strip("[]"), int(found[2])
-    try:
-        with socket.create_connection(place, CONNECT_SECONDS) as connection:
-            if os.environ.get("RAY_USE_TLS", "0") not in ("0", ""):
-                return
-            connection.sendall(_PREFACE)
-            answer = connection.recv(9)
-    except TimeoutError:
-        reason = f"nobody answers within {CONNECT_SECONDS} s"
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-    else:
-        if len(answer) > 3 and answer[3] == _SETTINGS:
-            return
-        reason = "what listens there is not Ray"
-    raise UserError(f"--address {address}: {reason}; wanted the head of a Ray cluster")
 
 
 def share(nodes: Sequence[dict], cores: int | None = None, cpu: bool = False) -> dict[str, Any]:

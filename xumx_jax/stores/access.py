@@ -1,12 +1,15 @@
 """Files in a store through fsspec: opening the store, reading, writing, listing, and its errors."""
 
+import atexit
 import importlib.util
 import os
 import posixpath
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ EXTRA = "pip install 'xumx_jax[cluster]'"
 _OBSTORE = frozenset("s3 s3a gs gcs az abfs abfss adl azure".split())
 # What obstore puts in front of the reason: the request, and how often it was tried.
 _DETAILS = re.compile(r"^Generic \w+ error: (?:Error performing .* - )?")
+_SETTLE_SECONDS = 0.1
 _REASONS = {
     "PermissionDeniedError": "permission denied",
     "UnauthenticatedError": "permission denied: the credentials are missing or wrong",
@@ -46,6 +50,7 @@ def filesystem(url: str) -> tuple[Any, str]:
         raise _told(error, url, "opened") from None
     from obstore.fsspec import FsspecStore
 
+    _settle_at_exit()
     protocol: Any = {"gcs": "gs"}.get(kind, kind)
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
     with told(url, "opened"):
@@ -55,6 +60,16 @@ def filesystem(url: str) -> tuple[Any, str]:
             retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=60)},
         )
         return store, url.partition("://")[2]
+
+
+@cache
+def _settle_at_exit() -> None:
+    """Let obstore's threads end what they do in Python before the interpreter goes.
+
+    A thread that has just handed over an answer still waits for the interpreter's lock; if it does
+    while Python ends, it aborts the process, whatever its exit status was.
+    """
+    atexit.register(time.sleep, _SETTLE_SECONDS)
 
 
 @contextmanager
@@ -80,6 +95,18 @@ def _told(error: BaseException, url: str, done: str) -> UserError:
     return UserError(f"{shown(url)}: cannot be {done}: {reason}")
 
 
+@contextmanager
+def _missing_allowed() -> Iterator[None]:
+    """Leave the block if a file is not there; others may remove what we do."""
+    try:
+        yield
+    except FileNotFoundError:
+        pass
+    except Exception as error:
+        if type(error).__name__ != "NotFoundError":  # obstore's
+            raise
+
+
 def exists(url: str) -> bool:
     """Whether there is a file of this name. Raises UserError."""
     store, path = filesystem(url)
@@ -91,14 +118,9 @@ def read(url: str) -> bytes | None:
     """All of a small file; None if there is none. Raises UserError."""
     store, path = filesystem(url)
     with told(url):
-        try:
+        with _missing_allowed():
             return bytes(store.cat_file(path))
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            if type(error).__name__ == "NotFoundError":  # obstore's
-                return None
-            raise
+    return None
 
 
 def write(url: str, content: bytes) -> None:
@@ -119,10 +141,8 @@ def remove(url: str) -> None:
     """Remove a file if it is there. Raises UserError."""
     store, path = filesystem(url)
     with told(url, "removed"):
-        try:
+        with _missing_allowed():
             store.rm_file(path)
-        except FileNotFoundError:
-            pass
 
 
 def entries(folder: str) -> dict[str, dict]:
@@ -130,11 +150,10 @@ def entries(folder: str) -> dict[str, dict]:
     store, path = filesystem(folder)
     store.invalidate_cache()
     with told(folder):
-        try:
+        with _missing_allowed():
             found = store.ls(path, detail=True)
-        except FileNotFoundError:
-            return {}
-        return {posixpath.basename(one["name"]): one for one in found if one["type"] == "file"}
+            return {posixpath.basename(one["name"]): one for one in found if one["type"] == "file"}
+    return {}
 
 
 def search(place: str, recursive: bool = False, pattern: bool = False) -> list[str]:
@@ -147,7 +166,7 @@ def search(place: str, recursive: bool = False, pattern: bool = False) -> list[s
         else:
             found = store.find(path, maxdepth=None if recursive else 1, detail=True)
         if not found:  # it may be that the folder cannot be read, which these do not say
-            with suppress(FileNotFoundError):
+            with _missing_allowed():
                 store.ls(path.partition("*")[0] if pattern else path, detail=False)
     names = [name for name, info in found.items() if info["type"] == "file"]
     return sorted(name if is_url(name) else f"{kind}://{name.lstrip('/')}" for name in names)

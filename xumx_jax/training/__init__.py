@@ -9,6 +9,7 @@ checkpointing, identity, config_checks   which runs may resume, and from what
 mirror                                checkpoints in an object store
 batches                               the data that the loop gets, whoever reads them
 distributed, launch                   several processes that train as one
+lost_process                          one line when one of them is lost, and JAX's report in a file
 monitor/                              tables, metrics and pictures of a run
 
 Reading data sets is not here but in `pipelines`; losses are in `xumx_jax.losses`, recipes in

@@ -13,6 +13,7 @@ from xumx_jax.models import interface
 from xumx_jax.postfilters import POST_FILTERS
 from xumx_jax.training import lora
 from xumx_jax.training.batches import channels_of
+from xumx_jax.training.micro_batches import STATISTICS
 
 LOWEST = {
     "train.epochs": 1, "train.patience": 1, "train.batch_size": 1, "train.seconds": 0,
@@ -142,9 +143,10 @@ def check_recompute(config: ConfigDict, model) -> None:
 
 def check_micro_batch(config: ConfigDict, model) -> None:
     """Raise UserError if a batch can't be computed in parts: its statistics are of all of it."""
-    if config.train.micro_batch is not None and set(interface.variable_shapes(model)) - {"params"}:
+    if config.train.micro_batch is not None and STATISTICS in interface.variable_shapes(model):
         wanted = f"None: model {config.model.name!r} normalises over the whole batch"
-        raise wrong(config, "train.micro_batch", wanted)
+        less = "train.recompute, more devices or fewer train.seconds take less memory"
+        raise wrong(config, "train.micro_batch", f"{wanted}; {less}")
 
 
 def adapters_of(config: ConfigDict) -> lora.Lora | None:

@@ -5,18 +5,21 @@ Everything also works, at no cost, in a single process.
 When one of them is lost, the others cannot go on: each ends, so that whoever started them can start
 again with those that are left. If its connections close, as on CPUs when it is killed, the next
 exchange may fail at once: ProcessLost, and status LOST. It may also wait for ever, if only one of
-several local devices notices. Then JAX's heartbeat finds it out, and aborts the process (SIGABRT);
-where all hearts beat but a process gets nowhere, `Watchdog` ends it.
+several local devices notices. Then JAX's heartbeat finds it out, and aborts the process (SIGABRT),
+which `lost_process` puts into one line; where all hearts beat but a process gets nowhere,
+`Watchdog` ends it.
 """
 
 import json
 import os
+import platform
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
@@ -24,6 +27,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from xumx_jax.errors import UserError
+from xumx_jax.training import lost_process
 from xumx_jax.training.launch import LOST
 
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
@@ -36,18 +40,25 @@ class ProcessLost(UserError):
     status = LOST
 
 
-def connect(detect: bool = False, heartbeat_seconds: int = 30) -> None:
+_helpers: list[lost_process.Helper] = []  # of this process, at most one
+
+
+def connect(detect: bool = False, heartbeat_seconds: int = 30, reports: Path | None = None) -> None:
     """Join the other processes, before JAX does anything else.
 
     If the three VARIABLES are set, as `python -m xumx_jax.training.launch` does, they number the
     processes; with `detect`, JAX asks the cluster (SLURM, Open MPI, Kubernetes, TPU pods). A
-    process that the others do not hear of for `heartbeat_seconds` counts as lost.
+    process that the others do not hear of for `heartbeat_seconds` counts as lost. What JAX then
+    writes goes to a file in the folder `reports`; None: to stderr.
     """
     given = [os.environ[name] for name in VARIABLES if os.environ.get(name)]
     if not given and not detect:
         return
     if 0 < len(given) < len(VARIABLES):
         raise UserError(f"{', '.join(VARIABLES)}: set all of them or none")
+    if reports is not None and os.name == "posix":
+        report = reports / f"lost-process.{platform.node()}.{os.getpid()}.log"
+        _helpers.append(lost_process.Helper(report, heartbeat_seconds, AGAIN))
     try:
         address, count, index = (given[0], *map(int, given[1:])) if given else (None, None, None)
         jax.distributed.initialize(
@@ -85,6 +96,8 @@ def leave(status: int) -> NoReturn:
     if status and jax.process_count() > 1:
         sys.stdout.flush()
         sys.stderr.flush()
+        for helper in _helpers:
+            helper.end()
         os._exit(status)
     sys.exit(status)
 

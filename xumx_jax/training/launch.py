@@ -68,12 +68,18 @@ def main(arguments: list[str] | None = None) -> int:
             break
         count = largest_divisor(given.processes, len(left))
         what = f"{len(ended.lost)} lost" if ended.lost else "stuck"
-        print(f"launch: {what}, {len(left)} left; starting again with {count}", file=sys.stderr)
+        line = f"launch: {what}, {len(left)} left; starting again with {count}"
+        print(line + shares(given.processes, count), file=sys.stderr)
     return ended.status
 
 
 def largest_divisor(number: int, limit: int) -> int:
     return max(part for part in range(1, limit + 1) if number % part == 0)
+
+
+def shares(wanted: int, count: int) -> str:
+    """What fewer processes mean for each, for the end of a line; nothing if they are not fewer."""
+    return f", each with {wanted // count} times its share of the batch" if count < wanted else ""
 
 
 def free_port() -> int:

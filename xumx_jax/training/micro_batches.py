@@ -13,6 +13,8 @@ from jax import Array, lax
 
 from xumx_jax.layers.dropout import items_from
 
+STATISTICS = "batch_stats"  # the collection of running statistics, which a batch updates
+
 
 def parts_of(rows: int, largest: int | None) -> int:
     """The least number of equal parts of `rows` examples that have at most `largest` each."""
@@ -28,7 +30,7 @@ def value_and_grad(
 
     The loss is a mean over the leading axis of the arrays in `batch`, this replica's share of what
     the devices along `axis` have. It is computed for at most `largest` rows at a time (None: all),
-    and then collections, which parts would update one after the other, have to be empty.
+    and then collections have to be constant: a part cannot update statistics of the whole.
     """
     rows = batch[0].shape[0]
     parts, differentiate = parts_of(rows, largest), jax.value_and_grad(objective, has_aux=True)
@@ -41,10 +43,11 @@ def value_and_grad(
         number, part = numbered
         with items_from(lax.axis_index(axis) * rows + number * size):
             (value, (terms, collections)), grads = differentiate(params, *part)
-        assert not collections, "statistics of a batch that is never there as a whole"
-        return jax.tree.map(jnp.add, so_far, grads), (value, terms)
+        assert STATISTICS not in collections, "of a batch that is never there as a whole"
+        return jax.tree.map(jnp.add, so_far, grads), ((value, terms), collections)
 
     zeros = jax.tree.map(jnp.zeros_like, params)
-    total, values = lax.scan(one, zeros, (jnp.arange(parts), split))
+    total, (values, collections) = lax.scan(one, zeros, (jnp.arange(parts), split))
     value, terms = jax.tree.map(lambda x: x.mean(0), values)
-    return (value, (terms, {})), jax.tree.map(lambda g: g / parts, total)
+    constant = jax.tree.map(lambda x: x[-1], collections)
+    return (value, (terms, constant)), jax.tree.map(lambda g: g / parts, total)

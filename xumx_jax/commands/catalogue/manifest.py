@@ -53,6 +53,9 @@ def read(manifest: str | None, inputs: Sequence[str], out: str, recursive: bool)
     for place in given:
         if place is manifest and place.lower().endswith(TABLES):
             found += _table(place)
+        elif place is manifest and _other_file(place):
+            wanted = f"{' or '.join(TABLES)} with a column {PATH!r}, a folder or a pattern"
+            raise UserError(f"{place}: wanted {wanted}")
         elif stores.is_url(place):
             found += _stored(place, out, recursive)
         else:
@@ -60,6 +63,12 @@ def read(manifest: str | None, inputs: Sequence[str], out: str, recursive: bool)
     if not found:
         raise UserError(f"{', '.join(given)}: lists no files; wanted some to separate")
     return _distinct(found)
+
+
+def _other_file(place: str) -> bool:
+    """Whether a local path is of a file that is neither a table nor music."""
+    suffix = Path(place).suffix.lower()
+    return not stores.is_url(place) and os.path.isfile(place) and suffix not in SUFFIXES
 
 
 def shard_of(text: str) -> tuple[int, int]:

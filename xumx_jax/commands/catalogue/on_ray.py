@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from xumx_jax import stores
-from xumx_jax.commands import ray_pool
+from xumx_jax.commands import ray_connection, ray_pool
 from xumx_jax.commands.batch.report import weights_digest
 from xumx_jax.commands.catalogue import outputs, rows
 from xumx_jax.commands.catalogue.manifest import Entry
@@ -34,7 +34,7 @@ def separated(options, models, applied, entries: Sequence[Entry], stop, say_line
         options.out = os.path.abspath(options.out)
     models = [(_absolute(name), weight) for name, weight in models]
     known = {name: weights_digest(Path(name)) for name, _ in models if name and Path(name).exists()}
-    with ray_pool.connected(options.address, options.debug) as nodes:
+    with ray_connection.connected(options.address, options.debug) as nodes:
         ray_pool.check_nodes(nodes, f"{__name__}:fault", known, options.out)
         taken = ray_pool.share(nodes, options.worker_cores, cpu=options.device == "cpu")
         say_line(ray_pool.line(nodes, taken))

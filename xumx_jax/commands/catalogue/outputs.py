@@ -20,6 +20,7 @@ from xumx_jax.separation import record
 
 REPORT, INTENT = "separation-report.json", ".separating"
 _STAGED = "stems"  # how folders begin in which stems are made
+_ELSEWHERE = "TMPDIR=FOLDER chooses another place"
 _GOOD = (record.FREE, record.FINISHED)
 
 
@@ -105,6 +106,10 @@ class Folder:
                 with suppress(OSError):
                     folder.rmdir()
 
+    def placed(self, text: str, staging: Path) -> str:
+        """What an error says, with this place for that where stems are made."""
+        return text.replace(str(staging), self.shown)
+
     def publish(self, staging: Path, wanted: record.Record, report: bytes) -> None:
         """Move stems from where they were made to their place, then write report and record."""
         places = [self.path / name for name in wanted.stems]
@@ -117,6 +122,15 @@ class Folder:
                 files.remove_quietly(self.path / INTENT)
         except OSError as error:
             raise UserError(f"{self.shown}: cannot be written: {error.strerror}") from None
+
+    def sweep(self) -> None:
+        """Remove what others left that were killed beside complete stems."""
+        with suppress(OSError):
+            if (self.path / INTENT).exists() or any(_staged_in(self.path)):
+                with files.locked(self.path):
+                    _remove_dead(self.path)
+                    if not any(_staged_in(self.path)):
+                        files.remove_quietly(self.path / INTENT)
 
     def read_report(self) -> bytes | None:
         """The report of a file that is there, or None."""
@@ -189,14 +203,18 @@ class Prefix:
     @contextmanager
     def staged(self) -> Iterator[Path]:
         """Yield an empty folder for temporary files (TMPDIR), that is removed after."""
-        place = Path(tempfile.gettempdir(), f"xumx-{_user()}")
+        place = _temporary()
         try:
             place.mkdir(mode=0o700, exist_ok=True)
             with _staging(place) as staging:
                 yield staging
         except OSError as error:
-            reason = f"{error.strerror}; TMPDIR=FOLDER chooses another place"
-            raise UserError(f"{place}: cannot be written: {reason}") from None
+            raise UserError(f"{place}: cannot be written: {error.strerror}; {_ELSEWHERE}") from None
+
+    def placed(self, text: str, staging: Path) -> str:
+        """What an error says; of a temporary file, how to have it elsewhere."""
+        elsewhere = f"; {_ELSEWHERE}" if str(staging) in text else ""
+        return text.replace(str(staging), str(_temporary())) + elsewhere
 
     def publish(self, staging: Path, wanted: record.Record, report: bytes) -> None:
         """Upload stems, then the report, then the record."""
@@ -221,6 +239,9 @@ class Prefix:
         stores.write(stores.join(self.url, record.FILE), whole)
         stores.remove(stores.join(self.url, INTENT))
 
+    def sweep(self) -> None:
+        """Nothing: in a store, nobody knows who was killed, and what is left is a line of text."""
+
     def read_report(self) -> bytes | None:
         """The report of a file that is there, or None."""
         return stores.read(stores.join(self.url, REPORT))
@@ -234,8 +255,21 @@ class Prefix:
         return [stores.join(self.shown, name) for name in names]
 
 
-def _user() -> str:
-    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+def _temporary() -> Path:
+    """The folder of this user for what goes to stores."""
+    user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    return Path(tempfile.gettempdir(), f"xumx-{user}")
+
+
+def _staged_in(place: Path) -> Iterator[Path]:
+    return place.glob(f".{_STAGED}.*{files.PART}")
+
+
+def _remove_dead(place: Path) -> None:
+    """Remove the folders of processes that are no more; `place` is locked."""
+    for left in _staged_in(place):
+        with suppress(OSError), files.locked(left, waiting=None):  # else it is in use
+            files.remove_quietly(left)
 
 
 @contextmanager
@@ -248,9 +282,7 @@ def _staging(place: Path) -> Iterator[Path]:
     staging = files.partial_name(place / _STAGED)
     with ExitStack() as stack:
         with files.locked(place):
-            for left in place.glob(f".{_STAGED}.*{files.PART}"):
-                with suppress(OSError), files.locked(left, waiting=None):  # else it is in use
-                    files.remove_quietly(left)
+            _remove_dead(place)
             staging.mkdir()
             stack.callback(files.remove_quietly, staging)
             stack.enter_context(files.locked(staging))

@@ -76,8 +76,8 @@ def table_name(index: int, count: int) -> str:
 class Table:
     """All rows in one Parquet file at a path or URL, complete once it is there; a context manager.
 
-    Few rows are in memory at a time. Raises UserError if the file cannot be written, and, with one
-    line, where pyarrow is missing.
+    Few rows are in memory at a time. After an error before the first row, an earlier file stays.
+    Raises UserError if the file cannot be written, and, with one line, where pyarrow is missing.
     """
 
     def __init__(self, place: str):
@@ -91,7 +91,7 @@ class Table:
         types["map"] = pyarrow.map_(text, pyarrow.float64())
         self._arrow, self._parquet = pyarrow, parquet
         self._schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
-        self.place, self._held = place, []
+        self.place, self._held, self._count = place, [], 0
 
     def __enter__(self):
         self._file = tempfile.TemporaryFile()
@@ -100,6 +100,7 @@ class Table:
 
     def add(self, row: dict) -> None:
         """Append a row."""
+        self._count += 1
         peaks = row["peaks"]
         finite = {name: _finite(value) for name, value in row.items()}
         self._held.append({**finite, "peaks": list(peaks.items()) if peaks else None})
@@ -117,6 +118,8 @@ class Table:
             self._writer.close()
             self._file.seek(0)
             content = self._file.read()
+        if error is not None and not self._count:
+            return
         with suppress(*[UserError] * (error is not None)):  # it must not hide the first
             self._write(content)
 

@@ -40,7 +40,7 @@ def run(options, models, applied) -> int:
     here = manifest.shard(entries, index, count)
     part = f", of which {len(here)} are those of shard {index}/{count}" if count > 1 else ""
     say_line = partial(console.say_line, out=sys.stdout)
-    say_line(f"{len(entries)} files{part}")
+    say_line(f"{len(entries)} file{'s' * (len(entries) != 1)}{part}")
     begin, counts, music = time.perf_counter(), Counter(), 0.0
     with _table(options.out, rows.table_name(index, count)) as table:
         with console.stoppable() as stop:
@@ -48,7 +48,7 @@ def run(options, models, applied) -> int:
             for row in separated:
                 table.add(row)
                 counts[row["status"]] += 1
-                music += row["seconds"] or 0.0
+                music += row["seconds"] if row["status"] == rows.DONE else 0.0
                 _report(row, say_line)
     states = (rows.DONE, rows.SKIPPED, rows.FAILED, rows.INTERRUPTED)
     told = ", ".join(f"{counts[name]} {name}" for name in states if counts[name])

@@ -70,6 +70,7 @@ class Worker:
             if not self.options.overwrite:
                 found = place.look(wanted)
                 if found == record.FINISHED:
+                    place.sweep()
                     row |= {**rows.parse(place.read_report()), "status": rows.SKIPPED}
                     return
                 if found != record.FREE:
@@ -102,7 +103,8 @@ class Worker:
                 if publishing:  # the report may be there already, and is not true
                     place.write_report(rows.as_json({**row, "status": rows.FAILED}))
             if isinstance(error, UserError):
-                raise _placed(error, staging, place) from None
+                told = type(error)(place.placed(str(error), staging))
+                raise told.with_traceback(error.__traceback__) from None
             raise
 
     def _told(self, error: Exception) -> str:
@@ -150,9 +152,3 @@ def _opened(entry: Entry) -> Iterator[tuple[Any, str]]:
     except OSError as error:
         raise UserError(f"{entry.label}: cannot be read: {error.strerror}") from None
     yield path, identity
-
-
-def _placed(error: UserError, staging: Path, place) -> UserError:
-    """The same error, with the place of the stems in place of that where they are made."""
-    text = str(error).replace(str(staging), place.shown)
-    return type(error)(text).with_traceback(error.__traceback__)
