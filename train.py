@@ -156,7 +156,8 @@ def main(arguments: list[str]) -> int:
 
     def work() -> int:
         config, workdir, cluster = parse(arguments)
-        runtime.use_one_heap()
+        runtime.use_one_heap(keep_all=True)
+        runtime.prevent_fft_deadlock()
         distributed.connect(cluster, config.train.heartbeat_seconds, workdir)
         with shown_log(), distributed.losses_reported():
             data = open_data(config)

@@ -11,7 +11,7 @@ from functools import partial
 
 from xumx_jax.runtime import cache_compiled_code, use_one_heap
 
-use_one_heap()  # before there are threads
+use_one_heap(keep_all=True)  # as `train.py`; before there are threads
 OWN = int(os.environ["JAX_PROCESS_ID"])
 CORES = sorted(os.sched_getaffinity(0))
 os.sched_setaffinity(0, {CORES[OWN % len(CORES)]})  # one of its own, however many devices

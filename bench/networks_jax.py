@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xumx_jax.runtime import cache_compiled_code, use_one_heap
 
-use_one_heap()  # before there are threads
+use_one_heap(keep_all=sys.argv[3] == "train")  # as `train.py`; before there are threads
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402

@@ -17,9 +17,10 @@ from pathlib import Path
 from xumx_jax.errors import UserError
 
 LOG = logging.getLogger(__name__)
-# Options of glibc's heap: M_ARENA_MAX, a single one; M_MMAP_MAX and M_TRIM_THRESHOLD, which keep
-# what is freed, however large.
-HEAP = {-8: 1, -4: 0, -1: -1}
+# Options of glibc's heap: M_ARENA_MAX, a single one; M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, which
+# keep what is freed, up to a size.
+HEAP = {-8: 1, -3: 1 << 30, -1: 2**31 - 1}
+KEEP_ALL = {-4: 0, -1: -1}  # M_MMAP_MAX and M_TRIM_THRESHOLD: however large it is
 # Since this jaxlib, an FFT on a thread of XLA's CPU pool waits for other threads of that pool: as
 # many FFTs at once as the pool has threads deadlock. Introduced by openxla/xla pull request 46347.
 DEADLOCKING, ONE_POOL_THREAD = (0, 11), "--xla_cpu_multi_thread_eigen=false"
@@ -102,19 +103,21 @@ def cache_compiled_code() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def use_one_heap() -> None:
+def use_one_heap(keep_all: bool = False) -> None:
     """Let glibc serve all threads from one heap; call it before they start. A no-op elsewhere.
 
     By default each thread has its own heap and keeps freed memory in it, so a long track in blocks
     of many megabytes takes half as much memory again (bench/RESULTS.md). Blocks of many megabytes
     themselves go back to the system when they are freed, and fetching them again, page by page,
-    takes a tenth of the time of a separation: they are kept.
+    takes a tenth of the time of a separation: they are kept. With `keep_all` those of more than
+    1 GiB are as well, as training steps need them; what is separated after compiling then takes
+    70 % more, since the compiler's pieces lie between them.
     """
     if sys.platform == "linux" and not {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & set(os.environ):
         import ctypes
 
         with suppress(OSError, AttributeError):  # another C library
-            for option, value in HEAP.items():
+            for option, value in (HEAP | (KEEP_ALL if keep_all else {})).items():
                 ctypes.CDLL(None).mallopt(option, value)
 
 

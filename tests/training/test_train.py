@@ -1,5 +1,6 @@
 """The true entry point, on folders of noise and on the real preview track where it is at hand."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -136,3 +137,20 @@ def test_help():
         [sys.executable, "train.py", "--help"], cwd=songs.ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0 and "--config configs/xumx.py" in done.stdout
+
+
+def test_the_process_is_prepared_before_jax_starts(monkeypatch, capsys):
+    """Where FFTs of several devices may wait for each other, XLA's pool is switched off."""
+    import train
+    from xumx_jax import runtime
+
+    asked = []
+    monkeypatch.setattr(runtime, "version", lambda name: "0.11.2")
+    monkeypatch.setattr(runtime, "use_one_heap", lambda **options: asked.append(options))
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.chdir(songs.ROOT)
+    given = ["--config=configs/xumx.py:tiny", "--config.data.name=folder"]
+    assert train.main([*given, "--config.data.root=/proc/nowhere"]) == 2
+    assert asked == [{"keep_all": True}]
+    assert os.environ["XLA_FLAGS"] == runtime.ONE_POOL_THREAD
+    assert "/proc/nowhere" in capsys.readouterr().err
