@@ -73,11 +73,9 @@ class Folder:
         """Say which stems are going to be here -> how often that was tried, and not given up."""
         self._begun = intent_of(wanted)
         with files.locked(self.path):
-            for left in self.path.glob(f".*{files.PART}"):
-                if (
-                    left.is_file()
-                ):  # of a killed worker: those that live hold the lock as they write
-                    files.remove_quietly(left)
+            # files of killed workers: those that live hold the lock as they write
+            for left in filter(Path.is_file, self.path.glob(f".*{files.PART}")):
+                files.remove_quietly(left)
             digest, tried = self._intent()
             tried = tried if digest == self._begun else 0
             files.write(self.path / INTENT, f"{self._begun} {tried + 1}\n")
